@@ -1,0 +1,194 @@
+"""Image files to one uint8 tensor: all of one size, and RGB unless every image is greyscale."""
+
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metaux.data.raw import Progress
+from metaux.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
+DEFAULT_SIZE = 32
+LARGEST = 8 * 2**30
+GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
+
+
+class ImageFormat(NamedTuple):
+    """What images are to be brought to; None leaves it to the images.
+
+    `size` is (height, width) in pixels, `channels` 1 (greyscale) or 3 (RGB).
+    """
+
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+
+
+def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the image files anywhere below a folder, and the other files, both sorted; hidden ones are ignored."""
+    images, others = [], []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                (images if name.lower().endswith(EXTENSIONS) else others).append(Path(place, name))
+    return images, others
+
+
+def read_images(
+    files: Sequence[Path], wanted: ImageFormat = ImageFormat(), progress: Progress | None = None
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Read image files.
+
+    Images of different sizes become 32x32 unless a size is wanted; larger ones are smoothed as they shrink, and the
+    shape is stretched rather than cropped. Photographs are turned upright as their camera says, transparency is
+    dropped, 16-bit greyscale becomes 8-bit, and of an animation the first frame is read.
+
+    Returns:
+        uint8 `[n, channels, height, width]` in the order of the files, and notices about what was changed.
+
+    Raises:
+        InputError: naming the first file that is missing or not an image, or if they don't fit in memory.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on harmless oddities of single files
+        surveys = [_survey(file) for file in files]
+        sizes, greys = [size for size, _ in surveys], sum(grey for _, grey in surveys)
+        size = wanted.size or (sizes[0] if len(set(sizes)) == 1 else (DEFAULT_SIZE, DEFAULT_SIZE))
+        channels = wanted.channels or (1 if greys == len(files) else 3)
+        notices = []
+        resized = sum(found != size for found in sizes)
+        if resized:
+            low, high = min(sizes), max(sizes)
+            what = f"{low[0]}x{low[1]}" if low == high else f"{low[0]}x{low[1]} to {high[0]}x{high[1]}"
+            notices.append(
+                f"{resized} of {len(files)} images ({what} pixels) were resized to {size[0]}x{size[1]}; "
+                "--image-size chooses another size"
+            )
+        if channels == 3 and greys:
+            notices.append(f"{greys} of {len(files)} images are greyscale and were turned into RGB")
+        if channels == 1 and greys < len(files):
+            notices.append(f"{len(files) - greys} of {len(files)} images are coloured and were turned into greyscale")
+        images = _allocate(len(files), channels, size)
+        array = images.numpy()
+        for row, pixels in enumerate(_decode_all(files, channels, size, sizes)):
+            array[row] = pixels if channels == 1 else pixels.transpose(2, 0, 1)
+            if progress is not None and (row % 100 == 99 or row + 1 == len(files)):
+                progress(row + 1, len(files))
+    return images, tuple(notices)
+
+
+def conform(images: Tensor, wanted: ImageFormat) -> Tensor:
+    """Bring uint8 images `[n, channels, height, width]` that are in memory to a format.
+
+    Raises:
+        InputError: if they can't be turned into that many channels.
+
+    >>> conform(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), ImageFormat((4, 4), 3)).shape
+    torch.Size([2, 3, 4, 4])
+    """
+    channels = wanted.channels or images.shape[1]
+    if images.shape[1] != channels:
+        if (images.shape[1], channels) == (1, 3):
+            images = images.expand(-1, 3, -1, -1)
+        elif (images.shape[1], channels) == (3, 1):
+            luma = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+            images = torch.cat([(part * luma).sum(1, keepdim=True).round().byte() for part in images.split(1000)])
+        else:
+            raise InputError(f"expected images of {channels} channels, found {images.shape[1]}; convert them")
+    if wanted.size and tuple(images.shape[-2:]) != wanted.size:
+        resized = _allocate(len(images), channels, wanted.size)
+        for target, part in zip(resized.split(1000), images.split(1000), strict=True):
+            target.copy_(
+                torch.nn.functional.interpolate(part.contiguous(), wanted.size, mode="bilinear", antialias=True)
+            )
+        images = resized
+    return images.contiguous()
+
+
+def _allocate(count: int, channels: int, size: tuple[int, int]) -> Tensor:
+    if count * channels * size[0] * size[1] > LARGEST:
+        raise InputError(
+            f"expected images that fit in memory, found {count} of {size[0]}x{size[1]} pixels, together more than "
+            f"{LARGEST // 2**30} GiB; give a smaller --image-size"
+        )
+    return torch.empty(count, channels, *size, dtype=torch.uint8)
+
+
+def _open(file: Path) -> "Image.Image":
+    from PIL import Image
+
+    try:
+        return Image.open(file)
+    except FileNotFoundError:
+        raise InputError(f"expected an image file, found nothing at '{file}'; check the path") from None
+    except (*BROKEN, Image.DecompressionBombError) as error:
+        raise _broken(file, error) from None
+
+
+def _broken(file: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return InputError(f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it")
+
+
+def _survey(file: Path) -> tuple[tuple[int, int], bool]:
+    """Return the (height, width) of an image file and whether it is greyscale, from its header."""
+    with _open(file) as image:
+        try:
+            # 5 to 8 are the orientations that swap height and width
+            turned = image.format in ("JPEG", "MPO", "WEBP") and image.getexif().get(0x0112, 1) >= 5
+        except BROKEN as error:
+            raise _broken(file, error) from None
+        return (image.size if turned else image.size[::-1]), image.mode in GREY
+
+
+def _decode_all(
+    files: Sequence[Path], channels: int, size: tuple[int, int], sizes: Iterable[tuple[int, int]]
+) -> Iterator["np.ndarray[Any, Any]"]:
+    """Decode in order; threads pay only for large images, for small ones Python is the bottleneck."""
+    if max(height * width for height, width in sizes) < 256 * 256:
+        yield from (_decode(file, channels, size) for file in files)
+        return
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(files), 16 * workers):
+            yield from pool.map(_decode, files[start : start + 16 * workers], repeat(channels), repeat(size))
+
+
+def _decode(file: Path, channels: int, size: tuple[int, int]) -> "np.ndarray[Any, Any]":
+    """Return the pixels of an image file, uint8 `[height, width]` or `[height, width, 3]`."""
+    from PIL import Image, ImageOps
+
+    with _open(file) as opened:
+        image: Image.Image = opened
+        try:
+            if image.format in ("JPEG", "MPO", "WEBP"):
+                # a JPEG decodes several times faster at a fraction of its size
+                image.draft(None, (2 * max(size), 2 * max(size)))
+                image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I"):
+                deep = np.asarray(image).astype(np.float64).clip(0, 65535)
+                image = Image.fromarray((deep / 257).round().astype(np.uint8))
+            elif image.mode == "P":
+                image = image.convert("RGBA")  # straight to RGB, Pillow warns about some transparent palettes
+            mode = "L" if channels == 1 else "RGB"
+            if image.mode != mode:
+                image = image.convert(mode)
+            if image.size != size[::-1]:
+                image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+            return np.asarray(image)
+        except (*BROKEN, Image.DecompressionBombError) as error:
+            raise _broken(file, error) from None

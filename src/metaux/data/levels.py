@@ -1,0 +1,197 @@
+"""Class names in several levels, coarse to fine: what a hierarchy file holds."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from metaux.errors import InputError, choose, nearest
+from metaux.hierarchy import Hierarchy
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Class names in any number of named levels, coarse to fine.
+
+    Args:
+        names: what each level is called, coarsest first.
+        rows: one row per class of the finest level: its name and those of the classes above it, coarsest first.
+
+    Raises:
+        InputError: for no level, no class, a row with a name too many, too few or empty, a level named twice, and a
+            class that stands twice or under two different classes.
+
+    >>> pets = Levels(("kind", "breed"), (("cat", "tabby"), ("dog", "pug"), ("dog", "boxer")))
+    >>> pets.classes("kind")
+    ('cat', 'dog')
+    >>> pets.hierarchy("kind", "breed").slots
+    (1, 2)
+    >>> pets.level_of(["boxer", "tabby"])
+    'breed'
+    """
+
+    names: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "rows", tuple(map(tuple, self.rows)))
+        if not self.names or not self.rows:
+            raise InputError(
+                f"a hierarchy needs at least one level and one class, found {len(self.names)} levels and "
+                f"{len(self.rows)} classes; name the levels, coarse to fine, and the classes"
+            )
+        if len(set(self.names)) != len(self.names) or not all(self.names):
+            raise InputError(
+                f"expected different names for the levels, found {_list(self.names)}; rename one of them"
+            )
+        for number, row in enumerate(self.rows, 1):
+            if len(row) != len(self.names) or not all(row):
+                raise InputError(
+                    f"expected one name for each of the levels {_list(self.names)}, found {_list(row)} for class "
+                    f"{number} of the hierarchy; complete it"
+                )
+        for above, below in zip(self.names, self.names[1:], strict=False):
+            parents: dict[str, str] = {}
+            for parent, name in self._column(above, below):
+                if parents.setdefault(name, parent) != parent:
+                    raise InputError(
+                        f"expected each class once, found '{name}' of level '{below}' under both "
+                        f"'{parents[name]}' and '{parent}'; rename one of the two"
+                    )
+        finest = [row[-1] for row in self.rows]
+        for name in finest:
+            if finest.count(name) > 1:
+                raise InputError(
+                    f"expected each class once, found '{name}' of level '{self.names[-1]}' "
+                    f"{finest.count(name)} times; remove or rename it"
+                )
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Levels":
+        """Read a hierarchy file, or the shipped one called `cifar100`.
+
+        A CSV file has a header row with the names of the levels, coarse to fine, and one row per finest class:
+
+            kind,breed
+            cat,tabby
+            dog,pug
+            dog,boxer
+
+        A YAML file names the levels under `levels` and nests the classes under `classes`:
+
+            levels: [kind, breed]
+            classes:
+              cat: [tabby]
+              dog: [pug, boxer]
+
+        Raises:
+            InputError: if the file is missing, is neither CSV nor YAML, or isn't a hierarchy.
+        """
+        from metaux.data.levels_file import read_levels
+
+        return cls.cifar100() if str(path) == "cifar100" else read_levels(Path(path))
+
+    @classmethod
+    def cifar100(cls) -> "Levels":
+        """Return CIFAR-100's classes in four levels called by their sizes (appendix A of the ICLR submission).
+
+        Levels 20 and 100 have the spelling of the usual distributions.
+
+        >>> levels = Levels.cifar100()
+        >>> [len(levels.classes(name)) for name in levels.names]
+        [3, 10, 20, 100]
+        >>> levels.hierarchy("3", "10").slots
+        (5, 1, 4)
+        """
+        from metaux.data.levels_file import read_levels
+
+        return read_levels(Path(__file__).with_name("cifar100.csv"))
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Sequence[str]]) -> "Levels":
+        """Collect the levels from label columns with one entry per sample, coarse to fine; classes in sorted order.
+
+        >>> Levels.from_columns({"kind": ["dog", "cat", "dog"], "breed": ["pug", "tabby", "pug"]}).rows
+        (('cat', 'tabby'), ('dog', 'pug'))
+        """
+        rows = set(zip(*columns.values(), strict=True))
+        return cls(tuple(columns), sorted(rows, key=lambda row: [_natural(name) for name in row]))
+
+    def index(self, level: str) -> int:
+        """Return where a level stands, 0 for the coarsest; `InputError` if there is no such level."""
+        choose("level", level, self.names)
+        return self.names.index(level)
+
+    def classes(self, level: str) -> tuple[str, ...]:
+        """Return the classes of a level, in the hierarchy's order."""
+        index = self.index(level)
+        return tuple(dict.fromkeys(row[index] for row in self.rows))
+
+    def above(self, level: str, coarser: str) -> dict[str, str]:
+        """Return the class of the coarser level that each class of a level belongs to.
+
+        >>> Levels.cifar100().above("100", "20")["oak_tree"]
+        'trees'
+        """
+        return {name: parent for parent, name in self._column(coarser, level)}
+
+    def keep(self, level: str, names: Iterable[str]) -> "Levels":
+        """Return the hierarchy of only these classes of a level, with all above and below them."""
+        index, kept = self.index(level), set(names)
+        return Levels(self.names, [row for row in self.rows if row[index] in kept])
+
+    def hierarchy(self, primary: str, auxiliary: str) -> Hierarchy:
+        """Return the structure of one level's classes below those of a coarser one.
+
+        Raises:
+            InputError: if a level is unknown, or the auxiliary level isn't the finer one.
+        """
+        if self.index(auxiliary) <= self.index(primary):
+            raise InputError(
+                f"expected an auxiliary level finer than the primary level '{primary}', found '{auxiliary}'; "
+                f"choose two of the levels {_list(self.names)}, the coarser as primary"
+            )
+        parents = self.above(auxiliary, primary)
+        classes = self.classes(primary)
+        below = [[name for name, parent in parents.items() if parent == above] for above in classes]
+        return Hierarchy([len(names) for names in below], classes, [name for names in below for name in names])
+
+    def level_of(self, labels: Iterable[str]) -> str:
+        """Return the one level that has all these labels among its classes.
+
+        Raises:
+            InputError: if there is no such level, with an example of a label outside the nearest one; or if there
+                are several and the labels are all classes of none or of more than one.
+        """
+        found = dict.fromkeys(labels)
+        classes = {level: set(self.classes(level)) for level in self.names}
+        fitting = [level for level in self.names if classes[level].issuperset(found)]
+        complete = [level for level in fitting if len(classes[level]) == len(found)]
+        if len(fitting) != 1 and len(complete) != 1:
+            if fitting:
+                raise InputError(
+                    f"expected the data's labels to match one level of the hierarchy, found that they match "
+                    f"{_list(fitting)}; give the classes different names in different levels"
+                )
+            level = max(self.names, key=lambda level: len(classes[level].intersection(found)))
+            outside = next(label for label in found if label not in classes[level])
+            raise InputError(
+                f"expected every label of the data among the classes of one level of the hierarchy, found "
+                f"'{outside}' outside of level '{level}'{nearest(outside, classes[level])}; "
+                "rename it, or add it to the hierarchy"
+            )
+        return (complete if len(fitting) != 1 else fitting)[0]
+
+    def _column(self, coarser: str, level: str) -> list[tuple[str, str]]:
+        first, second = self.index(coarser), self.index(level)
+        return [(row[first], row[second]) for row in self.rows]
+
+
+def _natural(name: str) -> tuple[bool, int, str]:
+    """Sort whole numbers by value, before all other names."""
+    number = name.lstrip("-").isdecimal() and name.lstrip("-").isascii()
+    return (not number, int(name) if number and name.count("-") < 2 else 0, name)
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)

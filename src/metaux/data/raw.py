@@ -1,0 +1,39 @@
+"""What a reader finds in a data source, before anything is decided about classes and splits."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from metaux.data.levels import Levels
+
+Progress = Callable[[int, int], None]
+"""Called now and then with how many samples have been read, and how many there are."""
+
+
+@dataclass(frozen=True)
+class RawData:
+    """Every sample of a data source, one row each, whatever its part.
+
+    Args:
+        inputs: uint8 images `[n, channels, height, width]` or a float32 table `[n, features]`.
+        labels: a class name per sample under the name of each label column; the first column is the data's own.
+        kind: `image` or `table`.
+        parts: `train`, `val` or `test` for each sample, where the source says so.
+        names: the file of each sample, where it has one.
+        groups: the group of each sample, where the source says so.
+        levels: the hierarchy that comes with the source.
+        augmentation: what `--augment auto` means for the source.
+        notices: what a user should know about how it was read.
+    """
+
+    inputs: Tensor
+    labels: Mapping[str, tuple[str, ...]]
+    kind: Literal["image", "table"]
+    parts: tuple[str, ...] | None = None
+    names: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
+    levels: Levels | None = None
+    augmentation: str = "none"
+    notices: tuple[str, ...] = ()

@@ -1,0 +1,73 @@
+"""The tensors that every data source ends in."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from metaux.hierarchy import Hierarchy
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Labelled samples in memory, one row each.
+
+    Args:
+        inputs: what the network takes, one tensor per argument, each `[n, ...]`: images are uint8
+            `[n, channels, height, width]`, tables float32 `[n, features]`, anything else is passed on as it is.
+        primary: the primary class, int64 `[n]`.
+        human: the flat index of the human-defined sub-class, int64 `[n]`, where the data has finer labels.
+        names: what to call each sample (its file), in order of `ids`; empty if samples have no names.
+        ids: the row of each sample in the data source, int64 `[n]`; it survives every selection and shuffle.
+        groups: samples of one group never straddle a split, int64 `[n]`.
+    """
+
+    inputs: tuple[Tensor, ...]
+    primary: Tensor
+    human: Tensor | None = None
+    names: tuple[str, ...] = ()
+    ids: Tensor | None = None
+    groups: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.ids is None:
+            object.__setattr__(self, "ids", torch.arange(len(self.primary)))
+
+    def __len__(self) -> int:
+        return len(self.primary)
+
+    def take(self, rows: Tensor) -> "Samples":
+        """Return the samples at these rows, int64 `[m]`."""
+        chosen: dict[str, object] = {
+            field.name: value[rows]
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        chosen["inputs"] = tuple(tensor[rows] for tensor in self.inputs)
+        chosen["names"] = tuple(self.names[row] for row in rows.tolist()) if self.names else ()
+        return replace(self, **chosen)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """A data set ready for training: samples of each part, and the structure of its classes.
+
+    Args:
+        train: the samples to learn from.
+        test: the samples that only measure; the same for every seed.
+        validation: samples that a data set names as such; measured, never trained on.
+        hierarchy: the primary classes and how many sub-classes each has.
+        kind: `image` (uint8, augmented and normalised per channel), `table` (normalised per column) or `other`
+            (passed to the network as it is).
+        augmentation: what `--augment auto` means for this data set: `none`, `crop` or `crop-flip`.
+        notices: what a user should know about how the data was read (images resized, files skipped).
+    """
+
+    train: Samples
+    test: Samples
+    hierarchy: Hierarchy
+    kind: Literal["image", "table", "other"]
+    validation: Samples | None = None
+    augmentation: str = "none"
+    notices: tuple[str, ...] = ()

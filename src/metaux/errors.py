@@ -1,0 +1,34 @@
+"""The one error that speaks to a user rather than to a programmer."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Bad input: one sentence saying what was expected, what was found and what to do.
+
+    The command line prints it as one line and exits with status 2; in the API it is a `ValueError`.
+    """
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the closest known word, and nothing if none is close.
+
+    >>> nearest("maxx", ["maxl", "uniform"])
+    "; did you mean 'maxl'?"
+    >>> nearest("zebra", ["maxl"])
+    ''
+    """
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def choose(what: str, word: str, known: Iterable[str]) -> None:
+    """Raise `InputError` unless `word` is among the `known` ones."""
+    names = list(known)
+    if word not in names:
+        raise InputError(f"unknown {what} '{word}'{nearest(word, names)} (known: {', '.join(names)})")
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on: what happened, when, and what is left to continue from."""

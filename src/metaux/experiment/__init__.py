@@ -1,0 +1,1 @@
+"""Many runs: methods x seeds, statistics, the verdict."""

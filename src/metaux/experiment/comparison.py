@@ -1,0 +1,244 @@
+"""Methods side by side: what each reached, and its paired differences to the references."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Literal
+
+from metaux.errors import InputError
+from metaux.experiment.records import Run
+from metaux.experiment.statistics import (
+    Estimate,
+    floor_of_test_interval,
+    mean_over_samples,
+    mean_over_seeds,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# A gain is one over all three: no auxiliary task, one without information, an untrained generator's labels.
+REFERENCES = ("single", "uniform", "frozen")
+CONTROLS = (*REFERENCES, "random")
+# Their labels come from a person: what they gain, no method has invented.
+OUTSIDE = ("human",)
+
+
+def role(method: str) -> Literal["control", "method", "outside"]:
+    """Return what a row of the comparison is there for; a variant `single-split` is what `single` is.
+
+    >>> role("uniform-split"), role("maxl"), role("human")
+    ('control', 'method', 'outside')
+    """
+    stem = method.partition("-")[0]
+    return "control" if stem in CONTROLS else "outside" if stem in OUTSIDE else "method"
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """Return each method once: the references, other controls, what is to be judged, then human labels.
+
+    >>> in_order(["human", "maxl", "uniform", "kmeans", "single", "maxl"])
+    ['single', 'uniform', 'maxl', 'kmeans', 'human']
+    """
+    rank = {"control": 1, "method": 2, "outside": 3}
+    known = {name: (0, REFERENCES.index(name)) for name in REFERENCES}
+    return sorted(dict.fromkeys(methods), key=lambda name: known.get(name, (rank[role(name)], 0)))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much more accurate one method is than a reference, in fractions.
+
+    Args:
+        by_seed: the difference of each seed that both have, ascending by seed.
+        seeds: their mean, and its Student t interval.
+        test: the same mean, and its bootstrap interval over the test samples.
+        floor: half the width that the interval over test samples keeps however many seeds there are.
+    """
+
+    by_seed: Sequence[float]
+    seeds: Estimate
+    test: Estimate
+    floor: float
+
+    @property
+    def above(self) -> bool:
+        """Whether both intervals are above zero."""
+        return self.seeds.above and self.test.above
+
+    @property
+    def below(self) -> bool:
+        """Whether both intervals are below zero."""
+        return self.seeds.below and self.test.below
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one method reached.
+
+    Args:
+        method: its name.
+        seeds: those that it ran with, ascending.
+        accuracies: the test accuracy with each of them.
+        accuracy: their mean and interval.
+        balanced_accuracy: the mean over classes likewise.
+        differences: to each of `REFERENCES` that it shares a seed with, other than itself.
+        seconds_per_epoch: mean over its runs.
+        cost: that of `single` is 1; None without `single`.
+    """
+
+    method: str
+    seeds: Sequence[int]
+    accuracies: Sequence[float]
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    differences: Mapping[str, Difference]
+    seconds_per_epoch: float
+    cost: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every method of an experiment, with what its numbers hold for.
+
+    Args:
+        rows: one per method, as `in_order` orders them.
+        data: the data set's name.
+        train_size: training samples, those of a meta split among them.
+        test_size: test samples.
+        epochs: passes over the training data.
+        protocol: the training protocol's name.
+    """
+
+    rows: Sequence[Row]
+    data: str
+    train_size: int
+    test_size: int
+    epochs: int
+    protocol: str
+
+    @classmethod
+    def of(cls, runs: Iterable[Run]) -> "Comparison":
+        """Compare runs, paired by seed.
+
+        Raises:
+            InputError: for no run, one method and seed twice, or runs that differ in anything else.
+        """
+        import numpy as np
+
+        runs = list(runs)
+        _check_alike(runs)
+        correct = {(run.method, run.seed): run.output("test_correct").astype(np.float64) for run in runs}
+        by_method = {
+            name: sorted((run for run in runs if run.method == name), key=lambda run: run.seed)
+            for name in in_order(run.method for run in runs)
+        }
+        seconds = {
+            name: float(np.mean([run.seconds_per_epoch for run in own])) for name, own in by_method.items()
+        }
+        rows = [
+            Row(
+                method=name,
+                seeds=tuple(run.seed for run in own),
+                accuracies=tuple(run.accuracy for run in own),
+                accuracy=mean_over_seeds([run.accuracy for run in own]),
+                balanced_accuracy=mean_over_seeds([run.balanced_accuracy for run in own]),
+                differences={
+                    reference: difference
+                    for reference in REFERENCES
+                    if reference != name
+                    and (difference := _difference(own, by_method.get(reference, []), correct)) is not None
+                },
+                seconds_per_epoch=seconds[name],
+                cost=seconds[name] / seconds["single"] if seconds.get("single") else None,
+            )
+            for name, own in by_method.items()
+        ]
+        return cls(
+            rows=rows,
+            data=data_name(runs[0]),
+            train_size=max(run.train_size for run in runs),
+            test_size=len(correct[runs[0].method, runs[0].seed]),
+            epochs=len(runs[0].epochs),
+            protocol=str(runs[0].settings.get("protocol", "")),
+        )
+
+    def row(self, method: str) -> Row | None:
+        """Return the row of this method, and None if it did not run."""
+        return next((row for row in self.rows if row.method == method), None)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The references that did not run."""
+        return tuple(name for name in REFERENCES if self.row(name) is None)
+
+    def gain(self, row: Row) -> bool:
+        """Return whether the row is above single, uniform and frozen, over seeds and over test samples.
+
+        A reference is compared with the other two; without all of the comparisons there is no gain.
+        """
+        others = [name for name in REFERENCES if name != row.method]
+        return all(name in row.differences and row.differences[name].above for name in others)
+
+
+def data_name(run: Run) -> str:
+    """Return the name of a run's data; for a path, its last part without the ending."""
+    data = str(run.settings.get("data", ""))
+    return PurePath(data).stem or data
+
+
+def _difference(
+    own: Sequence[Run], others: Sequence[Run], correct: "Mapping[tuple[str, int], NDArray[np.float64]]"
+) -> Difference | None:
+    import numpy as np
+
+    partner = {run.seed: run for run in others}
+    pairs = [(run, partner[run.seed]) for run in own if run.seed in partner]
+    if not pairs:
+        return None
+    by_seed = [run.accuracy - other.accuracy for run, other in pairs]
+    by_sample = np.stack([correct[a.method, a.seed] - correct[b.method, b.seed] for a, b in pairs])
+    return Difference(
+        by_seed=tuple(by_seed),
+        seeds=mean_over_seeds(by_seed),
+        test=mean_over_samples(by_sample.mean(axis=0)),
+        floor=floor_of_test_interval(by_sample),
+    )
+
+
+def _check_alike(runs: Sequence[Run]) -> None:
+    import numpy as np
+
+    if not runs:
+        raise InputError("expected finished runs to compare, found none; train some first")
+    first = runs[0]
+    primary = first.output("test_primary")
+    seen: dict[tuple[str, int], Run] = {}
+    for run in runs:
+        if other := seen.get((run.method, run.seed)):
+            raise InputError(
+                f"expected one run of {run.method} with seed {run.seed}, found {other.folder} "
+                f"and {run.folder}; compare the runs of one output folder"
+            )
+        seen[run.method, run.seed] = run
+        if differs := _differing(first.settings, run.settings):
+            raise InputError(
+                f"expected runs that differ in method and seed only, found {differs} of {first.folder} and "
+                f"{run.folder}; compare the runs of one output folder"
+            )
+        if len(run.epochs) != len(first.epochs) or not np.array_equal(primary, run.output("test_primary")):
+            raise InputError(
+                f"expected runs of equal length on one test set, found {first.folder} "
+                f"({len(first.epochs)} epochs, {len(primary)} test samples) and {run.folder} ({len(run.epochs)} epochs, "
+                f"{len(run.output('test_primary'))} test samples), or other labels; "
+                "compare the runs of one output folder"
+            )
+
+
+def _differing(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Return the first setting that differs, with both values, and nothing if none does."""
+    for key in {**first, **other}:
+        if key not in ("method", "seed") and first.get(key) != other.get(key):
+            return f"'{key}' {first.get(key)} and {other.get(key)}"
+    return ""

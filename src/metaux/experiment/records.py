@@ -1,0 +1,288 @@
+"""The folder of one run: what is in it, how it is written, how a finished one is read.
+
+`<out>/runs/<method>-<seed>/` holds
+
+- `settings.yaml`: every field of `Settings`, the method and the seed;
+- `records.jsonl`: one object per epoch (`epoch`, counted from 1, `test_accuracy`, ...);
+- `outputs.safetensors`: what the trained network says of every test and training sample;
+- `weights.safetensors`: the trained network;
+- `result.json`, written last: the run is finished if it is there.
+
+Accuracies are fractions, not per cent.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from metaux.errors import InputError
+from metaux.files import to_json, write_json, write_tensors, write_text_atomic
+from metaux.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from torch import Tensor
+
+SETTINGS = "settings.yaml"
+RECORDS = "records.jsonl"
+RESULT = "result.json"
+OUTPUTS = "outputs.safetensors"
+WEIGHTS = "weights.safetensors"
+
+_OF_A_RESULT = (
+    "method",
+    "seed",
+    "accuracy",
+    "balanced_accuracy",
+    "seconds_per_epoch",
+    "epochs",
+    "class_names",
+)
+_GIVE_ONE = "give one such as OUT/runs/maxl-0"
+_OF_OUTPUTS = ("test_probabilities", "test_correct", "test_primary", "train_ids")
+
+
+def run_folder(out: Path, method: str, seed: int) -> Path:
+    """Return where the run of this method and seed lies in an output folder.
+
+    >>> run_folder(Path("out"), "maxl", 0).as_posix()
+    'out/runs/maxl-0'
+    """
+    return out / "runs" / f"{method}-{seed}"
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether the run in this folder has come to its end."""
+    return (folder / RESULT).is_file()
+
+
+def write_settings(folder: Path, settings: Settings, method: str, seed: int) -> None:
+    """Write what defines the run."""
+    plain = {
+        key: list(value) if isinstance(value, tuple) else value for key, value in asdict(settings).items()
+    }
+    text = yaml.safe_dump({"method": method, "seed": seed, **plain}, sort_keys=False, allow_unicode=True)
+    write_text_atomic(folder / SETTINGS, text)
+
+
+def write_records(folder: Path, records: Iterable[Mapping[str, object]]) -> None:
+    """Write the records of all epochs so far, one JSON object per line.
+
+    The whole file is written each time: a run that is stopped never leaves half a line.
+    """
+    write_text_atomic(folder / RECORDS, "".join(to_json(record) + "\n" for record in records))
+
+
+def write_finished(
+    folder: Path,
+    result: Mapping[str, object],
+    outputs: "Mapping[str, Tensor]",
+    weights: "Mapping[str, Tensor]",
+) -> None:
+    """Write what a finished run leaves; `result.json` comes last, and makes it finished.
+
+    Args:
+        folder: the run's folder, with settings and records in it.
+        result: `method`, `seed`, `accuracy`, `balanced_accuracy`, `seconds_per_epoch`, `epochs`,
+            `class_names`, `versions` and whatever else describes the run.
+        outputs: `test_probabilities` float32 `[n_test, classes]`; `test_correct` float32 `[n_test]`, the mean
+            over the reported epochs, so that its mean is `accuracy`; `test_primary` int64 `[n_test]`;
+            `train_labels` float16 `[n_train, max psi]`, the generated label over the slots of the sample's own
+            class; `train_ids` int64 `[n_train]`; and whatever else a report may want.
+        weights: the trained network.
+
+    Raises:
+        ValueError: if one of the values that `Run` needs is missing.
+    """
+    missing = [name for name in _OF_A_RESULT if name not in result]
+    missing += [name for name in _OF_OUTPUTS if name not in outputs]
+    if missing:
+        raise ValueError(f"expected {', '.join(missing)} among the results of a run; add what is missing")
+    write_tensors(folder / WEIGHTS, weights)
+    write_tensors(folder / OUTPUTS, outputs)
+    write_json(folder / RESULT, result)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read from its folder; tensors are read when asked for.
+
+    Args:
+        folder: where it lies.
+        method: the label source's name.
+        seed: what it drew its random numbers from.
+        settings: every field of `Settings`, as plain values.
+        epochs: the records, one per epoch.
+        result: the content of `result.json`.
+    """
+
+    folder: Path
+    method: str
+    seed: int
+    settings: Mapping[str, Any]
+    epochs: Sequence[Mapping[str, Any]]
+    result: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "Run":
+        """Read a finished run.
+
+        Raises:
+            InputError: if the folder holds no run, an unfinished one, or a damaged file.
+        """
+        folder = Path(folder)
+        _check_present(folder)
+        settings = _mapping(folder / SETTINGS, yaml.safe_load)
+        result = _mapping(folder / RESULT, json.loads)
+        if absent := [name for name in _OF_A_RESULT if name not in result]:
+            raise _damaged(folder / RESULT, f"without {', '.join(absent)}")
+        epochs = _lines(folder / RECORDS)
+        if len(epochs) != result["epochs"]:
+            raise _damaged(folder / RECORDS, f"with {len(epochs)} of {result['epochs']} epochs")
+        run = cls(folder, str(result["method"]), int(result["seed"]), settings, epochs, result)
+        with _opened(folder / OUTPUTS) as file:
+            if absent := [name for name in _OF_OUTPUTS if name not in file.keys()]:  # noqa: SIM118
+                raise _damaged(folder / OUTPUTS, f"without {', '.join(absent)}")
+        return run
+
+    @property
+    def accuracy(self) -> float:
+        """Test accuracy, the mean over the reported epochs."""
+        return float(self.result["accuracy"])
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """The mean of the classes' test accuracies, likewise."""
+        return float(self.result["balanced_accuracy"])
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """Mean duration of an epoch."""
+        return float(self.result["seconds_per_epoch"])
+
+    @property
+    def train_size(self) -> int:
+        """The number of training samples, those of a meta split among them."""
+        with _opened(self.folder / OUTPUTS) as file:
+            return int(file.get_slice("train_ids").get_shape()[0])
+
+    def curve(self, name: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
+        """Return one value of every epoch's record, float64 `[epochs]`; NaN where an epoch has none."""
+        import numpy as np
+
+        values = (record.get(name) for record in self.epochs)
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+    def output(self, name: str) -> "np.ndarray[Any, np.dtype[Any]]":
+        """Read one of the outputs as an array (see `write_finished` for names and shapes).
+
+        Raises:
+            InputError: if the run has no such output.
+        """
+        with _opened(self.folder / OUTPUTS) as file:
+            if name not in (names := file.keys()):
+                raise InputError(
+                    f"expected '{name}' among the outputs of {self.folder}, found {', '.join(names)}; "
+                    "ask for one of those, or train again with this version"
+                )
+            array: np.ndarray[Any, np.dtype[Any]] = file.get_tensor(name)
+            return array
+
+    def outputs(self) -> tuple[str, ...]:
+        """Return the names of the outputs that the run recorded."""
+        with _opened(self.folder / OUTPUTS) as file:
+            return tuple(file.keys())
+
+    def weights(self) -> "dict[str, Tensor]":
+        """Read the trained network's parameters and buffers, on the CPU.
+
+        Raises:
+            InputError: if the file is missing or damaged.
+        """
+        with _opened(self.folder / WEIGHTS, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def read_runs(out: str | Path) -> list[Run]:
+    """Read every finished run below `<out>/runs`, in order of method and seed.
+
+    Raises:
+        InputError: if there is none, or one is damaged.
+    """
+    folders = [folder.parent for folder in Path(out).glob(f"runs/*/{RESULT}")]
+    if not folders:
+        raise InputError(
+            f"expected finished runs in {Path(out) / 'runs'}, found none; "
+            "give the output folder of a comparison that has finished runs"
+        )
+    return sorted(map(Run.read, folders), key=lambda run: (run.method, run.seed))
+
+
+def _check_present(folder: Path) -> None:
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing"
+        raise InputError(f"expected the folder of a run at {folder}, found {found}; {_GIVE_ONE}")
+    if (folder / "runs").is_dir() and not (folder / SETTINGS).exists():
+        names = sorted(path.name for path in (folder / "runs").iterdir() if path.is_dir())
+        raise InputError(
+            f"expected the folder of one run, found {folder} with {len(names)} of them; "
+            + (f"give one, such as {folder / 'runs' / names[0]}" if names else "train one first")
+        )
+    if not (folder / SETTINGS).is_file():
+        raise InputError(f"expected the folder of a run, found no {SETTINGS} in {folder}; {_GIVE_ONE}")
+    if not is_finished(folder):
+        raise InputError(
+            f"expected a finished run, found no {RESULT} in {folder}; "
+            "repeat the command that started the run, and it goes on from its last epoch"
+        )
+    for name in (RECORDS, OUTPUTS):
+        if not (folder / name).is_file():
+            raise _damaged(folder, f"without {name}")
+
+
+def _damaged(path: Path, how: str) -> InputError:
+    folder = path if path.is_dir() else path.parent
+    return InputError(
+        f"expected a whole {path}, found it {how}; delete {folder} and repeat the command that made it"
+    )
+
+
+def _mapping(path: Path, parse: Any) -> dict[str, Any]:
+    try:
+        content = parse(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError):  # json's and Unicode's errors are ValueErrors
+        raise _damaged(path, "cut off or overwritten") from None
+    if not isinstance(content, dict):
+        raise _damaged(path, f"holding {type(content).__name__}, not a mapping")
+    return content
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError:
+        raise _damaged(path, "cut off or overwritten") from None
+    if any(not isinstance(record, dict) or "epoch" not in record for record in records):
+        raise _damaged(path, "with a line that is no record")
+    return records
+
+
+@contextmanager
+def _opened(path: Path, framework: str = "np") -> "Iterator[Any]":
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        file = safe_open(path, framework=framework)
+    except FileNotFoundError:
+        raise _damaged(path.parent, f"without {path.name}") from None
+    except (SafetensorError, OSError):
+        raise _damaged(path, "cut off, or not safetensors") from None
+    with file:
+        yield file

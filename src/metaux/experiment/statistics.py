@@ -1,0 +1,176 @@
+"""What can be said from a few seeds and one test set: means, paired differences, intervals, power."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from metaux.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# A bound nearer to zero than this is zero: accuracies are sums of float32 values.
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and the bounds of its 95 % interval, which are None where there is none to be had.
+
+    >>> Estimate(0.01, 0.002, 0.018).above
+    True
+    """
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def above(self) -> bool:
+        """Whether the whole interval is above zero."""
+        return self.low is not None and self.low > ROUNDING
+
+    @property
+    def below(self) -> bool:
+        """Whether the whole interval is below zero."""
+        return self.high is not None and self.high < -ROUNDING
+
+
+def mean_over_seeds(values: "Sequence[float] | NDArray[np.float64]", level: float = 0.95) -> Estimate:
+    """Return the mean and its Student t interval, `mean -+ t(n - 1) * deviation / sqrt(n)`.
+
+    For a paired comparison, give the differences, seed by seed.
+
+    Args:
+        values: one per seed, `[n]`; of a single one there is no interval.
+        level: of the interval.
+
+    Raises:
+        InputError: for no value, or one that is not finite.
+
+    >>> estimate = mean_over_seeds([1.0, 2.0, 3.0])  # t(2) = 4.303, deviation 1
+    >>> round(estimate.low, 3), round(estimate.high, 3)
+    (-0.484, 4.484)
+    """
+    from scipy import special
+
+    array = _checked(values)
+    mean = float(array.mean())
+    if len(array) == 1:
+        return Estimate(mean)
+    quantile = float(special.stdtrit(len(array) - 1, (1 + level) / 2))
+    half = quantile * float(array.std(ddof=1)) / math.sqrt(len(array))
+    return Estimate(mean, mean - half, mean + half)
+
+
+def mean_over_samples(
+    values: "Sequence[float] | NDArray[np.floating]",
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Estimate:
+    """Return the mean over test samples and its bootstrap percentile interval.
+
+    For a paired comparison, give each sample's difference in correctness, averaged over the seeds.
+
+    Args:
+        values: one per test sample, `[n]`.
+        level: of the interval.
+        resamples: how often n samples are drawn from the n, with replacement.
+        seed: of the draws; the same values always have the same interval, in whatever order.
+
+    Raises:
+        InputError: for no value, or one that is not finite.
+
+    >>> mean_over_samples([1.0] * 60 + [0.0] * 40)
+    Estimate(mean=0.6, low=0.5, high=0.7)
+    """
+    import numpy as np
+
+    array = _checked(values)
+    # Correctness averaged over seeds and epochs takes few different values, and to draw samples is to draw how
+    # often each value occurs: the same bootstrap, with a handful of numbers per draw in place of one per sample.
+    distinct, occurrences = np.unique(np.round(array, 6), return_counts=True)
+    share = occurrences / len(array)
+    generator = np.random.default_rng(seed)
+    at_once = max(1, 2_000_000 // len(distinct))
+    means: list[NDArray[np.float64]] = []
+    for start in range(0, resamples, at_once):
+        counts = generator.multinomial(len(array), share, size=min(at_once, resamples - start))
+        means.append(counts @ distinct / len(array))
+    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(float(array.mean()), float(low), float(high))
+
+
+def floor_of_test_interval(differences: "NDArray[np.floating]", level: float = 0.95) -> float:
+    """Return the half width that the interval over test samples would keep with any number of seeds.
+
+    A sample's mean difference varies from sample to sample by what the methods truly do differently there, and by
+    the seeds' noise, which more seeds average out: the first part is the variance of the means less the second.
+
+    Args:
+        differences: in correctness, one row per seed, `[seeds, n]`; with one seed the parts cannot be told
+            apart, and nothing is taken off.
+        level: of the interval.
+    """
+    import numpy as np
+    from scipy import special
+
+    seeds, samples = differences.shape
+    if samples < 2:
+        return math.inf
+    variance = float(np.var(differences.mean(axis=0), ddof=1))
+    noise = float(np.var(differences, axis=0, ddof=1).mean()) / seeds if seeds > 1 else 0.0
+    return float(special.ndtri((1 + level) / 2)) * math.sqrt(max(variance - noise, 0.0) / samples)
+
+
+def seeds_needed(deviation: float, effect: float, power: float = 0.8, level: float = 0.95) -> int:
+    """Return how many seeds show a difference of this size, by a paired two-sided t test.
+
+    Args:
+        deviation: standard deviation of the paired differences over seeds.
+        effect: the difference to be shown, in the same unit.
+        power: the probability to show it, if it is there.
+        level: one less the probability to show one that is not there.
+
+    Raises:
+        InputError: unless the deviation is at least 0 and the effect above 0.
+
+    >>> seeds_needed(deviation=1.0, effect=1.0)
+    10
+    """
+    from scipy import special
+
+    if not (math.isfinite(deviation) and deviation >= 0 and math.isfinite(effect) and effect > 0):
+        raise InputError(
+            f"expected a deviation of 0 or more and an effect above 0, found {deviation} and {effect}; "
+            "give both in the same unit"
+        )
+    if deviation == 0:
+        return 2
+    tail = (1 + level) / 2
+    # Known deviation: a lower bound, from which the t test's own power is a few seeds away.
+    normal = ((float(special.ndtri(tail)) + float(special.ndtri(power))) * deviation / effect) ** 2
+    count = max(2, math.floor(normal))
+    while count < 10_000 and _power(count, effect / deviation, tail) < power:
+        count += 1
+    return count
+
+
+def _power(count: int, effect: float, tail: float) -> float:
+    """Return how likely the t test of `count` differences finds an effect, in units of their deviation."""
+    from scipy import special
+
+    critical = float(special.stdtrit(count - 1, tail))
+    return 1 - float(special.nctdtr(count - 1, effect * math.sqrt(count), critical))
+
+
+def _checked(values: "Sequence[float] | NDArray[np.floating]") -> "NDArray[np.float64]":
+    import numpy as np
+
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or len(array) == 0 or not np.isfinite(array).all():
+        raise InputError(f"expected at least one number, all of them finite, found {array.tolist()[:9]}")
+    return array

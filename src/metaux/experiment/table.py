@@ -1,0 +1,163 @@
+"""The comparison as a table on the terminal, and as plain numbers."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from metaux.experiment.comparison import REFERENCES, Comparison, Difference, Row, role
+from metaux.experiment.statistics import Estimate
+from metaux.experiment.verdict import verdict
+from metaux.experiment.wording import counted, decimals_for, percent, points
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
+
+def table(comparison: Comparison) -> "Table":
+    """Return the comparison as a table that reads well from 80 columns on.
+
+    Accuracies in per cent, differences in percentage points. Green: above zero in both intervals; red: below.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    title = f"{comparison.data}: {counted(comparison.train_size, 'training sample')}, "
+    title += f"{counted(comparison.test_size, 'test sample')}, {counted(comparison.epochs, 'epoch')}"
+    caption = (
+        "Test accuracy in %, differences in percentage points, paired by seed. In brackets, 95 % intervals: "
+        "over seeds (Student t); under them, over test samples (bootstrap)."
+    )
+    made = Table(
+        title=Text(title),
+        caption=Text(caption),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for header in ("method", "accuracy", "balanced", *(f"− {name}" for name in REFERENCES), "s/epoch"):
+        made.add_column(Text(header), justify="right" if header == "s/epoch" else "left")
+    rows = list(comparison.rows)
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        made.add_row(
+            Text.assemble((row.method, "bold"), "\n", (counted(len(row.seeds), "seed"), "dim")),
+            _Cell([Text(percent(row.accuracy.mean)), _accuracy_interval(row.accuracy)]),
+            _Cell([Text(percent(row.balanced_accuracy.mean)), _accuracy_interval(row.balanced_accuracy)]),
+            *(_difference_cell(row.differences.get(name)) for name in REFERENCES),
+            Text(_seconds(row)),
+            end_section=following is not None and role(following.method) != role(row.method),
+        )
+    return made
+
+
+def to_json(comparison: Comparison) -> dict[str, Any]:
+    """Return every number of the comparison, and the verdict, as plain values; accuracies are fractions."""
+    gains = [{"role": role(row.method), "gain": comparison.gain(row)} for row in comparison.rows]
+    plain = asdict(comparison)
+    rows = [{**row, **more} for row, more in zip(plain.pop("rows"), gains, strict=True)]
+    return {"verdict": verdict(comparison), **plain, "rows": rows}
+
+
+def to_csv(comparison: Comparison) -> str:
+    """Return the comparison as CSV, one line per method; accuracies are fractions, the unknown is empty."""
+    lines = []
+    for row in comparison.rows:
+        line: dict[str, object] = {
+            "method": row.method,
+            "role": role(row.method),
+            "gain": comparison.gain(row),
+            "n": len(row.seeds),
+        }
+        line |= _bounds("accuracy", row.accuracy) | _bounds("balanced_accuracy", row.balanced_accuracy)
+        for name in REFERENCES:
+            difference = row.differences.get(name)
+            seeds = difference.seeds if difference else None
+            test = difference.test if difference else None
+            line[f"minus_{name}_n"] = len(difference.by_seed) if difference else 0
+            line |= _bounds(f"minus_{name}", seeds, "seeds_") | _bounds(f"minus_{name}", test, "test_")
+        line |= {"seconds_per_epoch": row.seconds_per_epoch, "cost": row.cost}
+        lines.append(line)
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(lines[0]) if lines else ["method"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return file.getvalue()
+
+
+class _Cell:
+    """A value and its intervals: side by side where the column is wide enough, else one below the other."""
+
+    def __init__(self, parts: "Sequence[Text]") -> None:
+        self.value = parts[0]
+        self.intervals = [part for part in parts[1:] if part.plain]
+
+    def __rich_measure__(self, console: "Console", options: "ConsoleOptions") -> "Measurement":
+        from rich.measure import Measurement
+
+        widest = max((part.cell_len for part in self.intervals), default=0)
+        least = max(self.value.cell_len, widest)
+        return Measurement(min(least, options.max_width), min(self._wide(), options.max_width))
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Text]":
+        from rich.text import Text
+
+        if not self.intervals or options.max_width < self._wide():
+            yield from (self.value, *self.intervals)
+            return
+        yield Text.assemble(self.value, " ", self.intervals[0])
+        for interval in self.intervals[1:]:
+            yield Text.assemble(" " * (self.value.cell_len + 1), interval)
+
+    def _wide(self) -> int:
+        return self.value.cell_len + 1 + max((part.cell_len for part in self.intervals), default=-1)
+
+
+def _accuracy_interval(estimate: Estimate) -> "Text":
+    from rich.text import Text
+
+    if estimate.low is None or estimate.high is None:
+        return Text("")
+    # Of accuracies: Student's interval knows no bounds, but a percentage does.
+    return Text(f"[{percent(max(estimate.low, 0.0))}, {percent(min(estimate.high, 1.0))}]", "dim")
+
+
+def _difference_cell(difference: Difference | None) -> "_Cell | str":
+    from rich.text import Text
+
+    if difference is None:
+        return "–"
+    style = "bold green" if difference.above else "bold red" if difference.below else ""
+    value = Text(points(difference.seeds.mean, decimals_for(difference.seeds)), style)
+    return _Cell([value, _signed_interval(difference.seeds), _signed_interval(difference.test)])
+
+
+def _signed_interval(estimate: Estimate) -> "Text":
+    from rich.text import Text
+
+    if estimate.low is None or estimate.high is None:
+        return Text("[one seed]", "dim")
+    decimals = decimals_for(estimate)
+    low, high = (points(bound, decimals).replace("+", "") for bound in (estimate.low, estimate.high))
+    return Text(f"[{low}, {high}]", "dim")
+
+
+def _seconds(row: Row) -> str:
+    seconds = row.seconds_per_epoch
+    cost = f"\n×{row.cost:.1f}" if row.cost is not None else ""
+    return (f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}") + cost
+
+
+def _bounds(name: str, estimate: Estimate | None, of: str = "") -> dict[str, float | None]:
+    """Return a mean once, and the bounds of one of its intervals."""
+    return {
+        name: estimate.mean if estimate else None,
+        f"{name}_{of}low": estimate.low if estimate else None,
+        f"{name}_{of}high": estimate.high if estimate else None,
+    }

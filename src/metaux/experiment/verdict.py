@@ -1,0 +1,197 @@
+"""What a comparison supports and what it doesn't, in one sentence."""
+
+import math
+from collections.abc import Sequence
+
+from metaux.experiment.comparison import REFERENCES, Comparison, Difference, Row, role
+from metaux.experiment.statistics import seeds_needed
+from metaux.experiment.wording import counted, difference_in_points, listed, percent
+
+REFERENCES_IN_WORDS = "single task and the controls uniform and frozen"
+MANY_SEEDS = 100
+
+
+def verdict(comparison: Comparison, effect: float = 0.005) -> str:
+    """Return one sentence that says what the table supports and what it doesn't.
+
+    A method *beats* the references if `Comparison.gain` says so. Human labels come from outside, so they are
+    never a winner; they tell whether labels can matter on this data.
+
+    Args:
+        comparison: the table.
+        effect: the gain, as a fraction, that is worth knowing of.
+    """
+    methods = [row for row in comparison.rows if role(row.method) == "method"]
+    human = [row for row in comparison.rows if role(row.method) == "outside"]
+    tried = methods or human
+    if not tried:
+        names = listed([row.method for row in comparison.rows])
+        return f"Nothing to conclude: only controls were run ({names}); add a method such as maxl."
+    if comparison.missing:
+        return _without_references(comparison, _best(tried))
+    judged = [row for row in tried if _is_judged(row)]
+    if not judged:
+        return _without_intervals(_best(tried))
+    human = [row for row in human if comparison.gain(row)]
+    if not methods:
+        return _human_only(judged, human)
+    winners = [row for row in judged if comparison.gain(row)]
+    if winners:
+        return _gain(winners, [row for row in methods if row not in winners], human)
+    return _no_gain(comparison, judged, human, effect)
+
+
+def _gain(winners: Sequence[Row], others: Sequence[Row], human: Sequence[Row]) -> str:
+    if len(winners) == 1:
+        row = winners[0]
+        control = min(REFERENCES[1:], key=lambda name: row.differences[name].seeds.mean)
+        sentence = (
+            f"{row.method} beats {REFERENCES_IN_WORDS}, over seeds and over test samples: "
+            f"{_over(row, 'single')} and {_over(row, control)}, the closer control "
+            f"({_seeds(row.differences['single'])})"
+        )
+    else:
+        sentence = (
+            f"{listed([row.method for row in winners])} beat {REFERENCES_IN_WORDS}, "
+            "over seeds and over test samples: "
+            + ", ".join(f"{row.method} by {_over(row, 'single')}" for row in winners)
+            + f" ({_seeds(winners[0].differences['single'])}); which of them is better is not tested"
+        )
+    if others:
+        sentence += f"; no such gain is shown for {listed([row.method for row in others])}"
+    if human:
+        sentence += f"; human labels gain {_over(human[0], 'single')}"
+    return f"{sentence}; this holds for this data, network and protocol."
+
+
+def _no_gain(comparison: Comparison, judged: Sequence[Row], human: Sequence[Row], effect: float) -> str:
+    best = _best(judged)
+    parts = [_shortfall(best)]
+    worse = [row for row in judged if row is not best and row.differences["single"].below]
+    if worse:
+        parts.append(
+            ", ".join(f"{row.method} is worse than single ({_value(row, 'single')})" for row in worse)
+        )
+    regular = [row for row in comparison.rows if role(row.method) == "control" and _beats_single(row)]
+    if regular:
+        names = listed([row.method for row in regular])
+        first = f" ({_value(regular[0], 'single')})" if len(regular) == 1 else ""
+        parts.append(
+            f"{names} alone {'beats' if len(regular) == 1 else 'beat'} single{first}, so an auxiliary task "
+            "acts like regularisation here, not information"
+        )
+    if human:
+        parts.append(
+            f"human labels do ({_over(human[0], 'single')}), so labels can matter here but the learned ones "
+            "do not reach them"
+        )
+    if not (regular or human or best.differences["single"].below):
+        parts.append(_what_would_settle_it(comparison, best, effect))
+    return f"No method beats {REFERENCES_IN_WORDS}: {'; '.join(parts)}."
+
+
+def _shortfall(row: Row) -> str:
+    """Say which comparison fails, and by which interval."""
+    name = next(name for name in REFERENCES if not row.differences[name].above)
+    difference = row.differences[name]
+    if difference.below:
+        return f"{row.method} is worse than {name} ({_value(row, name)} over {_seeds(difference)})"
+    beaten = REFERENCES[: REFERENCES.index(name)]
+    start = f"{row.method}'s"
+    if beaten:
+        start = f"{row.method} beats {listed(beaten)} ({_value(row, 'single')}), but its"
+    # Where the seeds agree, it is the test set that leaves room for doubt.
+    shown, over = (difference.test, "test samples") if difference.seeds.above else (difference.seeds, None)
+    return f"{start} difference to {name} is {difference_in_points(shown)} over {over or _seeds(difference)}"
+
+
+def _what_would_settle_it(comparison: Comparison, row: Row, effect: float) -> str:
+    differences = list(row.differences.values())
+    gain = f"a gain of {percent(effect)} points"
+    single = comparison.row("single")
+    if single is not None and 1 - single.accuracy.mean < effect:
+        left = percent(1 - single.accuracy.mean)
+        return f"single leaves only {left} points to gain, so another data set is needed"
+    if max(difference.floor for difference in differences) >= effect:
+        return (
+            f"{counted(comparison.test_size, 'test sample')} are too few to settle {gain} with any number "
+            "of seeds, so a larger test set or another data set is needed"
+        )
+    seeds = min(len(difference.by_seed) for difference in differences)
+    needed = max(seeds_needed(_deviation(difference.by_seed), effect) for difference in differences)
+    if needed <= seeds:
+        return f"{gain} would probably have shown"
+    if needed > MANY_SEEDS:
+        return f"to settle {gain} would take more than {MANY_SEEDS} seeds, so another data set is needed"
+    return f"about {counted(needed - seeds, 'more seed')} would settle {gain}, or another data set is needed"
+
+
+def _without_references(comparison: Comparison, row: Row) -> str:
+    missing = listed(comparison.missing)
+    seen = f": {_difference_to_single(row)}, but" if _has_single(row) else ","
+    return (
+        f"No conclusion without {missing}{seen} a gain is one over {REFERENCES_IN_WORDS}; "
+        f"run {missing} too, with the same seeds."
+    )
+
+
+def _without_intervals(row: Row) -> str:
+    seen = f"{_difference_to_single(row)}, but " if _has_single(row) else ""
+    return (
+        f"No conclusion: {seen}without two seeds in common with each reference there is no interval; "
+        "run at least 3 seeds of all."
+    )
+
+
+def _human_only(judged: Sequence[Row], gaining: Sequence[Row]) -> str:
+    if gaining:
+        return (
+            f"Human labels beat {REFERENCES_IN_WORDS} ({_over(gaining[0], 'single')}, "
+            f"{_seeds(gaining[0].differences['single'])}): labels can matter here, "
+            "and no method that learns them was run."
+        )
+    return (
+        f"Human labels do not beat {REFERENCES_IN_WORDS} ({_shortfall(judged[0])}), "
+        "and no method that learns labels was run."
+    )
+
+
+def _best(rows: Sequence[Row]) -> Row:
+    """Return the row with the highest difference to single, or accuracy where there is none."""
+    return max(
+        rows,
+        key=lambda row: row.differences["single"].seeds.mean if _has_single(row) else row.accuracy.mean - 1,
+    )
+
+
+def _is_judged(row: Row) -> bool:
+    return all(name in row.differences and row.differences[name].seeds.low is not None for name in REFERENCES)
+
+
+def _has_single(row: Row) -> bool:
+    return "single" in row.differences
+
+
+def _beats_single(row: Row) -> bool:
+    return _has_single(row) and row.differences["single"].above
+
+
+def _difference_to_single(row: Row) -> str:
+    return f"{row.method}'s difference to single is {_value(row, 'single')}"
+
+
+def _value(row: Row, reference: str) -> str:
+    return difference_in_points(row.differences[reference].seeds)
+
+
+def _over(row: Row, reference: str) -> str:
+    return f"{_value(row, reference)} over {reference}"
+
+
+def _seeds(difference: Difference) -> str:
+    return counted(len(difference.by_seed), "seed")
+
+
+def _deviation(values: Sequence[float]) -> float:
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))

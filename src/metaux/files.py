@@ -1,0 +1,70 @@
+"""Writing a file so that it is there in full or not at all, whenever the program is stopped."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def write_bytes_atomic(path: Path, content: bytes) -> None:
+    """Write the file and its folder; until all of it is on disk, an older one stays in place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, since only a move within one file system is atomic.
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write UTF-8 text as `write_bytes_atomic` does, with line ends as they are in `text`."""
+    write_bytes_atomic(path, text.encode())
+
+
+def to_json(value: object, indent: int | None = None) -> str:
+    """Return strict JSON: what is not finite becomes null, tuples become lists.
+
+    >>> to_json({"a": (1.0, float("nan"))})
+    '{"a": [1.0, null]}'
+    """
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `to_json` of the value, indented, as `write_bytes_atomic` does."""
+    write_text_atomic(path, to_json(value, indent=2) + "\n")
+
+
+def write_tensors(
+    path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors by name as safetensors, as `write_bytes_atomic` does; shared ones are written in full.
+
+    Args:
+        path: the file.
+        tensors: any shapes and types, on any device.
+        metadata: what a reader should find beside them.
+    """
+    from safetensors.torch import save
+
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    write_bytes_atomic(path, save(plain, dict(metadata) if metadata else None))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

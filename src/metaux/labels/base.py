@@ -1,0 +1,178 @@
+"""The protocol of a label source: all that distinguishes one method from another.
+
+The training loop calls the hooks below at fixed places and never asks which source it runs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from metaux.data.samples import Samples
+from metaux.hierarchy import Hierarchy
+from metaux.losses import focal_losses
+from metaux.metagradient import Average, LookAhead, MetaGradient
+from metaux.networks.multitask import MultiTaskNetwork, make_head
+from metaux.protocols import Protocol
+
+Gradients = list[Tensor]
+
+
+class Batch(NamedTuple):
+    """Training samples as the networks take them.
+
+    `inputs` are augmented and normalised, each `[batch, ...]`; `primary` is the class, int64 `[batch]`; `index` is
+    the sample's row in the training data, int64 `[batch]`.
+    """
+
+    inputs: tuple[Tensor, ...]
+    primary: Tensor
+    index: Tensor
+
+
+PrimaryLoss = Callable[[Tensor, Batch], Tensor]
+
+
+class Auxiliary(NamedTuple):
+    """What the auxiliary head has to learn from a batch.
+
+    `target` is anything the source's `auxiliary_loss` takes; `weight` an optional factor per sample; `inputs` go
+    through the network in a forward of their own, where the auxiliary task is on transformed samples.
+    """
+
+    target: Tensor
+    weight: Tensor | None = None
+    inputs: tuple[Tensor, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What a source may learn from before training starts.
+
+    Args:
+        samples: the training samples, `[n]`; `Batch.index` points into them.
+        meta: the meta split, for a source that asked for one.
+        load: turns samples into network inputs (normalised, not augmented).
+        trunk: makes a fresh backbone and its number of features, initialised from the random stream of that name.
+        features: what clusters are made of: samples to `[n, features]`.
+        seed: the run's seed.
+        device: where the networks are.
+    """
+
+    samples: Samples
+    meta: Samples | None
+    load: Callable[[Samples], tuple[Tensor, ...]]
+    trunk: Callable[[str], tuple[nn.Module, int]]
+    features: Callable[[Samples], Tensor]
+    seed: int
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class MetaStep:
+    """What a source may learn from during training, after a training step.
+
+    Args:
+        network: the multi-task network; a meta step leaves it as it was.
+        inner: the look-ahead's batch.
+        outer: the outer loss's batch.
+        primary_loss: of the primary output and its batch; a scalar.
+        look_ahead: the virtual step.
+        meta_gradient: how the gradient through it is computed.
+        rate: the schedule's factor on the source's own learning rate, 1 at the start.
+        seed: of this step's own random numbers (dropout).
+        average: averages tensors over data-parallel processes, given this process's number of samples.
+    """
+
+    network: MultiTaskNetwork
+    inner: Batch
+    outer: Batch
+    primary_loss: PrimaryLoss
+    look_ahead: LookAhead
+    meta_gradient: MetaGradient
+    rate: float
+    seed: int
+    average: Average
+
+
+class LabelSource(nn.Module):
+    """Where a sample's auxiliary target comes from. As it stands it gives none: single task.
+
+    Whatever must survive an interruption is a parameter, a buffer or extra state, as in any module.
+
+    Args:
+        hierarchy: the slots of each primary class.
+        protocol: the training protocol's values.
+
+    Attributes:
+        needs_meta_split: give up `protocol.meta_fraction` of the training data to a meta split.
+        meta_step: called with a `MetaStep` as often as the protocol says; None if the source does not learn.
+        combine: makes one gradient per parameter out of the primary and the auxiliary task's (gating); None to add
+            the losses, which costs one backward pass fewer.
+        predict: the network's primary output for inputs at test time, where it is not simply the primary head's
+            (averaged views).
+    """
+
+    needs_meta_split: bool = False
+    meta_step: Callable[[MetaStep], None] | None = None
+    combine: Callable[[Gradients, Gradients], Gradients] | None = None
+    predict: Callable[[MultiTaskNetwork, tuple[Tensor, ...]], Tensor] | None = None
+
+    def __init__(self, hierarchy: Hierarchy, protocol: Protocol):
+        super().__init__()
+        self.hierarchy = hierarchy
+        self.protocol = protocol
+
+    def prepare(self, preparation: Preparation) -> None:
+        """Learn from the training data before training starts."""
+
+    def auxiliary_head(self, features: int) -> nn.Module | None:  # noqa: ARG002
+        """Make the auxiliary head on a trunk with that many features; None for no auxiliary task."""
+        return None
+
+    def auxiliary(self, batch: Batch) -> Auxiliary | None:  # noqa: ARG002
+        """Turn a batch into the auxiliary task's target, weight and inputs; no gradient flows into the source."""
+        return None
+
+    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the auxiliary loss of each sample, `[batch]`."""
+        raise NotImplementedError("a source with an auxiliary task needs an auxiliary loss")
+
+    def labels(self, batch: Batch) -> Tensor | None:  # noqa: ARG002
+        """Return the sub-class distributions to record, `[batch, K]`; None where the task is not on sub-classes."""
+        return None
+
+    def diagnostics(self, step: MetaStep) -> dict[str, float]:  # noqa: ARG002
+        """Return numbers to record once per epoch, on one fixed batch; buffers are restored afterwards."""
+        return {}
+
+
+class SubclassSource(LabelSource):
+    """A source whose target is a distribution over the sub-classes of each sample's primary class.
+
+    One method is missing: `target`. The auxiliary head gives K logits, and its loss is the focal loss (equation 1).
+    """
+
+    def target(self, batch: Batch) -> Tensor:
+        """Return the auxiliary target, `[batch, K]`, rows summing to 1, zero outside each sample's class."""
+        raise NotImplementedError
+
+    def auxiliary_head(self, features: int) -> nn.Module:
+        """Make a head with one logit per sub-class, of the protocol's kind."""
+        return make_head(features, self.hierarchy.size, self.protocol.head)
+
+    def auxiliary(self, batch: Batch) -> Auxiliary:
+        """Return the target without weight, on the batch's own inputs."""
+        with torch.no_grad():
+            return Auxiliary(self.target(batch))
+
+    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the focal loss of each sample's K logits against its target, `[batch]`."""
+        return (target * focal_losses(output, self.protocol.focal_gamma)).sum(-1)
+
+    def labels(self, batch: Batch) -> Tensor:
+        """Return the target."""
+        with torch.no_grad():
+            return self.target(batch)

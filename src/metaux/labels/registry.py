@@ -1,0 +1,41 @@
+"""Label sources by the name the command line knows them by."""
+
+from collections.abc import Callable
+
+from metaux.hierarchy import Hierarchy
+from metaux.labels.base import LabelSource
+from metaux.labels.frozen import Frozen
+from metaux.labels.human import Human
+from metaux.labels.kmeans import KMeans
+from metaux.labels.maxl import Maxl
+from metaux.labels.random import Random
+from metaux.labels.single import Single
+from metaux.labels.uniform import Uniform
+from metaux.protocols import Protocol
+
+MakeSource = Callable[[Hierarchy, Protocol], LabelSource]
+
+
+def _on_split(make: MakeSource) -> MakeSource:
+    """Make a source that gives up the meta split without using it: what the smaller training set alone does."""
+
+    def made(hierarchy: Hierarchy, protocol: Protocol) -> LabelSource:
+        source = make(hierarchy, protocol)
+        source.needs_meta_split = True
+        return source
+
+    return made
+
+
+SOURCES: dict[str, MakeSource] = {
+    "single": Single,
+    "uniform": Uniform,
+    "random": Random,
+    "frozen": Frozen,
+    "kmeans": KMeans,
+    "human": Human,
+    "maxl": Maxl,
+    "single-split": _on_split(Single),
+    "uniform-split": _on_split(Uniform),
+    "frozen-split": _on_split(Frozen),
+}

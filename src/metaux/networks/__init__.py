@@ -1,0 +1,1 @@
+"""Backbones, and the two networks of the method."""

@@ -1,0 +1,96 @@
+"""Backbones by name: each makes a fresh trunk from the shape of one sample to features `[batch, features]`."""
+
+from collections.abc import Callable
+from math import prod
+
+from torch import nn
+
+from metaux.errors import InputError, choose
+
+Shape = tuple[int, ...]
+
+
+def mlp(shape: Shape) -> nn.Module:
+    """Make two hidden layers of 128 units, for tables."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
+
+
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
+    layer = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+    return [layer, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
+def _pooled_blocks(shape: Shape, widths: Shape) -> nn.Module:
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip((_channels(shape), *widths), widths, strict=False):
+        layers += [*_convolution(inputs, outputs), nn.MaxPool2d(2, ceil_mode=True)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def small_cnn(shape: Shape) -> nn.Module:
+    """Make three convolutions of 32, 64 and 128 channels with batch normalisation, each followed by pooling."""
+    return _pooled_blocks(shape, (32, 64, 128))
+
+
+def conv4(shape: Shape) -> nn.Module:
+    """Make the 4-layer ConvNet; its 64 channels per layer are our choice, the papers do not state them."""
+    return _pooled_blocks(shape, (64, 64, 64, 64))
+
+
+def vgg16(shape: Shape) -> nn.Module:
+    """Make VGG-16's thirteen convolutions with batch normalisation, as both papers use it on 32 x 32 images."""
+    from torchvision.models.vgg import cfgs, make_layers
+
+    if min(shape[1:]) < 32 or _channels(shape) != 3:
+        raise InputError(f"vgg16 takes colour images of at least 32 x 32 pixels, found {list(shape)}")
+    return nn.Sequential(make_layers(cfgs["D"], batch_norm=True), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def resnet32(shape: Shape) -> nn.Module:
+    """Make the ResNet-32 for CIFAR (He et al. 2016): three stages of five basic blocks, 16, 32 and 64 channels."""
+    from torchvision.models.resnet import BasicBlock
+
+    layers = _convolution(_channels(shape), 16)
+    width = 16
+    for outputs, stride in ((16, 1), (32, 2), (64, 2)):
+        for block in range(5):
+            step = stride if block == 0 else 1
+            project = (
+                None
+                if step == 1 and width == outputs
+                else nn.Sequential(nn.Conv2d(width, outputs, 1, step, bias=False), nn.BatchNorm2d(outputs))
+            )
+            layers.append(BasicBlock(width, outputs, step, project))
+            width = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+BACKBONES: dict[str, Callable[[Shape], nn.Module]] = {
+    "mlp": mlp,
+    "small-cnn": small_cnn,
+    "conv4": conv4,
+    "vgg16": vgg16,
+    "resnet32": resnet32,
+}
+
+
+def _channels(shape: Shape) -> int:
+    if len(shape) != 3:
+        raise InputError(f"this backbone takes images [channels, height, width], found {list(shape)}; use mlp")
+    return shape[0]
+
+
+def make_backbone(name: str, shape: Shape) -> nn.Module:
+    """Make the trunk of that name for samples of that shape; `auto` is mlp for tables, small-cnn for images.
+
+    Raises:
+        InputError: for an unknown name or a shape that the backbone cannot take.
+
+    >>> import torch
+    >>> make_backbone("auto", (1, 8, 8))(torch.zeros(2, 1, 8, 8)).shape
+    torch.Size([2, 128])
+    """
+    if name == "auto":
+        name = "small-cnn" if len(shape) == 3 else "mlp"
+    choose("backbone", name, BACKBONES)
+    return BACKBONES[name](shape)

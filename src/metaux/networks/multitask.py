@@ -1,0 +1,105 @@
+"""The two networks of the method: multi-task network (f) and label generator (g), around any trunk."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from metaux.errors import InputError
+from metaux.hierarchy import Hierarchy
+from metaux.losses import mask_softmax
+
+
+class Outputs(NamedTuple):
+    """What a multi-task network returns.
+
+    `primary` are logits `[batch, classes]` (or whatever the primary loss takes); `auxiliary` is what the auxiliary
+    head gives, None where there is none; `features` are the trunk's, `[batch, features]`.
+    """
+
+    primary: Tensor
+    auxiliary: Tensor | None
+    features: Tensor
+
+
+class MultiTaskNetwork(nn.Module):
+    """A shared trunk with a primary and an auxiliary head (f with parameters theta_1; hard parameter sharing).
+
+    Args:
+        trunk: any module from the inputs to features `[batch, features]`.
+        primary_head: any module from the features to the primary output.
+        auxiliary_head: any module from the features to the auxiliary output; None for single task.
+
+    Unlike the released code the heads return logits: the softmax belongs to the loss.
+
+    >>> network = MultiTaskNetwork(nn.Linear(4, 8), nn.Linear(8, 3), nn.Linear(8, 5))
+    >>> network(torch.zeros(2, 4)).auxiliary.shape
+    torch.Size([2, 5])
+    """
+
+    def __init__(self, trunk: nn.Module, primary_head: nn.Module, auxiliary_head: nn.Module | None = None):
+        super().__init__()
+        self.trunk = trunk
+        self.primary_head = primary_head
+        self.auxiliary_head = auxiliary_head
+
+    def forward(self, *inputs: Tensor) -> Outputs:
+        """Return both tasks' outputs for a batch."""
+        features = self.trunk(*inputs)
+        auxiliary = None if self.auxiliary_head is None else self.auxiliary_head(features)
+        return Outputs(self.primary_head(features), auxiliary, features)
+
+
+class LabelGenerator(nn.Module):
+    """Invents a soft sub-class for every sample within its own primary class (g with parameters theta_2).
+
+    Args:
+        trunk: any module from the inputs to features `[batch, features]`.
+        head: any module from the features to K logits.
+        hierarchy: psi; K is its size.
+
+    >>> generator = LabelGenerator(nn.Identity(), nn.Linear(4, 5), Hierarchy([2, 2, 1]))
+    >>> generator(torch.zeros(1, 4), primary=torch.tensor([2])).tolist()
+    [[0.0, 0.0, 0.0, 0.0, 1.0]]
+    """
+
+    def __init__(self, trunk: nn.Module, head: nn.Module, hierarchy: Hierarchy):
+        super().__init__()
+        self.trunk = trunk
+        self.head = head
+        self.hierarchy = hierarchy
+
+    def forward(self, *inputs: Tensor, primary: Tensor) -> Tensor:
+        """Return the generated labels, `[batch, K]`, of samples with primary classes int64 `[batch]`."""
+        logits: Tensor = self.head(self.trunk(*inputs))
+        return mask_softmax(logits, self.hierarchy.mask(primary))
+
+
+def make_head(features: int, outputs: int, kind: str) -> nn.Module:
+    """Make a `linear` head, or the NeurIPS version's `mlp`: Linear(features, features) - ReLU - Linear."""
+    if kind == "linear":
+        return nn.Linear(features, outputs)
+    return nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, outputs))
+
+
+def feature_size(trunk: nn.Module, example: tuple[Tensor, ...]) -> int:
+    """Return the number of features of a trunk, seen by passing an example batch through it.
+
+    Raises:
+        InputError: if the trunk does not take the example, or does not return `[batch, features]`.
+    """
+    training = trunk.training
+    try:
+        with torch.no_grad():
+            features = trunk.eval()(*example)
+    except (RuntimeError, ValueError, TypeError) as error:
+        shapes = ", ".join(str(list(tensor.shape)) for tensor in example)
+        raise InputError(
+            f"the backbone cannot take inputs of shape {shapes}: {str(error).splitlines()[0]}"
+        ) from error
+    finally:
+        trunk.train(training)
+    if not isinstance(features, Tensor) or features.dim() != 2:
+        found = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        raise InputError(f"a backbone must return features [batch, features], found {found}; flatten its output")
+    return features.shape[1]

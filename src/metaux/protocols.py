@@ -1,0 +1,168 @@
+"""The training protocols, as data: when each network is stepped, on which batches, with which values.
+
+`ICLR` and `NEURIPS` hold the papers' values (the table in the papers' words is checked by a test); what a paper does
+not state is marked *our choice*. `TUNED` is the default: how a practitioner trains today.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+from metaux.errors import InputError, choose
+from metaux.settings import Settings
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way to train both networks; nothing in the training loop asks for its name.
+
+    Args:
+        name: what the command line calls it.
+        epochs: passes over the training data.
+        batch_size: samples per batch; the last batches are evened out, so none is tiny.
+        learning_rate: alpha, of the multi-task network (SGD).
+        momentum: of the multi-task network.
+        weight_decay: L2, of the multi-task network.
+        generator_optimizer: `sgd` or `adam`.
+        generator_learning_rate: beta, of the label generator.
+        generator_weight_decay: L2, of the label generator.
+        generator_l1_decay: weight of the L1 norm of the label generator's parameters.
+        schedule: `halve` both learning rates every `halve_every` epochs, or `cosine` to zero, per epoch.
+        halve_every: epochs between two halvings.
+        focal_gamma: gamma of both losses; 0 is cross entropy.
+        entropy_weight: lambda.
+        meta_fraction: the share of the training data split off for sources that need a meta split.
+        meta_order: one meta step after each training step (`iteration`), or a pass of meta steps after each pass of
+            training steps (`epoch`).
+        inner_batch: the look-ahead's batch: of the `meta` split, or of the `train` data.
+        outer_batch: the outer loss's batch: the `same`, or the `next` one in the epoch's order.
+        look_ahead: the virtual step is `plain` SGD, or follows the real `optimizer` with momentum and weight decay.
+        head: each task's head is `linear`, or `mlp` (Linear - ReLU - Linear, as wide as the features).
+        normalisation: `fixed` (mean 0.5, deviation 0.2) or the `data`'s own mean and deviation, per channel.
+        reported_epochs: the reported accuracy is the mean over this many last epochs.
+    """
+
+    name: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    generator_optimizer: Literal["sgd", "adam"]
+    generator_learning_rate: float
+    generator_weight_decay: float
+    generator_l1_decay: float
+    schedule: Literal["halve", "cosine"]
+    halve_every: int
+    focal_gamma: float
+    entropy_weight: float
+    meta_fraction: float
+    meta_order: Literal["iteration", "epoch"]
+    inner_batch: Literal["meta", "train"]
+    outer_batch: Literal["same", "next"]
+    look_ahead: Literal["plain", "optimizer"]
+    head: Literal["linear", "mlp"]
+    normalisation: Literal["fixed", "data"]
+    reported_epochs: int
+
+
+ICLR = Protocol(
+    name="iclr",
+    epochs=200,
+    batch_size=100,  # our choice: not stated
+    learning_rate=0.01,
+    momentum=0.0,
+    weight_decay=0.0,
+    generator_optimizer="sgd",
+    generator_learning_rate=1e-5,
+    generator_weight_decay=0.0,
+    generator_l1_decay=5e-4,
+    schedule="halve",
+    halve_every=50,
+    focal_gamma=2.0,
+    entropy_weight=0.2,
+    meta_fraction=0.1,
+    meta_order="iteration",
+    inner_batch="meta",
+    outer_batch="same",
+    look_ahead="plain",
+    head="linear",  # our choice: not stated
+    normalisation="fixed",  # our choice: not stated
+    reported_epochs=5,
+)
+
+NEURIPS = Protocol(
+    name="neurips",
+    epochs=200,
+    batch_size=100,
+    learning_rate=0.01,
+    momentum=0.0,
+    weight_decay=0.0,
+    generator_optimizer="sgd",
+    generator_learning_rate=1e-3,
+    generator_weight_decay=5e-4,
+    generator_l1_decay=0.0,
+    schedule="halve",
+    halve_every=50,
+    focal_gamma=2.0,
+    entropy_weight=0.2,
+    meta_fraction=0.0,
+    meta_order="epoch",
+    inner_batch="train",
+    outer_batch="same",
+    look_ahead="plain",
+    head="mlp",
+    normalisation="fixed",
+    reported_epochs=5,
+)
+
+TUNED = Protocol(
+    name="tuned",
+    epochs=30,
+    batch_size=100,
+    learning_rate=0.05,
+    momentum=0.9,
+    weight_decay=5e-4,
+    generator_optimizer="adam",
+    generator_learning_rate=1e-3,
+    generator_weight_decay=0.0,
+    generator_l1_decay=0.0,
+    schedule="cosine",
+    halve_every=50,
+    focal_gamma=0.0,
+    entropy_weight=0.2,
+    meta_fraction=0.0,
+    meta_order="iteration",
+    inner_batch="train",
+    outer_batch="next",
+    look_ahead="optimizer",
+    head="linear",
+    normalisation="data",
+    reported_epochs=1,
+)
+
+PROTOCOLS = {protocol.name: protocol for protocol in (TUNED, ICLR, NEURIPS)}
+
+
+def resolve(settings: Settings) -> Protocol:
+    """Return the protocol that these settings name, with the values that they override.
+
+    With other epochs than the protocol's own, the learning rates are halved in proportion.
+
+    Raises:
+        InputError: for an unknown protocol or a value out of range.
+
+    >>> resolve(Settings(protocol="iclr", epochs=40)).halve_every
+    10
+    """
+    choose("protocol", settings.protocol, PROTOCOLS)
+    protocol = PROTOCOLS[settings.protocol]
+    names = {field.name for field in fields(Protocol)} & {field.name for field in fields(Settings)}
+    given = {name: value for name in names if (value := getattr(settings, name)) is not None}
+    for name, value in given.items():
+        least = 1 if name in ("epochs", "batch_size") else 0
+        if not least <= value < float("inf"):
+            raise InputError(f"expected {name} of at least {least}, found {value}; give a number in that range")
+    if 0 < given.get("focal_gamma", 0) < 1:
+        raise InputError(f"expected focal_gamma 0 or at least 1, found {given['focal_gamma']}; give one of these")
+    changed = replace(protocol, **given)
+    return replace(changed, halve_every=max(1, protocol.halve_every * changed.epochs // protocol.epochs))

@@ -1,0 +1,263 @@
+"""Figures of a comparison, each as PNG and SVG: learning curves, and paired differences with their intervals.
+
+Each says on itself what data, training, seeds and interval it shows, and the same numbers give the same bytes.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from metaux.experiment.comparison import REFERENCES, Comparison, Difference, data_name, in_order
+from metaux.experiment.records import Run
+from metaux.experiment.wording import counted
+from metaux.files import write_bytes_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which colour-blind readers tell apart; without yellow, too pale on white. A method is
+# known by its line and marker too.
+COLOURS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7")
+LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3, 2, 3)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*")
+FAINT = "#8c8c8c"
+
+
+class Look(NamedTuple):
+    """How one method is drawn."""
+
+    colour: str
+    line: Any
+    marker: str
+
+
+def looks(methods: Sequence[str]) -> dict[str, Look]:
+    """Return a different look for each method, in their order: 7 colours, then the same with other lines.
+
+    >>> looks(["single", "maxl"])["single"].colour
+    '#000000'
+    """
+    return {
+        name: Look(COLOURS[place % 7], LINES[place % 8], MARKERS[place % 11])
+        for place, name in enumerate(methods)
+    }
+
+
+def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-curves") -> tuple[Path, ...]:
+    """Draw the test accuracy of every epoch: a line is the mean over seeds, its band the lowest to highest seed.
+
+    Where the curves have long settled, a second panel shows their last half enlarged.
+
+    Args:
+        runs: at least one; of one comparison.
+        folder: where the files go.
+        name: of the files, without ending.
+
+    Returns:
+        The files written.
+    """
+    import numpy as np
+
+    grouped = {
+        method: np.stack([100 * run.curve("test_accuracy") for run in runs if run.method == method])
+        for method in in_order(run.method for run in runs)
+    }
+    epochs = max(curves.shape[1] for curves in grouped.values())
+    seeds = {len(curves) for curves in grouped.values()}
+    # Of the last epochs, on which the legend is ordered and the second panel looks.
+    final = {method: float(curves[:, -1].mean()) for method, curves in grouped.items()}
+    enlarged = epochs >= 4 and len(grouped) > 1
+
+    def draw(figure: "Figure") -> None:
+        panels = figure.subplots(1, 2 if enlarged else 1, squeeze=False, width_ratios=[1, 1][: 1 + enlarged])[0]
+        look = looks(list(grouped))
+        for method, curves in grouped.items():
+            for axes in panels:
+                _curve(axes, method, curves, look[method])
+        panels[0].set_ylabel("test accuracy (%)")
+        for axes in panels:
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        if enlarged:
+            first = epochs - epochs // 2
+            late = np.concatenate([curves[:, first - 1 :] for curves in grouped.values()])
+            low, high = float(np.nanmin(late)), float(np.nanmax(late))
+            margin = max(0.05 * (high - low), 0.05)
+            panels[1].set_xlim(first - 0.02 * epochs, epochs + 0.02 * epochs)
+            panels[1].set_ylim(low - margin, high + margin)
+            panels[0].set_title("all epochs")
+            panels[1].set_title("last half, enlarged")
+        handles = dict(zip(grouped, panels[0].get_lines(), strict=True))
+        ranked = sorted(grouped, key=lambda method: -final[method])
+        figure.legend(
+            [handles[method] for method in ranked],
+            [f"{method}  {final[method]:.1f}" for method in ranked],
+            title="last epoch (%)",
+            loc="outside right center",
+            frameon=False,
+        )
+        band = "line: mean over seeds; band: lowest to highest seed" if max(seeds) > 1 else "one run per line"
+        _caption(figure, "Test accuracy while training", _of_runs(runs, seeds, epochs), band)
+
+    return _save(draw, folder, name, (9.0 if enlarged else 6.4, 4.2))
+
+
+def differences(comparison: Comparison, folder: Path, name: str = "differences") -> tuple[Path, ...]:
+    """Draw each method's difference in test accuracy to single, uniform and frozen, with both intervals.
+
+    Args:
+        comparison: the table.
+        folder: where the files go.
+        name: of the files, without ending.
+
+    Returns:
+        The files written; none if no method shares a seed with a reference.
+    """
+    shown = [name for name in REFERENCES if any(name in row.differences for row in comparison.rows)]
+    rows = [row for row in comparison.rows if row.differences]
+    if not shown:
+        return ()
+    seeds = {len(difference.by_seed) for row in rows for difference in row.differences.values()}
+
+    def draw(figure: "Figure") -> None:
+        panels = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, reference in zip(panels, shown, strict=True):
+            axes.axvline(0, color="black", linewidth=1, zorder=1)
+            for place, row in enumerate(rows):
+                if reference in row.differences:
+                    _forest(axes, place, row.differences[reference])
+                else:
+                    axes.text(0.02, place, "is the reference", transform=axes.get_yaxis_transform(), **_REMARK)
+            axes.set_title(f"to {reference}")
+            axes.grid(axis="x", color="#e6e6e6")
+            axes.tick_params(axis="y", length=0)
+        panels[0].set_yticks(range(len(rows)), [row.method for row in rows])
+        panels[0].set_ylim(len(rows) - 0.5, -0.5)
+        figure.supxlabel("difference in test accuracy (percentage points); right of zero: better", fontsize=9)
+        handles, labels = panels[0].get_legend_handles_labels()
+        unique = dict(zip(labels, handles, strict=True))
+        figure.legend(
+            unique.values(), unique.keys(), loc="outside lower center", ncols=len(unique), frameon=False
+        )
+        described = _described(
+            comparison.data, comparison.train_size, comparison.test_size, comparison.epochs, seeds
+        )
+        _caption(figure, "Paired differences", described, "95 % intervals")
+
+    return _save(draw, folder, name, (2.2 + 2.3 * len(shown), 2.1 + 0.5 * len(rows)))
+
+
+_REMARK: dict[str, Any] = {"color": FAINT, "fontsize": 7.5, "va": "center", "style": "italic"}
+
+
+def _curve(axes: "Axes", method: str, curves: "np.ndarray[Any, np.dtype[np.float64]]", look: Look) -> None:
+    import numpy as np
+
+    epochs = np.arange(1, curves.shape[1] + 1)
+    axes.plot(
+        epochs,
+        curves.mean(axis=0),
+        label=method,
+        color=look.colour,
+        linestyle=look.line,
+        marker=look.marker,
+        markersize=4.5,
+        markevery=max(1, len(epochs) // 8),
+        linewidth=1.6,
+    )
+    if len(curves) > 1:
+        axes.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=look.colour, alpha=0.1, lw=0)
+
+
+def _forest(axes: "Axes", place: int, difference: Difference) -> None:
+    """Draw one difference: both intervals around one mean, and each seed as a dot."""
+    mean = 100 * difference.seeds.mean
+    colour = COLOURS[3] if difference.above else COLOURS[4] if difference.below else COLOURS[1]
+    seeds, test = difference.seeds, difference.test
+    if seeds.low is not None and seeds.high is not None:
+        span = [100 * seeds.low, 100 * seeds.high]
+        axes.plot(span, [place - 0.09] * 2, color=colour, lw=3, solid_capstyle="butt", zorder=3)
+    if test.low is not None and test.high is not None:
+        span = [100 * test.low, 100 * test.high]
+        axes.plot(span, [place + 0.09] * 2, color=colour, lw=1.2, zorder=3)
+    axes.plot(mean, place, "D", color=colour, markersize=5, markeredgecolor="white", zorder=5)
+    axes.plot(
+        [100 * value for value in difference.by_seed],
+        [place - 0.27] * len(difference.by_seed),
+        "o",
+        color=FAINT,
+        markersize=3,
+        zorder=4,
+    )
+
+
+def _of_runs(runs: Sequence[Run], seeds: set[int], epochs: int) -> str:
+    test_size = len(runs[0].output("test_primary"))
+    return _described(data_name(runs[0]), max(run.train_size for run in runs), test_size, epochs, seeds)
+
+
+def _described(data: str, train_size: int, test_size: int, epochs: int, seeds: set[int]) -> str:
+    low, high = min(seeds), max(seeds)
+    runs = counted(high, "seed") if low == high else f"{low} to {high} seeds"
+    return ", ".join(
+        [
+            data,
+            counted(train_size, "training sample"),
+            counted(test_size, "test sample"),
+            counted(epochs, "epoch"),
+            runs,
+        ]
+    )
+
+
+def _caption(figure: "Figure", title: str, described: str, how: str) -> None:
+    # A data set's name is the user's: a dollar sign in it is no formula.
+    figure.suptitle(f"{title}\n{described}; {how}".replace("$", r"\$"), fontsize=9)
+
+
+def _save(
+    draw: "Callable[[Figure], None]", folder: Path, name: str, inches: tuple[float, float]
+) -> tuple[Path, ...]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    files = (folder / f"{name}.png", folder / f"{name}.svg")
+    with _plain_style():
+        figure = Figure(figsize=inches, layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure)
+        for path in files:
+            content = io.BytesIO()
+            kind = path.suffix[1:]
+            metadata = {"Date": None} if kind == "svg" else {"Software": None}
+            figure.savefig(content, format=kind, dpi=150, metadata=metadata)
+            write_bytes_atomic(path, content.getvalue())
+    return files
+
+
+@contextmanager
+def _plain_style() -> "Iterator[None]":
+    """Draw as the library ships, whatever the user's own style is, with ids that are the same each time."""
+    import matplotlib
+
+    ours = {
+        "svg.hashsalt": "metaux",
+        "font.size": 9,
+        "axes.titlesize": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": "#e6e6e6",
+        "legend.fontsize": 8.5,
+        "legend.handlelength": 3.6,
+    }
+    kept = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
+    with matplotlib.rc_context({**kept, **ours}):
+        yield

@@ -1,0 +1,108 @@
+"""Everything that defines a run, as one frozen, typed configuration: the command line and its file are made from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from metaux.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is made of, whatever its method and seed.
+
+    Args:
+        data: a known name (digits, mnist, fashion-mnist, cifar10, cifar100), a folder with one sub-folder per class
+            (with or without train/, val/, test/), a CSV manifest, or an .npz file.
+        root: where known data sets are kept or downloaded to.
+        hierarchy: a YAML or CSV file that names the classes in any number of levels.
+        primary: the hierarchy's level to classify.
+        auxiliary: the hierarchy's finer level that gives the number of sub-classes.
+        subclasses: sub-classes per class, without a hierarchy: one number, or one per class.
+        train_size: learn from this many training samples, drawn anew by each seed.
+        image_size: resize images to this many pixels a side.
+        augment: random crops and horizontal flips; auto is what suits the data set.
+        class_weights: weigh the primary loss inversely to class frequency.
+        backbone: the network: auto, mlp, small-cnn, conv4, vgg16 or resnet32.
+        features: what k-means clusters: pixels, or the folder of a finished run whose network's features to use.
+        protocol: tuned (momentum, weight decay, cosine schedule), or as published: iclr, neurips.
+        epochs: passes over the training data; the protocol's by default, as for all values below.
+        batch_size: samples per batch.
+        learning_rate: of the multi-task network.
+        weight_decay: of the multi-task network.
+        generator_learning_rate: of the label generator.
+        entropy_weight: weight of the loss against collapse.
+        focal_gamma: focusing parameter of both losses; 0 is cross entropy.
+        meta_gradient: how the label generator's gradient is computed; the first and the last are exact.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        precision: of the arithmetic.
+        processes: data-parallel processes, one device each.
+        threads: processor threads per run; equal bits need equal threads.
+    """
+
+    data: str = "digits"
+    root: str = "data"
+    hierarchy: str | None = None
+    primary: str | None = None
+    auxiliary: str | None = None
+    subclasses: tuple[int, ...] | None = None
+    train_size: int | None = None
+    image_size: int | None = None
+    augment: Literal["auto", "none", "crop", "crop-flip"] = "auto"
+    class_weights: Literal["none", "balanced"] = "none"
+    backbone: str = "auto"
+    features: str = "pixels"
+    protocol: str = "tuned"
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    generator_learning_rate: float | None = None
+    entropy_weight: float | None = None
+    focal_gamma: float | None = None
+    meta_gradient: Literal["forward-mode", "finite-difference", "double-backward"] = "forward-mode"
+    device: str = "auto"
+    precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
+    processes: int = 1
+    threads: int = 1
+
+
+def from_mapping(values: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> tuple[Settings, dict[str, Any]]:
+    """Return settings from plain values (a YAML file's), and the values of the `extra` keys, which are not settings.
+
+    Args:
+        values: by field name; what is absent keeps its default.
+        extra: further allowed keys with their types.
+
+    Raises:
+        InputError: for an unknown key or a value of another type.
+
+    >>> from_mapping({"epochs": 3})[0].epochs
+    3
+    """
+    types = {**get_type_hints(Settings), **(extra or {})}
+    checked = {}
+    for key, value in values.items():
+        if key not in types:
+            raise InputError(f"unknown setting '{key}'{nearest(str(key), types)}")
+        plain = tuple(value) if isinstance(value, list) else value
+        if not _fits(plain, types[key]):
+            expected = str(getattr(types[key], "__name__", types[key])).replace("typing.", "")
+            raise InputError(f"expected {key} to be {expected}, found {value!r}")
+        checked[key] = plain
+    rest = {key: checked.pop(key) for key in (extra or {}) if key in checked}
+    return Settings(**checked), rest
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return any(_fits(value, option) for option in arguments)
+    if origin is Literal:
+        return value in arguments
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(item, arguments[0]) for item in value)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))

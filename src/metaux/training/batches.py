@@ -1,0 +1,76 @@
+"""From samples in memory to batches, in an order and with an augmentation that only seed and epoch decide."""
+
+from collections.abc import Callable
+from math import ceil
+
+import torch
+from torch import Tensor
+
+from metaux.data.samples import Samples
+from metaux.labels.base import Batch
+from metaux.streams import stream
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+Preprocess = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
+
+
+def shuffled(count: int, batch_size: int, seed: int, *names: str | int) -> list[Tensor]:
+    """Return the rows of each batch of one pass, in random order; sizes differ by one at most, none is tiny.
+
+    >>> [len(rows) for rows in shuffled(7, 3, 0, "order", 1)]
+    [3, 2, 2]
+    """
+    order = torch.randperm(count, generator=stream(seed, *names))
+    return list(order.tensor_split(ceil(count / batch_size)))
+
+
+class Loader:
+    """Makes batches of training samples, each the same however often and in which order it is asked for.
+
+    Args:
+        samples: where the rows point.
+        preprocess: raw inputs to network inputs.
+        augment: of uint8 images, with a random generator; None for none.
+        seed: of the augmentation.
+        device: where the batch goes.
+        share: (rank, processes) takes every so-manieth row of each batch.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        preprocess: Preprocess,
+        augment: Augment | None,
+        seed: int,
+        device: torch.device,
+        share: tuple[int, int] = (0, 1),
+    ):
+        self.samples = samples
+        self.preprocess = preprocess
+        self.augment = augment
+        self.seed = seed
+        self.device = device
+        self.share = share
+        self._last: dict[tuple[str | int, ...], Batch] = {}
+
+    def load(self, rows: Tensor) -> Batch:
+        """Return these rows as they are, without augmentation."""
+        inputs = tuple(tensor[rows].to(self.device, non_blocking=True) for tensor in self.samples.inputs)
+        return self._batch(rows, inputs)
+
+    def augmented(self, rows: Tensor, *name: str | int) -> Batch:
+        """Return these rows with the augmentation of that name (epoch and position); the last two are kept."""
+        if name not in self._last:
+            inputs = self.samples.inputs
+            images = tuple(tensor[rows] for tensor in inputs)
+            if self.augment is not None:
+                images = (self.augment(images[0], stream(self.seed, "augmentation", *name)), *images[1:])
+            rank, processes = self.share
+            mine = tuple(tensor[rank::processes].to(self.device, non_blocking=True) for tensor in images)
+            self._last = dict([*self._last.items()][-1:])
+            self._last[name] = self._batch(rows[rank::processes], mine)
+        return self._last[name]
+
+    def _batch(self, rows: Tensor, inputs: tuple[Tensor, ...]) -> Batch:
+        primary = self.samples.primary[rows].to(self.device)
+        return Batch(self.preprocess(inputs), primary, rows.to(self.device))

@@ -1,0 +1,46 @@
+"""Which device, precision and number of processes a run uses; Lightning Fabric does the rest."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning_fabric import Fabric
+
+from metaux.errors import InputError
+from metaux.settings import Settings
+
+
+def make_fabric(settings: Settings) -> Fabric:
+    """Return the Fabric for these settings; launch it before use if there is more than one process.
+
+    Raises:
+        InputError: for a device that is unknown or not there, or a count below 1.
+    """
+    for name in ("processes", "threads"):
+        if getattr(settings, name) < 1:
+            raise InputError(f"expected {name} of at least 1, found {getattr(settings, name)}")
+    found = re.fullmatch(r"(auto|cpu|cuda|mps)(?::(\d+))?", settings.device)
+    if found is None:
+        raise InputError(f"unknown device '{settings.device}' (known: auto, cpu, cuda, cuda:1, mps)")
+    kind, index = found.groups()
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[kind]
+    if not available or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
+        raise InputError(f"device '{settings.device}' is not on this machine; use --device cpu or auto")
+    if settings.processes > 1:
+        return Fabric(kind, "ddp_spawn", settings.processes, precision=settings.precision)
+    devices = [int(index)] if index is not None and kind == "cuda" else 1
+    return Fabric(kind, devices=devices, precision=settings.precision)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Within the block, torch uses that many processor threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

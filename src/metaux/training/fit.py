@@ -1,0 +1,361 @@
+"""The training loop: both networks, every label source, any protocol; it can stop and go on after any epoch."""
+
+import io
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from metaux.data.samples import LabelledData, Samples
+from metaux.errors import InputError, TrainingError
+from metaux.files import write_bytes_atomic
+from metaux.labels.base import Batch, LabelSource, MetaStep, Preparation, PrimaryLoss
+from metaux.labels.registry import MakeSource
+from metaux.losses import focal_loss
+from metaux.metagradient import LookAhead, MetaGradient
+from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head
+from metaux.protocols import Protocol
+from metaux.streams import seeded, stream_seed
+from metaux.training.batches import Augment, Loader, Preprocess, shuffled
+from metaux.training.evaluate import measures, primary_outputs
+from metaux.training.generated_labels import describe, training_labels
+from metaux.training.processes import averager
+from metaux.training.step import gradient_cosine, training_step
+
+Record = dict[str, float]
+DIAGNOSTIC_SAMPLES = 100
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides a run's weights, as objects.
+
+    Args:
+        data: what to measure on, and the structure of the classes; its `train` part is not used.
+        train: the training samples of this seed.
+        meta: the meta split, where the source needs one.
+        preprocess: raw inputs to network inputs.
+        augment: of the images of a training batch; None for none.
+        trunk: makes a fresh backbone.
+        source: makes the label source.
+        protocol: the values of the training protocol.
+        meta_gradient: how meta-gradients are computed.
+        features: what clusters are made of; pixels (the network's flattened inputs) if None.
+        balanced: weigh the primary loss inversely to class frequency.
+        seed: of everything random.
+    """
+
+    data: LabelledData
+    train: Samples
+    meta: Samples | None
+    preprocess: Preprocess
+    augment: Augment | None
+    trunk: Callable[[], nn.Module]
+    source: MakeSource
+    protocol: Protocol
+    meta_gradient: MetaGradient
+    features: Callable[[Samples], Tensor] | None = None
+    balanced: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network with what was recorded on the way.
+
+    Args:
+        network: the multi-task network with its final weights.
+        source: the label source as training left it.
+        records: one dict per epoch.
+        test_logits: of the final weights, `[n_test, classes]`.
+        test_correct: how often each test sample was right over the reported epochs, `[n_test]`.
+        labels: the label of each training sample over its own class's slots, `[n, max(psi)]`, if there are any.
+    """
+
+    network: MultiTaskNetwork
+    source: LabelSource
+    records: list[Record]
+    test_logits: Tensor
+    test_correct: Tensor
+    labels: Tensor | None
+
+
+def schedule(protocol: Protocol, epoch: int) -> float:
+    """Return the factor on both learning rates in this epoch (counted from 0).
+
+    >>> from metaux.protocols import ICLR, TUNED
+    >>> [schedule(ICLR, epoch) for epoch in (0, 49, 50, 150)]
+    [1.0, 1.0, 0.5, 0.125]
+    >>> schedule(TUNED, 15)
+    0.5000000000000001
+    """
+    if protocol.schedule == "halve":
+        return float(0.5 ** (epoch // protocol.halve_every))
+    return 0.5 * (1 + math.cos(math.pi * epoch / protocol.epochs))
+
+
+def make_primary_loss(plan: Plan) -> PrimaryLoss:
+    """Return the focal loss of the primary class, with balanced class weights of mean 1 where asked for."""
+    gamma, weights = plan.protocol.focal_gamma, None
+    if plan.balanced:
+        counts = torch.bincount(plan.train.primary, minlength=plan.data.hierarchy.classes)
+        weights = len(plan.train) / (len(counts) * counts.clamp(min=1).float())
+
+    def loss(output: Tensor, batch: Batch) -> Tensor:
+        weight = None if weights is None else weights.to(output.device)[batch.primary]
+        return focal_loss(output, batch.primary, gamma, weight)
+
+    return loss
+
+
+class Trainer:
+    """One run in the making.
+
+    Args:
+        plan: what to train.
+        fabric: device, precision and processes.
+        checkpoint: where the state after each epoch is kept; None to keep none.
+    """
+
+    def __init__(self, plan: Plan, fabric: Fabric, checkpoint: Path | None = None):
+        self.plan, self.fabric, self.checkpoint = plan, fabric, checkpoint
+        device, protocol, classes = fabric.device, plan.protocol, plan.data.hierarchy.classes
+        self.average = averager(fabric)
+        share = (fabric.global_rank, fabric.world_size)
+        self.loader = Loader(plan.train, plan.preprocess, plan.augment, plan.seed, device, share)
+        self.meta_loader = self.loader
+        if plan.meta is not None and protocol.inner_batch == "meta":
+            self.meta_loader = Loader(plan.meta, plan.preprocess, plan.augment, plan.seed, device, share)
+        self.source = plan.source(plan.data.hierarchy, protocol)
+        self.source.prepare(
+            Preparation(
+                samples=plan.train,
+                meta=plan.meta,
+                load=lambda samples: Loader(samples, plan.preprocess, None, 0, device)
+                .load(torch.arange(len(samples)))
+                .inputs,
+                trunk=self._trunk,
+                features=plan.features or self._pixels,
+                seed=plan.seed,
+                device=device,
+            )
+        )
+        trunk, features = self._trunk("trunk")
+        with seeded(plan.seed, "primary head"):
+            primary_head = make_head(features, classes, protocol.head)
+        with seeded(plan.seed, "auxiliary head"):
+            auxiliary_head = self.source.auxiliary_head(features)
+        self.network = MultiTaskNetwork(trunk, primary_head, auxiliary_head).to(device)
+        self.source.to(device)
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(), protocol.learning_rate, protocol.momentum, weight_decay=protocol.weight_decay
+        )
+        self.primary_loss = make_primary_loss(plan)
+        self.records: list[Record] = []
+        self.reported: list[Tensor] = []
+
+    def _trunk(self, name: str) -> tuple[nn.Module, int]:
+        with seeded(self.plan.seed, name):
+            trunk = self.plan.trunk()
+        return trunk, feature_size(trunk, self.plan.preprocess(self.plan.train.take(torch.arange(1)).inputs))
+
+    def _pixels(self, samples: Samples) -> Tensor:
+        return self.plan.preprocess(samples.inputs)[0].flatten(1)
+
+    def fit(self, on_epoch: Callable[[list[Record]], None] = lambda _: None) -> Fitted:
+        """Train from the last checkpoint, or from the start, to the last epoch.
+
+        Args:
+            on_epoch: called after each epoch, once it is safe, with the records so far.
+
+        Raises:
+            TrainingError: if the loss is no longer finite.
+        """
+        self._resume()
+        while len(self.records) < self.plan.protocol.epochs:
+            self._epoch(len(self.records))
+            self._save()
+            on_epoch(self.records)
+        logits = self._test_logits(self.plan.data.test)
+        labels = training_labels(self.source, self.loader)
+        correct = torch.stack(self.reported).float().mean(0)
+        return Fitted(self.network, self.source, self.records, logits, correct, labels)
+
+    def time_epoch(self, steps: int = 2) -> float:
+        """Return an estimate of an epoch's seconds, from a few real steps; the trainer is of no use afterwards."""
+        orders = self._orders(0)
+        self.network.train()
+        self.source.train()
+        sequence = self._sequence(len(orders["train"]))
+        kinds = {kind: sum(name == kind for name, _ in sequence) for kind, _ in sequence}
+        total = 0.0
+        for kind, count in kinds.items():
+            for position in range(steps + 1):
+                if position == 1:  # the first step pays for what is set up once
+                    start = time.perf_counter()
+                place = position % len(orders["train"])
+                with self.fabric.autocast():
+                    if kind == "train":
+                        self._train(self.loader.augmented(orders["train"][place], "timing", position)).tolist()
+                    else:
+                        self._meta(orders, 0, place, 1.0)
+            total += count * (time.perf_counter() - start) / steps
+        start, test = time.perf_counter(), self.plan.data.test
+        few = test.take(torch.arange(min(len(test), 500)))
+        self._test_logits(few)
+        return total + (time.perf_counter() - start) * len(test) / len(few)
+
+    def _epoch(self, epoch: int) -> None:
+        start, rate = time.perf_counter(), schedule(self.plan.protocol, epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.protocol.learning_rate * rate
+        self.network.train()
+        self.source.train()
+        orders = self._orders(epoch)
+        totals = torch.zeros(3, device=self.fabric.device)
+        for kind, position in self._sequence(len(orders["train"])):
+            with seeded(self.plan.seed, kind, epoch, position), self.fabric.autocast():
+                if kind == "train":
+                    totals += self._train(self.loader.augmented(orders["train"][position], "train", epoch, position))
+                else:
+                    self._meta(orders, epoch, position, rate)
+        seconds = time.perf_counter() - start
+        (mean,) = self.average([totals[:2] / totals[2]], int(totals[2]))
+        if not mean.isfinite().all():
+            kept = f"epoch {epoch} is kept" if epoch and self.checkpoint else "nothing is kept"
+            raise TrainingError(
+                f"the training loss became {float(mean[0])} in epoch {epoch + 1}; {kept}; use a smaller learning rate"
+            )
+        self._synchronise()
+        record = {"epoch": epoch + 1, "seconds": seconds, "learning_rate": self.optimizer.param_groups[0]["lr"]}
+        record |= {"train_loss": float(mean[0]), "train_accuracy": float(mean[1])}
+        self.records.append(record | self._measure(epoch))
+
+    def _sequence(self, count: int) -> list[tuple[str, int]]:
+        """Return the epoch's steps in order: kind (`train` or `meta`) and position in the pass."""
+        train = [("train", position) for position in range(count)]
+        if self.source.meta_step is None:
+            return train
+        meta = [("meta", position) for position in range(count)]
+        if self.plan.protocol.meta_order == "epoch":
+            return train + meta
+        return list(chain.from_iterable(zip(train, meta, strict=True)))
+
+    def _orders(self, epoch: int) -> dict[str, list[Tensor]]:
+        """Return the rows of each batch: of the training pass, and of the look-ahead's."""
+        protocol, seed = self.plan.protocol, self.plan.seed
+        train = shuffled(len(self.plan.train), protocol.batch_size, seed, "order", epoch)
+        if self.meta_loader is not self.loader:
+            meta = shuffled(len(self.meta_loader.samples), protocol.batch_size, seed, "meta order", epoch)
+        elif protocol.meta_order == "epoch":
+            meta = shuffled(len(self.plan.train), protocol.batch_size, seed, "meta order", epoch)
+        else:
+            meta = train
+        return {"train": train, "meta": meta}
+
+    def _train(self, batch: Batch) -> Tensor:
+        loss, output = training_step(
+            self.network, self.source, batch, self.optimizer, self.primary_loss, self.average
+        )
+        count = len(batch.index)
+        return torch.stack([loss * count, (output.argmax(-1) == batch.primary).sum(), loss.new_tensor(count)])
+
+    def _meta(self, orders: dict[str, list[Tensor]], epoch: int, position: int, rate: float) -> None:
+        rows = orders["meta"]
+        stream = "train" if rows is orders["train"] else "meta"
+
+        def batch(place: int) -> Batch:
+            place %= len(rows)
+            return self.meta_loader.augmented(rows[place], stream, epoch, place)
+
+        inner = batch(position)
+        outer = inner if self.plan.protocol.outer_batch == "same" else batch(position + 1)
+        assert self.source.meta_step is not None
+        self.source.meta_step(self._meta_step(inner, outer, rate, epoch, position))
+
+    def _meta_step(self, inner: Batch, outer: Batch, rate: float, *name: int) -> MetaStep:
+        if self.plan.protocol.look_ahead == "plain":
+            look_ahead = LookAhead(self.optimizer.param_groups[0]["lr"])
+        else:
+            look_ahead = LookAhead.from_optimizer(self.optimizer, self.network)
+        seed = stream_seed(self.plan.seed, "look-ahead", *name)
+        method = self.plan.meta_gradient
+        return MetaStep(
+            self.network, inner, outer, self.primary_loss, look_ahead, method, rate, seed, self.average
+        )
+
+    def _synchronise(self) -> None:
+        """Give every process the mean of the running statistics that each kept of its own share."""
+        if self.fabric.world_size > 1:
+            buffers = [b for b in chain(self.network.buffers(), self.source.buffers()) if b.is_floating_point()]
+            for buffer, mean in zip(buffers, self.average(buffers, 1), strict=True):
+                buffer.copy_(mean)
+
+    def _measure(self, epoch: int) -> Record:
+        """Return what is recorded of the network and the labels; nothing of it changes either."""
+        data, record = self.plan.data, {}
+        logits = self._test_logits(data.test)
+        self.reported = [*self.reported, logits.argmax(-1) == data.test.primary][-self.plan.protocol.reported_epochs :]
+        record |= {f"test_{name}": value for name, value in measures(logits, data.test.primary).items()}
+        if data.validation is not None:
+            found = measures(self._test_logits(data.validation), data.validation.primary)
+            record |= {f"validation_{name}": value for name, value in found.items()}
+        labels = training_labels(self.source, self.loader)
+        if labels is not None:
+            record |= describe(labels, self.plan.train, data.hierarchy)
+        return record | self._diagnose(epoch)
+
+    def _diagnose(self, epoch: int) -> Record:
+        """Return the gradients' cosine and the source's own numbers, on one fixed batch."""
+        buffers = [*self.network.buffers(), *self.source.buffers()]
+        before = [buffer.clone() for buffer in buffers]
+        rows = torch.arange(min(DIAGNOSTIC_SAMPLES, len(self.plan.train)))
+        batch = self.loader.load(rows)
+        inner = self.meta_loader.load(rows[rows < len(self.meta_loader.samples)])
+        self.network.train()
+        with seeded(self.plan.seed, "diagnosis", epoch), self.fabric.autocast():
+            cosine = gradient_cosine(self.network, self.source, batch, self.primary_loss)
+            record = self.source.diagnostics(self._meta_step(inner, inner, 1.0, epoch))
+        for buffer, value in zip(buffers, before, strict=True):
+            buffer.copy_(value)
+        return record if cosine is None else {"gradient_cosine": cosine, **record}
+
+    def _test_logits(self, samples: Samples) -> Tensor:
+        with self.fabric.autocast():
+            return primary_outputs(self.network, self.source, samples, self.plan.preprocess, self.fabric.device)
+
+    def _save(self) -> None:
+        if self.checkpoint is None or not self.fabric.is_global_zero:
+            return
+        state: dict[str, Any] = {
+            "network": self.network.state_dict(),
+            "source": self.source.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "records": self.records,
+            "reported": self.reported,
+        }
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_bytes_atomic(self.checkpoint, content.getvalue())
+
+    def _resume(self) -> None:
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return
+        try:
+            state = torch.load(self.checkpoint, map_location=self.fabric.device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.source.load_state_dict(state["source"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except Exception as error:
+            raise InputError(
+                f"expected this run's checkpoint in {self.checkpoint}, found something else "
+                f"({type(error).__name__}); delete the file to start the run anew"
+            ) from error
+        self.records, self.reported = state["records"], [correct.cpu() for correct in state["reported"]]

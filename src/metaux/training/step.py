@@ -1,0 +1,72 @@
+"""The training step: one code for every label source."""
+
+from torch import Tensor, autograd, optim
+
+import torch
+
+from metaux.labels.base import Batch, LabelSource, PrimaryLoss
+from metaux.metagradient import Average
+from metaux.networks.multitask import MultiTaskNetwork, Outputs
+
+
+def multi_task_losses(
+    network: MultiTaskNetwork, source: LabelSource, batch: Batch, primary_loss: PrimaryLoss
+) -> tuple[Outputs, Tensor, Tensor | None]:
+    """Return the outputs and the two terms of the multi-task objective (equation 2); the second may be missing.
+
+    No gradient flows into the source.
+    """
+    outputs: Outputs = network(*batch.inputs)
+    primary = primary_loss(outputs.primary, batch)
+    task = source.auxiliary(batch)
+    if task is None:
+        return outputs, primary, None
+    output = outputs.auxiliary if task.inputs is None else network(*task.inputs).auxiliary
+    assert output is not None, "a source with an auxiliary task brings an auxiliary head"
+    losses = source.auxiliary_loss(output, task.target)
+    return outputs, primary, (losses if task.weight is None else task.weight * losses).mean()
+
+
+def training_step(
+    network: MultiTaskNetwork,
+    source: LabelSource,
+    batch: Batch,
+    optimizer: optim.Optimizer,
+    primary_loss: PrimaryLoss,
+    average: Average,
+) -> tuple[Tensor, Tensor]:
+    """Step the multi-task network once.
+
+    Returns:
+        The total loss and the primary output, `[batch, classes]`, both before the step and without graph.
+    """
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    outputs, primary, auxiliary = multi_task_losses(network, source, batch, primary_loss)
+    total = primary if auxiliary is None else primary + auxiliary
+    if source.combine is None or auxiliary is None:
+        gradients = list(autograd.grad(total, parameters, materialize_grads=True))
+    else:
+        gradients = source.combine(
+            list(autograd.grad(primary, parameters, retain_graph=True, materialize_grads=True)),
+            list(autograd.grad(auxiliary, parameters, materialize_grads=True)),
+        )
+    for parameter, gradient in zip(parameters, average(gradients, len(batch.index)), strict=True):
+        parameter.grad = gradient
+    optimizer.step()
+    optimizer.zero_grad()
+    return total.detach(), outputs.primary.detach()
+
+
+def gradient_cosine(
+    network: MultiTaskNetwork, source: LabelSource, batch: Batch, primary_loss: PrimaryLoss
+) -> float | None:
+    """Return the cosine between the two tasks' gradients on the shared layers; None without an auxiliary task."""
+    shared = [parameter for parameter in network.trunk.parameters() if parameter.requires_grad]
+    _, primary, auxiliary = multi_task_losses(network, source, batch, primary_loss)
+    if auxiliary is None:
+        return None
+    flat = [
+        torch.cat([g.flatten() for g in autograd.grad(loss, shared, retain_graph=True, materialize_grads=True)])
+        for loss in (primary, auxiliary)
+    ]
+    return float(torch.nn.functional.cosine_similarity(*flat, dim=0))

@@ -1,0 +1,646 @@
+"""The three meta-gradients agree with each other, with a brute-force derivative, and leave the network alone."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.func import functional_call, jvp
+from torch.nn import functional as F
+from torch.utils._pytree import tree_map_only
+
+from metaux.errors import InputError
+from metaux.hierarchy import Hierarchy
+from metaux.losses import focal_loss, focal_losses, mask_softmax
+from metaux.metagradient import (
+    LookAhead,
+    MetaGradient,
+    TargetGradient,
+    Tensors,
+    double_backward,
+    finite_difference,
+    forward_mode,
+)
+from metaux.networks.backbones import vgg16
+from metaux.networks.multitask import MultiTaskNetwork, Outputs
+
+WAYS = [forward_mode, finite_difference, double_backward]
+HIERARCHY = Hierarchy([2, 3, 1])
+RATE = 0.5
+
+
+@dataclass
+class Case:
+    """One call of a meta-gradient, and a real optimizer that would take the look-ahead's step."""
+
+    network: nn.Module
+    target: Tensors
+    inner_inputs: tuple[Tensor, ...]
+    inner_loss: Callable[[Any, Any], Tensor]
+    outer_inputs: tuple[Tensor, ...]
+    outer_loss: Callable[[Any], Tensor]
+    optimizer: torch.optim.SGD
+    seed: int = 7
+
+    def run(self, way: MetaGradient, **options: Any) -> TargetGradient:
+        return way(
+            self.network,
+            self.target,
+            self.inner_inputs,
+            self.inner_loss,
+            self.outer_inputs,
+            self.outer_loss,
+            LookAhead.from_optimizer(self.optimizer, self.network),
+            seed=self.seed,
+            **options,
+        )
+
+    def to(self, dtype: torch.dtype) -> "Case":
+        """Return a copy in another precision."""
+
+        def cast(nest: Any) -> Any:
+            return tree_map_only(Tensor, lambda x: x.to(dtype) if x.is_floating_point() else x, nest)
+
+        network, optimizer = copy.deepcopy((self.network, self.optimizer))
+        network.to(dtype)
+        for state in optimizer.state.values():
+            state.update(cast(dict(state)))
+        return replace(
+            self,
+            network=network,
+            optimizer=optimizer,
+            target=cast(self.target),
+            inner_inputs=cast(self.inner_inputs),
+            outer_inputs=cast(self.outer_inputs),
+        )
+
+    def objective(self, target: Tensors) -> float:
+        """Take the look-ahead with the real optimizer on a copy of the real module; return the outer loss."""
+        network, optimizer = copy.deepcopy((self.network, self.optimizer))
+        optimizer.zero_grad()
+        torch.manual_seed(self.seed)
+        self.inner_loss(network(*self.inner_inputs), target).backward()
+        optimizer.step()
+        torch.manual_seed(self.seed + 1)
+        return float(self.outer_loss(network(*self.outer_inputs)))
+
+
+def labels(count: int, classes: Tensor) -> Tensor:
+    return mask_softmax(torch.randn(count, HIERARCHY.size), HIERARCHY.mask(classes))
+
+
+def classification(
+    trunk: nn.Module,
+    features: int,
+    inputs: tuple[Tensor, ...],
+    outer_inputs: tuple[Tensor, ...] | None = None,
+    gamma: float = 2.0,
+    **options: float,
+) -> Case:
+    """A primary and an auxiliary focal loss on a multi-task network, as MAXL has it."""
+    network = MultiTaskNetwork(
+        trunk, nn.Linear(features, HIERARCHY.classes), nn.Linear(features, HIERARCHY.size)
+    )
+    outer_inputs = inputs if outer_inputs is None else outer_inputs
+    classes, outer_classes = (torch.arange(len(x[0])) % HIERARCHY.classes for x in (inputs, outer_inputs))
+
+    def inner_loss(outputs: Outputs, target: Tensor) -> Tensor:
+        assert outputs.auxiliary is not None
+        return focal_loss(outputs.primary, classes, gamma) + focal_loss(outputs.auxiliary, target, gamma)
+
+    def outer_loss(outputs: Outputs) -> Tensor:
+        return focal_loss(outputs.primary, outer_classes, gamma)
+
+    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], RATE, **options)
+    target = labels(len(inputs[0]), classes)
+    return Case(network, target, inputs, inner_loss, outer_inputs, outer_loss, optimizer)
+
+
+def perceptron(*activations: nn.Module) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for activation in activations:
+        layers += [nn.Linear(5, 5), activation]
+    return nn.Sequential(*layers)
+
+
+def unequal_slots() -> Case:
+    return classification(perceptron(nn.Tanh(), nn.Tanh()), 5, (torch.randn(6, 5),))
+
+
+def cross_entropy() -> Case:
+    return classification(perceptron(nn.Tanh()), 5, (torch.randn(6, 5),), gamma=0)
+
+
+def batch_norm() -> Case:
+    layers = [nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten()]
+    return classification(nn.Sequential(*layers), 36, (torch.randn(6, 2, 8, 8),))
+
+
+def batch_norm_evaluating() -> Case:
+    case = batch_norm()
+    case.network.eval()
+    return case
+
+
+def dropout() -> Case:
+    return classification(perceptron(nn.Tanh(), nn.Dropout(0.4), nn.Tanh()), 5, (torch.randn(6, 5),))
+
+
+def shared_module() -> Case:
+    layer = nn.Linear(5, 5)
+    return classification(nn.Sequential(layer, nn.Tanh(), layer, nn.Tanh()), 5, (torch.randn(6, 5),))
+
+
+def tied_weight() -> Case:
+    trunk = perceptron(nn.Tanh(), nn.Tanh())
+    trunk[2].weight = trunk[0].weight
+    return classification(trunk, 5, (torch.randn(6, 5),))
+
+
+def frozen_parameters() -> Case:
+    trunk = perceptron(nn.Tanh(), nn.Tanh())
+    trunk[0].requires_grad_(False)
+    return classification(trunk, 5, (torch.randn(6, 5),))
+
+
+def sample_weights() -> Case:
+    case = unequal_slots()
+    classes = torch.arange(6) % HIERARCHY.classes
+
+    def inner_loss(outputs: Outputs, target: tuple[Tensor, Tensor]) -> Tensor:
+        assert outputs.auxiliary is not None
+        return focal_loss(outputs.primary, classes) + focal_loss(
+            outputs.auxiliary, target[0], weight=target[1]
+        )
+
+    assert isinstance(case.target, Tensor)
+    return replace(case, inner_loss=inner_loss, target=(case.target, torch.rand(6) + 0.5))
+
+
+def vector_target() -> Case:
+    def inner_loss(outputs: Outputs, target: Tensor) -> Tensor:
+        assert outputs.auxiliary is not None
+        return outputs.primary.square().mean() + (outputs.auxiliary.sin() - target.exp()).square().mean()
+
+    return replace(unequal_slots(), inner_loss=inner_loss, target=torch.randn(6, HIERARCHY.size))
+
+
+def other_outer_batch() -> Case:
+    return classification(perceptron(nn.Tanh(), nn.Tanh()), 5, (torch.randn(6, 5),), (torch.randn(9, 5),))
+
+
+def momentum_and_decay() -> Case:
+    inputs = (torch.randn(6, 5),)
+    case = classification(perceptron(nn.Tanh(), nn.Tanh()), 5, inputs, momentum=0.9, weight_decay=0.1)
+    for _ in range(2):
+        case.optimizer.zero_grad()
+        case.outer_loss(
+            case.network(*inputs)
+        ).backward()  # leaves the auxiliary head without momentum buffers
+        case.optimizer.step()
+    return case
+
+
+class TwoInputs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Bilinear(3, 4, 5)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.tanh(self.mix(a, b))
+
+
+def several_inputs() -> Case:
+    return classification(TwoInputs(), 5, (torch.randn(6, 3), torch.randn(6, 4)))
+
+
+class Text(nn.Module):
+    def __init__(self, recurrent: type[nn.RNNBase]) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(11, 4)
+        self.recurrent = recurrent(4, 5, batch_first=True)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        features: Tensor = self.recurrent(self.embedding(tokens))[0].mean(1)
+        return features
+
+
+def text() -> Case:
+    return classification(Text(nn.GRU), 5, (torch.randint(11, (6, 7)),))
+
+
+class Attention(nn.Module):
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        self.project = nn.Linear(4, 12)
+        self.dropout = dropout
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        q, k, v = self.project(tokens).unsqueeze(1).chunk(3, -1)
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout).mean((1, 2))
+
+
+def fused_attention() -> Case:
+    return classification(Attention(0.0), 4, (torch.randn(6, 7, 4),))
+
+
+def fused_attention_with_dropout() -> Case:
+    return classification(Attention(0.3), 4, (torch.randn(6, 7, 4),))
+
+
+def encoder_layer() -> Case:
+    layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True, activation="gelu")
+    return classification(nn.Sequential(layer, nn.Flatten()), 12, (torch.randn(6, 3, 4),))
+
+
+def no_auxiliary_head() -> Case:
+    def inner_loss(outputs: Outputs, target: Tensor) -> Tensor:
+        assert outputs.auxiliary is None
+        return (target * outputs.primary.tanh()).mean() + outputs.features.square().mean()
+
+    case = unequal_slots()
+    assert isinstance(case.network, MultiTaskNetwork)
+    case.network.auxiliary_head = None
+    return replace(case, inner_loss=inner_loss, target=torch.randn(6, 3))
+
+
+def tensor_output() -> Case:
+    network = perceptron(nn.Tanh(), nn.Tanh())
+    optimizer = torch.optim.SGD(network.parameters(), RATE)
+    x = (torch.randn(6, 5),)
+    return Case(
+        network, torch.rand(6), x, lambda o, t: (t * o.sum(1)).mean(), x, lambda o: o[0, 0], optimizer
+    )
+
+
+SMOOTH = [
+    unequal_slots,
+    cross_entropy,
+    dropout,
+    shared_module,
+    tied_weight,
+    frozen_parameters,
+    sample_weights,
+    vector_target,
+    other_outer_batch,
+    momentum_and_decay,
+    several_inputs,
+    text,
+    fused_attention,
+    fused_attention_with_dropout,
+    encoder_layer,
+    no_auxiliary_head,
+    tensor_output,
+]
+CASES = [*SMOOTH, batch_norm, batch_norm_evaluating]
+each_case = pytest.mark.parametrize("build", CASES, ids=lambda build: build.__name__)
+each_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+
+
+@pytest.fixture(autouse=True)
+def _float64() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def flat(tensors: Tensors) -> Tensor:
+    parts = tensors if isinstance(tensors, tuple) else (tensors,)
+    return torch.cat([part.detach().double().flatten() for part in parts])
+
+
+def distance(found: TargetGradient, expected: TargetGradient) -> float:
+    """The relative distance of two meta-gradients."""
+    reference = flat(expected.gradient)
+    assert reference.norm() > 0
+    return float((flat(found.gradient) - reference).norm() / reference.norm())
+
+
+# agreement
+
+
+@each_case
+def test_double_backward_is_the_derivative_of_the_real_step(build: Callable[[], Case]) -> None:
+    case = build()
+    found = case.run(double_backward)
+    expected, h = [], 1e-5
+    parts = case.target if isinstance(case.target, tuple) else (case.target,)
+    for part in parts:
+        for index in range(part.numel()):
+            ends = []
+            for step in (h, -h):
+                part.view(-1)[index] += step
+                ends.append(case.objective(case.target))
+                part.view(-1)[index] -= step
+            expected.append((ends[0] - ends[1]) / (2 * h))
+    torch.testing.assert_close(flat(found.gradient), torch.tensor(expected), rtol=1e-5, atol=1e-9)
+    torch.testing.assert_close(float(found.outer_loss), case.objective(case.target), rtol=1e-12, atol=0)
+
+
+@each_case
+def test_forward_mode_is_exact(build: Callable[[], Case]) -> None:
+    case = build()
+    assert distance(case.run(forward_mode), case.run(double_backward)) < 1e-10
+
+
+@each_case
+def test_finite_difference_is_close(build: Callable[[], Case]) -> None:
+    case = build()
+    assert distance(case.run(finite_difference), case.run(double_backward)) < 1e-3
+
+
+@pytest.mark.parametrize("build", SMOOTH, ids=lambda build: build.__name__)
+def test_finite_difference_of_a_smooth_network_is_close_in_single_precision(
+    build: Callable[[], Case],
+) -> None:
+    case = build()
+    assert distance(case.to(torch.float32).run(finite_difference), case.run(double_backward)) < 1e-3
+
+
+def deep() -> Case:
+    return classification(vgg16((3, 32, 32)), 512, (torch.randn(8, 3, 32, 32),))
+
+
+@pytest.mark.parametrize("build", [*CASES, deep], ids=lambda build: build.__name__)
+def test_single_precision_is_no_worse_than_double_backward(build: Callable[[], Case]) -> None:
+    case = build()
+    single, exact = case.to(torch.float32), case.run(double_backward)
+    rounding = torch.finfo(torch.float32).eps
+    allowed = max(1.2 * distance(single.run(double_backward), exact), 4 * rounding)
+    assert distance(single.run(forward_mode), exact) < allowed
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(1, 6), st.sampled_from([0.0, 1.0, 2.0])
+)
+def test_ways_agree_for_any_hierarchy_and_batch(slots: list[int], batch: int, gamma: float) -> None:
+    hierarchy = Hierarchy(slots)
+    network = MultiTaskNetwork(perceptron(nn.Tanh()), nn.Linear(5, len(slots)), nn.Linear(5, hierarchy.size))
+    x, classes = torch.randn(batch, 5), torch.randint(len(slots), (batch,))
+    target = mask_softmax(torch.randn(batch, hierarchy.size), hierarchy.mask(classes))
+
+    def primary(outputs: Outputs) -> Tensor:
+        return outputs.primary.square().mean() + focal_loss(outputs.primary, classes, gamma)
+
+    def inner(outputs: Outputs, target: Tensor) -> Tensor:
+        assert outputs.auxiliary is not None
+        return primary(outputs) + focal_loss(outputs.auxiliary, target, gamma)
+
+    forward, difference, double = (
+        flat(way(network, target, (x,), inner, (x,), primary, LookAhead(RATE)).gradient)
+        for way in (forward_mode, finite_difference, double_backward)
+    )
+    torch.testing.assert_close(forward, double, rtol=1e-10, atol=1e-14)
+    torch.testing.assert_close(difference, double, rtol=1e-3, atol=1e-6)
+
+
+def test_gradient_is_the_directional_derivative_of_the_focal_losses() -> None:
+    case = unequal_slots()
+    network = case.network
+    theta = {name: value.detach() for name, value in network.named_parameters()}
+    loss = case.inner_loss(network(*case.inner_inputs), case.target)
+    gradient = dict(zip(theta, torch.autograd.grad(loss, list(network.parameters())), strict=True))
+    ahead = LookAhead(RATE).step(theta, gradient)
+    v = torch.func.grad(lambda p: case.outer_loss(functional_call(network, p, case.outer_inputs)))(ahead)
+    _, slopes = jvp(
+        lambda p: focal_losses(functional_call(network, p, case.inner_inputs).auxiliary), (theta,), (v,)
+    )
+    found = case.run(forward_mode).gradient
+    torch.testing.assert_close(found, -RATE / 6 * slopes, rtol=1e-10, atol=1e-15)
+
+
+@each_way
+@pytest.mark.parametrize(
+    ("look_ahead", "expected"),
+    [
+        # theta+ = 2 - 0.1 * 7 = 1.3, so L_out = 0.3^2 / 2, v = 0.3,
+        # dL/dt = -0.1 * 0.3 * -3 and dL/dw = -0.1 * 0.3 * 2
+        (LookAhead(0.1), (0.045, 0.09, -0.06)),
+        # theta+ = 2 - 0.1 * (0.5 * 2 + 7 + 0.1 * 2) = 1.18, so v = 0.18
+        (
+            LookAhead(0.1, 0.5, 0.1, {"weight": torch.tensor([[2.0]], dtype=torch.float64)}),
+            (0.0162, 0.054, -0.036),
+        ),
+    ],
+    ids=["plain", "momentum"],
+)
+def test_value_worked_out_by_hand(
+    way: MetaGradient, look_ahead: LookAhead, expected: tuple[float, float, float]
+) -> None:
+    # o = theta x with theta = 2, x = 1; L_in = (o - 1)^2 / 2 + w (o - t)^2 / 2 with t = 0, w = 3; so
+    # g = (theta - 1) + w (theta - t) = 7, dg/dt = -w = -3, dg/dw = theta - t = 2
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(network.weight, 2.0)
+    x = torch.ones(1, 1)
+
+    def inner_loss(o: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
+        t, w = target
+        return ((o - 1).square() / 2 + w * (o - t).square() / 2).sum()
+
+    def outer_loss(o: Tensor) -> Tensor:
+        return (o - 1).square().sum() / 2
+
+    target = (torch.zeros(1, 1), torch.full((1, 1), 3.0))
+    found = way(network, target, (x,), inner_loss, (x,), outer_loss, look_ahead)
+    values = [found.outer_loss.item(), found.gradient[0].item(), found.gradient[1].item()]
+    assert values == pytest.approx(expected, rel=1e-8)
+
+
+# what stays as it was
+
+
+def state(network: nn.Module) -> list[Any]:
+    tensors = [*network.parameters(), *network.buffers()]
+    return [
+        [x.detach().clone() for x in tensors],
+        [None if x.grad is None else x.grad.clone() for x in tensors],
+        [x.requires_grad for x in tensors],
+        [x.data_ptr() for x in tensors],
+        [module.training for module in network.modules()],
+        torch.get_rng_state(),
+    ]
+
+
+@each_way
+@pytest.mark.parametrize("training", [True, False])
+def test_the_network_and_the_random_state_stay_bit_for_bit(way: MetaGradient, training: bool) -> None:
+    layers = [nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Flatten()]
+    case = classification(nn.Sequential(*layers), 144, (torch.randn(6, 2, 8, 8),), momentum=0.9)
+    case.outer_loss(case.network(*case.inner_inputs)).backward()
+    case.optimizer.step()
+    case.network.train(training)
+    case.network.requires_grad_(True)
+    before, buffers = state(case.network), copy.deepcopy(case.optimizer.state_dict())
+    target = flat(case.target)
+    case.run(way)
+    torch.testing.assert_close(state(case.network), before, rtol=0, atol=0)
+    torch.testing.assert_close(case.optimizer.state_dict(), buffers, rtol=0, atol=0)
+    assert torch.equal(flat(case.target), target)
+
+
+@each_way
+def test_the_result_carries_no_graph(way: MetaGradient) -> None:
+    case = unequal_slots()
+    assert isinstance(case.target, Tensor)
+    found = case.run(way)
+    assert isinstance(found.gradient, Tensor)
+    assert not found.gradient.requires_grad
+    assert not found.outer_loss.requires_grad
+
+
+@each_way
+def test_a_target_with_a_graph_counts_as_its_values(way: MetaGradient) -> None:
+    case = unequal_slots()
+    assert isinstance(case.target, Tensor)
+    logits = case.target.log().requires_grad_()
+    with_graph = replace(case, target=logits.exp())
+    with torch.no_grad():
+        assert distance(with_graph.run(way), case.run(way)) < 1e-12
+    assert logits.grad is None
+
+
+@each_way
+def test_seed_decides_the_dropout_masks(way: MetaGradient) -> None:
+    case = dropout()
+    first = case.run(way)
+    torch.manual_seed(123)
+    assert distance(case.run(way), first) == 0
+    assert distance(replace(case, seed=8).run(way), first) > 1e-3
+
+
+@each_way
+def test_no_dependence_gives_zero(way: MetaGradient) -> None:
+    case = unequal_slots()
+    found = replace(case, inner_loss=lambda o, t: o.primary.square().mean() + t.sum()).run(way)
+    assert torch.equal(flat(found.gradient), torch.zeros(6 * HIERARCHY.size))
+    found = case.run(way, average=lambda tensors, samples: [torch.zeros_like(x) for x in tensors])
+    assert torch.equal(flat(found.gradient), torch.zeros(6 * HIERARCHY.size))
+
+
+def test_bfloat16_autocast() -> None:
+    case = unequal_slots().to(torch.float32)
+    exact = case.run(double_backward)
+    for way in WAYS:
+        with torch.autocast("cpu", torch.bfloat16):
+            assert distance(case.run(way), exact) < 0.1
+
+
+# data-parallel processes
+
+
+def average_over_processes(tensors: Sequence[Tensor], samples: int) -> list[Tensor]:
+    count = torch.tensor(float(samples))
+    torch.distributed.all_reduce(count)
+    averaged = [tensor * samples for tensor in tensors]
+    for tensor in averaged:
+        torch.distributed.all_reduce(tensor)
+    return [tensor / count for tensor in averaged]
+
+
+def two_process_case() -> Case:
+    torch.manual_seed(0)
+    return classification(perceptron(nn.Tanh(), nn.Tanh()), 5, (torch.randn(9, 5),), momentum=0.9)
+
+
+def split(case: Case, rows: slice) -> Case:
+    classes = (torch.arange(9) % HIERARCHY.classes)[rows]
+
+    def inner_loss(outputs: Outputs, target: Tensor) -> Tensor:
+        assert outputs.auxiliary is not None
+        return focal_loss(outputs.primary, classes) + focal_loss(outputs.auxiliary, target)
+
+    def outer_loss(outputs: Outputs) -> Tensor:
+        return focal_loss(outputs.primary, classes)
+
+    assert isinstance(case.target, Tensor)
+    inputs = (case.inner_inputs[0][rows],)
+    return Case(case.network, case.target[rows], inputs, inner_loss, inputs, outer_loss, case.optimizer)
+
+
+def one_of_two_processes(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    store = torch.distributed.FileStore(f"{folder}/store", 2)
+    torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    part = split(two_process_case(), slice(0, 3) if rank == 0 else slice(3, 9))
+    torch.save([part.run(way, average=average_over_processes) for way in WAYS], f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_uneven_processes_equal_one(tmp_path: Path) -> None:
+    context = torch.multiprocessing.start_processes(
+        one_of_two_processes, (str(tmp_path),), nprocs=2, join=False, start_method="spawn"
+    )
+    assert context is not None
+    while not context.join():
+        pass
+    parts = [torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in (0, 1)]
+    case = two_process_case()
+    for way, first, second in zip(WAYS, *parts, strict=True):
+        whole = case.run(way)
+        # each process returns its own share: the mean over its own samples
+        joined = torch.cat([first.gradient * 3 / 9, second.gradient * 6 / 9])
+        bound = 1e-8 if way is finite_difference else 1e-10
+        assert distance(TargetGradient(joined, first.outer_loss), whole) < bound
+        torch.testing.assert_close(first.outer_loss, whole.outer_loss, rtol=1e-10, atol=0)
+        torch.testing.assert_close(second.outer_loss, whole.outer_loss, rtol=1e-10, atol=0)
+
+
+# errors
+
+
+class EmbeddingBag(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bag = nn.EmbeddingBag(11, 5)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        features: Tensor = self.bag(tokens)
+        return features
+
+
+@pytest.mark.parametrize("trunk", [lambda: Text(nn.LSTM), EmbeddingBag], ids=["lstm", "embedding_bag"])
+def test_no_forward_formula_names_the_way_out(trunk: Callable[[], nn.Module]) -> None:
+    case = classification(trunk(), 5, (torch.randint(11, (6, 7)),))
+    with pytest.raises(InputError, match="use finite_difference"):
+        case.run(forward_mode)
+    assert distance(case.run(finite_difference), case.run(double_backward)) < 1e-3
+
+
+@each_way
+def test_bad_problems_are_named(way: MetaGradient) -> None:
+    case = unequal_slots()
+    frozen = copy.deepcopy(case.network).requires_grad_(False)
+    with pytest.raises(InputError, match="parameters that require a gradient, found none"):
+        replace(case, network=frozen).run(way)
+    with pytest.raises(InputError, match=r"inner loss of one number.*shape \[6, 3\]"):
+        replace(case, inner_loss=lambda o, t: o.primary).run(way)
+    with pytest.raises(InputError, match="outer loss of one number.*without a gradient"):
+        replace(case, outer_loss=lambda o: torch.zeros(())).run(way)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: torch.optim.Adam(p), "found Adam"),
+        (lambda p: torch.optim.SGD([{"params": p[:1]}, {"params": p[1:]}], 0.1), "found 2"),
+        (lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True), "without nesterov"),
+        (lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, dampening=0.1), "without dampening"),
+        (lambda p: torch.optim.SGD(p, 0.1, maximize=True), "without maximize"),
+        (lambda p: torch.optim.SGD(p[:1], 0.1), "lacks bias"),
+    ],
+)
+def test_unfit_optimizers_are_named(
+    make: Callable[[list[Tensor]], torch.optim.Optimizer], message: str
+) -> None:
+    network = nn.Linear(2, 2)
+    with pytest.raises(InputError, match=message):
+        LookAhead.from_optimizer(make(list(network.parameters())), network)
