@@ -81,8 +81,8 @@ class LookAhead:
         The buffers are not copied: make the look-ahead anew for each meta step.
 
         Raises:
-            InputError: unless it is `torch.optim.SGD` with one parameter group that holds all the parameters of
-                the network that require a gradient, without dampening, Nesterov momentum and `maximize`.
+            InputError: unless it is `torch.optim.SGD`, without dampening, Nesterov momentum and `maximize`,
+                and with one parameter group that holds all of the network's trained parameters.
         """
         if type(optimizer) is not torch.optim.SGD:
             raise InputError(
@@ -108,7 +108,9 @@ class LookAhead:
                 f"expected an optimizer of all the network's parameters, but it lacks {', '.join(missing)}; "
                 "add them to it or set their requires_grad to False"
             )
-        buffers = {name: optimizer.state[value].get("momentum_buffer") for name, value in trained.items()}
+        buffers = {
+            name: optimizer.state.get(value, {}).get("momentum_buffer") for name, value in trained.items()
+        }
         velocity = {name: buffer for name, buffer in buffers.items() if buffer is not None}
         return cls(float(group["lr"]), group["momentum"], group["weight_decay"], velocity)
 
@@ -195,9 +197,10 @@ class _Problem:
 
     def forward(self, parameters: Parameters, inputs: tuple[Tensor, ...], seed: int) -> Any:
         """Return the network's outputs at `parameters`, on cloned buffers and a random stream of its own."""
-        buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         with _random_stream(seed, [*parameters.values(), *inputs]):
-            return functional_call(self.network, {**parameters, **buffers}, inputs)
+            return functional_call(
+                self.network, _substitutes(self.network, parameters), inputs, tie_weights=False
+            )
 
     def inner(self, target: Tensors, create_graph: bool = False) -> tuple[list[Tensor], Any]:
         """Return g, the inner loss's gradient at theta, and the outputs there."""
@@ -287,16 +290,11 @@ def forward_mode(problem: _Problem) -> TargetGradient:
     direction, loss = problem.outer(ahead)
     del ahead
     _load_forward_formulas()
-    try:
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
-            duals = {name: _dual(value, direction[name]) for name, value in problem.parameters.items()}
-            moved = tree_flatten(problem.forward(duals, problem.inner_inputs, problem.seed))[0]
-            tangents = [_tangent(x) if isinstance(x, Tensor) else None for x in moved]
-    except NotImplementedError as error:
-        raise InputError(
-            "expected a network whose operations all have a forward-mode formula in PyTorch, found "
-            f"'{str(error).splitlines()[0]}'; use finite_difference in place of forward_mode"
-        ) from error
+    with _named_gap("forward_mode"), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
+        duals = {name: _dual(value, direction[name]) for name, value in problem.parameters.items()}
+        moved = tree_flatten(problem.forward(duals, problem.inner_inputs, problem.seed))[0]
+        tangents = [_tangent(x) if isinstance(x, Tensor) else None for x in moved]
+        del duals, moved
     return TargetGradient(problem.contract(outputs, tangents), loss)
 
 
@@ -338,10 +336,30 @@ def double_backward(problem: _Problem) -> TargetGradient:
     computes the target's gradient only, and leaves the network as it was.
     """
     target = _leaves(problem.target)
-    with sdpa_kernel(SDPBackend.MATH):
+    with _named_gap("double_backward"), sdpa_kernel(SDPBackend.MATH):
         gradient, _ = problem.inner(target, create_graph=True)
     direction, loss = problem.outer(problem.step(gradient))
-    return TargetGradient(_backward(gradient, direction.values(), target), loss)
+    with _named_gap("double_backward"):
+        return TargetGradient(_backward(gradient, direction.values(), target), loss)
+
+
+def _substitutes(network: nn.Module, parameters: Parameters) -> Parameters:
+    """Return what stands in for the network's tensors in a forward pass: `parameters`, and clones of buffers.
+
+    A tied tensor has all of its names here, a shared module only one: with more, `functional_call` leaves the
+    substitutes in the real network (pytorch/pytorch#164759).
+    """
+    stands_in = {
+        id(value): parameters[name] for name, value in network.named_parameters() if name in parameters
+    }
+    stands_in |= {id(buffer): buffer.clone() for buffer in network.buffers()}
+    return {
+        name: stands_in[id(value)]
+        for prefix, module in network.named_modules()
+        for own in (module.named_parameters, module.named_buffers)
+        for name, value in own(prefix, recurse=False, remove_duplicate=False)
+        if id(value) in stands_in
+    }
 
 
 def _slopes(loss: Tensor, leaves: list[Tensor], name: str, create_graph: bool = False) -> list[Tensor]:
@@ -399,6 +417,18 @@ def _random_stream(seed: int, tensors: list[Tensor]) -> Iterator[None]:
             stack.enter_context(torch.random.fork_rng(devices, device_type=kind))
             torch.manual_seed(seed)  # seeds every device, so all of them are forked
         yield
+
+
+@contextmanager
+def _named_gap(way: str) -> Iterator[None]:
+    """Turn PyTorch's missing derivative formulas into the advice to use `finite_difference`."""
+    try:
+        yield
+    except NotImplementedError as error:
+        raise InputError(
+            f"{way} needs a PyTorch derivative formula for every operation of the network, found "
+            f"'{str(error).splitlines()[0]}'; use finite_difference"
+        ) from error
 
 
 def _dual(value: Tensor, tangent: Tensor) -> Tensor:

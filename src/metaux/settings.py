@@ -3,9 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from tyro.conf import Positional, arg
 
 from metaux.errors import InputError, nearest
+
+
+Text = Annotated[str | None, arg(metavar="TEXT")]
+Count = Annotated[int | None, arg(metavar="INT")]
+Counts = Annotated[tuple[int, ...] | None, arg(metavar="INT [INT ...]")]
+# What a protocol decides unless it is given.
+_OF_PROTOCOL = "(default: the protocol's)"
+Override = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_PROTOCOL)]
+CountOverride = Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_PROTOCOL)]
 
 
 @dataclass(frozen=True)
@@ -41,26 +52,26 @@ class Settings:
         threads: processor threads per run; equal bits need equal threads.
     """
 
-    data: str = "digits"
+    data: Annotated[Positional[str], arg(metavar="DATA")] = "digits"
     root: str = "data"
-    hierarchy: str | None = None
-    primary: str | None = None
-    auxiliary: str | None = None
-    subclasses: tuple[int, ...] | None = None
-    train_size: int | None = None
-    image_size: int | None = None
+    hierarchy: Text = None
+    primary: Text = None
+    auxiliary: Text = None
+    subclasses: Counts = None
+    train_size: Count = None
+    image_size: Count = None
     augment: Literal["auto", "none", "crop", "crop-flip"] = "auto"
     class_weights: Literal["none", "balanced"] = "none"
     backbone: str = "auto"
     features: str = "pixels"
     protocol: str = "tuned"
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    weight_decay: float | None = None
-    generator_learning_rate: float | None = None
-    entropy_weight: float | None = None
-    focal_gamma: float | None = None
+    epochs: CountOverride = None
+    batch_size: CountOverride = None
+    learning_rate: Override = None
+    weight_decay: Override = None
+    generator_learning_rate: Override = None
+    entropy_weight: Override = None
+    focal_gamma: Override = None
     meta_gradient: Literal["forward-mode", "finite-difference", "double-backward"] = "forward-mode"
     device: str = "auto"
     precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"

@@ -37,9 +37,13 @@ class ImageFormat(NamedTuple):
     channels: int | None = None
 
 
+AS_FOUND = ImageFormat()
+
+
 def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the image files anywhere below a folder, and the other files, both sorted; hidden ones are ignored."""
-    images, others = [], []
+    """Return the image files anywhere below a folder, and the other files, both sorted; none is hidden."""
+    images: list[Path] = []
+    others: list[Path] = []
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
@@ -49,13 +53,13 @@ def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def read_images(
-    files: Sequence[Path], wanted: ImageFormat = ImageFormat(), progress: Progress | None = None
+    files: Sequence[Path], wanted: ImageFormat = AS_FOUND, progress: Progress | None = None
 ) -> tuple[Tensor, tuple[str, ...]]:
     """Read image files.
 
-    Images of different sizes become 32x32 unless a size is wanted; larger ones are smoothed as they shrink, and the
-    shape is stretched rather than cropped. Photographs are turned upright as their camera says, transparency is
-    dropped, 16-bit greyscale becomes 8-bit, and of an animation the first frame is read.
+    Images of different sizes become 32x32 unless a size is wanted; larger ones are smoothed as they shrink,
+    and the shape is stretched rather than cropped. Photographs are turned upright as their camera says,
+    transparency is dropped, 16-bit greyscale becomes 8-bit, and of an animation the first frame is read.
 
     Returns:
         uint8 `[n, channels, height, width]` in the order of the files, and notices about what was changed.
@@ -81,7 +85,9 @@ def read_images(
         if channels == 3 and greys:
             notices.append(f"{greys} of {len(files)} images are greyscale and were turned into RGB")
         if channels == 1 and greys < len(files):
-            notices.append(f"{len(files) - greys} of {len(files)} images are coloured and were turned into greyscale")
+            notices.append(
+                f"{len(files) - greys} of {len(files)} images are coloured and were turned into greyscale"
+            )
         images = _allocate(len(files), channels, size)
         array = images.numpy()
         for row, pixels in enumerate(_decode_all(files, channels, size, sizes)):
@@ -106,14 +112,18 @@ def conform(images: Tensor, wanted: ImageFormat) -> Tensor:
             images = images.expand(-1, 3, -1, -1)
         elif (images.shape[1], channels) == (3, 1):
             luma = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-            images = torch.cat([(part * luma).sum(1, keepdim=True).round().byte() for part in images.split(1000)])
+            images = torch.cat(
+                [(part * luma).sum(1, keepdim=True).round().byte() for part in torch.split(images, 1000)]
+            )
         else:
             raise InputError(f"expected images of {channels} channels, found {images.shape[1]}; convert them")
     if wanted.size and tuple(images.shape[-2:]) != wanted.size:
         resized = _allocate(len(images), channels, wanted.size)
-        for target, part in zip(resized.split(1000), images.split(1000), strict=True):
+        for target, part in zip(torch.split(resized, 1000), torch.split(images, 1000), strict=True):
             target.copy_(
-                torch.nn.functional.interpolate(part.contiguous(), wanted.size, mode="bilinear", antialias=True)
+                torch.nn.functional.interpolate(
+                    part.contiguous(), wanted.size, mode="bilinear", antialias=True
+                )
             )
         images = resized
     return images.contiguous()
@@ -122,8 +132,8 @@ def conform(images: Tensor, wanted: ImageFormat) -> Tensor:
 def _allocate(count: int, channels: int, size: tuple[int, int]) -> Tensor:
     if count * channels * size[0] * size[1] > LARGEST:
         raise InputError(
-            f"expected images that fit in memory, found {count} of {size[0]}x{size[1]} pixels, together more than "
-            f"{LARGEST // 2**30} GiB; give a smaller --image-size"
+            f"expected images that fit in memory, found {count} of {size[0]}x{size[1]} pixels, together "
+            f"more than {LARGEST // 2**30} GiB; give a smaller --image-size"
         )
     return torch.empty(count, channels, *size, dtype=torch.uint8)
 
@@ -141,7 +151,9 @@ def _open(file: Path) -> "Image.Image":
 
 def _broken(file: Path, error: Exception) -> InputError:
     reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it")
+    return InputError(
+        f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it"
+    )
 
 
 def _survey(file: Path) -> tuple[tuple[int, int], bool]:

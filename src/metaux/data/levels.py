@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from metaux.data.levels_file import read_rows
 from metaux.errors import InputError, choose, nearest
 from metaux.hierarchy import Hierarchy
 
@@ -14,11 +15,12 @@ class Levels:
 
     Args:
         names: what each level is called, coarsest first.
-        rows: one row per class of the finest level: its name and those of the classes above it, coarsest first.
+        rows: one row per class of the finest level: its name and those of the classes above it, coarsest
+            first.
 
     Raises:
-        InputError: for no level, no class, a row with a name too many, too few or empty, a level named twice, and a
-            class that stands twice or under two different classes.
+        InputError: for no level, no class, a row with a name too many, too few or empty, a level named twice,
+            and a class that stands twice or under two different classes.
 
     >>> pets = Levels(("kind", "breed"), (("cat", "tabby"), ("dog", "pug"), ("dog", "boxer")))
     >>> pets.classes("kind")
@@ -47,8 +49,8 @@ class Levels:
         for number, row in enumerate(self.rows, 1):
             if len(row) != len(self.names) or not all(row):
                 raise InputError(
-                    f"expected one name for each of the levels {_list(self.names)}, found {_list(row)} for class "
-                    f"{number} of the hierarchy; complete it"
+                    f"expected one name for each of the levels {_list(self.names)}, found {_list(row)} for "
+                    f"class {number} of the hierarchy; complete it"
                 )
         for above, below in zip(self.names, self.names[1:], strict=False):
             parents: dict[str, str] = {}
@@ -70,7 +72,8 @@ class Levels:
     def read(cls, path: str | Path) -> "Levels":
         """Read a hierarchy file, or the shipped one called `cifar100`.
 
-        A CSV file has a header row with the names of the levels, coarse to fine, and one row per finest class:
+        A CSV file has a header row with the names of the levels, coarse to fine, and one row per finest
+        class:
 
             kind,breed
             cat,tabby
@@ -87,13 +90,18 @@ class Levels:
         Raises:
             InputError: if the file is missing, is neither CSV nor YAML, or isn't a hierarchy.
         """
-        from metaux.data.levels_file import read_levels
-
-        return cls.cifar100() if str(path) == "cifar100" else read_levels(Path(path))
+        if str(path) == "cifar100":
+            return cls.cifar100()
+        names, rows = read_rows(Path(path))
+        try:
+            return cls(names, rows)
+        except InputError as error:
+            raise InputError(f"{error} (in '{path}')") from None
 
     @classmethod
     def cifar100(cls) -> "Levels":
-        """Return CIFAR-100's classes in four levels called by their sizes (appendix A of the ICLR submission).
+        """Return CIFAR-100's classes in four levels called by their sizes (appendix A of the ICLR
+        submission).
 
         Levels 20 and 100 have the spelling of the usual distributions.
 
@@ -103,13 +111,12 @@ class Levels:
         >>> levels.hierarchy("3", "10").slots
         (5, 1, 4)
         """
-        from metaux.data.levels_file import read_levels
-
-        return read_levels(Path(__file__).with_name("cifar100.csv"))
+        return cls.read(Path(__file__).with_name("cifar100.csv"))
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Sequence[str]]) -> "Levels":
-        """Collect the levels from label columns with one entry per sample, coarse to fine; classes in sorted order.
+        """Collect the levels from label columns with one entry per sample, coarse to fine; classes in sorted
+        order.
 
         >>> Levels.from_columns({"kind": ["dog", "cat", "dog"], "breed": ["pug", "tabby", "pug"]}).rows
         (('cat', 'tabby'), ('dog', 'pug'))
@@ -154,14 +161,16 @@ class Levels:
         parents = self.above(auxiliary, primary)
         classes = self.classes(primary)
         below = [[name for name, parent in parents.items() if parent == above] for above in classes]
-        return Hierarchy([len(names) for names in below], classes, [name for names in below for name in names])
+        return Hierarchy(
+            [len(names) for names in below], classes, [name for names in below for name in names]
+        )
 
     def level_of(self, labels: Iterable[str]) -> str:
         """Return the one level that has all these labels among its classes.
 
         Raises:
-            InputError: if there is no such level, with an example of a label outside the nearest one; or if there
-                are several and the labels are all classes of none or of more than one.
+            InputError: if there is no such level, with an example of a label outside the nearest one; or if
+                there are several and the labels are all classes of none or of more than one.
         """
         found = dict.fromkeys(labels)
         classes = {level: set(self.classes(level)) for level in self.names}

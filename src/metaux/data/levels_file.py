@@ -1,47 +1,63 @@
-"""Reading a hierarchy file, CSV or YAML; `Levels.read` says what they look like."""
+"""Reading the rows of a hierarchy file, CSV or YAML; `Levels.read` says what they look like."""
 
 import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from metaux.data.levels import Levels
 from metaux.errors import InputError
 
 EXAMPLE = "expected 'levels: [kind, breed]' and 'classes: {dog: [pug, boxer]}'"
+Rows = tuple[list[str], list[tuple[str, ...]]]
 
 
-def read_levels(path: Path) -> Levels:
-    """Read a hierarchy file by its ending; `InputError` names the file and what is wrong with it."""
-    readers = {".csv": _read_csv, ".yaml": _read_yaml, ".yml": _read_yaml}
+def read_rows(path: Path) -> Rows:
+    """Return the levels' names and one row of names per finest class, as a file has them.
+
+    Raises:
+        InputError: if the file is missing, or is neither CSV nor YAML of the expected form.
+    """
+    readers = {".csv": _csv_rows, ".yaml": _yaml_rows, ".yml": _yaml_rows}
     if path.suffix.lower() not in readers:
-        raise InputError(f"expected a hierarchy file ending in .csv, .yaml or .yml (or: cifar100), found '{path}'")
+        raise InputError(
+            f"expected a hierarchy file ending in .csv, .yaml or .yml (or: cifar100), found '{path}'"
+        )
     if not path.is_file():
         raise InputError(f"expected a hierarchy file, found nothing at '{path}'; check the path")
     try:
         return readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
-        raise InputError(f"expected text in the hierarchy file '{path}', found other bytes; save it as UTF-8") from None
+        raise InputError(
+            f"expected text in the hierarchy file '{path}', found other bytes; save it as UTF-8"
+        ) from None
     except InputError as error:
         raise InputError(f"{error} (in '{path}')") from None
 
 
-def _read_csv(text: str) -> Levels:
-    rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if any(map(str.strip, row))]
-    return Levels(rows[0] if rows else (), rows[1:])
+def _csv_rows(text: str) -> Rows:
+    try:
+        rows = [tuple(cell.strip() for cell in row) for row in csv.reader(text.splitlines())]
+    except csv.Error as error:
+        raise InputError(
+            f"expected a table of class names, found what isn't CSV ({error}); correct it"
+        ) from None
+    rows = [row for row in rows if any(row)]
+    return list(rows[0]) if rows else [], rows[1:]
 
 
-def _read_yaml(text: str) -> Levels:
+def _yaml_rows(text: str) -> Rows:
     import yaml
 
     class Loader(yaml.BaseLoader):
         """Everything as written (so `no` is a name), and a key that comes twice is an error."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            keys = [self.construct_object(key) for key, _ in node.value]
+            keys = [str(self.construct_object(key)) for key, _ in node.value]
             for key in keys:
                 if keys.count(key) > 1:
-                    raise InputError(f"expected each class once, found '{key}' {keys.count(key)} times; rename it")
+                    raise InputError(
+                        f"expected each class once, found '{key}' {keys.count(key)} times; rename it"
+                    )
             return super().construct_mapping(node, deep)
 
     try:
@@ -49,20 +65,23 @@ def _read_yaml(text: str) -> Levels:
     except yaml.YAMLError as error:
         raise InputError(f"{EXAMPLE}, found what isn't YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict) or set(content) != {"levels", "classes"}:
-        found = f"the keys {sorted(map(str, content))}" if isinstance(content, dict) else type(content).__name__
-        raise InputError(f"{EXAMPLE}, found {found}")
-    levels, classes = content["levels"], content["classes"]
+        found = f"the keys {sorted(map(str, content))}" if isinstance(content, dict) else "something else"
+        raise InputError(f"{EXAMPLE}, found {found}; correct it")
+    levels = content["levels"]
     if not isinstance(levels, list) or not all(isinstance(level, str) for level in levels):
-        raise InputError(f"{EXAMPLE}, found levels that aren't a list of names")
-    return Levels(levels, list(_paths(classes, ())))
+        raise InputError(f"{EXAMPLE}, found levels that aren't a list of names; correct it")
+    return levels, list(_paths(content["classes"], ()))
 
 
 def _paths(node: Any, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the names from the top down to each leaf; an empty leaf ends at the name above it."""
     if isinstance(node, dict):
         for name, below in node.items():
             yield from _paths(below, (*above, str(name)))
     elif isinstance(node, list) and node:
         for entry in node:
-            yield from _paths(entry, above) if isinstance(entry, dict) else [(*above, str(entry))]
+            yield from _paths(entry, above)
+    elif node in ("", []):
+        yield above
     else:
-        yield above if node in ("", []) else (*above, str(node))
+        yield (*above, str(node))

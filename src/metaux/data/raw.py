@@ -18,7 +18,8 @@ class RawData:
 
     Args:
         inputs: uint8 images `[n, channels, height, width]` or a float32 table `[n, features]`.
-        labels: a class name per sample under the name of each label column; the first column is the data's own.
+        labels: a class name per sample under the name of each label column; the first column is the data's
+            own.
         kind: `image` or `table`.
         parts: `train`, `val` or `test` for each sample, where the source says so.
         names: the file of each sample, where it has one.

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -19,7 +19,7 @@ from metaux.data.samples import LabelledData
 from metaux.data.sources import load
 from metaux.errors import InputError, TrainingError, choose
 from metaux.experiment.comparison import Comparison
-from metaux.experiment.records import is_finished, read_runs, run_folder
+from metaux.experiment.records import SETTINGS, is_finished, read_runs, run_folder
 from metaux.experiment.run import make_plan, run
 from metaux.experiment.table import table, to_csv, to_json
 from metaux.experiment.verdict import verdict
@@ -29,8 +29,6 @@ from metaux.protocols import resolve
 from metaux.settings import Settings, from_mapping
 from metaux.training.devices import make_fabric, threads
 from metaux.training.fit import Trainer
-
-CONFIGURATION = "settings.yaml"
 
 
 def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:
@@ -49,31 +47,31 @@ def default_folder(settings: Settings, name: str = "") -> Path:
     return Path("metaux-runs") / "-".join(filter(None, [Path(settings.data).stem, name, digest]))
 
 
-def claim(out: Path, settings: Settings) -> None:
-    """Check that the folder is new or holds runs of these settings; nothing is written.
+def claim(out: Path, settings: Settings, further: Mapping[str, object] | None = None) -> None:
+    """Check that the folder is new or holds what these settings made; nothing is written.
+
+    Args:
+        out: the folder.
+        settings: what is to be done in it.
+        further: what else must be as it was, by name.
 
     Raises:
-        InputError: if it holds something else, or runs of other settings.
+        InputError: if it holds something else, or something made with other settings.
     """
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / CONFIGURATION).is_file()):
+    file, now = out / SETTINGS, {**asdict(settings), **(further or {})}
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not file.is_file()):
         raise InputError(f"expected a new folder or one of earlier runs at {out}, found something else; use another --out")
-    if not (out / CONFIGURATION).is_file():
+    if not file.is_file():
         return
-    earlier, _ = from_mapping(_read_yaml(out / CONFIGURATION), {"methods": tuple[str, ...], "seeds": tuple[int, ...]})
-    before, now = asdict(earlier), asdict(settings)
-    for name in now:
-        if before[name] != now[name]:
+    found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    earlier, rest = from_mapping(found if isinstance(found, dict) else {}, {"method": str, "seed": int})
+    before = {**asdict(earlier), **rest}
+    for name in {**now, **before}:
+        if before.get(name) != now.get(name):
             raise InputError(
-                f"{out} holds runs with {name} {before[name]}, this command has {now[name]}; "
+                f"{out} holds runs with {name} {before.get(name)}, this command has {now.get(name)}; "
                 "use another --out, or the same value"
             )
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    found = yaml.safe_load(path.read_text())
-    if not isinstance(found, dict):
-        raise InputError(f"expected settings in {path}, found {type(found).__name__}; use another --out")
-    return found
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ def compare(
     workers = min(jobs or max(1, (os.cpu_count() or 1) // settings.threads), max(1, len(todo)))
     epochs = resolve(settings).epochs
     seconds = sum(costs[job.method] * epochs for job in todo) / workers
-    write_text_atomic(out / CONFIGURATION, yaml.safe_dump(_plain(settings), sort_keys=False, allow_unicode=True))
+    write_text_atomic(out / SETTINGS, yaml.safe_dump(_plain(settings), sort_keys=False, allow_unicode=True))
     if todo:
         console.print(
             f"{len(todo)} runs ({len(methods)} methods, {seeds} seeds, {epochs} epochs), {workers} at a time: "

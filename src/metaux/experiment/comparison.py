@@ -230,9 +230,9 @@ def _check_alike(runs: Sequence[Run]) -> None:
         if len(run.epochs) != len(first.epochs) or not np.array_equal(primary, run.output("test_primary")):
             raise InputError(
                 f"expected runs of equal length on one test set, found {first.folder} "
-                f"({len(first.epochs)} epochs, {len(primary)} test samples) and {run.folder} ({len(run.epochs)} epochs, "
-                f"{len(run.output('test_primary'))} test samples), or other labels; "
-                "compare the runs of one output folder"
+                f"({len(first.epochs)} epochs, {len(primary)} test samples) and {run.folder} "
+                f"({len(run.epochs)} epochs, {len(run.output('test_primary'))} test samples), or other "
+                "labels; compare the runs of one output folder"
             )
 
 

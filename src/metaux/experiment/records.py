@@ -94,8 +94,8 @@ def write_finished(
             `class_names`, `versions` and whatever else describes the run.
         outputs: `test_probabilities` float32 `[n_test, classes]`; `test_correct` float32 `[n_test]`, the mean
             over the reported epochs, so that its mean is `accuracy`; `test_primary` int64 `[n_test]`;
-            `train_labels` float16 `[n_train, max psi]`, the generated label over the slots of the sample's own
-            class; `train_ids` int64 `[n_train]`; and whatever else a report may want.
+            `train_labels` float16 `[n_train, max psi]`, the generated label over the slots of the sample's
+            own class; `train_ids` int64 `[n_train]`; and whatever else a report may want.
         weights: the trained network.
 
     Raises:
@@ -170,6 +170,8 @@ class Run:
     @property
     def train_size(self) -> int:
         """The number of training samples, those of a meta split among them."""
+        if "train_size" in self.result:
+            return int(self.result["train_size"])
         with _opened(self.folder / OUTPUTS) as file:
             return int(file.get_slice("train_ids").get_shape()[0])
 
@@ -229,7 +231,7 @@ def _check_present(folder: Path) -> None:
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing"
         raise InputError(f"expected the folder of a run at {folder}, found {found}; {_GIVE_ONE}")
-    if (folder / "runs").is_dir() and not (folder / SETTINGS).exists():
+    if (folder / "runs").is_dir():
         names = sorted(path.name for path in (folder / "runs").iterdir() if path.is_dir())
         raise InputError(
             f"expected the folder of one run, found {folder} with {len(names)} of them; "

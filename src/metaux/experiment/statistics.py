@@ -90,8 +90,8 @@ def mean_over_samples(
     import numpy as np
 
     array = _checked(values)
-    # Correctness averaged over seeds and epochs takes few different values, and to draw samples is to draw how
-    # often each value occurs: the same bootstrap, with a handful of numbers per draw in place of one per sample.
+    # Correctness averaged over seeds and epochs takes few different values, and to draw samples is to draw
+    # how often each value occurs: the same bootstrap, with a few numbers per draw, not one per sample.
     distinct, occurrences = np.unique(np.round(array, 6), return_counts=True)
     share = occurrences / len(array)
     generator = np.random.default_rng(seed)
@@ -105,10 +105,10 @@ def mean_over_samples(
 
 
 def floor_of_test_interval(differences: "NDArray[np.floating]", level: float = 0.95) -> float:
-    """Return the half width that the interval over test samples would keep with any number of seeds.
+    """Return half the width that the interval over test samples would keep with any number of seeds.
 
-    A sample's mean difference varies from sample to sample by what the methods truly do differently there, and by
-    the seeds' noise, which more seeds average out: the first part is the variance of the means less the second.
+    A sample's mean difference varies from sample to sample by what the methods truly do differently there,
+    and by the seeds' noise, which more seeds average out: the first part is the variance less the second.
 
     Args:
         differences: in correctness, one row per seed, `[seeds, n]`; with one seed the parts cannot be told

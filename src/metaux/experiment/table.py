@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
+_SECONDS = "s per\nepoch"
+# What a wide column has between it and the next, beyond the one space of a narrow one.
+_AIR = 1
 
 
 def table(comparison: Comparison) -> "Table":
@@ -40,10 +43,17 @@ def table(comparison: Comparison) -> "Table":
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
-        padding=(0, 1, 0, 0),
+        padding=0,
     )
-    for header in ("method", "accuracy", "balanced", *(f"− {name}" for name in REFERENCES), "s/epoch"):
-        made.add_column(Text(header), justify="right" if header == "s/epoch" else "left")
+    headers = (
+        "method",
+        "accuracy",
+        "balanced\naccuracy",
+        *(f"minus\n{name}" for name in REFERENCES),
+        _SECONDS,
+    )
+    for header in headers:
+        made.add_column(Text(header), justify="right" if header == _SECONDS else "left")
     rows = list(comparison.rows)
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         made.add_row(
@@ -101,15 +111,19 @@ class _Cell:
     def __rich_measure__(self, console: "Console", options: "ConsoleOptions") -> "Measurement":
         from rich.measure import Measurement
 
-        widest = max((part.cell_len for part in self.intervals), default=0)
+        widest = max((_compact(part).cell_len for part in self.intervals), default=0)
         least = max(self.value.cell_len, widest)
-        return Measurement(min(least, options.max_width), min(self._wide(), options.max_width))
+        return Measurement(min(least, options.max_width), min(self._wide() + _AIR, options.max_width))
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Text]":
         from rich.text import Text
 
         if not self.intervals or options.max_width < self._wide():
-            yield from (self.value, *self.intervals)
+            yield self.value
+            for interval in self.intervals:
+                compact = _compact(interval)
+                # One that fits in neither way is broken at its space.
+                yield compact if compact.cell_len <= options.max_width < interval.cell_len else interval
             return
         yield Text.assemble(self.value, " ", self.intervals[0])
         for interval in self.intervals[1:]:
@@ -119,13 +133,23 @@ class _Cell:
         return self.value.cell_len + 1 + max((part.cell_len for part in self.intervals), default=-1)
 
 
+def _compact(interval: "Text") -> "Text":
+    from rich.text import Text
+
+    return Text(interval.plain.replace(", ", ","), interval.style)
+
+
 def _accuracy_interval(estimate: Estimate) -> "Text":
     from rich.text import Text
 
     if estimate.low is None or estimate.high is None:
         return Text("")
-    # Of accuracies: Student's interval knows no bounds, but a percentage does.
-    return Text(f"[{percent(max(estimate.low, 0.0))}, {percent(min(estimate.high, 1.0))}]", "dim")
+    return Text(f"[{_bound(estimate.low)}, {_bound(estimate.high)}]", "dim")
+
+
+def _bound(fraction: float) -> str:
+    # Student's interval knows no bounds, but an accuracy does.
+    return "100" if fraction > 0.9995 else percent(max(fraction, 0.0))
 
 
 def _difference_cell(difference: Difference | None) -> "_Cell | str":

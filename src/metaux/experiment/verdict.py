@@ -72,22 +72,35 @@ def _no_gain(comparison: Comparison, judged: Sequence[Row], human: Sequence[Row]
         parts.append(
             ", ".join(f"{row.method} is worse than single ({_value(row, 'single')})" for row in worse)
         )
-    regular = [row for row in comparison.rows if role(row.method) == "control" and _beats_single(row)]
-    if regular:
-        names = listed([row.method for row in regular])
-        first = f" ({_value(regular[0], 'single')})" if len(regular) == 1 else ""
-        parts.append(
-            f"{names} alone {'beats' if len(regular) == 1 else 'beat'} single{first}, so an auxiliary task "
-            "acts like regularisation here, not information"
-        )
+    control = _helpful_control(comparison)
+    if control:
+        parts.append(control)
     if human:
         parts.append(
-            f"human labels do ({_over(human[0], 'single')}), so labels can matter here but the learned ones "
-            "do not reach them"
+            f"human labels beat all three ({_over(human[0], 'single')}), so labels can matter here but the "
+            "learned ones do not reach them"
         )
-    if not (regular or human or best.differences["single"].below):
+    if not (control or human or best.differences["single"].below):
         parts.append(_what_would_settle_it(comparison, best, effect))
     return f"No method beats {REFERENCES_IN_WORDS}: {'; '.join(parts)}."
+
+
+def _helpful_control(comparison: Comparison) -> str:
+    """Say which control is better than single task without having learned anything; nothing if none is."""
+    helpful = [row for row in comparison.rows if role(row.method) == "control" and _beats_single(row)]
+    if not helpful:
+        return ""
+    # An untrained generator's labels depend on the sample, those of the others do not.
+    blind = [row for row in helpful if row.method != "frozen"]
+    beats = f"{listed([row.method for row in blind or helpful])} alone "
+    beats += (
+        f"beats single ({_value((blind or helpful)[0], 'single')})"
+        if len(blind or helpful) == 1
+        else "beat single"
+    )
+    if blind:
+        return f"{beats}, so an auxiliary task acts as regularisation here, even without information"
+    return f"{beats}, so it is not what is learned that helps"
 
 
 def _shortfall(row: Row) -> str:
@@ -128,7 +141,7 @@ def _what_would_settle_it(comparison: Comparison, row: Row, effect: float) -> st
 
 def _without_references(comparison: Comparison, row: Row) -> str:
     missing = listed(comparison.missing)
-    seen = f": {_difference_to_single(row)}, but" if _has_single(row) else ","
+    seen = f": {_difference_to_single(row)}, but" if _has_single(row) else ", since"
     return (
         f"No conclusion without {missing}{seen} a gain is one over {REFERENCES_IN_WORDS}; "
         f"run {missing} too, with the same seeds."

@@ -1,6 +1,6 @@
-"""Figures of a comparison, each as PNG and SVG: learning curves, and paired differences with their intervals.
+"""Figures of a comparison, as PNG and SVG: learning curves, and paired differences with their intervals.
 
-Each says on itself what data, training, seeds and interval it shows, and the same numbers give the same bytes.
+Each says on itself what data, training, seeds and interval it shows; the same numbers give the same bytes.
 """
 
 import io
@@ -21,10 +21,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which colour-blind readers tell apart; without yellow, too pale on white. A method is
-# known by its line and marker too.
+# Okabe and Ito's colours, which colour-blind readers tell apart; without yellow, too pale on white.
+# A method is known by its line and marker too.
 COLOURS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7")
-LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3, 2, 3)))
+LINES: tuple[Any, ...] = (
+    *("-", "--", "-.", ":"),
+    (0, (6, 1)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (1, 1)),
+    (0, (8, 3, 2, 3)),
+)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*")
 FAINT = "#8c8c8c"
 
@@ -50,9 +56,9 @@ def looks(methods: Sequence[str]) -> dict[str, Look]:
 
 
 def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-curves") -> tuple[Path, ...]:
-    """Draw the test accuracy of every epoch: a line is the mean over seeds, its band the lowest to highest seed.
+    """Draw the test accuracy of every epoch: lines are means over seeds, bands the lowest to highest seed.
 
-    Where the curves have long settled, a second panel shows their last half enlarged.
+    With several methods, a second panel shows the last half of the epochs enlarged.
 
     Args:
         runs: at least one; of one comparison.
@@ -75,7 +81,7 @@ def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-cur
     enlarged = epochs >= 4 and len(grouped) > 1
 
     def draw(figure: "Figure") -> None:
-        panels = figure.subplots(1, 2 if enlarged else 1, squeeze=False, width_ratios=[1, 1][: 1 + enlarged])[0]
+        panels = figure.subplots(1, 1 + enlarged, squeeze=False)[0]
         look = looks(list(grouped))
         for method, curves in grouped.items():
             for axes in panels:
@@ -102,7 +108,11 @@ def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-cur
             loc="outside right center",
             frameon=False,
         )
-        band = "line: mean over seeds; band: lowest to highest seed" if max(seeds) > 1 else "one run per line"
+        band = (
+            "line: mean over seeds; band: lowest to highest seed (not a confidence interval)"
+            if max(seeds) > 1
+            else "one run per line"
+        )
         _caption(figure, "Test accuracy while training", _of_runs(runs, seeds, epochs), band)
 
     return _save(draw, folder, name, (9.0 if enlarged else 6.4, 4.2))
@@ -133,24 +143,26 @@ def differences(comparison: Comparison, folder: Path, name: str = "differences")
                 if reference in row.differences:
                     _forest(axes, place, row.differences[reference])
                 else:
-                    axes.text(0.02, place, "is the reference", transform=axes.get_yaxis_transform(), **_REMARK)
+                    why = "is the reference" if row.method == reference else "no seed in common"
+                    axes.text(0.02, place, why, transform=axes.get_yaxis_transform(), **_REMARK)
             axes.set_title(f"to {reference}")
-            axes.grid(axis="x", color="#e6e6e6")
+            axes.set_xlabel("percentage points")
+            axes.grid(visible=False, axis="y")
             axes.tick_params(axis="y", length=0)
         panels[0].set_yticks(range(len(rows)), [row.method for row in rows])
         panels[0].set_ylim(len(rows) - 0.5, -0.5)
-        figure.supxlabel("difference in test accuracy (percentage points); right of zero: better", fontsize=9)
-        handles, labels = panels[0].get_legend_handles_labels()
-        unique = dict(zip(labels, handles, strict=True))
-        figure.legend(
-            unique.values(), unique.keys(), loc="outside lower center", ncols=len(unique), frameon=False
-        )
+        figure.legend(handles=_forest_key(), loc="outside lower center", ncols=3, frameon=False)
         described = _described(
             comparison.data, comparison.train_size, comparison.test_size, comparison.epochs, seeds
         )
-        _caption(figure, "Paired differences", described, "95 % intervals")
+        _caption(
+            figure,
+            "Paired differences in test accuracy",
+            described,
+            "right of zero is better; green: above zero in both intervals, red: below",
+        )
 
-    return _save(draw, folder, name, (2.2 + 2.3 * len(shown), 2.1 + 0.5 * len(rows)))
+    return _save(draw, folder, name, (max(2.0 + 2.3 * len(shown), 6.4), 2.2 + 0.4 * len(rows)))
 
 
 _REMARK: dict[str, Any] = {"color": FAINT, "fontsize": 7.5, "va": "center", "style": "italic"}
@@ -197,6 +209,19 @@ def _forest(axes: "Axes", place: int, difference: Difference) -> None:
     )
 
 
+def _forest_key() -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    blue = COLOURS[1]
+    return [
+        Line2D(
+            [], [], color=blue, lw=3, marker="D", markeredgecolor="white", label="mean, 95 % over seeds (t)"
+        ),
+        Line2D([], [], color=blue, lw=1.2, label="95 % over test samples (bootstrap)"),
+        Line2D([], [], color=FAINT, lw=0, marker="o", markersize=3, label="one seed"),
+    ]
+
+
 def _of_runs(runs: Sequence[Run], seeds: set[int], epochs: int) -> str:
     test_size = len(runs[0].output("test_primary"))
     return _described(data_name(runs[0]), max(run.train_size for run in runs), test_size, epochs, seeds)
@@ -218,7 +243,7 @@ def _described(data: str, train_size: int, test_size: int, epochs: int, seeds: s
 
 def _caption(figure: "Figure", title: str, described: str, how: str) -> None:
     # A data set's name is the user's: a dollar sign in it is no formula.
-    figure.suptitle(f"{title}\n{described}; {how}".replace("$", r"\$"), fontsize=9)
+    figure.suptitle(f"{title}\n{described}\n{how}".replace("$", r"\$"), fontsize=9)
 
 
 def _save(
@@ -246,7 +271,7 @@ def _plain_style() -> "Iterator[None]":
     """Draw as the library ships, whatever the user's own style is, with ids that are the same each time."""
     import matplotlib
 
-    ours = {
+    ours: dict[Any, Any] = {
         "svg.hashsalt": "metaux",
         "font.size": 9,
         "axes.titlesize": 9,
@@ -258,6 +283,8 @@ def _plain_style() -> "Iterator[None]":
         "legend.fontsize": 8.5,
         "legend.handlelength": 3.6,
     }
-    kept = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
+    kept: dict[Any, Any] = {
+        key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")
+    }
     with matplotlib.rc_context({**kept, **ours}):
         yield

@@ -25,7 +25,7 @@ def make_run(
     """Write a finished run whose test samples are right as `correct` says, and read it."""
     folder = run_folder(out, method, seed)
     right = torch.tensor(correct, dtype=torch.float32)
-    accuracy = float(right.mean())
+    accuracy = float(right.double().mean())
     write_settings(folder, settings or Settings(data="toy", epochs=epochs), method, seed)
     curve = curve if curve is not None else [accuracy] * epochs
     records = [

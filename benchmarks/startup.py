@@ -1,0 +1,58 @@
+"""How long the tool takes to start, each measured in fresh processes that take turns.
+
+    python benchmarks/startup.py --out results/benchmarks/startup.json
+
+`import metaux` counts with all of its public names loaded, as the time beyond `import torch`.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+COMMANDS = {
+    "python": "pass",
+    "import torch": "import torch",
+    "import metaux": "import metaux",
+    "import metaux, all names": "import metaux; [getattr(metaux, name) for name in metaux.__all__]",
+    "metaux --help": "import sys; sys.argv = ['metaux', '--help']; from metaux.cli import main; sys.exit(main())",
+}
+TARGETS = {"metaux --help": 1.0, "import metaux, all names, beyond import torch": 0.3}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=7, help="timed turns of each command (default: 7)")
+    parser.add_argument("--out", type=Path, help="JSON file to write")
+    arguments = parser.parse_args()
+    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    for turn in range(arguments.repeats + 1):
+        for name, code in COMMANDS.items():
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+            if turn:  # the first turn fills the disk cache
+                times[name].append(time.perf_counter() - start)
+    seconds = {name: statistics.median(t) for name, t in times.items()}
+    pairs = zip(times["import metaux, all names"], times["import torch"], strict=True)
+    seconds["import metaux, all names, beyond import torch"] = statistics.median(a - b for a, b in pairs)
+    for name, value in seconds.items():
+        bound = TARGETS.get(name)
+        print(f"{name:48}{value:7.3f} s" + (f"  (at most {bound})" if bound else ""))
+    if arguments.out:
+        record = {
+            "command": f"python benchmarks/startup.py --repeats {arguments.repeats}",
+            "python": platform.python_version(),
+            "median_s": seconds,
+            "targets_s": TARGETS,
+            "seconds": times,
+        }
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

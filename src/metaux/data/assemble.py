@@ -1,0 +1,152 @@
+"""From what a reader found to `LabelledData`: classes, parts, and the checks before any training."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metaux.data.classes import Classes, assign, choose_columns
+from metaux.data.levels import Levels
+from metaux.data.raw import RawData
+from metaux.data.samples import LabelledData, Samples
+from metaux.data.splits import split
+from metaux.errors import InputError
+from metaux.settings import Settings
+
+TEST_FRACTION = 0.2
+TEST_SEED = 0  # fixed, so that the test set is the same whatever the run's seed
+
+
+def assemble(raw: RawData, settings: Settings) -> LabelledData:
+    """Turn a source's samples into training, validation and test samples with their classes.
+
+    A source without a test part gives 20 % of its training samples for it, always the same ones: drawn with a
+    fixed seed, in the balance of the primary classes, and without dividing a group.
+
+    Raises:
+        InputError: for one class only, a class with a single training sample or none, groups that straddle
+            the source's parts, a training size that is too large, and all that `assign` refuses.
+    """
+    classes = _classes(raw, settings)
+    samples = Samples((raw.inputs,), classes.primary, classes.human, raw.names, groups=_numbered(raw.groups))
+    rows = {part: _rows(raw.parts, part, len(samples)) for part in ("train", "val", "test")}
+    _check_parts(rows, classes.primary, classes.hierarchy.class_names)
+    if raw.groups is not None:
+        _check_groups(rows, raw.groups)
+    notices = (*raw.notices, *classes.notices)
+    if len(rows["test"]) == 0:
+        train = samples.take(rows["train"])
+        first, second = split(train.primary, train.groups, TEST_FRACTION, np.random.default_rng(TEST_SEED))
+        rows["test"], rows["train"] = rows["train"][second], rows["train"][first]
+        notices += (
+            f"no test part: {len(second)} of {len(train)} samples were set aside to measure, the same for "
+            "all seeds",
+        )
+    if settings.train_size is not None and settings.train_size > len(rows["train"]):
+        raise InputError(
+            f"expected a training size of at most {len(rows['train'])} (the training samples), found "
+            f"{settings.train_size}; correct --train-size"
+        )
+    return LabelledData(
+        samples.take(rows["train"]),
+        samples.take(rows["test"]),
+        classes.hierarchy,
+        raw.kind,
+        samples.take(rows["val"]) if len(rows["val"]) else None,
+        raw.augmentation,
+        notices,
+    )
+
+
+def primary_names(raw: RawData, settings: Settings, class_names: Sequence[str]) -> tuple[str, ...]:
+    """Return each sample's class among those of a finished run.
+
+    The samples' labels are class names, or lie below classes of that name in the hierarchy.
+
+    Raises:
+        InputError: with an example of a label that isn't.
+    """
+    known = set(class_names)
+    for labels in raw.labels.values():
+        if known.issuperset(labels):
+            return labels
+    labels = next(iter(raw.labels.values()))
+    levels = Levels.read(settings.hierarchy) if settings.hierarchy else raw.levels
+    if levels is not None:
+        level = levels.level_of(labels)
+        for coarser in levels.names[: levels.index(level) + 1]:
+            above = levels.above(level, coarser)
+            if known.issuperset(above[label] for label in labels) and known.issubset(levels.classes(coarser)):
+                return tuple(above[label] for label in labels)
+    outside = next(label for label in labels if label not in known)
+    raise InputError(
+        "expected labels among the run's classes "
+        f"({', '.join(class_names[:5])}{', ...' if len(known) > 5 else ''}), found '{outside}'; rename it, "
+        "or give --hierarchy"
+    )
+
+
+def _classes(raw: RawData, settings: Settings) -> Classes:
+    levels = Levels.read(settings.hierarchy) if settings.hierarchy is not None else raw.levels
+    primary, auxiliary, columns = settings.primary, settings.auxiliary, raw.labels
+    if levels is not None:
+        return assign(levels, next(iter(columns.values())), primary, auxiliary, settings.subclasses)
+    primary, auxiliary = choose_columns(columns, primary, auxiliary, finer=settings.subclasses is None)
+    chosen = {name: columns[name] for name in (primary, auxiliary) if name is not None}
+    for name, cells in chosen.items():
+        if not all(cells):
+            raise InputError(
+                f"expected a label in column '{name}' for every sample, found none for sample "
+                f"{cells.index('')} ({raw.names[cells.index('')] if raw.names else 'counted from 0'}); fill "
+                "it in"
+            )
+    labels = columns[primary if auxiliary is None else auxiliary]
+    return assign(Levels.from_columns(chosen), labels, primary, auxiliary, settings.subclasses)
+
+
+def _numbered(groups: Sequence[str] | None) -> Tensor | None:
+    return None if groups is None else torch.from_numpy(np.unique(np.array(groups), return_inverse=True)[1])
+
+
+def _rows(parts: Sequence[str] | None, part: str, count: int) -> Tensor:
+    if parts is None:
+        return torch.arange(count if part == "train" else 0)
+    return torch.from_numpy(np.flatnonzero(np.array(parts) == part))
+
+
+def _check_parts(rows: dict[str, Tensor], primary: Tensor, names: Sequence[str]) -> None:
+    counts = primary[rows["train"]].bincount(minlength=len(names)).tolist()
+    if not any(counts):
+        raise InputError("expected training samples, found only others; add a train part")
+    for part in ("val", "test"):
+        for label in sorted(set(primary[rows[part]].tolist())):
+            if counts[label] == 0:
+                raise InputError(
+                    f"expected every class of the {part} part in the train part, found '{names[label]}' "
+                    f"only in {part}; add training samples of it, or leave it out"
+                )
+    if len(names) < 2:
+        raise InputError(
+            f"expected two classes or more, found only '{names[0]}'; add samples of another class"
+        )
+    for name, count in zip(names, counts, strict=True):
+        if count < 2:
+            raise InputError(
+                f"expected two training samples or more of every class, found {count} of '{name}'; add some"
+            )
+
+
+def _check_groups(rows: dict[str, Tensor], groups: Sequence[str]) -> None:
+    home: dict[str, str] = {}
+    for part, inside in rows.items():
+        for group in _taken(groups, inside):
+            if home.setdefault(group, part) != part:
+                raise InputError(
+                    f"expected every group in one part only, found group '{group}' in {home[group]} and "
+                    f"{part}; correct the split"
+                )
+
+
+def _taken(values: Sequence[str], rows: Tensor) -> Iterable[str]:
+    return dict.fromkeys(values[row] for row in rows.tolist())

@@ -1,0 +1,123 @@
+"""The door to all data: `load` for training, `load_for_evaluation` to measure a finished run."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from metaux.data.arrays import read_arrays
+from metaux.data.assemble import assemble, primary_names
+from metaux.data.folder import read_folder
+from metaux.data.images import ImageFormat
+from metaux.data.known import NAMES, read_known
+from metaux.data.manifest import read_manifest
+from metaux.data.raw import Progress, RawData
+from metaux.data.samples import LabelledData, Samples
+from metaux.data.transforms import Preprocessing
+from metaux.errors import InputError, nearest
+from metaux.settings import Settings
+
+
+def load(settings: Settings, progress: Progress | None = None) -> LabelledData:
+    """Read the data that the settings name, with everything checked before training starts.
+
+    Args:
+        settings: `data`, `root`, `hierarchy`, `primary`, `auxiliary`, `subclasses`, `train_size` (only
+            checked) and `image_size` are used.
+        progress: is told how many of the images have been read.
+
+    Raises:
+        InputError: for data that can't be read or learned from.
+
+    >>> digits = load(Settings())
+    >>> digits.train.inputs[0].shape, len(digits.test)
+    (torch.Size([1438, 1, 8, 8]), 359)
+    >>> digits.hierarchy.class_names, digits.hierarchy.slots
+    (('even', 'odd'), (5, 5))
+    """
+    size = settings.image_size
+    if size is not None and size < 1:
+        raise InputError(f"expected an image size of 1 pixel or more, found {size}; correct --image-size")
+    wanted = ImageFormat() if size is None else ImageFormat((size, size))
+    return assemble(_read(settings, wanted, progress), settings)
+
+
+def load_for_evaluation(
+    settings: Settings,
+    class_names: Sequence[str],
+    preprocessing: Preprocessing,
+    data: str | None = None,
+    progress: Progress | None = None,
+) -> Samples:
+    """Read samples to measure a finished run on.
+
+    Of the run's own data, and of data with a test part, these are the test samples; of any other data, all
+    samples. Images are brought to the run's size and channels.
+
+    Args:
+        settings: the finished run's; its hierarchy, if any, translates finer labels to the run's classes.
+        class_names: the run's primary classes.
+        preprocessing: the run's, for the format of its inputs.
+        data: other data than the run's, named as `Settings.data` is.
+        progress: is told how many of the images have been read.
+
+    Returns:
+        Samples whose `primary` counts the run's classes.
+
+    Raises:
+        InputError: for data that can't be read, or with labels that aren't among the run's classes.
+    """
+    if data is None or _same(data, settings.data):
+        return load(settings, progress).test
+    wanted = ImageFormat(preprocessing.image_size, preprocessing.channels)
+    raw = _read(
+        replace(settings, data=data), wanted if preprocessing.kind == "image" else ImageFormat(), progress
+    )
+    if raw.kind != preprocessing.kind or (
+        raw.kind == "table" and raw.inputs.shape[1] != preprocessing.channels
+    ):
+        raise InputError(
+            f"expected data like the run's ({preprocessing.describe()}), found {raw.kind} inputs of shape "
+            f"{tuple(raw.inputs.shape[1:])}; give data of that form"
+        )
+    if raw.parts is not None and "test" in raw.parts:
+        raw = _part(raw, "test")
+    number = {name: index for index, name in enumerate(class_names)}
+    primary = torch.tensor([number[name] for name in primary_names(raw, settings, class_names)])
+    return Samples((raw.inputs,), primary, names=raw.names)
+
+
+def _read(settings: Settings, wanted: ImageFormat, progress: Progress | None) -> RawData:
+    data, path = settings.data, Path(settings.data).expanduser()
+    if data in NAMES:
+        return read_known(data, Path(settings.root).expanduser(), wanted)
+    if path.is_dir():
+        return read_folder(path, wanted, progress)
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return read_manifest(path, wanted, progress)
+    if path.is_file() and path.suffix.lower() == ".npz":
+        return read_arrays(path, wanted)
+    found = "a file of another kind" if path.exists() else "nothing there"
+    raise InputError(
+        f"expected a known name ({', '.join(NAMES)}), a folder, a .csv manifest or an .npz file, found "
+        f"'{data}' ({found}){nearest(data, NAMES)}; check the path"
+    )
+
+
+def _same(data: str, own: str) -> bool:
+    if data in NAMES or own in NAMES:
+        return data == own
+    return Path(data).expanduser().resolve() == Path(own).expanduser().resolve()
+
+
+def _part(raw: RawData, part: str) -> RawData:
+    rows = [row for row, name in enumerate(raw.parts or ()) if name == part]
+    return replace(
+        raw,
+        inputs=raw.inputs[rows],
+        labels={column: tuple(labels[row] for row in rows) for column, labels in raw.labels.items()},
+        parts=None,
+        names=tuple(raw.names[row] for row in rows) if raw.names else (),
+        groups=None,
+    )

@@ -1,0 +1,191 @@
+"""From stored samples to network inputs: normalisation, and random crops and flips of whole batches."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from metaux.data.images import ImageFormat, read_images
+from metaux.data.samples import LabelledData
+from metaux.errors import InputError, choose
+
+AUGMENTATIONS = ("auto", "none", "crop", "crop-flip")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a run's samples become network inputs: (x - mean) / deviation, images having been scaled to 0..1.
+
+    Args:
+        kind: `image` (normalised per channel), `table` (per column) or `other` (passed on as it is).
+        channels: the number of channels of an image, of columns of a table, 0 for other inputs.
+        image_size: (height, width) of images in pixels.
+        mean: per channel or column.
+        deviation: per channel or column; 1 where all training values are equal.
+
+    >>> fixed = Preprocessing("image", 1, (1, 2), (0.5,), (0.2,))
+    >>> [x] = fixed((torch.tensor([[[[0, 255]]]], dtype=torch.uint8),))
+    >>> x.tolist()
+    [[[[-2.5, 2.5]]]]
+    """
+
+    kind: Literal["image", "table", "other"]
+    channels: int
+    image_size: tuple[int, int] | None
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, data: LabelledData, normalisation: Literal["fixed", "data"]) -> "Preprocessing":
+        """Choose the normalisation for data.
+
+        Args:
+            data: of which only the training samples are looked at.
+            normalisation: `fixed` is mean 0.5 and deviation 0.2 for images scaled to 0..1, as in the released
+                code; `data` the mean and deviation of the training samples. Tables always take the data's.
+        """
+        if data.kind == "other":
+            return cls("other", 0, None, (), ())
+        x = data.train.inputs[0]
+        if data.kind == "table":
+            mean, deviation = _column_statistics(x)
+            return cls("table", x.shape[1], None, mean, deviation)
+        channels, size = x.shape[1], (x.shape[2], x.shape[3])
+        if normalisation == "fixed":
+            return cls("image", channels, size, (0.5,) * channels, (0.2,) * channels)
+        statistics = [_pixel_statistics(x[:, channel]) for channel in range(channels)]
+        return cls("image", channels, size, tuple(m for m, _ in statistics), tuple(d for _, d in statistics))
+
+    def __call__(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Normalise the first of the inputs `[batch, ...]`, on its device; further ones are passed on as they
+        are.
+
+        Images of whole numbers come back in torch's default float type, everything else in its own type.
+        """
+        if self.kind == "other":
+            return inputs
+        first, *rest = inputs
+        x = first if first.is_floating_point() else first.to(torch.get_default_dtype())
+        shape = (1, -1, 1, 1) if self.kind == "image" else (1, -1)
+        scale, shift = (value.to(x).view(shape) for value in self._scale_and_shift)
+        return ((x - shift) * scale, *rest)
+
+    @cached_property
+    def _scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        unit = 255 if self.kind == "image" else 1
+        deviation = torch.tensor(self.deviation, dtype=torch.float64)
+        return 1 / (unit * deviation), unit * torch.tensor(self.mean, dtype=torch.float64)
+
+    def read_images(self, files: Sequence[str | Path]) -> Tensor:
+        """Read image files as the run's data was: uint8 `[n, channels, height, width]`, not yet normalised.
+
+        Raises:
+            InputError: naming the file that is missing or not an image, or if the run didn't learn from
+                images.
+        """
+        if self.kind != "image" or self.image_size is None:
+            raise InputError(
+                f"expected inputs like the run's ({self.describe()}), found image files; give such inputs"
+            )
+        return read_images([Path(file) for file in files], ImageFormat(self.image_size, self.channels))[0]
+
+    def describe(self) -> str:
+        """Say what inputs it takes.
+
+        >>> Preprocessing("table", 4, None, (0.0,) * 4, (1.0,) * 4).describe()
+        'tables of 4 columns'
+        """
+        if self.kind == "image" and self.image_size is not None:
+            return f"images of {self.image_size[0]}x{self.image_size[1]} pixels and {self.channels} channels"
+        return f"tables of {self.channels} columns" if self.kind == "table" else "other inputs"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON types; `from_dict` reads it back."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
+        """Make it from what `to_dict` returned."""
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**plain)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random crops of zero-padded images, and horizontal flips, drawn for each image by itself.
+
+    Zero is black: images are padded as they are stored, before normalisation.
+
+    Args:
+        padding: pixels added on every side before an image is cropped to its own size again.
+        flip: mirror half of the images.
+    """
+
+    padding: int = 0
+    flip: bool = False
+
+    def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return a randomly moved and mirrored copy of images `[n, channels, height, width]`.
+
+        The random numbers are drawn on the processor, three per image whatever the augmentation; without any
+        augmentation the images themselves are returned, whatever their shape, and nothing is drawn.
+        """
+        if self.padding == 0 and not self.flip:
+            return images
+        count, channels, height, width = images.shape
+        reach = 2 * self.padding + 1
+        offsets = torch.randint(reach, (2, count, 1), generator=generator)
+        mirrored = torch.rand(count, 1, generator=generator) < 0.5
+        rows = offsets[0] + torch.arange(height)
+        columns = offsets[1] + torch.arange(width)
+        if self.flip:
+            columns = torch.where(mirrored, columns.flip(1), columns)
+        padded = torch.nn.functional.pad(images, (self.padding,) * 4).flatten(2)
+        pixels = rows.unsqueeze(2) * (width + 2 * self.padding) + columns.unsqueeze(1)
+        pixels = pixels.to(images.device).view(count, 1, -1).expand(-1, channels, -1)
+        return padded.gather(2, pixels).view(images.shape)
+
+
+def augmentation(name: str, data: LabelledData) -> Augmentation:
+    """Return the augmentation of that name (auto, none, crop or crop-flip) for data; `auto` is the data's
+    own.
+
+    Crops move an image by up to an eighth of its shorter side.
+
+    Raises:
+        InputError: for an unknown name, or crops of what isn't images.
+    """
+    choose("augmentation", name, AUGMENTATIONS)
+    name = data.augmentation if name == "auto" else name
+    if name == "none":
+        return Augmentation()
+    if data.kind != "image":
+        raise InputError(
+            f"expected images for --augment {name}, found a {data.kind} data set; use --augment none"
+        )
+    return Augmentation(min(data.train.inputs[0].shape[-2:]) // 8, name == "crop-flip")
+
+
+def _pixel_statistics(x: Tensor) -> tuple[float, float]:
+    """Return mean and deviation of uint8 values scaled to 0..1, from their exact counts."""
+    counts = torch.zeros(256, dtype=torch.int64)
+    for part in torch.split(x, 10_000):
+        counts += part.reshape(-1).bincount(minlength=256)
+    share, values = counts.double() / counts.sum(), torch.arange(256, dtype=torch.float64) / 255
+    mean = share @ values
+    deviation = (share @ (values - mean).square()).sqrt()
+    return float(mean), float(deviation) if counts.count_nonzero() > 1 else 1.0
+
+
+def _column_statistics(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    wide = x.double()
+    deviation = wide.std(0, correction=0).where(wide.amax(0) > wide.amin(0), 1.0)
+    return tuple(wide.mean(0).tolist()), tuple(deviation.tolist())

@@ -1,0 +1,35 @@
+"""Inputs without labels, to predict on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from metaux.data.arrays import read_rows
+from metaux.data.images import find_images
+from metaux.data.samples import Samples
+from metaux.data.transforms import Preprocessing
+from metaux.errors import InputError
+
+
+def read_unlabelled(paths: Sequence[Path], preprocessing: Preprocessing) -> Samples:
+    """Read image files, folders of images, or one .npz with `x`, as a finished run takes them.
+
+    Returns:
+        Samples with names (files, or row numbers); their `primary` is 0 throughout and means nothing.
+
+    Raises:
+        InputError: for nothing to read, or inputs that the run did not learn from.
+    """
+    if len(paths) == 1 and paths[0].suffix.lower() == ".npz":
+        inputs = read_rows(paths[0], preprocessing)
+        names = [str(row) for row in range(len(inputs))]
+    else:
+        files = [file for path in paths for file in (find_images(path)[0] if path.is_dir() else [path])]
+        if not files:
+            found = ", ".join(map(str, paths)) or "nothing"
+            raise InputError(
+                f"expected image files, folders of images or one .npz, found none in {found}; name some"
+            )
+        inputs, names = preprocessing.read_images(files), [str(file) for file in files]
+    return Samples((inputs,), torch.zeros(len(inputs), dtype=torch.int64), names=tuple(names))

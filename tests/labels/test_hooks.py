@@ -1,0 +1,152 @@
+"""Toy sources, one for each hook of the protocol: what a new method may need without touching the loop."""
+
+import torch
+from small import trainer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from metaux.labels.base import Auxiliary, Batch, Gradients, LabelSource, MetaStep, Preparation, SubclassSource
+from metaux.networks.multitask import MultiTaskNetwork, Outputs
+
+
+def accuracy(source: type[LabelSource]) -> float:
+    return trainer(source).fit().records[-1]["test_accuracy"]
+
+
+class NearestMean(SubclassSource):
+    """Prepares on the training data and on a meta split: nearest mean of the meta split's human sub-classes."""
+
+    needs_meta_split = True
+
+    def prepare(self, preparation: Preparation) -> None:
+        assert preparation.meta is not None
+        assert preparation.meta.human is not None
+        features = preparation.load(preparation.meta)[0].flatten(1)
+        means = [features[preparation.meta.human == k].mean(0) for k in range(self.hierarchy.size)]
+        distance = torch.cdist(preparation.load(preparation.samples)[0].flatten(1), torch.stack(means))
+        mask = self.hierarchy.mask(preparation.samples.primary)
+        self.register_buffer("table", (-distance).masked_fill(~mask, -torch.inf).softmax(-1))
+
+    def target(self, batch: Batch) -> Tensor:
+        table: Tensor = self.get_buffer("table")
+        return table[batch.index]
+
+
+class Weighted(SubclassSource):
+    """Weighs samples: here all by zero, so that only the primary task is learned."""
+
+    def target(self, batch: Batch) -> Tensor:
+        return self.hierarchy.mask(batch.primary) / 5
+
+    def auxiliary(self, batch: Batch) -> Auxiliary:
+        return Auxiliary(self.target(batch), weight=torch.zeros(len(batch.index)))
+
+
+class Rotations(LabelSource):
+    """Class x rotation: transformed copies of the batch, a head and a loss of its own, views averaged at test time."""
+
+    def auxiliary_head(self, features: int) -> nn.Module:
+        return nn.Linear(features, 4 * self.hierarchy.classes)
+
+    def auxiliary(self, batch: Batch) -> Auxiliary:
+        views = torch.cat([torch.rot90(batch.inputs[0], turns, (-2, -1)) for turns in range(4)])
+        turns = torch.arange(4).repeat_interleave(len(batch.index))
+        return Auxiliary(4 * batch.primary.repeat(4) + turns, inputs=(views,))
+
+    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.cross_entropy(output, target, reduction="none")
+
+    def predict(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
+        views = [network(torch.rot90(inputs[0], turns, (-2, -1))).auxiliary for turns in range(4)]
+        return torch.stack([view[:, turns::4] for turns, view in enumerate(views)]).mean(0)
+
+
+class TargetVector(LabelSource):
+    """A target vector instead of a sub-class, learned through the look-ahead with a regression loss."""
+
+    def prepare(self, preparation: Preparation) -> None:
+        trunk, features = preparation.trunk("generator trunk")
+        self.generator = nn.Sequential(trunk, nn.Linear(features, 3), nn.Tanh())
+
+    def auxiliary_head(self, features: int) -> nn.Module:
+        return nn.Linear(features, 3)
+
+    def auxiliary(self, batch: Batch) -> Auxiliary:
+        with torch.no_grad():
+            return Auxiliary(self.generator(*batch.inputs))
+
+    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
+        return 0.02 * (output - target).square().mean(-1)
+
+    def meta_step(self, step: MetaStep) -> None:
+        target = self.generator(*step.inner.inputs)
+
+        def inner_loss(outputs: Outputs, vector: Tensor) -> Tensor:
+            assert outputs.auxiliary is not None
+            return step.primary_loss(outputs.primary, step.inner) + self.auxiliary_loss(outputs.auxiliary, vector).mean()
+
+        found = step.meta_gradient(
+            step.network,
+            target.detach(),
+            step.inner.inputs,
+            inner_loss,
+            step.outer.inputs,
+            lambda outputs: step.primary_loss(outputs.primary, step.outer),
+            step.look_ahead,
+            seed=step.seed,
+            average=step.average,
+        )
+        parameters = list(self.generator.parameters())
+        with torch.no_grad():
+            for parameter, slope in zip(
+                parameters, torch.autograd.grad(target, parameters, found.gradient), strict=True
+            ):
+                parameter -= 0.1 * step.rate * slope
+
+
+class Gated(Weighted):
+    """Combines the two tasks' gradients: the auxiliary one only where it does not point against the primary one."""
+
+    def auxiliary(self, batch: Batch) -> Auxiliary:
+        return Auxiliary(self.target(batch))
+
+    def combine(self, primary: Gradients, auxiliary: Gradients) -> Gradients:
+        agreement = sum((a * b).sum() for a, b in zip(primary, auxiliary, strict=True))
+        return [a + b * (agreement > 0) for a, b in zip(primary, auxiliary, strict=True)]
+
+
+class Never(Gated):
+    """The extreme gate: the auxiliary task never counts."""
+
+    def combine(self, primary: Gradients, auxiliary: Gradients) -> Gradients:
+        return primary
+
+
+def test_preparing_on_the_training_data_and_a_meta_split() -> None:
+    fitted = trainer(NearestMean).fit()
+    assert fitted.records[-1]["label_human_nmi"] > 0.4
+
+
+def test_weight_zero_and_a_closed_gate_are_single_task() -> None:
+    single = trainer(LabelSource).fit().network
+    for source in (Weighted, Never):
+        network = trainer(source).fit().network
+        for part in ("trunk", "primary_head"):
+            expected = getattr(single, part).state_dict()
+            for name, value in getattr(network, part).state_dict().items():
+                torch.testing.assert_close(value, expected[name])
+
+
+def test_a_task_on_transformed_copies_with_averaged_views() -> None:
+    assert accuracy(Rotations) > 0.7
+
+
+def test_a_generated_target_vector() -> None:
+    made = trainer(TargetVector)
+    before = [value.clone() for value in made.source.parameters()]
+    assert made.fit().records[-1]["test_accuracy"] > 0.7
+    assert all(not value.equal(old) for value, old in zip(made.source.parameters(), before, strict=True))
+
+
+def test_a_gate_on_the_gradients() -> None:
+    assert accuracy(Gated) > 0.7

@@ -1,0 +1,143 @@
+"""One battery that every label source must pass, and what is particular to each."""
+
+import pytest
+import torch
+from small import digits, trainer
+from torch import Tensor
+
+from metaux import InputError
+from metaux.data.samples import Samples
+from metaux.labels.registry import SOURCES
+from metaux.training.fit import Fitted
+
+WITH_LABELS = [name for name in SOURCES if not name.startswith("single")]
+
+
+@pytest.fixture(scope="module")
+def fitted() -> dict[str, Fitted]:
+    return {name: trainer(make).fit() for name, make in SOURCES.items()}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+class TestEverySource:
+    def test_learns_the_task(self, fitted: dict[str, Fitted], name: str) -> None:
+        assert fitted[name].records[-1]["test_accuracy"] > 0.7
+
+    def test_trains_the_same_bits_again(self, fitted: dict[str, Fitted], name: str) -> None:
+        again = trainer(SOURCES[name]).fit()
+        first, second = fitted[name].network.state_dict(), again.network.state_dict()
+        assert all(first[key].equal(second[key]) for key in first)
+
+    def test_starts_with_everybody_elses_trunk_and_primary_head(self, name: str) -> None:
+        mine, single = trainer(SOURCES[name]).network, trainer(SOURCES["single"]).network
+        for part in ("trunk", "primary_head"):
+            ours, theirs = getattr(mine, part).state_dict(), getattr(single, part).state_dict()
+            assert all(ours[key].equal(theirs[key]) for key in theirs)
+
+
+@pytest.mark.parametrize("name", WITH_LABELS)
+class TestEverySourceWithLabels:
+    def test_labels_are_distributions_over_the_own_slots(self, fitted: dict[str, Fitted], name: str) -> None:
+        labels = fitted[name].labels
+        assert labels is not None
+        assert labels.shape == (200, 5)
+        torch.testing.assert_close(labels.sum(-1), torch.ones(200))
+        assert labels.ge(0).all()
+
+    def test_no_gradient_flows_into_the_source(self, name: str) -> None:
+        made = trainer(SOURCES[name])
+        batch = made.loader.load(torch.arange(10))
+        task = made.source.auxiliary(batch)
+        assert task is not None
+        assert not task.target.requires_grad
+        assert task.target.shape == (10, 10)
+        assert task.target[~made.source.hierarchy.mask(batch.primary)].eq(0).all()
+
+    def test_target_follows_the_sample_not_its_place(self, name: str) -> None:
+        made = trainer(SOURCES[name])
+        made.source.eval()
+        rows = torch.arange(12)
+        targets = [made.source.labels(made.loader.load(order)) for order in (rows, rows.flip(0))]
+        assert targets[0] is not None
+        assert targets[1] is not None
+        torch.testing.assert_close(targets[0], targets[1].flip(0))
+
+
+def test_random_is_fixed_over_the_epochs_and_new_for_each_seed() -> None:
+    batch = trainer(SOURCES["random"]).loader.load(torch.arange(200))
+    first, second = (trainer(SOURCES["random"], seed=seed).source.labels(batch) for seed in (0, 1))
+    assert first is not None
+    assert second is not None
+    assert not first.equal(second)
+    assert first.sum(0).min() > 5  # every sub-class is used
+
+
+def test_human_is_the_finer_label() -> None:
+    made = trainer(SOURCES["human"])
+    target = made.source.labels(made.loader.load(torch.arange(200)))
+    assert target is not None
+    assert digits().train.human is not None
+    assert target.argmax(-1).equal(digits().train.human)
+
+
+def test_human_needs_finer_labels() -> None:
+    train = digits().train
+    with pytest.raises(InputError, match="method human needs finer labels"):
+        trainer(SOURCES["human"], train=Samples(train.inputs, train.primary))
+
+
+def test_kmeans_finds_what_the_features_hold() -> None:
+    # features that are the human label itself: each cluster is one human sub-class
+    def human(samples: Samples) -> Tensor:
+        assert samples.human is not None
+        return torch.nn.functional.one_hot(samples.human, 10).float()
+
+    made = trainer(SOURCES["kmeans"], features=human, epochs=1).fit()
+    assert made.records[0]["label_human_nmi"] == pytest.approx(1)
+
+
+def test_kmeans_needs_as_many_samples_as_clusters() -> None:
+    with pytest.raises(InputError, match="too few for 5 clusters; ask for fewer sub-classes"):
+        trainer(SOURCES["kmeans"], train=digits().train.take(torch.arange(6)))
+
+
+def test_frozen_generator_stays_as_it_started() -> None:
+    made = trainer(SOURCES["frozen"])
+    before = {name: value.clone() for name, value in made.source.named_parameters()}
+    made.fit()
+    assert all(before[name].equal(value) for name, value in made.source.named_parameters())
+
+
+def test_maxl_starts_as_frozen_and_learns() -> None:
+    maxl, frozen = trainer(SOURCES["maxl"]), trainer(SOURCES["frozen"])
+    parameters = dict(frozen.source.named_parameters())
+    assert all(parameters[name].equal(value) for name, value in maxl.source.named_parameters())
+    maxl.fit()
+    assert not all(parameters[name].equal(value) for name, value in maxl.source.named_parameters())
+
+
+def test_l1_decay_pulls_every_weight_towards_zero_at_the_same_rate() -> None:
+    with_decay, without = (
+        trainer(SOURCES["maxl"], "iclr", epochs=1, generator_l1_decay=decay, batch_size=200).fit().source
+        for decay in (0.1, 0.0)
+    )
+    start = dict(trainer(SOURCES["maxl"], "iclr").source.named_parameters())
+    other = dict(without.named_parameters())
+    for name, value in with_decay.named_parameters():
+        torch.testing.assert_close(value - other[name], -1e-5 * 0.1 * start[name].sign(), rtol=0, atol=2e-7)
+
+
+@pytest.mark.parametrize("name", ["single-split", "uniform-split", "frozen-split"])
+def test_split_controls_give_up_the_meta_split(name: str) -> None:
+    data = digits()
+    from metaux.protocols import ICLR
+
+    assert SOURCES[name](data.hierarchy, ICLR).needs_meta_split
+    assert not SOURCES[name.removesuffix("-split")](data.hierarchy, ICLR).needs_meta_split
+
+
+@pytest.mark.parametrize(("protocol", "needed"), [("iclr", True), ("neurips", False), ("tuned", False)])
+def test_maxl_needs_a_meta_split_where_the_protocol_has_one(protocol: str, needed: bool) -> None:
+    from metaux.protocols import PROTOCOLS
+
+    assert SOURCES["maxl"](digits().hierarchy, PROTOCOLS[protocol]).needs_meta_split is needed

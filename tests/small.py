@@ -1,0 +1,65 @@
+"""A small real task for the tests: handwritten digits, even against odd, and a plan to learn it in a second."""
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from metaux.data.samples import LabelledData, Samples
+from metaux.hierarchy import Hierarchy
+from metaux.labels.registry import MakeSource
+from metaux.metagradient import forward_mode
+from metaux.networks.backbones import make_backbone
+from metaux.protocols import PROTOCOLS
+from metaux.training.fit import Plan, Trainer
+
+
+@cache
+def digits(count: int = 200) -> LabelledData:
+    from sklearn.datasets import load_digits
+
+    pixels, digit = load_digits(return_X_y=True)
+    images = torch.from_numpy(pixels / 16 * 255).to(torch.uint8).view(-1, 1, 8, 8)
+    digit = torch.from_numpy(digit).long()
+    hierarchy = Hierarchy([5, 5], ["even", "odd"])
+    samples = Samples((images,), digit % 2, hierarchy.flat(digit % 2, digit // 2))
+    train, test = samples.take(torch.arange(count)), samples.take(torch.arange(count, count + 100))
+    return LabelledData(train, test, hierarchy, "image")
+
+
+def normalise(inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return (inputs[0].float() / 255 - 0.3,)
+
+
+def jitter(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return images.roll(int(torch.randint(0, 2, (), generator=generator)), -1)
+
+
+def small_cnn() -> nn.Module:
+    return make_backbone("small-cnn", (1, 8, 8))
+
+
+def plan(source: MakeSource, protocol: str = "tuned", epochs: int = 2, **changes: Any) -> Plan:
+    data = digits()
+    changes = {"batch_size": 25, **changes}
+    values = {name: changes.pop(name) for name in list(changes) if hasattr(PROTOCOLS[protocol], name)}
+    made = Plan(
+        data=data,
+        train=data.train,
+        meta=data.train.take(torch.arange(40)),
+        preprocess=normalise,
+        augment=jitter,
+        trunk=small_cnn,
+        source=source,
+        protocol=replace(PROTOCOLS[protocol], epochs=epochs, **values),
+        meta_gradient=forward_mode,
+    )
+    return replace(made, **changes)
+
+
+def trainer(source: MakeSource, *arguments: Any, **changes: Any) -> Trainer:
+    checkpoint = changes.pop("checkpoint", None)
+    return Trainer(plan(source, *arguments, **changes), Fabric(accelerator="cpu", devices=1), checkpoint)
