@@ -75,19 +75,15 @@ def read_images(
         channels = wanted.channels or (1 if greys == len(files) else 3)
         notices = []
         resized = sum(found != size for found in sizes)
-        if resized:
+        if resized and wanted.size is None:
             low, high = min(sizes), max(sizes)
-            what = f"{low[0]}x{low[1]}" if low == high else f"{low[0]}x{low[1]} to {high[0]}x{high[1]}"
+            what = f"{low[0]}x{low[1]} to {high[0]}x{high[1]}"
             notices.append(
-                f"{resized} of {len(files)} images ({what} pixels) were resized to {size[0]}x{size[1]}; "
-                "--image-size chooses another size"
+                f"{resized} of {len(files)} images were resized to {size[0]}x{size[1]} pixels because their sizes "
+                f"differ ({what}); --image-size chooses another size"
             )
-        if channels == 3 and greys:
+        if channels == 3 and greys and wanted.channels is None:
             notices.append(f"{greys} of {len(files)} images are greyscale and were turned into RGB")
-        if channels == 1 and greys < len(files):
-            notices.append(
-                f"{len(files) - greys} of {len(files)} images are coloured and were turned into greyscale"
-            )
         images = _allocate(len(files), channels, size)
         array = images.numpy()
         for row, pixels in enumerate(_decode_all(files, channels, size, sizes)):

@@ -21,7 +21,8 @@ from metaux.errors import InputError
 
 DIGITS = tuple(map(str, range(10)))
 PARITY = Levels(
-    ("parity", "digit"), [(("even", "odd")[int(d) % 2], d) for d in sorted(DIGITS, key=lambda d: int(d) % 2)]
+    ("parity", "digit"),
+    [(parity, DIGITS[digit]) for odd, parity in enumerate(("even", "odd")) for digit in range(odd, 10, 2)],
 )
 
 
@@ -49,8 +50,7 @@ FAILURES = (
 
 
 def read_known(name: str, root: Path, wanted: ImageFormat = AS_FOUND) -> RawData:
-    """Read a data set by name; its files are looked for below the root, and downloaded there if they are
-    missing.
+    """Read a data set by name; its files are downloaded to the root folder if they aren't there.
 
     Raises:
         InputError: if files are missing or damaged and can't be downloaded: which, from where, and where to

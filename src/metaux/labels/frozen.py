@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from metaux.labels.base import Batch, Preparation, SubclassSource
-from metaux.networks.multitask import LabelGenerator, make_head
+from metaux.networks.multitask import LabelGenerator, make_head, place
 from metaux.streams import seeded
 
 
@@ -17,7 +17,8 @@ class Frozen(SubclassSource):
         trunk, features = preparation.trunk("generator trunk")
         with seeded(preparation.seed, "generator head"):
             head = make_head(features, self.hierarchy.size, self.protocol.head)
-        self.generator = LabelGenerator(trunk, head, self.hierarchy).to(preparation.device)
+        self.generator = LabelGenerator(trunk, head, self.hierarchy)
+        place(self.generator, preparation.device)
 
     def target(self, batch: Batch) -> Tensor:
         """Return the generated labels, `[batch, K]`."""

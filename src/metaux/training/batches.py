@@ -73,4 +73,8 @@ class Loader:
 
     def _batch(self, rows: Tensor, inputs: tuple[Tensor, ...]) -> Batch:
         primary = self.samples.primary[rows].to(self.device)
-        return Batch(self.preprocess(inputs), primary, rows.to(self.device))
+        prepared = tuple(
+            tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
+            for tensor in self.preprocess(inputs)
+        )
+        return Batch(prepared, primary, rows.to(self.device))

@@ -20,7 +20,7 @@ from metaux.labels.base import Batch, LabelSource, MetaStep, Preparation, Primar
 from metaux.labels.registry import MakeSource
 from metaux.losses import focal_loss
 from metaux.metagradient import LookAhead, MetaGradient
-from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head
+from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, place
 from metaux.protocols import Protocol
 from metaux.streams import seeded, stream_seed
 from metaux.training.batches import Augment, Loader, Preprocess, shuffled
@@ -152,8 +152,9 @@ class Trainer:
             primary_head = make_head(features, classes, protocol.head)
         with seeded(plan.seed, "auxiliary head"):
             auxiliary_head = self.source.auxiliary_head(features)
-        self.network = MultiTaskNetwork(trunk, primary_head, auxiliary_head).to(device)
-        self.source.to(device)
+        self.network = MultiTaskNetwork(trunk, primary_head, auxiliary_head)
+        place(self.network, device)
+        place(self.source, device)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), protocol.learning_rate, protocol.momentum, weight_decay=protocol.weight_decay
         )
