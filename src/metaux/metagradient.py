@@ -221,7 +221,8 @@ class _Problem:
         loss = self.outer_loss(self.forward(leaves, self.outer_inputs, self.seed + 1))
         v = _slopes(loss, list(leaves.values()), "outer")
         *v, loss = self.average([*v, loss.detach()], len(self.outer_inputs[0]))
-        return {name: g * -self.look_ahead.learning_rate for name, g in zip(ahead, v, strict=True)}, loss
+        direction = {name: g * -self.look_ahead.learning_rate for name, g in zip(ahead, v, strict=True)}
+        return direction, loss
 
     def contract(self, outputs: Any, tangents: list[Tensor | None]) -> Tensors:
         """Return d/dt <dL_in/do (o, t), o'>, in the space of the outputs alone."""

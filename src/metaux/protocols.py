@@ -143,10 +143,14 @@ TUNED = Protocol(
 PROTOCOLS = {protocol.name: protocol for protocol in (TUNED, ICLR, NEURIPS)}
 
 
-def resolve(settings: Settings) -> Protocol:
+def resolve(settings: Settings, base: Protocol | None = None) -> Protocol:
     """Return the protocol that these settings name, with the values that they override.
 
     With other epochs than the protocol's own, the learning rates are halved in proportion.
+
+    Args:
+        settings: of which the protocol's name and values are used.
+        base: a protocol of one's own, in place of the named one.
 
     Raises:
         InputError: for an unknown protocol or a value out of range.
@@ -154,8 +158,9 @@ def resolve(settings: Settings) -> Protocol:
     >>> resolve(Settings(protocol="iclr", epochs=40)).halve_every
     10
     """
-    choose("protocol", settings.protocol, PROTOCOLS)
-    protocol = PROTOCOLS[settings.protocol]
+    if base is None:
+        choose("protocol", settings.protocol, PROTOCOLS)
+    protocol = base or PROTOCOLS[settings.protocol]
     names = {field.name for field in fields(Protocol)} & {field.name for field in fields(Settings)}
     given = {name: value for name in names if (value := getattr(settings, name)) is not None}
     for name, value in given.items():

@@ -46,9 +46,11 @@ def read_rows(path: Path, preprocessing: Preprocessing) -> Tensor:
     arrays = _load(path)
     image = preprocessing.kind == "image"
     wanted = ImageFormat(preprocessing.image_size, preprocessing.channels) if image else AS_FOUND
-    x = {"x": arrays["x"], "y": np.zeros(len(arrays["x"]), dtype=np.int64)} if "x" in arrays else {}
+    if "x" not in arrays:
+        raise InputError(f"expected the array x in '{path}', found {', '.join(arrays) or 'none'}; add it")
+    x = np.atleast_1d(arrays["x"])
     try:
-        raw = _interpret(x, wanted)
+        raw = _interpret({"x": x, "y": np.zeros(len(x), dtype=np.int64)}, wanted)
     except InputError as error:
         raise InputError(f"{error} (in '{path}')") from None
     if raw.kind != preprocessing.kind or raw.inputs.shape[1] != preprocessing.channels:
@@ -59,14 +61,30 @@ def read_rows(path: Path, preprocessing: Preprocessing) -> Tensor:
     return raw.inputs
 
 
+def image_tensor(name: str, x: Array, unit: bool | None = None) -> tuple[Tensor, bool]:
+    """Return an array of images as uint8 `[n, channels, h, w]`, and whether its values go to 1 rather than 255.
+
+    Args:
+        name: what to call it in errors.
+        x: (n, h, w) or (n, h, w, channels).
+        unit: whether the values go to 1, where that is known.
+
+    Raises:
+        InputError: for another shape, and values that are NaN, infinite or out of range.
+    """
+    _check_finite(name, x)
+    unit = _in_unit_range(x) if unit is None else unit
+    return _images(name, x, unit), unit
+
+
 def _load(path: Path) -> dict[str, Array]:
     if not path.is_file():
         raise InputError(f"expected an .npz file, found nothing at '{path}'; check the path")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise ValueError("a single array")
-        with loaded:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                raise ValueError("a single array")
             return {name: loaded[name] for name in loaded.files}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
@@ -81,6 +99,9 @@ def _interpret(arrays: Mapping[str, Array], wanted: ImageFormat) -> RawData:
         if name not in arrays:
             found = ", ".join(arrays) or "none"
             raise InputError(f"expected the arrays x and y, found {found}; add '{name}'")
+    for name in KNOWN:
+        if name in arrays and arrays[name].ndim == 0:
+            raise InputError(f"expected one entry per sample in {name}, found a single value; correct it")
     for first, second in (("x_test", "y_test"), ("y_test", "x_test"), ("y_fine_test", "x_test")):
         if first in arrays and second not in arrays:
             raise InputError(f"expected {first} and {second} together, found only {first}; add {second}")
@@ -112,11 +133,11 @@ def _interpret(arrays: Mapping[str, Array], wanted: ImageFormat) -> RawData:
     if x.ndim == 2:
         if wanted.size:
             raise InputError(
-                f"expected images for --image-size, found a table {x.shape} in x; leave out --image-size"
+                f"expected images to resize, found a table {x.shape} in x; give images, or no --image-size"
             )
         inputs = torch.cat([_table("x" + suffix, arrays["x" + suffix]) for suffix in suffixes])
     else:
-        unit = x.dtype.kind == "b" or (x.dtype.kind == "f" and float(x.max(initial=0)) <= 1)
+        unit = _in_unit_range(x)
         inputs = torch.cat([_images("x" + suffix, arrays["x" + suffix], unit) for suffix in suffixes])
         inputs = conform(inputs, wanted)
     unknown = [name for name in arrays if name not in KNOWN]
@@ -171,6 +192,10 @@ def _table(name: str, x: Array) -> Tensor:
             f"{column}; rescale it"
         )
     return torch.from_numpy(table)
+
+
+def _in_unit_range(x: Array) -> bool:
+    return x.dtype.kind == "b" or (x.dtype.kind == "f" and float(x.max(initial=0)) <= 1)
 
 
 def _images(name: str, x: Array, unit: bool) -> Tensor:

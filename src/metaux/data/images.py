@@ -79,8 +79,8 @@ def read_images(
             low, high = min(sizes), max(sizes)
             what = f"{low[0]}x{low[1]} to {high[0]}x{high[1]}"
             notices.append(
-                f"{resized} of {len(files)} images were resized to {size[0]}x{size[1]} pixels because their sizes "
-                f"differ ({what}); --image-size chooses another size"
+                f"{resized} of {len(files)} images were resized to {size[0]}x{size[1]} pixels because their "
+                f"sizes differ ({what}); --image-size chooses another size"
             )
         if channels == 3 and greys and wanted.channels is None:
             notices.append(f"{greys} of {len(files)} images are greyscale and were turned into RGB")

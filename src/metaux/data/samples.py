@@ -55,7 +55,7 @@ class LabelledData:
 
     Args:
         train: the samples to learn from.
-        test: the samples that only measure; the same for every seed.
+        test: the samples that only measure; the same for every seed. There may be none.
         validation: samples that a data set names as such; measured, never trained on.
         hierarchy: the primary classes and how many sub-classes each has.
         kind: `image` (uint8, augmented and normalised per channel), `table` (normalised per column) or `other`

@@ -9,7 +9,7 @@ import torch
 from metaux.data.arrays import read_arrays
 from metaux.data.assemble import assemble, primary_names
 from metaux.data.folder import read_folder
-from metaux.data.images import ImageFormat
+from metaux.data.images import AS_FOUND, ImageFormat
 from metaux.data.known import NAMES, read_known
 from metaux.data.manifest import read_manifest
 from metaux.data.raw import Progress, RawData
@@ -39,7 +39,7 @@ def load(settings: Settings, progress: Progress | None = None) -> LabelledData:
     size = settings.image_size
     if size is not None and size < 1:
         raise InputError(f"expected an image size of 1 pixel or more, found {size}; correct --image-size")
-    wanted = ImageFormat() if size is None else ImageFormat((size, size))
+    wanted = AS_FOUND if size is None else ImageFormat((size, size))
     return assemble(_read(settings, wanted, progress), settings)
 
 
@@ -71,9 +71,7 @@ def load_for_evaluation(
     if data is None or _same(data, settings.data):
         return load(settings, progress).test
     wanted = ImageFormat(preprocessing.image_size, preprocessing.channels)
-    raw = _read(
-        replace(settings, data=data), wanted if preprocessing.kind == "image" else ImageFormat(), progress
-    )
+    raw = _read(replace(settings, data=data), wanted if preprocessing.kind == "image" else AS_FOUND, progress)
     if raw.kind != preprocessing.kind or (
         raw.kind == "table" and raw.inputs.shape[1] != preprocessing.channels
     ):

@@ -1,6 +1,5 @@
 """Drawing samples: a run's training subset and meta split, and the test part of a source that has none."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -69,12 +68,9 @@ def split(
         InputError: if no class has two rows, or the groups leave a class out of the first part.
     """
     if groups is None:
-        counts = primary.bincount().numpy()
-        most = np.maximum(counts - 1, 0)
-        share = _shares(counts, round(fraction * len(primary)), np.minimum(1, most), most, stream)
-        second = _pick(primary.numpy(), share, stream)
+        second = _balanced(primary.numpy(), fraction, stream)
     else:
-        second = _group_fold(primary.numpy(), groups.numpy(), fraction, stream)
+        second = _whole_groups(primary.numpy(), groups.numpy(), fraction, stream)
     if len(second) == 0:
         raise InputError(
             "expected a class with two samples or more to split, found one sample in each; add samples"
@@ -88,6 +84,13 @@ def _subset(primary: Tensor, size: int, stream: np.random.Generator) -> Tensor:
     if least.sum() > size:
         least = np.minimum(1, counts)
     return torch.from_numpy(_pick(primary.numpy(), _shares(counts, size, least, counts, stream), stream))
+
+
+def _balanced(primary: Array, fraction: float, stream: np.random.Generator) -> Array:
+    counts = np.bincount(primary)
+    most = np.maximum(counts - 1, 0)
+    share = _shares(counts, round(fraction * len(primary)), np.minimum(1, most), most, stream)
+    return _pick(primary, share, stream)
 
 
 def _shares(counts: Array, total: int, least: Array, most: Array, stream: np.random.Generator) -> Array:
@@ -111,36 +114,33 @@ def _pick(primary: Array, share: Array, stream: np.random.Generator) -> Array:
     return np.sort(np.concatenate(rows))
 
 
-def _group_fold(primary: Array, groups: Array, fraction: float, stream: np.random.Generator) -> Array:
-    """Return the best fold of a split by groups: no class lost, then few missing, then the right size."""
-    from sklearn.model_selection import StratifiedGroupKFold
+def _whole_groups(primary: Array, groups: Array, fraction: float, stream: np.random.Generator) -> Array:
+    """Split the groups by their rarest class, or by none, many times; keep the rows of the best split.
 
-    members = len(np.unique(groups))
-    folds = min(max(2, round(1 / fraction)), members, int(np.bincount(primary).max()))
-    if folds < 2:
+    scikit-learn's `StratifiedGroupKFold` takes seconds where there are thousands of groups, and may leave a
+    class out that could be in both parts.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
         raise InputError(
-            f"expected two groups or more to split, found {members}; add samples of other groups"
+            f"expected two groups or more to split, found {len(names)}; add samples of other groups"
         )
-    everything = set(np.unique(primary).tolist())
+    table = np.zeros((len(names), primary.max() + 1), dtype=np.int64)
+    np.add.at(table, (group, primary), 1)
+    total = table.sum(0)
+    rarest = np.where(table > 0, total, len(primary) + 1).argmin(1)
     best: tuple[tuple[int, int, float], Array] | None = None
-    for _ in range(5):
-        state = int(stream.integers(2**31))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of classes smaller than the number of folds
-            found = list(
-                StratifiedGroupKFold(folds, shuffle=True, random_state=state).split(primary, primary, groups)
-            )
-        for first, second in found:
-            lost = len(everything.difference(primary[first].tolist()))
-            missing = len(everything.difference(primary[second].tolist()))
-            distance = abs(len(second) - fraction * len(primary))
-            if len(second) and (best is None or (lost, missing, distance) < best[0]):
-                best = ((lost, missing, distance), second)
-        if best is not None and best[0][:2] == (0, 0):
-            break
+    for labels in [rarest] * 20 + [np.zeros_like(rarest)] * 20:
+        chosen = _balanced(labels, fraction, stream)
+        second = table[chosen].sum(0)
+        lost = int(((second == total) & (total > 0)).sum())
+        missing = int(((second == 0) & (total > 0)).sum())
+        quality = (lost, missing, float(abs(second.sum() - fraction * len(primary))))
+        if len(chosen) and (best is None or quality < best[0]):
+            best = quality, chosen
     if best is None or best[0][0]:
         raise InputError(
-            "expected groups that can be split with every class in the first part, found a class that would "
-            "be left out; add samples of other groups"
+            "expected groups that can be split with every class in the first part, found a class that would be "
+            "left out; add samples of other groups"
         )
-    return np.sort(best[1])
+    return np.flatnonzero(np.isin(group, best[1]))

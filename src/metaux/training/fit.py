@@ -38,7 +38,8 @@ class Plan:
     """All that decides a run's weights, as objects.
 
     Args:
-        data: what to measure on, and the structure of the classes; its `train` part is not used.
+        data: what to measure on, and the structure of the classes; its `train` part is not used. Without test
+            samples, none of their measures is recorded.
         train: the training samples of this seed.
         meta: the meta split, where the source needs one.
         preprocess: raw inputs to network inputs.
@@ -211,7 +212,7 @@ class Trainer:
         start, test = time.perf_counter(), self.plan.data.test
         few = test.take(torch.arange(min(len(test), 500)))
         self._test_logits(few)
-        return total + (time.perf_counter() - start) * len(test) / len(few)
+        return total + (time.perf_counter() - start) * len(test) / max(1, len(few))
 
     def _epoch(self, epoch: int) -> None:
         start, rate = time.perf_counter(), schedule(self.plan.protocol, epoch)
@@ -304,7 +305,8 @@ class Trainer:
         data, record = self.plan.data, {}
         logits = self._test_logits(data.test)
         self.reported = [*self.reported, logits.argmax(-1) == data.test.primary][-self.plan.protocol.reported_epochs :]
-        record |= {f"test_{name}": value for name, value in measures(logits, data.test.primary).items()}
+        if len(data.test):
+            record |= {f"test_{name}": value for name, value in measures(logits, data.test.primary).items()}
         if data.validation is not None:
             found = measures(self._test_logits(data.validation), data.validation.primary)
             record |= {f"validation_{name}": value for name, value in found.items()}
@@ -329,6 +331,8 @@ class Trainer:
         return record if cosine is None else {"gradient_cosine": cosine, **record}
 
     def _test_logits(self, samples: Samples) -> Tensor:
+        if len(samples) == 0:
+            return torch.empty(0, self.plan.data.hierarchy.classes)
         with self.fabric.autocast():
             return primary_outputs(self.network, self.source, samples, self.plan.preprocess, self.fabric.device)
 

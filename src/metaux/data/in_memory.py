@@ -1,0 +1,148 @@
+"""Samples that a program has in memory: image arrays, tensors and map-style Datasets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset
+
+from metaux.data.arrays import image_tensor
+from metaux.errors import InputError
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What samples are made of: learned when fitting, expected when predicting.
+
+    Args:
+        kind: `image`, `table` or `other` (passed to the network as it is), as in `LabelledData`.
+        shapes: of each input of one sample.
+        unit: images came with values from 0 to 1.
+    """
+
+    kind: Literal["image", "table", "other"]
+    shapes: tuple[tuple[int, ...], ...]
+    unit: bool = False
+
+    def check(self, found: "Form") -> None:
+        """Raise `InputError` unless samples of the form that was found fit this one."""
+        same = (found.kind, len(found.shapes)) == (self.kind, len(self.shapes))
+        # Of other inputs (texts of another length) only the network knows what fits.
+        if not same or (self.kind != "other" and found.shapes != self.shapes):
+            raise InputError(
+                f"expected inputs like those that were fitted ({self}), found {found}; give inputs of that form"
+            )
+
+    def __str__(self) -> str:
+        shapes = " and ".join(str(list(shape)) for shape in self.shapes)
+        names = {"image": "images of", "table": "a table with rows of", "other": "tensors with samples of"}
+        return f"{names[self.kind]} shape {shapes}"
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """What was found: inputs as in `Samples`, their form, and the labels where a Dataset brings them."""
+
+    inputs: tuple[Tensor, ...]
+    form: Form
+    labels: list[Any] | None = None
+
+
+def read_images(x: Array, unit: bool | None = None) -> InMemory:
+    """Read an array of images, (n, h, w) or (n, h, w, channels), as in an .npz file.
+
+    Args:
+        x: whole numbers from 0 to 255, or floats from 0 to 1 or to 255.
+        unit: whether the values go to 1 rather than 255; by default, whether none is above 1.
+
+    Raises:
+        InputError: for another shape, or values that are not finite or out of range.
+
+    >>> read_images(np.zeros((5, 8, 8))).form
+    Form(kind='image', shapes=((1, 8, 8),), unit=True)
+    """
+    images, unit = image_tensor("X", x, unit)
+    return InMemory((images,), Form("image", (tuple(images.shape[1:]),), unit))
+
+
+def read_tensors(tensors: Sequence[Tensor]) -> InMemory:
+    """Take tensors as the network's inputs; one of uint8 `[n, channels, h, w]` is images.
+
+    Other tensors are passed on as they are (floats as float32), for the network or the program to normalise.
+
+    Raises:
+        InputError: for values that are not finite, or no samples.
+    """
+    inputs = tuple(tensor.detach().cpu() for tensor in tensors)
+    if any(tensor.dim() == 0 or tensor.numel() == 0 or len(tensor) != len(inputs[0]) for tensor in inputs):
+        found = " and ".join(str(list(tensor.shape)) for tensor in inputs)
+        raise InputError(f"expected tensors of one sample or more, found shape {found}; give samples")
+    inputs = tuple(tensor.float() if tensor.is_floating_point() else tensor for tensor in inputs)
+    for tensor in inputs:
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            row = int((~tensor.isfinite()).flatten(1).any(1).nonzero()[0])
+            raise InputError(
+                f"expected finite numbers in X, found NaN, infinity or a value too large for float32 in row {row}; "
+                "fill in or remove them"
+            )
+    image = len(inputs) == 1 and inputs[0].dtype == torch.uint8 and inputs[0].dim() == 4
+    shapes = tuple(tuple(tensor.shape[1:]) for tensor in inputs)
+    return InMemory(inputs, Form("image" if image else "other", shapes))
+
+
+def read_dataset(dataset: Dataset[Any], inputs: int | None, labelled: bool) -> tuple[list[Tensor], list[Any] | None]:
+    """Read every item of a map-style Dataset once, and stack the items' inputs.
+
+    Args:
+        dataset: of items (input, ..., label), or without label: a tensor, or a tuple of them.
+        inputs: how many inputs a sample has, where that is known; an item's label is then recognised.
+        labelled: items end in a label, where the number of inputs is not known.
+
+    Returns:
+        The inputs, each `[n, ...]`, and the labels if there are any.
+
+    Raises:
+        InputError: for an iterable Dataset, no items, and items that can't be stacked.
+    """
+    if isinstance(dataset, IterableDataset):
+        raise InputError("expected a map-style Dataset (one with a length), found an iterable one; list its items")
+    items = [dataset[index] for index in range(len(dataset))]  # type: ignore[arg-type]
+    rows = [tuple(item) if isinstance(item, tuple | list) else (item,) for item in items]
+    widths = {len(row) for row in rows}
+    if inputs is not None:
+        labelled = widths == {inputs + 1}
+    least = 2 if labelled else 1
+    if len(widths) != 1 or min(widths) < least:
+        form = "(input, label)" if labelled else "inputs"
+        raise InputError(
+            f"expected a Dataset of items {form}, found {sorted(widths) or 'no'} values per item; correct its items"
+        )
+    labels = [_plain(row[-1]) for row in rows] if labelled else None
+    columns = list(zip(*(row[:-1] if labelled else row for row in rows), strict=True))
+    return [_stack(column) for column in columns], labels
+
+
+def _stack(values: Sequence[Any]) -> Tensor:
+    for value in values:
+        if not isinstance(value, Tensor | np.ndarray | np.generic | int | float):
+            raise InputError(
+                f"expected tensors as the inputs of a Dataset, found {type(value).__name__}; "
+                "convert them in the Dataset (its transform)"
+            )
+    tensors = [torch.as_tensor(value) for value in values]
+    shapes = {tuple(tensor.shape) for tensor in tensors}
+    if len(shapes) > 1:
+        first, second = sorted(shapes)[:2]
+        raise InputError(
+            f"expected inputs of one shape in the Dataset, found {list(first)} and {list(second)}; pad or resize them"
+        )
+    return torch.stack(tensors)
+
+
+def _plain(label: Any) -> Any:
+    return label.item() if isinstance(label, Tensor | np.generic) else label

@@ -1,0 +1,58 @@
+"""What the README shows runs as it stands."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def loop(keep: str) -> dict[str, Any]:
+    """Run one side of the diff, from a fixed random state; returns its variables."""
+    [diff] = blocks("diff")
+    code = "\n".join(line[1:] for line in diff.splitlines() if line[:1] in (" ", keep) or not line)
+    torch.manual_seed(0)
+    variables: dict[str, Any] = {}
+    exec(compile(code, f"README.md ({keep})", "exec"), variables)
+    return variables
+
+
+def test_the_ordinary_loop_runs() -> None:
+    found = loop("-")
+    x = found["pixels"].float() / 16
+    assert (found["network"](x).argmax(-1) == found["digits"]).float().mean() > 0.9
+
+
+def test_the_maxl_loop_runs_and_its_generator_learns() -> None:
+    found = loop("+")
+    x = found["pixels"].float() / 16
+    assert (found["network"](x).primary.argmax(-1) == found["digits"]).float().mean() > 0.9
+    assert found["meta"].gradient.abs().sum() > 0
+    torch.manual_seed(0)
+    labels = found["generator"](x, primary=found["digits"])
+    torch.testing.assert_close(labels.sum(-1), torch.ones(len(x)))
+
+
+def test_an_ordinary_loop_of_15_lines_and_8_more() -> None:
+    """Of the plus lines three replace a line, and one imports."""
+    lines = [line for line in blocks("diff")[0].splitlines() if line]
+    ordinary = [line for line in lines if line[0] in " -" and "import" not in line]
+    added = [line for line in lines if line[0] == "+" and "import" not in line]
+    replaced = [line for line in lines if line[0] == "-"]
+    assert len(ordinary) <= 15
+    assert len(added) - len(replaced) <= 8
+
+
+def test_scikit_learn_example(capsys: pytest.CaptureFixture[str]) -> None:
+    [code] = blocks("python")
+    exec(compile(code, "README.md", "exec"), {})
+    scores = [float(word) for word in capsys.readouterr().out.strip("[]\n ").split()]
+    assert len(scores) == 3
+    assert min(scores) > 0.85
