@@ -2,11 +2,13 @@
 
     python benchmarks/meta_step.py --threads 2 --out results/benchmarks/meta-step.json
 
-Both networks are VGG-16 with batch normalisation on 32 x 32 images, heads as in the released code, 20 classes of 5
-sub-classes, batch 100, float32; look-ahead and outer loss on the same batch. A meta step is the whole of it: the
-generator's forward, the meta-gradient, the generator's backward and SGD step. The variants take turns, so that a slow
-moment of the machine meets all of them; times are medians. Peak memory is the whole process's, in a fresh process each.
-Errors are of the generator's gradient, relative to double backward in float64.
+Both networks are VGG-16 with batch normalisation on 32 x 32 images (channels last), with heads as in the
+released code: 20 classes of 5 sub-classes, batch 100, float32; look-ahead and outer loss on one batch. A meta
+step is the whole of it: the generator's forward, the meta-gradient, the generator's backward and SGD step.
+
+The variants take turns, so that a slow moment of the machine meets all of them; times are medians. Peak memory
+is the whole process's, imports included, each in a fresh one. Errors are those of the generator's gradient,
+relative to double backward in float64.
 """
 
 import argparse
@@ -29,7 +31,7 @@ from metaux.hierarchy import Hierarchy
 from metaux.losses import entropy_loss, focal_loss
 from metaux.metagradient import LookAhead, MetaGradient, double_backward, finite_difference, forward_mode
 from metaux.networks.backbones import vgg16
-from metaux.networks.multitask import LabelGenerator, MultiTaskNetwork, Outputs, make_head
+from metaux.networks.multitask import LabelGenerator, MultiTaskNetwork, Outputs, make_head, place
 
 BATCH, CLASSES, SLOTS = 100, 20, 5
 RATE, GENERATOR_RATE, ENTROPY_WEIGHT = 0.01, 1e-3, 0.2
@@ -47,16 +49,16 @@ class Bench:
         torch.manual_seed(0)
         hierarchy = Hierarchy([SLOTS] * CLASSES)
         head = make_head(512, CLASSES, "mlp"), make_head(512, hierarchy.size, "mlp")
-        self.network = MultiTaskNetwork(vgg16((3, 32, 32)), *head).to(dtype)
-        self.generator = LabelGenerator(
-            vgg16((3, 32, 32)), make_head(512, hierarchy.size, "mlp"), hierarchy
-        ).to(dtype)
-        self.images = torch.randn(BATCH, 3, 32, 32).to(dtype)
+        processor = torch.device("cpu")
+        network = MultiTaskNetwork(vgg16((3, 32, 32)), *head)
+        self.network = place(network, processor).to(dtype)
+        generator = LabelGenerator(vgg16((3, 32, 32)), make_head(512, hierarchy.size, "mlp"), hierarchy)
+        self.generator = place(generator, processor).to(dtype)
+        images = torch.randn(BATCH, 3, 32, 32).to(dtype)
+        self.images = images.contiguous(memory_format=torch.channels_last)
         self.classes = torch.randint(CLASSES, (BATCH,))
         self.optimizer = torch.optim.SGD(self.network.parameters(), RATE)
-        self.generator_optimizer = torch.optim.SGD(
-            self.generator.parameters(), GENERATOR_RATE, weight_decay=5e-4
-        )
+        self.generator_optimizer = torch.optim.SGD(self.generator.parameters(), GENERATOR_RATE, weight_decay=5e-4)
 
     def outer_loss(self, outputs: Outputs) -> Tensor:
         return focal_loss(outputs.primary, self.classes)
@@ -93,16 +95,14 @@ class Bench:
         self.generator_optimizer.step()
 
     def released(self) -> None:
-        """Step the generator as the released code does: one backward of everything through the unrolled step."""
+        """Step the generator as the released code does: one backward pass into everything."""
         self.optimizer.zero_grad()
         self.generator_optimizer.zero_grad()
         labels = self.generator(self.images, primary=self.classes)
         loss = self.inner_loss(self.network(self.images), labels)
         theta = dict(self.network.named_parameters())
         gradient = torch.autograd.grad(loss, list(theta.values()), create_graph=True)
-        ahead = {
-            name: value - RATE * slope for (name, value), slope in zip(theta.items(), gradient, strict=True)
-        }
+        ahead = {name: value - RATE * slope for (name, value), slope in zip(theta.items(), gradient, strict=True)}
         outer_loss = self.outer_loss(functional_call(self.network, ahead, (self.images,)))
         objective = outer_loss + ENTROPY_WEIGHT * entropy_loss(labels)
         objective.backward()  # type: ignore[no-untyped-call]
@@ -188,9 +188,7 @@ def ratios(table: dict[str, dict[str, float]]) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2, help="threads per operation (default: 2)")
     parser.add_argument("--repeats", type=int, default=7, help="timed turns of each variant (default: 7)")
     parser.add_argument("--out", type=Path, help="JSON file to write")
@@ -217,8 +215,8 @@ def main() -> None:
         bound = TARGETS.get(name)
         print(f"{name:58}{ratio:6.2f}" + (f"  (at most {bound:.2f})" if bound else ""))
     error = {} if arguments.no_errors else errors()
-    for precision, row in error.items():
-        for name, value in row.items():
+    for precision, values in error.items():
+        for name, value in values.items():
             print(f"error in {precision}, {name:24}{value:.1e}")
     if arguments.out:
         record = {

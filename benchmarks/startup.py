@@ -19,7 +19,7 @@ COMMANDS = {
     "import torch": "import torch",
     "import metaux": "import metaux",
     "import metaux, all names": "import metaux; [getattr(metaux, name) for name in metaux.__all__]",
-    "metaux --help": "import sys; sys.argv = ['metaux', '--help']; from metaux.cli import main; sys.exit(main())",
+    "metaux --help": "import sys; sys.argv = ['metaux', '--help']; from metaux.cli import main; main()",
 }
 TARGETS = {"metaux --help": 1.0, "import metaux, all names, beyond import torch": 0.3}
 

@@ -5,9 +5,8 @@ import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
-from metaux import Hierarchy, LabelGenerator, LookAhead, MultiTaskNetwork, entropy_loss, finite_difference
+from metaux import Hierarchy, LabelGenerator, LookAhead, MultiTaskNetwork, entropy_loss, finite_difference, forward_mode
 from metaux import focal_loss as focal
-from metaux import forward_mode
 from metaux.metagradient import MetaGradient
 from metaux.networks.multitask import Outputs
 

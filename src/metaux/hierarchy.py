@@ -40,7 +40,7 @@ class Hierarchy:
 
     def __post_init__(self) -> None:
         slots = tuple(self.slots)
-        if not slots or any(not isinstance(count, int) or count < 1 for count in slots):
+        if not slots or any(count != int(count) or count < 1 for count in slots):
             raise InputError(
                 f"a hierarchy needs at least one sub-class for every primary class, found {list(slots)}; "
                 "give whole numbers of 1 or more"

@@ -97,9 +97,7 @@ class LookAhead:
         [group] = optimizer.param_groups
         for option in ("dampening", "nesterov", "maximize"):
             if group[option]:
-                raise InputError(
-                    f"expected SGD without {option}, found {option}={group[option]}; leave it off"
-                )
+                raise InputError(f"expected SGD without {option}, found {option}={group[option]}; leave it off")
         trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
         held = set(map(id, group["params"]))
         missing = [name for name, value in trained.items() if id(value) not in held]
@@ -108,9 +106,7 @@ class LookAhead:
                 f"expected an optimizer of all the network's parameters, but it lacks {', '.join(missing)}; "
                 "add them to it or set their requires_grad to False"
             )
-        buffers = {
-            name: optimizer.state.get(value, {}).get("momentum_buffer") for name, value in trained.items()
-        }
+        buffers = {name: optimizer.state.get(value, {}).get("momentum_buffer") for name, value in trained.items()}
         velocity = {name: buffer for name, buffer in buffers.items() if buffer is not None}
         return cls(float(group["lr"]), group["momentum"], group["weight_decay"], velocity)
 
@@ -198,9 +194,7 @@ class _Problem:
     def forward(self, parameters: Parameters, inputs: tuple[Tensor, ...], seed: int) -> Any:
         """Return the network's outputs at `parameters`, on cloned buffers and a random stream of its own."""
         with _random_stream(seed, [*parameters.values(), *inputs]):
-            return functional_call(
-                self.network, _substitutes(self.network, parameters), inputs, tie_weights=False
-            )
+            return functional_call(self.network, _substitutes(self.network, parameters), inputs, tie_weights=False)
 
     def inner(self, target: Tensors, create_graph: bool = False) -> tuple[list[Tensor], Any]:
         """Return g, the inner loss's gradient at theta, and the outputs there."""
@@ -221,8 +215,7 @@ class _Problem:
         loss = self.outer_loss(self.forward(leaves, self.outer_inputs, self.seed + 1))
         v = _slopes(loss, list(leaves.values()), "outer")
         *v, loss = self.average([*v, loss.detach()], len(self.outer_inputs[0]))
-        direction = {name: g * -self.look_ahead.learning_rate for name, g in zip(ahead, v, strict=True)}
-        return direction, loss
+        return {name: g * -self.look_ahead.learning_rate for name, g in zip(ahead, v, strict=True)}, loss
 
     def contract(self, outputs: Any, tangents: list[Tensor | None]) -> Tensors:
         """Return d/dt <dL_in/do (o, t), o'>, in the space of the outputs alone."""
@@ -304,7 +297,9 @@ def finite_difference(problem: _Problem) -> TargetGradient:
     """Return the meta-gradient by a central difference of the outputs; arguments as in `MetaGradient`.
 
     For any network: o' = (o(theta + h u) - o(theta - h u)) / 2h, two forward passes without a graph, with
-    h = cbrt(precision) |theta| / |u|.
+    h = sqrt(precision) |theta| / |u|: rounding errs in proportion to 1 / h, a ReLU that switches within the
+    step in proportion to h. In float64 the relative error is far below 1e-3, and in float32 it is below 1e-3
+    for smooth networks; for ReLU networks in float32 it is several per cent and grows with the depth.
 
     The released code's "first order" variant takes the difference of the losses' gradients at a step of
     0.01 / |v|, with an error of 25 % (VGG-16), and drops the entropy loss.
@@ -315,7 +310,7 @@ def finite_difference(problem: _Problem) -> TargetGradient:
     direction, loss = problem.outer(ahead)
     del ahead
     theta = problem.parameters
-    h = _precision(theta) ** (1 / 3) * (_norm(theta) or 1.0) / (_norm(direction) or 1.0)
+    h = _precision(theta) ** 0.5 * (_norm(theta) or 1.0) / (_norm(direction) or 1.0)
     sides = []
     with torch.no_grad():
         for step in (h, -h):
@@ -350,9 +345,7 @@ def _substitutes(network: nn.Module, parameters: Parameters) -> Parameters:
     A tied tensor has all of its names here, a shared module only one: with more, `functional_call` leaves the
     substitutes in the real network (pytorch/pytorch#164759).
     """
-    stands_in = {
-        id(value): parameters[name] for name, value in network.named_parameters() if name in parameters
-    }
+    stands_in = {id(value): parameters[name] for name, value in network.named_parameters() if name in parameters}
     stands_in |= {id(buffer): buffer.clone() for buffer in network.buffers()}
     return {
         name: stands_in[id(value)]

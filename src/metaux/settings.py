@@ -1,14 +1,14 @@
 """Everything that defines a run, as one frozen, typed configuration: the command line and its file are made from it."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import UnionType
+from dataclasses import asdict, dataclass
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from tyro.conf import Positional, arg
 
 from metaux.errors import InputError, nearest
-
 
 Text = Annotated[str | None, arg(metavar="TEXT")]
 Count = Annotated[int | None, arg(metavar="INT")]
@@ -74,12 +74,24 @@ class Settings:
     focal_gamma: Override = None
     meta_gradient: Literal["forward-mode", "finite-difference", "double-backward"] = "forward-mode"
     device: str = "auto"
-    precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     processes: int = 1
     threads: int = 1
 
 
-def from_mapping(values: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> tuple[Settings, dict[str, Any]]:
+def to_mapping(settings: Settings) -> dict[str, Any]:
+    """Return settings as plain values for a YAML file; `from_mapping` reads them back.
+
+    >>> to_mapping(Settings(subclasses=(2, 3)))["subclasses"]
+    [2, 3]
+    """
+    values = asdict(settings)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def from_mapping(
+    values: Mapping[str, Any], extra: Mapping[str, Any] | None = None
+) -> tuple[Settings, dict[str, Any]]:
     """Return settings from plain values (a YAML file's), and the values of the `extra` keys, which are not settings.
 
     Args:
@@ -93,17 +105,30 @@ def from_mapping(values: Mapping[str, Any], extra: Mapping[str, Any] | None = No
     3
     """
     types = {**get_type_hints(Settings), **(extra or {})}
-    checked = {}
+    checked: dict[str, Any] = {}
     for key, value in values.items():
         if key not in types:
-            raise InputError(f"unknown setting '{key}'{nearest(str(key), types)}")
-        plain = tuple(value) if isinstance(value, list) else value
+            raise InputError(
+                f"expected known settings, found '{key}'{nearest(str(key), types)}; correct or remove it"
+            )
+        plain = _plain(value, types[key])
         if not _fits(plain, types[key]):
-            expected = str(getattr(types[key], "__name__", types[key])).replace("typing.", "")
-            raise InputError(f"expected {key} to be {expected}, found {value!r}")
+            raise InputError(f"expected {key} to be {_in_words(types[key])}, found {value!r}; correct it")
         checked[key] = plain
     rest = {key: checked.pop(key) for key in (extra or {}) if key in checked}
     return Settings(**checked), rest
+
+
+def _plain(value: Any, kind: Any) -> Any:
+    """Return what YAML read as it was meant: lists are tuples, and 1e-5 (text to YAML) or 1 may be a decimal number."""
+    if isinstance(value, list):
+        return tuple(value)
+    if float in (kind, *get_args(kind)) and isinstance(value, int | str) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            return value
+    return value
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -111,9 +136,25 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin in (Union, UnionType):
         return any(_fits(value, option) for option in arguments)
     if origin is Literal:
-        return value in arguments
+        return isinstance(value, str) and value in arguments
     if origin is tuple:
         return isinstance(value, tuple) and all(_fits(item, arguments[0]) for item in value)
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, float) and math.isfinite(value)
     return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def _in_words(kind: Any) -> str:
+    """Return what values of a type are called.
+
+    >>> _in_words(int | None), _in_words(tuple[int, ...]), _in_words(Literal["a", "b"])
+    ('a whole number or null', 'a list, each of it a whole number', "one of 'a', 'b'")
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return " or ".join(map(_in_words, arguments))
+    if origin is Literal:
+        return "one of " + ", ".join(map(repr, arguments))
+    if origin is tuple:
+        return f"a list, each of it {_in_words(arguments[0])}"
+    return {int: "a whole number", float: "a number", str: "text", NoneType: "null"}[kind]

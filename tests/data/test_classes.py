@@ -46,9 +46,7 @@ def test_every_pair_with_labels_of_every_level(primary: str, auxiliary: str, lev
         ("100", "100", None, (100, 500)),
     ],
 )
-def test_default_levels(
-    level: str, primary: str | None, auxiliary: str | None, expected: tuple[int, int]
-) -> None:
+def test_default_levels(level: str, primary: str | None, auxiliary: str | None, expected: tuple[int, int]) -> None:
     hierarchy = assign(CIFAR, CIFAR.classes(level), primary, auxiliary).hierarchy
     assert (hierarchy.classes, hierarchy.size) == expected
 
@@ -63,9 +61,7 @@ def test_subclasses_replace_the_auxiliary_level_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("subclasses", [(0,), (1, 2, 3), (), (2, -1)])
 def test_bad_counts_of_subclasses(subclasses: Sequence[int]) -> None:
-    with pytest.raises(
-        InputError, match=r"one for each of the 2 classes, each at least 1, found .*--subclasses"
-    ):
+    with pytest.raises(InputError, match=r"one for each of the 2 classes, each at least 1, found .*--subclasses"):
         assign(Levels(("label",), (("a",), ("b",))), ["a", "b"], subclasses=subclasses)
 
 

@@ -64,18 +64,14 @@ def test_inputs_of_another_kind(own: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected images to resize, found a table \(4, 5\)"):
         evaluate(own, tmp_path / "table.npz")
     table = Preprocessing("table", 4, None, (0.0,) * 4, (1.0,) * 4)
-    with pytest.raises(
-        InputError, match=r"data like the run's \(tables of 4 columns\), found table inputs of shape"
-    ):
+    with pytest.raises(InputError, match=r"data like the run's \(tables of 4 columns\), found table inputs of shape"):
         load_for_evaluation(own, CLASSES, table, str(tmp_path / "table.npz"))
     with pytest.raises(InputError, match="found image inputs of shape"):
         load_for_evaluation(own, CLASSES, table, "digits")
 
 
 def test_known_names(own: Settings) -> None:
-    digits = load_for_evaluation(
-        own, ("even", "odd"), Preprocessing("image", 1, (8, 8), (0.5,), (0.2,)), "digits"
-    )
+    digits = load_for_evaluation(own, ("even", "odd"), Preprocessing("image", 1, (8, 8), (0.5,), (0.2,)), "digits")
     assert len(digits) == 1797
     assert digits.primary.bincount().tolist() == [891, 906]
 

@@ -75,18 +75,14 @@ def test_an_empty_class(tmp_path: Path) -> None:
     class_folders(tmp_path, {"cat": 3, "dog": 3})
     (tmp_path / "owl").mkdir()
     (tmp_path / "owl" / "owl.txt").write_text("none")
-    with pytest.raises(
-        InputError, match=r"expected images in the class folder '.*owl', found none; add images"
-    ):
+    with pytest.raises(InputError, match=r"expected images in the class folder '.*owl', found none; add images"):
         load(Settings(data=str(tmp_path)))
 
 
 def test_both_layouts_at_once(tmp_path: Path) -> None:
     class_folders(tmp_path / "train", {"cat": 3, "dog": 3})
     class_folders(tmp_path, {"owl": 3})
-    with pytest.raises(
-        InputError, match=r"either one folder per class or train/.*found both 'train' and 'owl'"
-    ):
+    with pytest.raises(InputError, match=r"either one folder per class or train/.*found both 'train' and 'owl'"):
         load(Settings(data=str(tmp_path)))
 
 
@@ -103,9 +99,7 @@ def test_a_class_with_one_image(tmp_path: Path) -> None:
 def test_a_class_of_the_test_part_only(tmp_path: Path) -> None:
     class_folders(tmp_path / "train", {"cat": 3, "dog": 3})
     class_folders(tmp_path / "test", {"cat": 3, "owl": 3})
-    with pytest.raises(
-        InputError, match="class of the test part in the train part, found 'owl' only in test"
-    ):
+    with pytest.raises(InputError, match="class of the test part in the train part, found 'owl' only in test"):
         load(Settings(data=str(tmp_path)))
 
 

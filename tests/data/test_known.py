@@ -95,9 +95,7 @@ def test_cifar100_comes_with_its_levels(tmp_path: Path, monkeypatch: pytest.Monk
     assert fine == [names[row % 100] for row in range(300)]
     above = Levels.cifar100().above("100", "20")
 
-    assert [data.hierarchy.class_names[label] for label in data.test.primary] == [
-        above[name] for name in fine
-    ]
+    assert [data.hierarchy.class_names[label] for label in data.test.primary] == [above[name] for name in fine]
     three = load(Settings(data="cifar100", root=str(tmp_path), primary="3", auxiliary="10"))
     assert three.hierarchy.slots == (5, 1, 4)
 

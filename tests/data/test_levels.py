@@ -61,16 +61,12 @@ def test_a_name_may_stand_in_two_levels() -> None:
     levels = Levels.cifar100()
     assert levels.level_of(levels.classes("20")) == "20"
     assert levels.level_of(levels.classes("10")) == "10"
-    with pytest.raises(
-        InputError, match="found that they match '10', '20'; give the classes different names"
-    ):
+    with pytest.raises(InputError, match="found that they match '10', '20'; give the classes different names"):
         levels.level_of(["people"])
 
 
 def test_columns_sort_numbers_by_value() -> None:
-    assert Levels.from_columns({"y": ["10", "9", "-1", "b", "a", "10"]}).classes("y") == (
-        *("-1", "9", "10", "a", "b"),
-    )
+    assert Levels.from_columns({"y": ["10", "9", "-1", "b", "a", "10"]}).classes("y") == (*("-1", "9", "10", "a", "b"),)
 
 
 @pytest.mark.parametrize(

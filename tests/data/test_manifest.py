@@ -52,9 +52,7 @@ def test_the_user_chooses_columns(tmp_path: Path) -> None:
 
 
 def test_a_hierarchy_file_reads_the_label_column(tmp_path: Path) -> None:
-    (tmp_path / "pets.yaml").write_text(
-        "levels: [kind, breed]\nclasses: {cat: [tabby, siamese], dog: [pug, boxer]}\n"
-    )
+    (tmp_path / "pets.yaml").write_text("levels: [kind, breed]\nclasses: {cat: [tabby, siamese], dog: [pug, boxer]}\n")
     rows = [",".join([row.split(",")[0], row.split(",")[2]]) for row in pets(tmp_path)]
     settings = manifest(tmp_path, "file,label", rows)
     data = load(Settings(data=settings.data, hierarchy=str(tmp_path / "pets.yaml")))
@@ -82,12 +80,8 @@ def test_groups_stay_together(tmp_path: Path) -> None:
 
 
 def test_groups_that_straddle_the_given_split(tmp_path: Path) -> None:
-    rows = [
-        f"{row},{('train', 'test')[index % 5 > 2]},{index % 4}" for index, row in enumerate(pets(tmp_path))
-    ]
-    with pytest.raises(
-        InputError, match=r"expected every group in one part only, found group '\d' in train and test"
-    ):
+    rows = [f"{row},{('train', 'test')[index % 5 > 2]},{index % 4}" for index, row in enumerate(pets(tmp_path))]
+    with pytest.raises(InputError, match=r"expected every group in one part only, found group '\d' in train and test"):
         load(manifest(tmp_path, "file,label,breed,split,group", rows))
 
 

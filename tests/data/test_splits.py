@@ -13,9 +13,7 @@ COUNTS = st.lists(st.integers(1, 30), min_size=2, max_size=6).filter(lambda coun
 
 
 def labels(counts: list[int], seed: int = 0) -> Tensor:
-    return torch.from_numpy(
-        np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
-    )
+    return torch.from_numpy(np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts)))
 
 
 def samples(primary: Tensor, groups: Tensor | None = None) -> Samples:

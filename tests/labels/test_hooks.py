@@ -1,12 +1,12 @@
 """Toy sources, one for each hook of the protocol: what a new method may need without touching the loop."""
 
 import torch
-from small import trainer
 from torch import Tensor, nn
 from torch.nn import functional
 
 from metaux.labels.base import Auxiliary, Batch, Gradients, LabelSource, MetaStep, Preparation, SubclassSource
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
+from small import trainer
 
 
 def accuracy(source: type[LabelSource]) -> float:
@@ -83,7 +83,9 @@ class TargetVector(LabelSource):
 
         def inner_loss(outputs: Outputs, vector: Tensor) -> Tensor:
             assert outputs.auxiliary is not None
-            return step.primary_loss(outputs.primary, step.inner) + self.auxiliary_loss(outputs.auxiliary, vector).mean()
+            return (
+                step.primary_loss(outputs.primary, step.inner) + self.auxiliary_loss(outputs.auxiliary, vector).mean()
+            )
 
         found = step.meta_gradient(
             step.network,
@@ -97,11 +99,10 @@ class TargetVector(LabelSource):
             average=step.average,
         )
         parameters = list(self.generator.parameters())
+        slopes = torch.autograd.grad(target, parameters, found.gradient)
         with torch.no_grad():
-            for parameter, slope in zip(
-                parameters, torch.autograd.grad(target, parameters, found.gradient), strict=True
-            ):
-                parameter -= 0.1 * step.rate * slope
+            for parameter, slope in zip(parameters, slopes, strict=True):
+                parameter.sub_(slope, alpha=0.1 * step.rate)
 
 
 class Gated(Weighted):

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from small import digits, trainer
 from torch import Tensor
 
 from metaux import InputError
 from metaux.data.samples import Samples
 from metaux.labels.registry import SOURCES
 from metaux.training.fit import Fitted
+from small import digits, trainer
 
 WITH_LABELS = [name for name in SOURCES if not name.startswith("single")]
 
@@ -57,10 +57,10 @@ class TestEverySourceWithLabels:
         made = trainer(SOURCES[name])
         made.source.eval()
         rows = torch.arange(12)
-        targets = [made.source.labels(made.loader.load(order)) for order in (rows, rows.flip(0))]
-        assert targets[0] is not None
-        assert targets[1] is not None
-        torch.testing.assert_close(targets[0], targets[1].flip(0))
+        first, second = (made.source.labels(made.loader.load(order)) for order in (rows, rows.flip(0)))
+        assert first is not None
+        assert second is not None
+        torch.testing.assert_close(first, second.flip(0))
 
 
 def test_random_is_fixed_over_the_epochs_and_new_for_each_seed() -> None:
@@ -74,10 +74,10 @@ def test_random_is_fixed_over_the_epochs_and_new_for_each_seed() -> None:
 
 def test_human_is_the_finer_label() -> None:
     made = trainer(SOURCES["human"])
-    target = made.source.labels(made.loader.load(torch.arange(200)))
+    target, human = made.source.labels(made.loader.load(torch.arange(200))), digits().train.human
     assert target is not None
-    assert digits().train.human is not None
-    assert target.argmax(-1).equal(digits().train.human)
+    assert human is not None
+    assert target.argmax(-1).equal(human)
 
 
 def test_human_needs_finer_labels() -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from small import digits, trainer
 from torch import Tensor
 
 from metaux.errors import InputError, TrainingError
 from metaux.labels.registry import SOURCES
 from metaux.training.batches import Loader, shuffled
 from metaux.training.fit import Trainer
+from small import digits, trainer
 
 
 def same_weights(first: Trainer, second: Trainer) -> bool:

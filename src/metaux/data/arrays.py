@@ -106,9 +106,7 @@ def _interpret(arrays: Mapping[str, Array], wanted: ImageFormat) -> RawData:
         if first in arrays and second not in arrays:
             raise InputError(f"expected {first} and {second} together, found only {first}; add {second}")
     if "x_test" in arrays and ("y_fine" in arrays) != ("y_fine_test" in arrays):
-        raise InputError(
-            "expected y_fine and y_fine_test together, found only one; add the other or leave out both"
-        )
+        raise InputError("expected y_fine and y_fine_test together, found only one; add the other or leave out both")
     suffixes = ("", "_test") if "x_test" in arrays else ("",)
     for suffix in suffixes:
         for name in ("y", "y_fine"):
@@ -158,8 +156,7 @@ def _labels(name: str, y: Array) -> list[str]:
     whole = y.dtype.kind == "f" and bool(np.isfinite(y).all()) and bool((y == np.round(y)).all())
     if y.ndim != 1 or not (y.dtype.kind in "iubU" or whole):
         raise InputError(
-            f"expected one whole number or string per row in {name}, found {y.dtype} of shape {y.shape}; "
-            "convert it"
+            f"expected one whole number or string per row in {name}, found {y.dtype} of shape {y.shape}; convert it"
         )
     return list(map(str, (y.astype(np.int64) if y.dtype.kind in "fb" else y).tolist()))
 
@@ -169,8 +166,7 @@ def _check_finite(name: str, x: Array) -> None:
         raise InputError(f"expected numbers in {name}, found {x.dtype}; convert it")
     if x.ndim not in (2, 3, 4) or x.size == 0:
         raise InputError(
-            f"expected {name} of shape (n, features), (n, h, w) or (n, h, w, channels), found {x.shape}; "
-            "reshape it"
+            f"expected {name} of shape (n, features), (n, h, w) or (n, h, w, channels), found {x.shape}; reshape it"
         )
     bad = np.argwhere(~np.isfinite(x)) if x.dtype.kind == "f" else np.empty((0, x.ndim))
     if len(bad):
@@ -202,15 +198,9 @@ def _images(name: str, x: Array, unit: bool) -> Tensor:
     if x.ndim == 3:
         x = x[..., None]
     if x.shape[3] > 4 and x.shape[1] <= 4:
-        raise InputError(
-            f"expected {name} of shape (n, h, w, channels), found {x.shape}; move the channels to the end"
-        )
+        raise InputError(f"expected {name} of shape (n, h, w, channels), found {x.shape}; move the channels to the end")
     low, high, top = x.min(), x.max(), 1 if unit else 255
     if low < 0 or high > top:
-        raise InputError(
-            f"expected image values from 0 to {top} in {name}, found {low} to {high}; rescale them"
-        )
-    pixels = (
-        x if x.dtype == np.uint8 else np.round(x.astype(np.float64) * (255 if unit else 1)).astype(np.uint8)
-    )
+        raise InputError(f"expected image values from 0 to {top} in {name}, found {low} to {high}; rescale them")
+    pixels = x if x.dtype == np.uint8 else np.round(x.astype(np.float64) * (255 if unit else 1)).astype(np.uint8)
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))

@@ -40,8 +40,7 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
         first, second = split(train.primary, train.groups, TEST_FRACTION, np.random.default_rng(TEST_SEED))
         rows["test"], rows["train"] = rows["train"][second], rows["train"][first]
         notices += (
-            f"no test part: {len(second)} of {len(train)} samples were set aside to measure, the same for "
-            "all seeds",
+            f"no test part: {len(second)} of {len(train)} samples were set aside to measure, the same for all seeds",
         )
     if settings.train_size is not None and settings.train_size > len(rows["train"]):
         raise InputError(
@@ -127,9 +126,7 @@ def _check_parts(rows: dict[str, Tensor], primary: Tensor, names: Sequence[str])
                     f"only in {part}; add training samples of it, or leave it out"
                 )
     if len(names) < 2:
-        raise InputError(
-            f"expected two classes or more, found only '{names[0]}'; add samples of another class"
-        )
+        raise InputError(f"expected two classes or more, found only '{names[0]}'; add samples of another class")
     for name, count in zip(names, counts, strict=True):
         if count < 2:
             raise InputError(

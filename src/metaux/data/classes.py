@@ -101,9 +101,7 @@ def choose_columns(
     return primary or first, auxiliary
 
 
-def _choose_levels(
-    levels: Levels, level: str, primary: str | None, auxiliary: str | None
-) -> tuple[str, str | None]:
+def _choose_levels(levels: Levels, level: str, primary: str | None, auxiliary: str | None) -> tuple[str, str | None]:
     names, own = levels.names, levels.index(level)
     if primary is not None and levels.index(primary) > own:
         raise InputError(

@@ -59,8 +59,7 @@ def _classes(root: Path, required: bool) -> list[tuple[str, list[Path], list[Pat
         loose = find_images(root)[0]
         found = f"{len(loose)} images without a class" if loose else "an empty folder"
         raise InputError(
-            f"expected one folder per class in '{root}', found {found}; put each image in a folder called "
-            "as its class"
+            f"expected one folder per class in '{root}', found {found}; put each image in a folder called as its class"
         )
     classes = [(folder.name, *find_images(folder)) for folder in folders]
     for label, images, _ in classes:

@@ -117,9 +117,7 @@ def conform(images: Tensor, wanted: ImageFormat) -> Tensor:
         resized = _allocate(len(images), channels, wanted.size)
         for target, part in zip(torch.split(resized, 1000), torch.split(images, 1000), strict=True):
             target.copy_(
-                torch.nn.functional.interpolate(
-                    part.contiguous(), wanted.size, mode="bilinear", antialias=True
-                )
+                torch.nn.functional.interpolate(part.contiguous(), wanted.size, mode="bilinear", antialias=True)
             )
         images = resized
     return images.contiguous()
@@ -147,9 +145,7 @@ def _open(file: Path) -> "Image.Image":
 
 def _broken(file: Path, error: Exception) -> InputError:
     reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(
-        f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it"
-    )
+    return InputError(f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it")
 
 
 def _survey(file: Path) -> tuple[tuple[int, int], bool]:

@@ -43,9 +43,7 @@ class Levels:
                 f"{len(self.rows)} classes; name the levels, coarse to fine, and the classes"
             )
         if len(set(self.names)) != len(self.names) or not all(self.names):
-            raise InputError(
-                f"expected different names for the levels, found {_list(self.names)}; rename one of them"
-            )
+            raise InputError(f"expected different names for the levels, found {_list(self.names)}; rename one of them")
         for number, row in enumerate(self.rows, 1):
             if len(row) != len(self.names) or not all(row):
                 raise InputError(
@@ -161,9 +159,7 @@ class Levels:
         parents = self.above(auxiliary, primary)
         classes = self.classes(primary)
         below = [[name for name, parent in parents.items() if parent == above] for above in classes]
-        return Hierarchy(
-            [len(names) for names in below], classes, [name for names in below for name in names]
-        )
+        return Hierarchy([len(names) for names in below], classes, [name for names in below for name in names])
 
     def level_of(self, labels: Iterable[str]) -> str:
         """Return the one level that has all these labels among its classes.

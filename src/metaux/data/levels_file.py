@@ -19,17 +19,13 @@ def read_rows(path: Path) -> Rows:
     """
     readers = {".csv": _csv_rows, ".yaml": _yaml_rows, ".yml": _yaml_rows}
     if path.suffix.lower() not in readers:
-        raise InputError(
-            f"expected a hierarchy file ending in .csv, .yaml or .yml (or: cifar100), found '{path}'"
-        )
+        raise InputError(f"expected a hierarchy file ending in .csv, .yaml or .yml (or: cifar100), found '{path}'")
     if not path.is_file():
         raise InputError(f"expected a hierarchy file, found nothing at '{path}'; check the path")
     try:
         return readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
-        raise InputError(
-            f"expected text in the hierarchy file '{path}', found other bytes; save it as UTF-8"
-        ) from None
+        raise InputError(f"expected text in the hierarchy file '{path}', found other bytes; save it as UTF-8") from None
     except InputError as error:
         raise InputError(f"{error} (in '{path}')") from None
 
@@ -38,9 +34,7 @@ def _csv_rows(text: str) -> Rows:
     try:
         rows = [tuple(cell.strip() for cell in row) for row in csv.reader(text.splitlines())]
     except csv.Error as error:
-        raise InputError(
-            f"expected a table of class names, found what isn't CSV ({error}); correct it"
-        ) from None
+        raise InputError(f"expected a table of class names, found what isn't CSV ({error}); correct it") from None
     rows = [row for row in rows if any(row)]
     return list(rows[0]) if rows else [], rows[1:]
 
@@ -55,9 +49,7 @@ def _yaml_rows(text: str) -> Rows:
             keys = [str(self.construct_object(key)) for key, _ in node.value]
             for key in keys:
                 if keys.count(key) > 1:
-                    raise InputError(
-                        f"expected each class once, found '{key}' {keys.count(key)} times; rename it"
-                    )
+                    raise InputError(f"expected each class once, found '{key}' {keys.count(key)} times; rename it")
             return super().construct_mapping(node, deep)
 
     try:

@@ -29,25 +29,17 @@ def read_manifest(path: Path, wanted: ImageFormat = AS_FOUND, progress: Progress
     if "split" in columns:
         for line, cell in zip(lines, columns["split"], strict=True):
             if cell.lower() not in PARTS:
-                raise InputError(
-                    f"expected the split train, val or test in line {line} of '{path}', found '{cell}'"
-                )
+                raise InputError(f"expected the split train, val or test in line {line} of '{path}', found '{cell}'")
         parts = tuple(PARTS[cell.lower()] for cell in columns["split"])
     files = [path.parent / name for name in columns["file"]]
     first: dict[Path, int] = {}
     for line, file in zip(lines, files, strict=True):
         if first.setdefault(file, line) != line:
-            raise InputError(
-                f"expected each file once in '{path}', found '{file}' in lines {first[file]} and {line}"
-            )
+            raise InputError(f"expected each file once in '{path}', found '{file}' in lines {first[file]} and {line}")
         if not file.is_file():
-            raise InputError(
-                f"expected an image file, found nothing at '{file}' (line {line} of '{path}'); correct it"
-            )
+            raise InputError(f"expected an image file, found nothing at '{file}' (line {line} of '{path}'); correct it")
     images, notices = read_images(files, wanted, progress)
-    finer = {
-        name: cells for name, cells in columns.items() if name not in ("file", "label", "split", "group")
-    }
+    finer = {name: cells for name, cells in columns.items() if name not in ("file", "label", "split", "group")}
     return RawData(
         images,
         {"label": columns["label"], **finer},
@@ -81,14 +73,10 @@ def _table(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
                 f"{nearest(name, header)}; add '{name}'"
             )
     if len(set(header)) != len(header) or not all(header):
-        raise InputError(
-            f"expected different column names in '{path}', found {', '.join(header)}; rename one"
-        )
+        raise InputError(f"expected different column names in '{path}', found {', '.join(header)}; rename one")
     for line, row in numbered[1:]:
         if len(row) != len(header):
-            raise InputError(
-                f"expected {len(header)} cells in line {line} of '{path}', found {len(row)}; correct it"
-            )
+            raise InputError(f"expected {len(header)} cells in line {line} of '{path}', found {len(row)}; correct it")
     if len(numbered) == 1:
         raise InputError(f"expected one row per image in '{path}', found only a header; add the images")
     return header, [line for line, _ in numbered[1:]], [row for _, row in numbered[1:]]

@@ -40,9 +40,7 @@ class Samples:
     def take(self, rows: Tensor) -> "Samples":
         """Return the samples at these rows, int64 `[m]`."""
         chosen: dict[str, object] = {
-            field.name: value[rows]
-            for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
+            field.name: value[rows] for field in fields(self) if isinstance(value := getattr(self, field.name), Tensor)
         }
         chosen["inputs"] = tuple(tensor[rows] for tensor in self.inputs)
         chosen["names"] = tuple(self.names[row] for row in rows.tolist()) if self.names else ()

@@ -72,9 +72,7 @@ def load_for_evaluation(
         return load(settings, progress).test
     wanted = ImageFormat(preprocessing.image_size, preprocessing.channels)
     raw = _read(replace(settings, data=data), wanted if preprocessing.kind == "image" else AS_FOUND, progress)
-    if raw.kind != preprocessing.kind or (
-        raw.kind == "table" and raw.inputs.shape[1] != preprocessing.channels
-    ):
+    if raw.kind != preprocessing.kind or (raw.kind == "table" and raw.inputs.shape[1] != preprocessing.channels):
         raise InputError(
             f"expected data like the run's ({preprocessing.describe()}), found {raw.kind} inputs of shape "
             f"{tuple(raw.inputs.shape[1:])}; give data of that form"

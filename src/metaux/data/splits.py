@@ -12,9 +12,7 @@ from metaux.errors import InputError
 Array = np.ndarray[Any, Any]
 
 
-def draw(
-    samples: Samples, seed: int, train_size: int | None, meta_fraction: float
-) -> tuple[Samples, Samples | None]:
+def draw(samples: Samples, seed: int, train_size: int | None, meta_fraction: float) -> tuple[Samples, Samples | None]:
     """Draw a run's training samples and, if it wants one, its meta split from them.
 
     Both draws keep the balance of the primary classes. The same seed gives the same training subset whether
@@ -72,9 +70,7 @@ def split(
     else:
         second = _whole_groups(primary.numpy(), groups.numpy(), fraction, stream)
     if len(second) == 0:
-        raise InputError(
-            "expected a class with two samples or more to split, found one sample in each; add samples"
-        )
+        raise InputError("expected a class with two samples or more to split, found one sample in each; add samples")
     return torch.from_numpy(np.setdiff1d(np.arange(len(primary)), second)), torch.from_numpy(second)
 
 
@@ -100,9 +96,7 @@ def _shares(counts: Array, total: int, least: Array, most: Array, stream: np.ran
     chance = stream.random(len(counts)) * 1e-6
     for _ in range(abs(total - int(share.sum()))):
         step = 1 if share.sum() < total else -1
-        need = np.where(
-            share < most if step == 1 else share > least, step * (ideal - share) + chance, -np.inf
-        )
+        need = np.where(share < most if step == 1 else share > least, step * (ideal - share) + chance, -np.inf)
         if need.max() == -np.inf:
             break
         share[need.argmax()] += step
@@ -122,9 +116,7 @@ def _whole_groups(primary: Array, groups: Array, fraction: float, stream: np.ran
     """
     names, group = np.unique(groups, return_inverse=True)
     if len(names) < 2:
-        raise InputError(
-            f"expected two groups or more to split, found {len(names)}; add samples of other groups"
-        )
+        raise InputError(f"expected two groups or more to split, found {len(names)}; add samples of other groups")
     table = np.zeros((len(names), primary.max() + 1), dtype=np.int64)
     np.add.at(table, (group, primary), 1)
     total = table.sum(0)
@@ -140,7 +132,7 @@ def _whole_groups(primary: Array, groups: Array, fraction: float, stream: np.ran
             best = quality, chosen
     if best is None or best[0][0]:
         raise InputError(
-            "expected groups that can be split with every class in the first part, found a class that would be "
-            "left out; add samples of other groups"
+            "expected groups that can be split with every class in the first part, found a class that would "
+            "be left out; add samples of other groups"
         )
     return np.flatnonzero(np.isin(group, best[1]))

@@ -88,9 +88,7 @@ class Preprocessing:
                 images.
         """
         if self.kind != "image" or self.image_size is None:
-            raise InputError(
-                f"expected inputs like the run's ({self.describe()}), found image files; give such inputs"
-            )
+            raise InputError(f"expected inputs like the run's ({self.describe()}), found image files; give such inputs")
         return read_images([Path(file) for file in files], ImageFormat(self.image_size, self.channels))[0]
 
     def describe(self) -> str:
@@ -105,9 +103,7 @@ class Preprocessing:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON types; `from_dict` reads it back."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
-        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
@@ -168,9 +164,7 @@ def augmentation(name: str, data: LabelledData) -> Augmentation:
     if name == "none":
         return Augmentation()
     if data.kind != "image":
-        raise InputError(
-            f"expected images for --augment {name}, found a {data.kind} data set; use --augment none"
-        )
+        raise InputError(f"expected images for --augment {name}, found a {data.kind} data set; use --augment none")
     return Augmentation(min(data.train.inputs[0].shape[-2:]) // 8, name == "crop-flip")
 
 

@@ -28,8 +28,6 @@ def read_unlabelled(paths: Sequence[Path], preprocessing: Preprocessing) -> Samp
         files = [file for path in paths for file in (find_images(path)[0] if path.is_dir() else [path])]
         if not files:
             found = ", ".join(map(str, paths)) or "nothing"
-            raise InputError(
-                f"expected image files, folders of images or one .npz, found none in {found}; name some"
-            )
+            raise InputError(f"expected image files, folders of images or one .npz, found none in {found}; name some")
         inputs, names = preprocessing.read_images(files), [str(file) for file in files]
     return Samples((inputs,), torch.zeros(len(inputs), dtype=torch.int64), names=tuple(names))

@@ -15,7 +15,7 @@ from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource
 from metaux.labels.registry import SOURCES
 from metaux.networks.backbones import make_backbone
-from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, place
+from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head
 from metaux.protocols import resolve
 from metaux.settings import from_mapping
 from metaux.training.evaluate import passes, primary_outputs
@@ -84,7 +84,7 @@ class Model:
                 "found others; train the run anew"
             ) from error
         return cls(
-            network.eval().to(device),
+            place(network.eval(), device),
             source,
             hierarchy,
             Preprocessing.from_dict(model["preprocessing"]),

@@ -29,7 +29,7 @@ class Batch(NamedTuple):
 
     inputs: tuple[Tensor, ...]
     primary: Tensor
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody wants of a batch
 
 
 PrimaryLoss = Callable[[Tensor, Batch], Tensor]

@@ -97,5 +97,3 @@ class Maxl(Frozen):
     def set_extra_state(self, state: Any) -> None:
         """Take up the optimizer's state."""
         self._optimizer.load_state_dict(state)
-
-

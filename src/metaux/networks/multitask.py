@@ -1,6 +1,6 @@
 """The two networks of the method: multi-task network (f) and label generator (g), around any trunk."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
 from metaux.losses import mask_softmax
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Outputs(NamedTuple):
@@ -94,9 +96,7 @@ def feature_size(trunk: nn.Module, example: tuple[Tensor, ...]) -> int:
             features = trunk.eval()(*example)
     except (RuntimeError, ValueError, TypeError) as error:
         shapes = ", ".join(str(list(tensor.shape)) for tensor in example)
-        raise InputError(
-            f"the backbone cannot take inputs of shape {shapes}: {str(error).splitlines()[0]}"
-        ) from error
+        raise InputError(f"the backbone cannot take inputs of shape {shapes}: {str(error).splitlines()[0]}") from error
     finally:
         trunk.train(training)
     if not isinstance(features, Tensor) or features.dim() != 2:
@@ -105,6 +105,6 @@ def feature_size(trunk: nn.Module, example: tuple[Tensor, ...]) -> int:
     return features.shape[1]
 
 
-def place(module: nn.Module, device: torch.device) -> nn.Module:
-    """Move a module to its device, convolutions laid out for speed (channels last: 1.5 to 2.4 times on processors)."""
+def place(module: Module, device: torch.device) -> Module:
+    """Move a module to its device, convolutions laid out for speed (channels last, 1.5 times on processors)."""
     return module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -30,9 +30,7 @@ def make_fabric(settings: Settings) -> Fabric:
     if not available or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
         raise InputError(f"device '{settings.device}' is not on this machine; use --device cpu or auto")
     if settings.processes > 1:
-        return Fabric(
-            accelerator=kind, strategy="ddp_spawn", devices=settings.processes, precision=settings.precision
-        )
+        return Fabric(accelerator=kind, strategy="ddp_spawn", devices=settings.processes, precision=settings.precision)
     devices = [int(index)] if index is not None and kind == "cuda" else 1
     return Fabric(accelerator=kind, devices=devices, precision=settings.precision)
 

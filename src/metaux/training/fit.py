@@ -139,9 +139,9 @@ class Trainer:
             Preparation(
                 samples=plan.train,
                 meta=plan.meta,
-                load=lambda samples: Loader(samples, plan.preprocess, None, 0, device)
-                .load(torch.arange(len(samples)))
-                .inputs,
+                load=lambda samples: (
+                    Loader(samples, plan.preprocess, None, 0, device).load(torch.arange(len(samples))).inputs
+                ),
                 trunk=self._trunk,
                 features=plan.features or self._pixels,
                 seed=plan.seed,
@@ -263,9 +263,7 @@ class Trainer:
         return {"train": train, "meta": meta}
 
     def _train(self, batch: Batch) -> Tensor:
-        loss, output = training_step(
-            self.network, self.source, batch, self.optimizer, self.primary_loss, self.average
-        )
+        loss, output = training_step(self.network, self.source, batch, self.optimizer, self.primary_loss, self.average)
         count = len(batch.index)
         return torch.stack([loss * count, (output.argmax(-1) == batch.primary).sum(), loss.new_tensor(count)])
 
@@ -289,9 +287,7 @@ class Trainer:
             look_ahead = LookAhead.from_optimizer(self.optimizer, self.network)
         seed = stream_seed(self.plan.seed, "look-ahead", *name)
         method = self.plan.meta_gradient
-        return MetaStep(
-            self.network, inner, outer, self.primary_loss, look_ahead, method, rate, seed, self.average
-        )
+        return MetaStep(self.network, inner, outer, self.primary_loss, look_ahead, method, rate, seed, self.average)
 
     def _synchronise(self) -> None:
         """Give every process the mean of the running statistics that each kept of its own share."""
@@ -302,7 +298,8 @@ class Trainer:
 
     def _measure(self, epoch: int) -> Record:
         """Return what is recorded of the network and the labels; nothing of it changes either."""
-        data, record = self.plan.data, {}
+        data = self.plan.data
+        record: Record = {}
         logits = self._test_logits(data.test)
         self.reported = [*self.reported, logits.argmax(-1) == data.test.primary][-self.plan.protocol.reported_epochs :]
         if len(data.test):

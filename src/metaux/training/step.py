@@ -1,8 +1,7 @@
 """The training step: one code for every label source."""
 
-from torch import Tensor, autograd, optim
-
 import torch
+from torch import Tensor, autograd, optim
 
 from metaux.labels.base import Batch, LabelSource, PrimaryLoss
 from metaux.metagradient import Average
@@ -65,8 +64,8 @@ def gradient_cosine(
     _, primary, auxiliary = multi_task_losses(network, source, batch, primary_loss)
     if auxiliary is None:
         return None
-    flat = [
+    first, second = (
         torch.cat([g.flatten() for g in autograd.grad(loss, shared, retain_graph=True, materialize_grads=True)])
         for loss in (primary, auxiliary)
-    ]
-    return float(torch.nn.functional.cosine_similarity(*flat, dim=0))
+    )
+    return float(torch.nn.functional.cosine_similarity(first, second, dim=0))

@@ -1,0 +1,5 @@
+"""`python -m metaux` is the command `metaux`."""
+
+from metaux.cli import main
+
+main()

@@ -1,0 +1,358 @@
+"""The scikit-learn door: a classifier with `fit`, `predict` and `predict_proba`."""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import fields
+from math import prod
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from metaux.data.classes import DEFAULT_SUBCLASSES
+from metaux.data.in_memory import Form, InMemory, read_dataset, read_images, read_tensors
+from metaux.data.samples import LabelledData, Samples
+from metaux.data.splits import draw
+from metaux.data.transforms import Preprocessing, augmentation
+from metaux.errors import InputError, choose
+from metaux.experiment.run import META_GRADIENTS
+from metaux.hierarchy import Hierarchy
+from metaux.labels.base import LabelSource
+from metaux.labels.registry import SOURCES, MakeSource
+from metaux.networks.backbones import make_backbone
+from metaux.protocols import Protocol, resolve
+from metaux.settings import Settings, from_mapping
+from metaux.training.devices import make_fabric, threads
+from metaux.training.evaluate import primary_outputs
+from metaux.training.fit import Fitted, Plan, Trainer
+
+Array = np.ndarray[Any, Any]
+ClassNames = Sequence[str]
+
+
+class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier that trains a network on its classes and on auxiliary labels, invented or given.
+
+    `X` may be
+    - a table (n, columns) of numbers: an array, a data frame, a float tensor; standardised per column;
+    - an array of images, (n, h, w) or (n, h, w, channels): whole numbers from 0 to 255, or floats from 0 to 1 or to
+      255; or a uint8 tensor in torch's order, (n, channels, h, w); normalised per channel;
+    - any other tensor, passed to the network as it is: float images that the program normalised itself, or token
+      numbers for a network of one's own;
+    - a map-style `Dataset` of tensors or of tuples of tensors (a network with several inputs). Without `y`, its items
+      end in their label. It is read once, into memory: random transforms are drawn once.
+
+    `y` holds numbers, strings or any other hashable labels. There are no sample weights.
+
+    Args:
+        backbone: a name (auto, mlp, small-cnn, conv4, vgg16 or resnet32), a callable that returns a fresh module, or a
+            module, which is copied and never changed: any network from a batch to features `[batch, features]`. The
+            copies, of which the label generator has its own, start from the module's weights.
+        method: where the auxiliary labels come from: maxl, single (none), uniform, random, frozen, kmeans or human; or
+            a callable (hierarchy, protocol) -> `LabelSource`.
+        subclasses: sub-classes per class, one number or one per class in the order of `classes_`; not used where
+            `fit` is given auxiliary labels.
+        protocol: tuned, iclr or neurips, or a `Protocol` of one's own.
+        epochs: passes over the training data; the protocol's by default, as for all values below.
+        batch_size: samples per batch.
+        learning_rate: of the multi-task network.
+        weight_decay: of the multi-task network.
+        generator_learning_rate: of the label generator.
+        entropy_weight: weight of the loss against collapse.
+        focal_gamma: focusing parameter of both losses; 0 is cross entropy.
+        augment: random crops and horizontal flips of images: none, crop or crop-flip.
+        class_weights: balanced weighs the primary loss inversely to class frequency; or none.
+        meta_gradient: forward-mode, finite-difference or double-backward.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        precision: of the arithmetic: 32-true, bf16-mixed or 64-true.
+        threads: processor threads; equal bits need equal threads.
+        random_state: the seed of everything random; None draws one from NumPy's global state.
+
+    Attributes:
+        classes_: the labels, sorted; in order of appearance if they can't be.
+        n_features_in_: columns of the table; of other inputs, values per sample.
+        feature_names_in_: of a data frame whose columns have names.
+        hierarchy_: the classes and their sub-classes.
+        network_: the trained `MultiTaskNetwork`, on the processor.
+        history_: one dict per epoch: losses, accuracy, diagnostics.
+        labels_: each training sample's label over its class's sub-classes, `[n, max(psi)]`; NaN for samples of the meta
+            split, None where the method has no sub-classes.
+
+    Raises:
+        InputError: a ValueError that says what was expected, what was found and what to do.
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = MetauxClassifier(subclasses=2, epochs=20, random_state=0).fit(X, y)
+    >>> classifier.score(X, y) > 0.9
+    True
+    >>> classifier.predict(X[:1]), classifier.labels_.shape
+    (array([0]), (150, 2))
+    """
+
+    def __init__(
+        self,
+        backbone: str | nn.Module | Callable[[], nn.Module] = "auto",
+        method: str | MakeSource = "maxl",
+        *,
+        subclasses: int | Sequence[int] = DEFAULT_SUBCLASSES,
+        protocol: str | Protocol = "tuned",
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        generator_learning_rate: float | None = None,
+        entropy_weight: float | None = None,
+        focal_gamma: float | None = None,
+        augment: str = "none",
+        class_weights: str = "none",
+        meta_gradient: str = "forward-mode",
+        device: str = "auto",
+        precision: str = "32-true",
+        threads: int = 1,
+        random_state: Any = None,
+    ):
+        self.backbone = backbone
+        self.method = method
+        self.subclasses = subclasses
+        self.protocol = protocol
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.generator_learning_rate = generator_learning_rate
+        self.entropy_weight = entropy_weight
+        self.focal_gamma = focal_gamma
+        self.augment = augment
+        self.class_weights = class_weights
+        self.meta_gradient = meta_gradient
+        self.device = device
+        self.precision = precision
+        self.threads = threads
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None, auxiliary: Any = None) -> Self:
+        """Train on samples.
+
+        Args:
+            X: the samples, as the class says.
+            y: the label of each sample; None if `X` is a Dataset that has them.
+            auxiliary: a finer label of each sample, within its class; needed by the method human. They set the
+                sub-classes, and to other methods they are what `history_` compares the generated labels with.
+
+        Returns:
+            The classifier itself.
+
+        Raises:
+            InputError: for parameters or data that can't be trained with.
+            TrainingError: if the loss is no longer finite.
+        """
+        settings = self._settings()
+        found = self._read(X, fitting=True, labelled=y is None)
+        self.classes_, primary, names = _primary(found.labels if y is None else y, len(found.inputs[0]))
+        hierarchy, human = _hierarchy(primary, names, auxiliary, self.subclasses)
+        samples = Samples(found.inputs, torch.from_numpy(primary), human)
+        plan = self._plan(settings, samples, hierarchy, found.form)
+        with threads(settings.threads):
+            fitted = Trainer(plan, make_fabric(settings)).fit()
+        self.hierarchy_ = hierarchy
+        self.network_ = fitted.network.cpu().eval()
+        self.network_.zero_grad()
+        self.history_ = fitted.records
+        self.labels_ = _of_all(fitted, plan.train, len(samples))
+        self._form, self._preprocess = found.form, plan.preprocess
+        # Of the source only a rule of its own for predicting is kept: a generator has no say in it.
+        own_rule = fitted.source.predict is not None
+        self._source = fitted.source.cpu() if own_rule else LabelSource(hierarchy, plan.protocol)
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Return each sample's most probable class, `[n]`."""
+        rows = self.predict_proba(X).argmax(-1)
+        chosen: Array = self.classes_[rows]
+        return chosen
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class, float32 `[n, classes]`, classes as in `classes_`.
+
+        Args:
+            X: samples of the form that was fitted; the labels of a Dataset that has them are not looked at.
+
+        Raises:
+            InputError: for samples of another form.
+        """
+        check_is_fitted(self)
+        settings = self._settings()
+        inputs = self._read(X, fitting=False).inputs
+        samples = Samples(inputs, torch.zeros(len(inputs[0]), dtype=torch.int64))
+        fabric = make_fabric(settings)
+        network, source = self.network_, self._source
+        if fabric.device.type != "cpu":
+            network, source = (deepcopy(module).to(fabric.device) for module in (network, source))
+        with threads(settings.threads), fabric.autocast():
+            logits = primary_outputs(network, source, samples, self._preprocess, fabric.device)
+        probabilities: Array = logits.softmax(-1).numpy()
+        return probabilities
+
+    def _settings(self) -> Settings:
+        shared = {field.name for field in fields(Settings)} & set(self.get_params(deep=False))
+        own = {"backbone", "subclasses"} | ({"protocol"} if isinstance(self.protocol, Protocol) else set())
+        values = {name: getattr(self, name) for name in sorted(shared - own)}
+        plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in values.items()}
+        return from_mapping(plain)[0]
+
+    def _read(self, X: Any, fitting: bool, labelled: bool = False) -> InMemory:
+        """Return what X holds; when predicting, only if it is as it was fitted."""
+        form: Form | None = None if fitting else self._form
+        tensors, labels = [X] if isinstance(X, Tensor) else [], None
+        if isinstance(X, Dataset):
+            tensors, labels = read_dataset(X, None if form is None else len(form.shapes), labelled)
+        if len(tensors) == 1 and tensors[0].dim() <= 2 and tensors[0].is_floating_point():
+            X = tensors.pop().detach().cpu().numpy()
+        if tensors:
+            found = read_tensors(tensors)
+        elif np.ndim(X) > 2:
+            found = read_images(np.asarray(X), None if form is None or form.kind != "image" else form.unit)
+        else:
+            found = self._table(X, fitting, form)
+        if form is not None:
+            form.check(found.form)
+        elif found.form.kind != "table":
+            validate_data(self, X, skip_check_array=True, ensure_2d=False)  # forgets an earlier table's columns
+            self.n_features_in_ = prod(found.form.shapes[0])
+        return InMemory(found.inputs, found.form, labels)
+
+    def _table(self, X: Any, fitting: bool, form: Form | None) -> InMemory:
+        known = fitting or (form is not None and form.kind == "table")
+        with np.errstate(over="ignore"):  # what float32 can't hold is refused by name
+            x = validate_data(self, X, reset=fitting, dtype=np.float32, ensure_2d=True, skip_check_array=not known)
+        return InMemory((torch.tensor(x),), Form("table", (x.shape[1:],)))
+
+    def _plan(self, settings: Settings, samples: Samples, hierarchy: Hierarchy, form: Form) -> Plan:
+        protocol = resolve(settings, self.protocol if isinstance(self.protocol, Protocol) else None)
+        source, seed = self._make_source(), self._seed()
+        needs_meta_split = source(hierarchy, protocol).needs_meta_split
+        train, meta = draw(samples, seed, None, protocol.meta_fraction if needs_meta_split else 0.0)
+        none = samples.take(torch.arange(0))
+        data = LabelledData(samples, none, hierarchy, form.kind)
+        return Plan(
+            data=data,
+            train=train,
+            meta=meta,
+            preprocess=Preprocessing.fit(data, protocol.normalisation),
+            augment=augmentation(settings.augment, data),
+            trunk=self._make_trunk(form.shapes[0]),
+            source=source,
+            protocol=protocol,
+            meta_gradient=META_GRADIENTS[settings.meta_gradient],
+            balanced=settings.class_weights == "balanced",
+            seed=seed,
+        )
+
+    def _make_source(self) -> MakeSource:
+        if not isinstance(self.method, str):
+            return self.method
+        choose("method", self.method, SOURCES)
+        return SOURCES[self.method]
+
+    def _make_trunk(self, shape: tuple[int, ...]) -> Callable[[], nn.Module]:
+        backbone = self.backbone
+        if isinstance(backbone, str):
+            return lambda: make_backbone(backbone, shape)
+        if isinstance(backbone, nn.Module):
+            return lambda: deepcopy(backbone)
+
+        def fresh() -> nn.Module:
+            made = backbone()
+            if not isinstance(made, nn.Module):
+                raise InputError(
+                    f"expected the backbone to return a torch module, found {type(made).__name__}; return one"
+                )
+            return made
+
+        return fresh
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, int | np.integer):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+
+def _primary(labels: Any, count: int) -> tuple[Array, Array, ClassNames]:
+    """Return the classes, the class of each sample and the classes' names, with all checks of labels."""
+    if labels is None:
+        raise InputError("MetauxClassifier requires y to be passed, but the target y is None; give y")
+    y = _column(labels, "y", count)
+    classes, primary = _numbered(y)
+    if len(classes) < 2:
+        raise InputError(
+            f"expected samples of two classes or more, found one class only ({classes[0]!r}); add samples of another"
+        )
+    return classes, primary, [str(label) for label in classes.tolist()]
+
+
+def _column(labels: Any, name: str, count: int) -> Array:
+    if isinstance(labels, Tensor):
+        labels = labels.detach().cpu().numpy()
+    if isinstance(labels, list | tuple) and any(isinstance(label, tuple) for label in labels):
+        column = np.empty(len(labels), dtype=object)
+        column[:] = labels
+    else:
+        column = column_or_1d(labels, warn=True)
+    assert_all_finite(column, input_name=name)
+    if column.dtype != object:
+        check_classification_targets(column)
+    check_consistent_length(column, range(count))
+    return column
+
+
+def _numbered(labels: Array) -> tuple[Array, Array]:
+    """Return the different labels, sorted if they can be, and each one's place among them."""
+    try:
+        classes, place = np.unique(labels, return_inverse=True)
+    except TypeError:
+        number = {label: index for index, label in enumerate(dict.fromkeys(labels.tolist()))}
+        classes = np.empty(len(number), dtype=object)
+        classes[:] = list(number)
+        place = np.array([number[label] for label in labels.tolist()])
+    return classes, place.astype(np.int64)
+
+
+def _hierarchy(
+    primary: Array, names: ClassNames, auxiliary: Any, subclasses: int | Sequence[int]
+) -> tuple[Hierarchy, Tensor | None]:
+    """Return the hierarchy, and each sample's finer label (flat index) if there are any."""
+    if auxiliary is None:
+        slots = np.atleast_1d(np.asarray(subclasses)).tolist()
+        slots = slots * len(names) if len(slots) == 1 else slots
+        if len(slots) != len(names):
+            raise InputError(
+                f"expected one number of sub-classes, or one for each of the {len(names)} classes, found "
+                f"{len(slots)}; correct subclasses"
+            )
+        return Hierarchy(slots, names), None
+    finer = [str(label) for label in _column(auxiliary, "auxiliary", len(primary)).tolist()]
+    found = Hierarchy.from_labels([names[class_] for class_ in primary], finer)
+    # The same sub-classes, their classes in the order of the labels rather than of their names.
+    below = [
+        [sub for sub, above in zip(found.subclass_names, found.parent, strict=True) if found.class_names[above] == name]
+        for name in names
+    ]
+    hierarchy = Hierarchy([len(subs) for subs in below], names, [sub for subs in below for sub in subs])
+    flat = {name: index for index, name in enumerate(hierarchy.subclass_names)}
+    return hierarchy, torch.tensor([flat[label] for label in finer])
+
+
+def _of_all(fitted: Fitted, train: Samples, count: int) -> Array | None:
+    if fitted.labels is None:
+        return None
+    assert train.ids is not None
+    labels = np.full((count, fitted.labels.shape[1]), np.nan, dtype=np.float32)
+    labels[train.ids.numpy()] = fitted.labels.numpy()
+    return labels

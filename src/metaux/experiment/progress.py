@@ -1,0 +1,148 @@
+"""How far runs are and how long they still take, read from what they record: in any process, on any machine."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from metaux.experiment.records import RECORDS
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be done.
+
+    Args:
+        method: the label source's name.
+        seed: of everything random.
+        folder: where it is recorded.
+        epochs: how many it takes.
+        seconds: what an epoch is expected to take.
+    """
+
+    method: str
+    seed: int
+    folder: Path
+    epochs: int
+    seconds: float
+
+
+class State(NamedTuple):
+    """How far a run is: epochs done, and the test accuracy after the last of them, if any was measured."""
+
+    epochs: int = 0
+    accuracy: float | None = None
+
+
+def read_state(folder: Path) -> State:
+    """Read how far the run in a folder is."""
+    try:
+        lines = (folder / RECORDS).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return State()
+    last: Mapping[str, Any] = json.loads(lines[-1]) if lines else {}
+    return State(len(lines), last.get("test_accuracy"))
+
+
+def time_left(expected: float, elapsed: float, share: float) -> float:
+    """Return the seconds left: as expected at first, and ever more as measured.
+
+    Args:
+        expected: the seconds that all was expected to take.
+        elapsed: the seconds that have passed.
+        share: the part that is done, 0 to 1.
+
+    >>> time_left(100, 0, 0), time_left(100, 40, 0.5), time_left(100, 90, 1)
+    (100.0, 45.0, 0.0)
+    """
+    if share <= 0:
+        return max(expected - elapsed, 0.0)
+    return (1 - share) * ((1 - share) * expected + share * elapsed / share)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for a person.
+
+    >>> duration(1), duration(42), duration(600), duration(9000)
+    ('1 second', '42 seconds', '10 minutes', '2.5 hours')
+    """
+    if seconds < 100:
+        whole = max(1, round(seconds))
+        return f"{whole} second{'' if whole == 1 else 's'}"
+    return f"{round(seconds / 60)} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
+
+
+def accuracies(jobs: Sequence[Job], states: Sequence[State]) -> str:
+    """Return the latest test accuracy of each method in per cent, the mean over its runs that have one.
+
+    >>> jobs = [Job("maxl", seed, Path(), 2, 1.0) for seed in range(3)]
+    >>> accuracies(jobs, [State(2, 0.9), State(1, 0.8), State()])
+    'maxl 85.0'
+    """
+    found: dict[str, list[float]] = {}
+    for job, state in zip(jobs, states, strict=True):
+        if state.accuracy is not None:
+            found.setdefault(job.method, []).append(100 * state.accuracy)
+    return "  ".join(f"{method} {sum(own) / len(own):.1f}" for method, own in found.items())
+
+
+@contextmanager
+def shown(jobs: Sequence[Job], expected: float, console: "Console") -> Iterator[None]:
+    """Show how far the jobs are while the block runs; nothing where the output isn't a terminal.
+
+    Args:
+        jobs: what is being done.
+        expected: the seconds that all of it is expected to take.
+        console: the terminal.
+    """
+    if not console.is_terminal:
+        yield
+        return
+    from rich.live import Live
+
+    start, before = time.monotonic(), [read_state(job.folder) for job in jobs]
+    total = sum(job.seconds * (job.epochs - state.epochs) for job, state in zip(jobs, before, strict=True))
+
+    def view() -> "RenderableType":
+        states = [read_state(job.folder) for job in jobs]
+        done = sum(
+            job.seconds * (state.epochs - first.epochs)
+            for job, state, first in zip(jobs, states, before, strict=True)
+        )
+        left = time_left(expected, time.monotonic() - start, done / total if total else 1.0)
+        return _view(sum(s.epochs for s in states), sum(job.epochs for job in jobs), left, accuracies(jobs, states))
+
+    stop = threading.Event()
+    with Live(view(), console=console, transient=True, auto_refresh=False) as live:
+
+        def watch() -> None:
+            while not stop.wait(1):
+                live.update(view(), refresh=True)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            watcher.join()
+
+
+def _view(epochs: int, total: int, left: float, accuracy: str) -> "RenderableType":
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    line = Table.grid(padding=(0, 1))
+    line.add_row("training", ProgressBar(total=total, completed=epochs, width=30), f"epoch {epochs} of {total},")
+    row = Table.grid(padding=(0, 1))
+    row.add_row(line, f"about {duration(left)} left")
+    return Group(row, Text(f"test accuracy so far: {accuracy}")) if accuracy else row

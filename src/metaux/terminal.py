@@ -1,0 +1,66 @@
+"""What the commands say on the terminal: notes, progress of reading, tables, CSV."""
+
+import csv
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from metaux.data.raw import Progress
+from metaux.files import write_text_atomic
+
+WIDTH_OF_A_FILE = 100
+
+
+def make_console() -> Console:
+    """Return the terminal; text is shown as it is, without markup, emoji codes or highlighting."""
+    console = Console(markup=False, emoji=False, highlight=False)
+    return console if console.is_terminal else Console(
+        markup=False, emoji=False, highlight=False, width=max(console.width, WIDTH_OF_A_FILE)
+    )
+
+
+def print_notes(notes: Sequence[str], console: Console) -> None:
+    """Print what a user should know, each note indented below its first line."""
+    for note in notes:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row("note:", Text(note))
+        console.print(grid)
+
+
+@contextmanager
+def reading(console: Console) -> Iterator[Progress]:
+    """Within the block, show how many files have been read; nothing where the output isn't a terminal."""
+    with console.status("reading the data") as status:
+
+        def progress(done: int, total: int) -> None:
+            status.update(f"reading the data: {done:,} of {total:,} images")
+
+        yield progress
+
+
+def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
+    """Return a table of plain text."""
+    table = Table(title=Text(title) if title else None, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(Text(column))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def write_csv(header: Sequence[str], rows: Iterable[Sequence[object]], out: Path | None) -> None:
+    """Write CSV to a file, in full or not at all, or to the terminal."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    if out is None:
+        sys.stdout.write(file.getvalue())
+    else:
+        write_text_atomic(out, file.getvalue())
