@@ -30,8 +30,8 @@ from torch.func import functional_call
 from metaux.hierarchy import Hierarchy
 from metaux.losses import entropy_loss, focal_loss
 from metaux.metagradient import LookAhead, MetaGradient, double_backward, finite_difference, forward_mode
-from metaux.networks.backbones import vgg16
-from metaux.networks.multitask import LabelGenerator, MultiTaskNetwork, Outputs, make_head, place
+from metaux.networks.backbones import make_backbone
+from metaux.networks.multitask import LabelGenerator, MultiTaskNetwork, Outputs, feature_size, make_head, place
 
 BATCH, CLASSES, SLOTS = 100, 20, 5
 RATE, GENERATOR_RATE, ENTROPY_WEIGHT = 0.01, 1e-3, 0.2
@@ -45,18 +45,18 @@ TARGETS = {
 class Bench:
     """The networks, the batch, and one method per variant."""
 
-    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, dtype: torch.dtype = torch.float32, backbone: str = "vgg16", batch: int = BATCH) -> None:
         torch.manual_seed(0)
         hierarchy = Hierarchy([SLOTS] * CLASSES)
-        head = make_head(512, CLASSES, "mlp"), make_head(512, hierarchy.size, "mlp")
         processor = torch.device("cpu")
-        network = MultiTaskNetwork(vgg16((3, 32, 32)), *head)
-        self.network = place(network, processor).to(dtype)
-        generator = LabelGenerator(vgg16((3, 32, 32)), make_head(512, hierarchy.size, "mlp"), hierarchy)
-        self.generator = place(generator, processor).to(dtype)
-        images = torch.randn(BATCH, 3, 32, 32).to(dtype)
-        self.images = images.contiguous(memory_format=torch.channels_last)
-        self.classes = torch.randint(CLASSES, (BATCH,))
+        images = torch.randn(batch, 3, 32, 32)
+        trunks = [make_backbone(backbone, (3, 32, 32)) for _ in range(2)]
+        width = feature_size(trunks[0], (images,))
+        heads = [make_head(width, count, "mlp") for count in (CLASSES, hierarchy.size, hierarchy.size)]
+        self.network = place(MultiTaskNetwork(trunks[0], heads[0], heads[1]), processor).to(dtype)
+        self.generator = place(LabelGenerator(trunks[1], heads[2], hierarchy), processor).to(dtype)
+        self.images = images.to(dtype).contiguous(memory_format=torch.channels_last)
+        self.classes = torch.randint(CLASSES, (batch,))
         self.optimizer = torch.optim.SGD(self.network.parameters(), RATE)
         self.generator_optimizer = torch.optim.SGD(self.generator.parameters(), GENERATOR_RATE, weight_decay=5e-4)
 
@@ -71,7 +71,7 @@ class Bench:
         """Forward, backward and SGD step without auxiliary head."""
         head, self.network.auxiliary_head = self.network.auxiliary_head, None
         self.optimizer.zero_grad()
-        self.outer_loss(self.network(self.images)).backward()  # type: ignore[no-untyped-call]
+        self.outer_loss(self.network(self.images)).backward()
         self.optimizer.step()
         self.network.auxiliary_head = head
 
@@ -80,7 +80,7 @@ class Bench:
         with torch.no_grad():
             target = self.generator(self.images, primary=self.classes)
         self.optimizer.zero_grad()
-        self.inner_loss(self.network(self.images), target).backward()  # type: ignore[no-untyped-call]
+        self.inner_loss(self.network(self.images), target).backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
 
@@ -105,7 +105,7 @@ class Bench:
         ahead = {name: value - RATE * slope for (name, value), slope in zip(theta.items(), gradient, strict=True)}
         outer_loss = self.outer_loss(functional_call(self.network, ahead, (self.images,)))
         objective = outer_loss + ENTROPY_WEIGHT * entropy_loss(labels)
-        objective.backward()  # type: ignore[no-untyped-call]
+        objective.backward()
         self.generator_optimizer.step()
 
     def variants(self) -> dict[str, Callable[[], None]]:
@@ -127,30 +127,43 @@ META_STEPS = ["forward_mode", "finite_difference", "double_backward", "released"
 
 
 def peak_memory(name: str, threads: int) -> float:
-    """Run a variant twice in a process of its own; return that process's peak resident memory in MB."""
+    """Run a variant (or nothing) twice in a process of its own; return that process's peak resident memory, MB."""
     command = [sys.executable, __file__, "--threads", str(threads), "--memory-of", name]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return float(output)
 
 
-def generator_gradient(name: str, dtype: torch.dtype) -> Tensor:
-    bench = Bench(dtype)
+def generator_gradient(bench: Bench, name: str) -> Tensor:
     bench.variants()[name]()
     gradients = [parameter.grad for parameter in bench.generator.parameters()]
     return torch.cat([gradient.double().flatten() for gradient in gradients if gradient is not None])
 
 
+def distance(found: Tensor, exact: Tensor) -> float:
+    return float((found - exact).norm() / exact.norm())
+
+
 def errors() -> dict[str, dict[str, float]]:
     """Return the relative errors of the generator's gradient, per precision and variant."""
-    exact = generator_gradient("double_backward", torch.float64)
+    exact = generator_gradient(Bench(torch.float64), "double_backward")
     return {
         str(dtype).removeprefix("torch."): {
-            name: float((generator_gradient(name, dtype) - exact).norm() / exact.norm())
-            for name in META_STEPS
-            if (name, dtype) != ("double_backward", torch.float64)
+            name: distance(generator_gradient(Bench(dtype), name), exact) for name in META_STEPS
         }
         for dtype in (torch.float64, torch.float32)
     }
+
+
+def difference_errors() -> dict[str, dict[str, float]]:
+    """Return how far finite differences are from forward mode in the same precision, on networks with ReLUs."""
+    found: dict[str, dict[str, float]] = {}
+    for dtype in (torch.float64, torch.float32):
+        for backbone, batch in (("mlp", 100), ("small-cnn", 100), ("vgg16", 10)):
+            pair = [
+                generator_gradient(Bench(dtype, backbone, batch), way) for way in ("finite_difference", "forward_mode")
+            ]
+            found.setdefault(str(dtype).removeprefix("torch."), {})[f"{backbone}, batch {batch}"] = distance(*pair)
+    return found
 
 
 def seconds(repeats: int) -> dict[str, list[float]]:
@@ -197,15 +210,17 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if arguments.memory_of:
-        run = Bench().variants()[arguments.memory_of]
-        run()
-        run()
+        variants = Bench().variants()
+        for _ in range(2 if arguments.memory_of in variants else 0):
+            variants[arguments.memory_of]()
         scale = 2**20 if sys.platform == "darwin" else 2**10
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale)
         return
     # Memory first: on Linux a child's peak starts from its parent's, which is small now.
     memory = {name: peak_memory(name, arguments.threads) for name in [*META_STEPS, "single_task_iteration"]}
     memory["maxl_iteration"] = peak_memory("maxl_iteration", arguments.threads)
+    idle = peak_memory("nothing", arguments.threads)
+    print(f"imports, networks and batch alone: {idle:.0f} MB")
     times = seconds(arguments.repeats)
     table = {name: {"median_s": statistics.median(t), "peak_mb": memory[name]} for name, t in times.items()}
     found = ratios(table)
@@ -215,9 +230,13 @@ def main() -> None:
         bound = TARGETS.get(name)
         print(f"{name:58}{ratio:6.2f}" + (f"  (at most {bound:.2f})" if bound else ""))
     error = {} if arguments.no_errors else errors()
+    difference = {} if arguments.no_errors else difference_errors()
     for precision, values in error.items():
         for name, value in values.items():
             print(f"error in {precision}, {name:24}{value:.1e}")
+    for precision, values in difference.items():
+        for name, value in values.items():
+            print(f"finite difference against forward mode in {precision}, {name:24}{value:.1e}")
     if arguments.out:
         record = {
             "command": f"python benchmarks/meta_step.py --threads {arguments.threads} --repeats {arguments.repeats}",
@@ -226,11 +245,13 @@ def main() -> None:
             "cores": os.cpu_count(),
             "python": platform.python_version(),
             "torch": torch.__version__,
+            "idle_mb": idle,
             "variants": table,
             "seconds": times,
             "ratios": found,
             "targets": TARGETS,
             "errors": error,
+            "difference_errors": difference,
         }
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(json.dumps(record, indent=2) + "\n")

@@ -86,7 +86,7 @@ class Case:
         network, optimizer = copy.deepcopy((self.network, self.optimizer))
         optimizer.zero_grad()
         torch.manual_seed(self.seed)
-        self.inner_loss(network(*self.inner_inputs), target).backward()  # type: ignore[no-untyped-call]
+        self.inner_loss(network(*self.inner_inputs), target).backward()
         optimizer.step()
         torch.manual_seed(self.seed + 1)
         return float(self.outer_loss(network(*self.outer_inputs)).detach())
@@ -219,7 +219,7 @@ def momentum_and_decay() -> Case:
     case = classification(perceptron(nn.Tanh(), nn.Tanh()), 5, inputs, momentum=0.9, weight_decay=0.1)
     for _ in range(2):
         case.optimizer.zero_grad()
-        case.outer_loss(case.network(*inputs)).backward()  # type: ignore[no-untyped-call]  # leaves the auxiliary head without momentum buffers
+        case.outer_loss(case.network(*inputs)).backward()  # leaves the auxiliary head without momentum buffers
         case.optimizer.step()
     return case
 
@@ -490,7 +490,7 @@ def state(network: nn.Module) -> list[Any]:
 @each_case
 def test_the_network_and_the_random_state_stay_bit_for_bit(way: MetaGradient, build: Callable[[], Case]) -> None:
     case = build()
-    case.outer_loss(case.network(*case.outer_inputs)).backward()  # type: ignore[no-untyped-call]
+    case.outer_loss(case.network(*case.outer_inputs)).backward()
     before, memory = state(case.network), copy.deepcopy(case.optimizer.state_dict())
     target = flat(case.target)
     case.run(way)
@@ -588,7 +588,7 @@ def one_of_two_processes(rank: int, folder: str) -> None:
 
 
 def test_two_uneven_processes_equal_one(tmp_path: Path) -> None:
-    spawn(one_of_two_processes, (str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
+    spawn(one_of_two_processes, (str(tmp_path),), nprocs=2)
     parts = [torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in (0, 1)]
     case = two_process_case()
     for way, first, second in zip(WAYS, *parts, strict=True):

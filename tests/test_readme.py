@@ -1,4 +1,4 @@
-"""What the README shows runs as it stands."""
+"""What the README and the design page show runs as it stands."""
 
 import re
 from pathlib import Path
@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from small import trainer
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, page: str = "README.md") -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
 
 def loop(keep: str) -> dict[str, Any]:
@@ -56,3 +57,13 @@ def test_scikit_learn_example(capsys: pytest.CaptureFixture[str]) -> None:
     scores = [float(word) for word in capsys.readouterr().out.strip("[]\n ").split()]
     assert len(scores) == 3
     assert min(scores) > 0.85
+
+
+def test_a_label_source_in_30_lines() -> None:
+    [code] = blocks("python", "docs/design.md")
+    assert len(code.splitlines()) <= 30
+    variables: dict[str, Any] = {}
+    exec(compile(code, "docs/design.md", "exec"), variables)
+    fitted = trainer(variables["BrightOrDark"]).fit()
+    assert fitted.labels is not None
+    assert fitted.labels.sum(0).count_nonzero() == 2

@@ -2,46 +2,65 @@
 
 import contextlib
 import io
+import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn, get_args
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from metaux.errors import InputError, TrainingError
-from metaux.settings import Settings, from_mapping
+from metaux.settings import Settings
+from metaux.usage_errors import in_one_line
 
 Shared = OmitArgPrefixes[Settings]
-OptionalPath = Annotated[Path | None, arg(metavar="PATH")]
+_NEW_FOLDER = "(default: its own below metaux-runs/ for each configuration)"
+Out = Annotated[Path | None, arg(metavar="DIR", help_behavior_hint=_NEW_FOLDER)]
+OutFile = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: the terminal)")]
+Config = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
+Folder = Annotated[Positional[Path], arg(metavar="RUN")]
 
 
 @dataclass(frozen=True)
 class Compare:
     """Train every method on several seeds, and say whether auxiliary labels helped.
 
-    Prints a table with intervals and one sentence on what it supports, and writes the records, the figures and the
-    trained weights. The same command on the same folder goes on where it was interrupted; more seeds or methods
-    extend it.
+    Prints a table with intervals, and one sentence on what it supports.
+
+    Writes the records, the figures and the trained weights of every run.
+
+    The same command on the same folder goes on where it was interrupted.
+
+    More seeds or methods extend it; fewer show just these.
+
+    For example:
+        metaux compare
+        metaux compare photos/ --image-size 32 --seeds 5
+        metaux compare photos/ --methods single uniform frozen maxl --epochs 60
+        metaux compare cifar100 --primary 20 --auxiliary 100 --train-size 10000
+        metaux compare --config results/settings.yaml --out again
 
     Args:
         settings: what all runs share.
-        methods: label sources to compare; all that suit the data by default.
+        methods: label sources to compare: single, uniform, random, frozen, kmeans, human, maxl; with protocol iclr
+            also single-split, uniform-split, frozen-split.
         seeds: how many seeds; they count from 0.
-        jobs: runs side by side; 0 for one per processor.
-        out: the folder for everything; a new one below metaux-runs/ for each configuration by default.
-        config: a YAML file with settings, such as the one in an output folder; options win over it.
+        jobs: runs side by side; 0 is one per processor (divided by the threads of a run), or one on a GPU.
+        out: the folder for everything.
+        config: a YAML file of settings, such as settings.yaml in an output folder; options win over it.
     """
 
     settings: Shared = field(default_factory=Settings)
-    methods: tuple[str, ...] = ()
+    methods: Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="(default: all that suit)")] = ()
     seeds: int = 3
     jobs: int = 0
-    out: OptionalPath = None
-    config: OptionalPath = None
+    out: Out = None
+    config: Config = None
 
     def run(self) -> None:
         """Compare."""
@@ -54,19 +73,26 @@ class Compare:
 class Train:
     """Train one network with one method, and keep it.
 
+    The same command on the same folder goes on where it was interrupted.
+
+    For example:
+        metaux train photos/ --method maxl --out photos-maxl
+        metaux train table.npz --method single --epochs 100
+        metaux train photos/ --hierarchy kinds.yaml --primary kind --auxiliary breed
+
     Args:
         settings: what the run is made of.
-        method: where the auxiliary labels come from: single, uniform, random, frozen, kmeans, human or maxl.
+        method: where the auxiliary labels come from: single (none), uniform, random, frozen, kmeans, human or maxl.
         seed: of everything random.
-        out: the run's folder; a new one below metaux-runs/ for each configuration by default.
-        config: a YAML file with settings, such as a run's settings.yaml; options win over it.
+        out: the run's folder.
+        config: a YAML file of settings, such as a run's settings.yaml; options win over it.
     """
 
     settings: Shared = field(default_factory=Settings)
     method: str = "maxl"
     seed: int = 0
-    out: OptionalPath = None
-    config: OptionalPath = None
+    out: Out = None
+    config: Config = None
 
     def run(self) -> None:
         """Train."""
@@ -77,18 +103,24 @@ class Train:
 
 @dataclass(frozen=True)
 class Predict:
-    """Write the class of images, or of the rows of an .npz or CSV table, as CSV: file, class, probability, subclass.
+    """Write the class of images, or of the rows of an .npz, as CSV.
+
+    Its columns are file (or row), class, probability and the sub-class that the network assigns.
+
+    For example:
+        metaux predict photos-maxl new/ holiday.jpg
+        metaux predict results/runs/maxl-0 new.npz --out classes.csv
 
     Args:
         folder: the folder of a finished run.
         inputs: image files, folders of images, or one .npz with x.
-        out: the CSV file; the terminal by default.
+        out: the CSV file.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
 
-    folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    inputs: Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGES")]
-    out: OptionalPath = None
+    folder: Folder
+    inputs: Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGES ...", help_behavior_hint="(required)")]
+    out: OutFile = None
     device: str = "auto"
 
     def run(self) -> None:
@@ -100,17 +132,23 @@ class Predict:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Print accuracy, balanced accuracy, log loss, calibration error and the confusion matrix on labelled data.
+    """Print accuracy, balanced accuracy, log loss, calibration error and confusion matrix.
+
+    For example:
+        metaux evaluate photos-maxl
+        metaux evaluate photos-maxl other-photos/
 
     Args:
         folder: the folder of a finished run.
-        data: labelled data of the run's classes, in any form that train takes; its test part where it has one, else
-            all of it. The run's own test set by default.
+        data: labelled data of the run's classes or finer ones, in any form that train takes; its test part where it
+            has one, else all of it.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
 
-    folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    data: Annotated[Positional[str | None], arg(metavar="DATA")] = None
+    folder: Folder
+    data: Annotated[
+        Positional[str | None], arg(metavar="[DATA]", help_behavior_hint="(default: the run's own test set)")
+    ] = None
     device: str = "auto"
 
     def run(self) -> None:
@@ -122,15 +160,20 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Labels:
-    """Write the auxiliary label of every training sample as CSV: sample, file, class, subclass, probability.
+    """Write the auxiliary label of every training sample as CSV.
+
+    Its columns are sample, file, class, the most probable sub-class, and its probability.
+
+    For example:
+        metaux labels photos-maxl --out labels.csv
 
     Args:
         folder: the folder of a finished run.
-        out: the CSV file; the terminal by default.
+        out: the CSV file.
     """
 
-    folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    out: OptionalPath = None
+    folder: Folder
+    out: OutFile = None
 
     def run(self) -> None:
         """Write the labels."""
@@ -139,100 +182,91 @@ class Labels:
         labels_command(self.folder, self.out)
 
 
-_CANNOT = r"expected a number after \1, found"
+_DESCRIPTION = """Meta auxiliary learning: does an invented auxiliary task help on my data?
+
+Start with metaux compare, or metaux compare FOLDER with one sub-folder of images per class.
+
+metaux COMMAND --help says what each command does, and gives examples."""
+Command = Compare | Train | Predict | Evaluate | Labels
 
 
-def parse(arguments: Sequence[str]) -> Compare | Train | Predict | Evaluate | Labels:
+def parse(arguments: Sequence[str]) -> Command:
     """Return the command that the arguments ask for.
 
     Raises:
         InputError: if they cannot be understood, in one line.
         SystemExit: with status 0 after `--help`.
     """
-    values = _configured(arguments)
-    settings, rest = from_mapping(
-        values, {"methods": tuple[str, ...], "seeds": int, "jobs": int, "method": str, "seed": int}
-    )
-    compare = Compare(settings, **{name: rest[name] for name in ("methods", "seeds", "jobs") if name in rest})
+    settings, rest = _configured(arguments)
+    compare = Compare(settings, **{name: rest[name] for name in ("methods", "seeds") if name in rest})
     train = Train(settings, **{name: rest[name] for name in ("method", "seed") if name in rest})
+    # The list of commands has a line for each, the help of one all that there is to say.
+    listed = not arguments or arguments[0].startswith("-")
+    first_line = {kind: str(kind.__doc__).partition("\n")[0] if listed else None for kind in get_args(Command)}
     commands: Any = (
-        Annotated[Compare, subcommand("compare", default=compare)]
-        | Annotated[Train, subcommand("train", default=train)]
-        | Annotated[Predict, subcommand("predict")]
-        | Annotated[Evaluate, subcommand("evaluate")]
-        | Annotated[Labels, subcommand("labels")]
+        Annotated[Compare, subcommand("compare", default=compare, description=first_line[Compare])]
+        | Annotated[Train, subcommand("train", default=train, description=first_line[Train])]
+        | Annotated[Predict, subcommand("predict", description=first_line[Predict])]
+        | Annotated[Evaluate, subcommand("evaluate", description=first_line[Evaluate])]
+        | Annotated[Labels, subcommand("labels", description=first_line[Labels])]
     )
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            parsed: Compare | Train | Predict | Evaluate | Labels = tyro.cli(
+            parsed: Command = tyro.cli(
                 commands,
                 prog="metaux",
-                description="Meta auxiliary learning: does an invented auxiliary task help on my data?",
+                description=_DESCRIPTION,
                 args=list(arguments) or ["--help"],
             )
             return parsed
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise InputError(_one_line(errors.getvalue())) from None
+        raise InputError(in_one_line(errors.getvalue())) from None
 
 
 def main() -> None:
     """Run the command line; exits with 2 for bad input, 1 for a run that failed, 130 when interrupted."""
+    goes_on = False
     try:
-        parse(sys.argv[1:]).run()
+        command = parse(sys.argv[1:])
+        goes_on = isinstance(command, Compare | Train)
+        with warnings.catch_warnings():
+            if not sys.warnoptions:  # they speak to programmers; `python -W default -m metaux` shows them
+                warnings.simplefilter("ignore")
+            command.run()
+        sys.stdout.flush()
     except InputError as error:
         _exit(f"metaux: {error}", 2)
     except TrainingError as error:
         _exit(f"metaux: {error}", 1)
     except KeyboardInterrupt:
-        _exit("\nmetaux: interrupted; the same command goes on from the last finished epoch of each run", 130)
+        more = "; the same command goes on from the last finished epoch of each run" if goes_on else ""
+        _exit(f"metaux: interrupted{more}", 130)
     except BrokenPipeError:  # the reader of our output has seen enough
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        name = f" '{error.filename}'" if error.filename else ""
+        reason = error.strerror or str(error)
+        _exit(f"metaux: expected to read and write files, found that{name} can't be ({reason}); correct that", 1)
 
 
-def _exit(message: str, status: int) -> None:
-    print(message, file=sys.stderr)
+def _exit(message: str, status: int) -> NoReturn:
+    print(re.sub(r"\s*[\r\n]\s*", " ", message), file=sys.stderr)
     sys.exit(status)
 
 
-def _configured(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return the values of the file after `--config`, if one is given."""
+def _configured(arguments: Sequence[str]) -> tuple[Settings, dict[str, Any]]:
+    """Return what the file after `--config` says, if one is given."""
     for position, word in enumerate(arguments):
         name, _, path = word.partition("=")
-        if name == "--config":
-            path = path or next(iter(arguments[position + 1 :]), "")
-            return _read(Path(path))
-    return {}
+        if name == "--config" and (path or len(arguments) > position + 1):
+            from metaux.experiment.folders import read_settings
 
-
-def _read(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"expected a YAML file of settings at {path}, found {type(error).__name__}") from error
-    if not isinstance(found, dict):
-        raise InputError(f"expected settings (name: value) in {path}, found {type(found).__name__}")
-    return found
-
-
-def _one_line(box: str) -> str:
-    """Return the message of a box that the parser draws: its first paragraphs, without frame and help."""
-    lines = [line.strip(" │") for line in box.splitlines() if not re.match(r"^\s*[╭╰]", line)]
-    told: list[str] = []
-    for line in lines:
-        if line.startswith(("Argument helptext", "For full helptext", "Got errors")):
-            break
-        if line and not set(line) <= set("─"):
-            told.append(line)
-    message = re.sub(r"\s+", " ", " ".join(told))
-    message = re.sub(r"Error parsing (\S+): no type matching \S+ could be instantiated from", _CANNOT, message)
-    message = re.sub(r" Perhaps you meant: (--[\w-]+).*", r"; did you mean \1?", message)
-    return f"{message} (see metaux --help)"
+            return read_settings(Path(path or arguments[position + 1]))
+    return Settings(), {}
 
 
 if __name__ == "__main__":

@@ -1,28 +1,26 @@
 """What the commands do; kept apart from the command line so that asking for help does not import torch."""
 
-import csv
-import io
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from metaux.data.sources import load, load_for_evaluation
 from metaux.data.unlabelled import read_unlabelled
 from metaux.errors import InputError, choose
-from metaux.experiment.compare import claim, compare, default_folder
+from metaux.experiment.compare import compare
+from metaux.experiment.folders import check_writable, claim, default_folder
 from metaux.experiment.model import Model
+from metaux.experiment.plan import check
+from metaux.experiment.progress import Job, shown
 from metaux.experiment.quality import calibration_error, confusion
 from metaux.experiment.records import Run, is_finished
 from metaux.experiment.run import run
-from metaux.files import write_text_atomic
 from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
 from metaux.settings import Settings, from_mapping
-from metaux.training.devices import make_fabric
+from metaux.terminal import make_console, make_table, print_notes, reading, write_csv
 from metaux.training.evaluate import measures
 
 SHOWN_CLASSES = 20
@@ -30,126 +28,141 @@ SHOWN_CLASSES = 20
 
 def compare_command(settings: Settings, methods: Sequence[str], seeds: int, jobs: int, out: Path | None) -> None:
     """Compare methods; see `metaux compare --help`."""
-    folder, console = out or default_folder(settings), Console()
+    folder, console = out or default_folder(settings), make_console()
     compare(settings, methods, seeds, jobs, folder, console)
-    console.print(f"\nRecords, figures and trained weights: {folder}", highlight=False)
+    console.print(f"\nRecords, figures and trained weights: {folder}", soft_wrap=True)
 
 
 def train_command(settings: Settings, method: str, seed: int, out: Path | None) -> None:
     """Train one network; see `metaux train --help`."""
     choose("method", method, SOURCES)
-    console = Console()
-    folder = out or default_folder(settings, f"{method}-{seed}")
+    check(settings)
+    folder, console = out or default_folder(settings, f"{method}-{seed}"), make_console()
     claim(folder, settings, {"method": method, "seed": seed})
-    data = load(settings)
-    for notice in data.notices:
-        console.print(f"note: {notice}", highlight=False)
-    epochs = resolve(settings).epochs
     if not is_finished(folder):
-        with console.status("preparing") as status:
-            run(
-                settings,
-                method,
-                seed,
-                data,
-                folder,
-                lambda records: status.update(
-                    f"epoch {len(records)} of {epochs}: test accuracy {100 * records[-1]['test_accuracy']:.2f} %, "
-                    f"about {sum(r['seconds'] for r in records) / len(records) * (epochs - len(records)):.0f} s left"
-                ),
-            )
-    _print_quality(Run.read(folder), console)
-    console.print(f"Records and trained weights: {folder}", highlight=False)
+        with reading(console) as progress:
+            data = load(settings, progress)
+        print_notes(data.notices, console)
+        job = Job(method, seed, folder, resolve(settings).epochs, seconds=1.0)
+        with shown([job], None, console):
+            run(settings, method, seed, data, folder)
+    _print_run(Run.read(folder), console)
+    console.print(f"Records and trained weights: {folder}", soft_wrap=True)
 
 
-def _print_quality(finished: Run, console: Console) -> None:
+def _print_run(finished: Run, console: Console) -> None:
     reported = resolve(from_mapping(finished.settings, {"method": str, "seed": int})[0]).reported_epochs
-    of = "final weights" if reported == 1 else f"mean of the last {reported} epochs"
-    table = Table("method", "seed", f"test accuracy ({of})", "balanced accuracy", "seconds per epoch")
-    table.add_row(
+    row = (
         finished.method,
         str(finished.seed),
-        f"{100 * finished.accuracy:.2f} %",
-        f"{100 * finished.balanced_accuracy:.2f} %",
-        f"{finished.seconds_per_epoch:.3g}",
+        _percent(finished.accuracy),
+        _percent(finished.balanced_accuracy),
+        f"{finished.seconds_per_epoch:.2g}",
     )
-    console.print(table)
+    columns = ("method", "seed", "test accuracy", "balanced accuracy", "s per epoch")
+    console.print(make_table(columns, [row]))
+    if reported > 1:
+        console.print(f"Accuracies are means of the last {reported} epochs, as the protocol has it.")
 
 
 def predict_command(folder: Path, inputs: Sequence[Path], out: Path | None, device: str) -> None:
     """Predict; see `metaux predict --help`."""
-    model = Model.read(folder, make_fabric(Settings(device=device)).device)
+    if out is not None:
+        check_file(out)
+    model = Model.read(folder, device)
     samples = read_unlabelled(inputs, model.preprocessing)
-    top = model.logits(samples).softmax(-1).max(-1)
-    subclasses = model.subclasses(samples)
+    logits, subclasses = model.predict(samples)
+    top = logits.softmax(-1).max(-1)
     classes, finer = model.hierarchy.class_names, model.hierarchy.subclass_names
     rows = (
-        [name, classes[int(index)], f"{float(probability):.6f}", "" if subclasses is None else finer[subclasses[row]]]
+        [
+            name,
+            classes[int(index)],
+            f"{float(probability):.6f}",
+            "" if subclasses is None else finer[int(subclasses[row])],
+        ]
         for row, (name, probability, index) in enumerate(zip(samples.names, top.values, top.indices, strict=True))
     )
-    _write_csv(["file", "class", "probability", "subclass"], rows, out)
+    write_csv(["file", "class", "probability", "subclass"], rows, out)
 
 
 def evaluate_command(folder: Path, data: str | None, device: str) -> None:
     """Evaluate; see `metaux evaluate --help`."""
-    finished, model = Run.read(folder), Model.read(folder, make_fabric(Settings(device=device)).device)
-    settings, _ = from_mapping(finished.settings, {"method": str, "seed": int})
-    samples = load_for_evaluation(settings, model.hierarchy.class_names, model.preprocessing, data)
-    logits = model.logits(samples)
+    model, console = Model.read(folder, device), make_console()
+    settings, names = model.settings, model.hierarchy.class_names
+    with reading(console) as progress:
+        samples = load_for_evaluation(settings, names, model.preprocessing, data, progress)
+    logits, _ = model.predict(samples)
     found = measures(logits, samples.primary)
-    console = Console()
-    table = Table("measure", "value", title=f"{len(samples)} samples of {data or settings.data}", title_justify="left")
-    table.add_row("accuracy", f"{100 * found['accuracy']:.2f} %")
-    table.add_row("balanced accuracy", f"{100 * found['balanced_accuracy']:.2f} %")
-    table.add_row("log loss", f"{found['loss']:.4f}")
-    table.add_row("calibration error", f"{calibration_error(logits.softmax(-1), samples.primary):.4f}")
-    console.print(table)
-    reported = resolve(settings).reported_epochs
-    if reported > 1:
-        console.print(f"note: the run's table has the mean of its last {reported} epochs; this is its final weights")
-    counts = confusion(logits.argmax(-1), samples.primary, model.hierarchy.classes)
-    _print_confusion(counts, model.hierarchy.class_names, console)
+    rows = [
+        ("accuracy", _percent(found["accuracy"])),
+        ("balanced accuracy", _percent(found["balanced_accuracy"])),
+        ("log loss", f"{found['loss']:.4f}"),
+        ("calibration error", f"{calibration_error(logits.softmax(-1), samples.primary):.4f}"),
+    ]
+    console.print(make_table(("measure", "value"), rows, f"{len(samples):,} samples of {data or settings.data}"))
+    if (reported := resolve(settings).reported_epochs) > 1:
+        console.print(f"The run's own table has the mean of its last {reported} epochs; this is its final weights.")
+    _print_confusion(confusion(logits.argmax(-1), samples.primary, len(names)), names, console)
 
 
 def _print_confusion(counts: Tensor, names: Sequence[str], console: Console) -> None:
-    """Print the whole matrix of a few classes, and the most frequent confusions of many."""
+    """Print the whole matrix of a few classes, numbered if that makes it fit, and the most frequent confusions of many.
+
+    A matrix that is wider than the terminal is not cut: where the output is a file, it is whole.
+    """
     if len(names) <= SHOWN_CLASSES:
-        table = Table("true \\ predicted", *names, title="confusion matrix", title_justify="left")
-        for name, row in zip(names, counts.tolist(), strict=True):
-            table.add_row(name, *map(str, row))
-    else:
-        table = Table("true", "predicted", "samples", title="most frequent confusions", title_justify="left")
-        wrong = counts.clone().fill_diagonal_(0).flatten()
-        for place in wrong.argsort(descending=True, stable=True)[:SHOWN_CLASSES].tolist():
-            table.add_row(names[place // len(names)], names[place % len(names)], str(int(wrong[place])))
-    console.print(table)
+        title = "confusion matrix: a row for each true class, a column for each predicted one"
+        matrix = make_table(("", *names), _labelled(names, counts), title)
+        wide = console.options.update(width=10_000)
+        if console.measure(matrix, options=wide).maximum > console.width:
+            numbers = [str(place + 1) for place in range(len(names))]
+            numbered = [f"{number} {name}" for number, name in zip(numbers, names, strict=True)]
+            matrix = make_table(("", *numbers), _labelled(numbered, counts), title)
+        console.print(matrix, width=max(console.width, console.measure(matrix, options=wide).maximum), crop=False)
+        return
+    wrong = counts.clone().fill_diagonal_(0).flatten()
+    places = wrong.argsort(descending=True, stable=True)[:SHOWN_CLASSES].tolist()
+    rows = [
+        (names[place // len(names)], names[place % len(names)], str(int(wrong[place])))
+        for place in places
+        if wrong[place]
+    ]
+    console.print(make_table(("true", "predicted", "samples"), rows, "most frequent confusions"))
+
+
+def _labelled(names: Sequence[str], counts: Tensor) -> list[tuple[str, ...]]:
+    return [(name, *map(str, row)) for name, row in zip(names, counts.tolist(), strict=True)]
 
 
 def labels_command(folder: Path, out: Path | None) -> None:
     """Write the auxiliary labels; see `metaux labels --help`."""
+    if out is not None:
+        check_file(out)
     finished = Run.read(folder)
     if "train_labels" not in finished.outputs():
-        raise InputError(f"expected a run with sub-class labels in {folder}, found method {finished.method}, without any")
+        raise InputError(
+            f"expected a run with sub-class labels in '{folder}', found method {finished.method}, which has none; "
+            "give a run of another method"
+        )
     model = finished.result["model"]
     labels, primary, ids = (finished.output(f"train_{name}") for name in ("labels", "primary", "ids"))
     first = [sum(model["slots"][:class_]) for class_ in range(len(model["slots"]))]
     names = finished.result["train_names"] or [""] * len(ids)
-    slots = labels.argmax(-1)
+    slots, classes, finer = labels.argmax(-1), model["class_names"], model["subclass_names"]
     rows = (
-        [int(id_), name, model["class_names"][class_], model["subclass_names"][first[class_] + slot], f"{label[slot]:.4f}"]
+        [int(id_), name, classes[class_], finer[first[class_] + slot], f"{label[slot]:.4f}"]
         for id_, name, class_, slot, label in zip(ids, names, primary, slots, labels, strict=True)
     )
-    _write_csv(["sample", "file", "class", "subclass", "probability"], rows, out)
+    write_csv(["sample", "file", "class", "subclass", "probability"], rows, out)
 
 
-def _write_csv(header: Sequence[str], rows: Iterable[Sequence[object]], out: Path | None) -> None:
-    if out is None:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-        return
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text_atomic(out, file.getvalue())
+def check_file(path: Path) -> None:
+    """Check that a file can be written there, before the work that makes its content."""
+    if path.is_dir():
+        raise InputError(f"expected a file to write to, found the folder '{path}'; give --out FILE")
+    check_writable(path.absolute().parent)
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f} %"

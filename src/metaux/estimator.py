@@ -21,7 +21,7 @@ from metaux.data.samples import LabelledData, Samples
 from metaux.data.splits import draw
 from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
-from metaux.experiment.run import META_GRADIENTS
+from metaux.experiment.plan import META_GRADIENTS
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource
 from metaux.labels.registry import SOURCES, MakeSource
@@ -194,7 +194,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         fabric = make_fabric(settings)
         network, source = self.network_, self._source
         if fabric.device.type != "cpu":
-            network, source = (deepcopy(module).to(fabric.device) for module in (network, source))
+            network, source = deepcopy(network).to(fabric.device), deepcopy(source).to(fabric.device)
         with threads(settings.threads), fabric.autocast():
             logits = primary_outputs(network, source, samples, self._preprocess, fabric.device)
         probabilities: Array = logits.softmax(-1).numpy()
@@ -217,7 +217,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             X = tensors.pop().detach().cpu().numpy()
         if tensors:
             found = read_tensors(tensors)
-        elif np.ndim(X) > 2:
+        elif isinstance(X, np.ndarray | list | tuple) and np.asarray(X).ndim > 2:
             found = read_images(np.asarray(X), None if form is None or form.kind != "image" else form.unit)
         else:
             found = self._table(X, fitting, form)

@@ -46,9 +46,7 @@ def write_json(path: Path, value: object) -> None:
     write_text_atomic(path, to_json(value, indent=2) + "\n")
 
 
-def write_tensors(
-    path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str] | None = None
-) -> None:
+def write_tensors(path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str] | None = None) -> None:
     """Write tensors by name as safetensors, as `write_bytes_atomic` does; shared ones are written in full.
 
     Args:

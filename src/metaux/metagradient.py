@@ -285,9 +285,9 @@ def forward_mode(problem: _Problem) -> TargetGradient:
     del ahead
     _load_forward_formulas()
     with _named_gap("forward_mode"), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
-        duals = {name: _dual(value, direction[name]) for name, value in problem.parameters.items()}
+        duals = {name: forward_ad.make_dual(value, direction[name]) for name, value in problem.parameters.items()}
         moved = tree_flatten(problem.forward(duals, problem.inner_inputs, problem.seed))[0]
-        tangents = [_tangent(x) if isinstance(x, Tensor) else None for x in moved]
+        tangents = [forward_ad.unpack_dual(x).tangent if isinstance(x, Tensor) else None for x in moved]
         del duals, moved
     return TargetGradient(problem.contract(outputs, tangents), loss)
 
@@ -425,19 +425,9 @@ def _named_gap(way: str) -> Iterator[None]:
         ) from error
 
 
-def _dual(value: Tensor, tangent: Tensor) -> Tensor:
-    dual: Tensor = forward_ad.make_dual(value, tangent)  # type: ignore[no-untyped-call]
-    return dual
-
-
-def _tangent(dual: Tensor) -> Tensor | None:
-    tangent: Tensor | None = forward_ad.unpack_dual(dual).tangent  # type: ignore[no-untyped-call]
-    return tangent
-
-
 @cache
 def _load_forward_formulas() -> None:
     """Let PyTorch load its formulas, which happens at the first dual and warns about PyTorch's own code."""
     with catch_warnings(), forward_ad.dual_level():
         filterwarnings("ignore", r".*torch\.jit\.script", FutureWarning)
-        _dual(torch.zeros(()), torch.zeros(()))
+        forward_ad.make_dual(torch.zeros(()), torch.zeros(()))

@@ -10,9 +10,9 @@ from tyro.conf import Positional, arg
 
 from metaux.errors import InputError, nearest
 
-Text = Annotated[str | None, arg(metavar="TEXT")]
-Count = Annotated[int | None, arg(metavar="INT")]
-Counts = Annotated[tuple[int, ...] | None, arg(metavar="INT [INT ...]")]
+Text = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")]
+Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
+Counts = Annotated[tuple[int, ...] | None, arg(metavar="INT [INT ...]", help_behavior_hint="")]
 # What a protocol decides unless it is given.
 _OF_PROTOCOL = "(default: the protocol's)"
 Override = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_PROTOCOL)]
@@ -28,11 +28,11 @@ class Settings:
             (with or without train/, val/, test/), a CSV manifest, or an .npz file.
         root: where known data sets are kept or downloaded to.
         hierarchy: a YAML or CSV file that names the classes in any number of levels.
-        primary: the hierarchy's level to classify.
-        auxiliary: the hierarchy's finer level that gives the number of sub-classes.
-        subclasses: sub-classes per class, without a hierarchy: one number, or one per class.
-        train_size: learn from this many training samples, drawn anew by each seed.
-        image_size: resize images to this many pixels a side.
+        primary: the hierarchy's level to classify (by default, the one above the auxiliary one).
+        auxiliary: the hierarchy's finer level that gives the sub-classes (by default, the data's own, or below).
+        subclasses: sub-classes per class, without a hierarchy: one number, or one per class (5 by default).
+        train_size: learn from this many training samples, drawn anew by each seed (all by default).
+        image_size: resize images to this many pixels a side (by default, they stay as they are if all are alike).
         augment: random crops and horizontal flips; auto is what suits the data set.
         class_weights: weigh the primary loss inversely to class frequency.
         backbone: the network: auto, mlp, small-cnn, conv4, vgg16 or resnet32.
@@ -89,9 +89,7 @@ def to_mapping(settings: Settings) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-def from_mapping(
-    values: Mapping[str, Any], extra: Mapping[str, Any] | None = None
-) -> tuple[Settings, dict[str, Any]]:
+def from_mapping(values: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> tuple[Settings, dict[str, Any]]:
     """Return settings from plain values (a YAML file's), and the values of the `extra` keys, which are not settings.
 
     Args:
@@ -108,9 +106,7 @@ def from_mapping(
     checked: dict[str, Any] = {}
     for key, value in values.items():
         if key not in types:
-            raise InputError(
-                f"expected known settings, found '{key}'{nearest(str(key), types)}; correct or remove it"
-            )
+            raise InputError(f"expected known settings, found '{key}'{nearest(str(key), types)}; correct or remove it")
         plain = _plain(value, types[key])
         if not _fits(plain, types[key]):
             raise InputError(f"expected {key} to be {_in_words(types[key])}, found {value!r}; correct it")

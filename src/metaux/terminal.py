@@ -14,15 +14,10 @@ from rich.text import Text
 from metaux.data.raw import Progress
 from metaux.files import write_text_atomic
 
-WIDTH_OF_A_FILE = 100
-
 
 def make_console() -> Console:
     """Return the terminal; text is shown as it is, without markup, emoji codes or highlighting."""
-    console = Console(markup=False, emoji=False, highlight=False)
-    return console if console.is_terminal else Console(
-        markup=False, emoji=False, highlight=False, width=max(console.width, WIDTH_OF_A_FILE)
-    )
+    return Console(markup=False, emoji=False, highlight=False)
 
 
 def print_notes(notes: Sequence[str], console: Console) -> None:
@@ -36,6 +31,9 @@ def print_notes(notes: Sequence[str], console: Console) -> None:
 @contextmanager
 def reading(console: Console) -> Iterator[Progress]:
     """Within the block, show how many files have been read; nothing where the output isn't a terminal."""
+    if not console.is_terminal:
+        yield lambda _done, _total: None
+        return
     with console.status("reading the data") as status:
 
         def progress(done: int, total: int) -> None:

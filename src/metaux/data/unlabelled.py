@@ -31,3 +31,12 @@ def read_unlabelled(paths: Sequence[Path], preprocessing: Preprocessing) -> Samp
             raise InputError(f"expected image files, folders of images or one .npz, found none in {found}; name some")
         inputs, names = preprocessing.read_images(files), [str(file) for file in files]
     return Samples((inputs,), torch.zeros(len(inputs), dtype=torch.int64), names=tuple(names))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    images = find_images(path)[0]
+    if not images:
+        raise InputError(f"expected images in the folder '{path}', found none; name another")
+    return images

@@ -1,34 +1,35 @@
-"""Many runs: methods x seeds, side by side, resumable, with a time estimate and live progress."""
+"""Many runs: methods x seeds, side by side, resumable; then the comparison of them."""
 
-import hashlib
-import json
-import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+import signal
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import yaml
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from metaux.data.samples import LabelledData
 from metaux.data.sources import load
 from metaux.errors import InputError, TrainingError, choose
 from metaux.experiment.comparison import Comparison
-from metaux.experiment.records import SETTINGS, is_finished, read_runs, run_folder
-from metaux.experiment.run import make_plan, run
+from metaux.experiment.folders import claim, write_comparison
+from metaux.experiment.plan import check, make_plan
+from metaux.experiment.progress import Job, duration, read_state, shown
+from metaux.experiment.records import Run, is_finished, run_folder
+from metaux.experiment.run import load_once, run
 from metaux.experiment.table import table, to_csv, to_json
 from metaux.experiment.verdict import verdict
 from metaux.files import write_json, write_text_atomic
 from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
-from metaux.settings import Settings, from_mapping
+from metaux.settings import Settings
+from metaux.terminal import print_notes, reading
 from metaux.training.devices import make_fabric, threads
 from metaux.training.fit import Trainer
+
+START_OF_A_PROCESS = 5.0  # seconds, most of them torch's import
 
 
 def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:
@@ -41,193 +42,169 @@ def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:
     )
 
 
-def default_folder(settings: Settings, name: str = "") -> Path:
-    """Return `metaux-runs/<data>-...-<digest>`: the same settings find their folder again, others get their own."""
-    digest = hashlib.blake2b(json.dumps(asdict(settings), sort_keys=True).encode(), digest_size=3).hexdigest()
-    return Path("metaux-runs") / "-".join(filter(None, [Path(settings.data).stem, name, digest]))
+def default_jobs(settings: Settings) -> int:
+    """Return how many runs fit side by side: their threads fill the processors; one on any other device."""
+    from joblib import cpu_count
 
-
-def claim(out: Path, settings: Settings, further: Mapping[str, object] | None = None) -> None:
-    """Check that the folder is new or holds what these settings made; nothing is written.
-
-    Args:
-        out: the folder.
-        settings: what is to be done in it.
-        further: what else must be as it was, by name.
-
-    Raises:
-        InputError: if it holds something else, or something made with other settings.
-    """
-    file, now = out / SETTINGS, {**asdict(settings), **(further or {})}
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not file.is_file()):
-        raise InputError(f"expected a new folder or one of earlier runs at {out}, found something else; use another --out")
-    if not file.is_file():
-        return
-    found = yaml.safe_load(file.read_text(encoding="utf-8"))
-    earlier, rest = from_mapping(found if isinstance(found, dict) else {}, {"method": str, "seed": int})
-    before = {**asdict(earlier), **rest}
-    for name in {**now, **before}:
-        if before.get(name) != now.get(name):
-            raise InputError(
-                f"{out} holds runs with {name} {before.get(name)}, this command has {now.get(name)}; "
-                "use another --out, or the same value"
-            )
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run to be done."""
-
-    method: str
-    seed: int
-    folder: Path
+    if make_fabric(settings).device.type != "cpu":
+        return 1
+    return max(1, int(cpu_count()) // (settings.threads * settings.processes))
 
 
 def compare(
-    settings: Settings,
-    methods: Sequence[str],
-    seeds: int,
-    jobs: int,
-    out: Path,
-    console: Console,
+    settings: Settings, methods: Sequence[str], seeds: int, jobs: int, out: Path, console: Console
 ) -> Comparison:
-    """Train every method on every seed that is missing, compare all that is there, and record the result.
+    """Train every method on every seed that is missing, compare them, and record the result.
 
     Args:
         settings: what all runs share.
         methods: names of label sources; all that suit the data if empty.
         seeds: how many; they count from 0.
-        jobs: runs side by side; 0 for one per processor.
-        out: where runs, table, verdict and figures go; what is there already is used.
+        jobs: runs side by side; 0 for as many as suit the machine.
+        out: where runs, table, verdict and figures go; runs that are there already are used.
         console: for estimate, progress, table and verdict.
 
     Raises:
         InputError: for bad input, before anything is written.
-        TrainingError: if a run could not be finished; the others are.
+        TrainingError: if a run could not be finished; the others are, and have been compared.
     """
-    claim(out, settings)
-    data = _load(settings)
-    methods = tuple(methods) or default_methods(settings, data)
+    _check_counts(seeds, jobs)
     for method in methods:
         choose("method", method, SOURCES)
-    if seeds < 1:
-        raise InputError(f"expected at least 1 seed, found {seeds}")
-    for notice in data.notices:
-        console.print(f"note: {notice}", highlight=False)
-    todo = [
-        Job(method, seed, folder)
-        for seed in range(seeds)
-        for method in methods
-        if not is_finished(folder := run_folder(out, method, seed))
-    ]
-    # Long runs first, so that no processor waits for the last of them.
-    costs = {method: _seconds_per_epoch(settings, method, data) for method in {job.method: None for job in todo}}
-    todo.sort(key=lambda job: (-costs[job.method], job.seed))
-    workers = min(jobs or max(1, (os.cpu_count() or 1) // settings.threads), max(1, len(todo)))
-    epochs = resolve(settings).epochs
-    seconds = sum(costs[job.method] * epochs for job in todo) / workers
-    write_text_atomic(out / SETTINGS, yaml.safe_dump(_plain(settings), sort_keys=False, allow_unicode=True))
+    check(settings)
+    claim(out, settings)
+    start = time.perf_counter()
+    with reading(console) as progress:
+        data = load(settings, progress)
+    reading_time = time.perf_counter() - start
+    methods = tuple(dict.fromkeys(methods)) or default_methods(settings, data)
+    print_notes(data.notices, console)
+    wanted = [(method, seed, run_folder(out, method, seed)) for seed in range(seeds) for method in methods]
+    _read(folder for _, _, folder in wanted)  # a damaged one is found before the others are trained
+    failures: list[str] = []
+    todo = _plan(settings, [run for run in wanted if not is_finished(run[2])], data, console)
+    write_comparison(out, settings, methods, seeds)
     if todo:
+        workers = min(jobs or default_jobs(settings), len(todo))
+        expected = _expected(todo, workers) + (START_OF_A_PROCESS + reading_time if workers > 1 else 0)
         console.print(
-            f"{len(todo)} runs ({len(methods)} methods, {seeds} seeds, {epochs} epochs), {workers} at a time: "
-            f"about {_duration(seconds)}",
-            highlight=False,
+            f"{len(todo)} runs ({len(methods)} methods, {seeds} seeds, {todo[0].epochs} epochs), {workers} at a time: "
+            f"about {duration(expected)}"
         )
-        _work_through(settings, todo, workers, epochs, console)
-    comparison = Comparison.of([r for r in read_runs(out) if r.seed < seeds and r.method in methods])
-    _write(comparison, out)
+        with shown(todo, expected, console):
+            failures = [text for text in _work_through(settings, todo, workers, data) if text]
+    finished = _read(folder for _, _, folder in wanted)
+    if not finished:
+        raise TrainingError(_told(failures))
+    comparison = Comparison.of(finished)
+    _write(comparison, finished, out)
     console.print(table(comparison))
-    console.print(f"\n{verdict(comparison)}", style="bold", highlight=False)
+    console.print(f"\n{verdict(comparison)}", style="bold")
+    if failures:
+        raise TrainingError(_told(failures))
     return comparison
 
 
-@lru_cache(maxsize=1)
-def _load(settings: Settings) -> LabelledData:
-    return load(settings)
+def _check_counts(seeds: int, jobs: int) -> None:
+    if seeds < 1:
+        raise InputError(f"expected at least 1 seed, found {seeds}; correct --seeds")
+    if jobs < 0:
+        raise InputError(f"expected at least 1 job, or 0 for as many as suit the machine, found {jobs}; correct --jobs")
 
 
-def _plain(settings: Settings) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(settings).items()}
+def _read(folders: Iterable[Path]) -> list[Run]:
+    return [Run.read(folder) for folder in folders if is_finished(folder)]
 
 
-def _seconds_per_epoch(settings: Settings, method: str, data: LabelledData) -> float:
-    """Return an estimate from a few steps of a trainer that is thrown away; bad input is found on the way."""
-    plan = make_plan(settings, method, 0, data)
-    with threads(settings.threads):
-        return Trainer(plan, make_fabric(settings)).time_epoch()
+def _plan(
+    settings: Settings, missing: Sequence[tuple[str, int, Path]], data: LabelledData, console: Console
+) -> list[Job]:
+    """Return what is to be done, long runs first, so that no processor waits for the last of them.
+
+    Each method's epoch is timed with a trainer that is thrown away; bad input is found on the way.
+    """
+    if not missing:
+        return []
+    seconds: dict[str, float] = {}
+    epochs = resolve(settings).epochs
+    single = make_fabric(replace(settings, processes=1))
+    with console.status("timing a few steps") if console.is_terminal else nullcontext():
+        for method, seed, _ in missing:
+            plan = make_plan(settings, method, seed, data)
+            if method not in seconds:
+                with threads(settings.threads):
+                    start = time.perf_counter()
+                    trainer = Trainer(plan, single)
+                    preparation = time.perf_counter() - start
+                    seconds[method] = trainer.time_epoch() + preparation / epochs
+    jobs = [Job(method, seed, folder, epochs, seconds[method]) for method, seed, folder in missing]
+    return sorted(jobs, key=lambda job: (-job.seconds, job.seed))
 
 
-def _work_through(settings: Settings, todo: Sequence[Job], workers: int, epochs: int, console: Console) -> None:
+def _expected(todo: Sequence[Job], workers: int) -> float:
+    """Return the seconds that the jobs take, given to the workers in their order."""
+    busy = [0.0] * workers
+    for job in todo:
+        next_free = busy.index(min(busy))
+        busy[next_free] += job.seconds * (job.epochs - read_state(job.folder).epochs)
+    return max(busy)
+
+
+def _work_through(settings: Settings, todo: Sequence[Job], workers: int, data: LabelledData) -> Iterable[str]:
+    """Do the jobs; yield for each why it could not be finished, or nothing."""
+    if workers == 1:
+        yield from (_work(settings, job, data) for job in todo)
+        return
     from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-    with _progress(todo, epochs, console):
-        failures = [text for text in parallel(delayed(_work)(settings, job) for job in todo) if text]
-    if failures:
-        raise TrainingError("; ".join(sorted(failures)))
-
-
-def _work(settings: Settings, job: Job) -> str:
-    """Do one run in a process of its own; return why it could not be finished, if so."""
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+    with _interrupts_held_back():
+        results = parallel(delayed(_work_elsewhere)(settings, job) for job in todo)
     try:
-        run(settings, job.method, job.seed, _load(settings), job.folder)
-    except TrainingError as error:
+        yield from results
+    except BrokenProcessPool:
+        yield "a process was killed from outside (too little memory?); the same command goes on, with fewer --jobs"
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: it is this one that ends them, and says how to go on."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work_elsewhere(settings: Settings, job: Job) -> str:
+    warnings.simplefilter("ignore")  # they would end up in the middle of the progress
+    return _work(settings, job, load_once(settings))
+
+
+def _work(settings: Settings, job: Job, data: LabelledData) -> str:
+    """Do one run; return why it could not be finished, if so."""
+    try:
+        run(settings, job.method, job.seed, data, job.folder)
+    except (TrainingError, InputError) as error:
         return f"{job.method} with seed {job.seed}: {error}"
     return ""
 
 
-@contextmanager
-def _progress(todo: Sequence[Job], epochs: int, console: Console) -> Iterator[None]:
-    """Show how far the runs are, read from what they record: it works for any number of processes and machines."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("training", total=epochs * len(todo))
-        stop = threading.Event()
-
-        def watch() -> None:
-            while not stop.wait(0.5):
-                done, latest = 0, {}
-                for job in todo:
-                    records = _records(job.folder)
-                    done += len(records)
-                    if records:
-                        latest[job.method] = records[-1].get("test_accuracy", 0.0)
-                shown = "  ".join(f"{method} {100 * accuracy:.1f}" for method, accuracy in latest.items())
-                progress.update(task, completed=done, description=shown or "training")
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            watcher.join()
+def _told(failures: Sequence[str]) -> str:
+    """Return one line on the runs that failed: the first in full, the others by name."""
+    first, *others = sorted(failures)
+    names = ", ".join(text.partition(":")[0] for text in others)
+    return f"{first}; likewise: {names}" if others else first
 
 
-def _records(folder: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
-    except FileNotFoundError:
-        return []
-
-
-def _write(comparison: Comparison, out: Path) -> None:
+def _write(comparison: Comparison, runs: Sequence[Run], out: Path) -> None:
     from metaux.report.figures import differences, learning_curves
 
     write_json(out / "comparison.json", to_json(comparison))
     write_text_atomic(out / "comparison.csv", to_csv(comparison))
-    learning_curves(read_runs(out), out)
+    learning_curves(runs, out)
     differences(comparison, out)
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration for a person.
-
-    >>> _duration(42), _duration(600), _duration(9000)
-    ('42 seconds', '10 minutes', '2.5 hours')
-    """
-    if seconds < 100:
-        return f"{max(1, round(seconds))} seconds"
-    return f"{round(seconds / 60)} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
-
-

@@ -134,9 +134,7 @@ class Comparison:
             name: sorted((run for run in runs if run.method == name), key=lambda run: run.seed)
             for name in in_order(run.method for run in runs)
         }
-        seconds = {
-            name: float(np.mean([run.seconds_per_epoch for run in own])) for name, own in by_method.items()
-        }
+        seconds = {name: float(np.mean([run.seconds_per_epoch for run in own])) for name, own in by_method.items()}
         rows = [
             Row(
                 method=name,

@@ -77,7 +77,10 @@ def claim(out: Path, settings: Settings, run: Mapping[str, Any] | None = None) -
                 "give another --out"
             )
         return
-    earlier, rest = read_settings(out / SETTINGS)
+    try:
+        earlier, rest = read_settings(out / SETTINGS)
+    except InputError as error:
+        raise InputError(f"{error}; or give another --out") from None
     before = {**to_mapping(earlier), **{name: rest[name] for name in OF_A_RUN if name in rest}}
     now = {**to_mapping(settings), **(run or {})}
     if ("method" in before) != ("method" in now):

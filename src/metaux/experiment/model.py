@@ -1,29 +1,29 @@
 """A trained network, read back from the folder of its run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from metaux.data.samples import Samples
 from metaux.data.transforms import Preprocessing
-from metaux.errors import InputError
+from metaux.errors import InputError, choose
 from metaux.experiment.records import Run
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource
 from metaux.labels.registry import SOURCES
 from metaux.networks.backbones import make_backbone
-from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head
+from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, place
 from metaux.protocols import resolve
-from metaux.settings import from_mapping
+from metaux.settings import Settings, from_mapping
+from metaux.training.devices import make_fabric, threads
 from metaux.training.evaluate import passes, primary_outputs
 
 
-def describe_model(
-    hierarchy: Hierarchy, preprocessing: Preprocessing, shape: tuple[int, ...]
-) -> dict[str, Any]:
+def describe_model(hierarchy: Hierarchy, preprocessing: Preprocessing, shape: tuple[int, ...]) -> dict[str, Any]:
     """Return what a run's `result.json` says of its network beyond the settings, in plain values."""
     return {
         "shape": list(shape),
@@ -32,6 +32,17 @@ def describe_model(
         "subclass_names": list(hierarchy.subclass_names),
         "preprocessing": preprocessing.to_dict(),
     }
+
+
+class Predictions(NamedTuple):
+    """What a network says of samples.
+
+    `logits` are the primary ones, `[n, classes]`; `subclasses` each sample's most probable sub-class of its predicted
+    class, flat index int64 `[n]`, None where the method has no sub-classes.
+    """
+
+    logits: Tensor
+    subclasses: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -43,28 +54,39 @@ class Model:
         source: the method's label source, for its rule of predicting; not prepared.
         hierarchy: classes and sub-classes with their names.
         preprocessing: raw inputs to network inputs.
-        device: where the network is.
+        settings: the run's.
+        fabric: device and precision.
     """
 
     network: MultiTaskNetwork
     source: LabelSource
     hierarchy: Hierarchy
     preprocessing: Preprocessing
-    device: torch.device
+    settings: Settings
+    fabric: Fabric
 
     @classmethod
-    def read(cls, folder: str | Path, device: torch.device | None = None) -> "Model":
+    def read(cls, folder: str | Path, device: str = "cpu") -> "Model":
         """Read the network of a finished run.
+
+        Args:
+            folder: the run's.
+            device: as `Settings.device`.
 
         Raises:
             InputError: if the folder is not a finished run, or its weights do not fit.
         """
         run = Run.read(folder)
-        device = device or torch.device("cpu")
         settings, _ = from_mapping(run.settings, {"method": str, "seed": int})
-        model = run.result["model"]
-        shape = tuple(model["shape"])
-        hierarchy = Hierarchy(model["slots"], model["class_names"], model["subclass_names"])
+        fabric = make_fabric(replace(settings, device=device, processes=1))
+        try:
+            model = run.result["model"]
+            shape = tuple(model["shape"])
+            hierarchy = Hierarchy(model["slots"], model["class_names"], model["subclass_names"])
+            preprocessing = Preprocessing.from_dict(model["preprocessing"])
+        except (KeyError, TypeError) as error:
+            raise _other(run, f"a result without its description ({error})") from None
+        choose("method", run.method, SOURCES)
         protocol = resolve(settings)
         source = SOURCES[run.method](hierarchy, protocol)
         trunk = make_backbone(settings.backbone, shape)
@@ -72,44 +94,36 @@ class Model:
         primary_head = make_head(features, hierarchy.classes, protocol.head)
         network = MultiTaskNetwork(trunk, primary_head, source.auxiliary_head(features))
         weights = {
-            name.removeprefix("network."): value
-            for name, value in run.weights().items()
-            if name.startswith("network.")
+            name.removeprefix("network."): value for name, value in run.weights().items() if name.startswith("network.")
         }
         try:
             network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise InputError(
-                f"expected the weights of {settings.backbone} with {hierarchy.classes} classes in {run.folder}, "
-                "found others; train the run anew"
-            ) from error
-        return cls(
-            place(network.eval(), device),
-            source,
-            hierarchy,
-            Preprocessing.from_dict(model["preprocessing"]),
-            device,
-        )
+        except RuntimeError:
+            raise _other(run, "weights of another network") from None
+        place(network.eval(), fabric.device)
+        return cls(network, source, hierarchy, preprocessing, settings, fabric)
 
-    def logits(self, samples: Samples) -> Tensor:
-        """Return the primary logits of raw samples, `[n, classes]`."""
-        return primary_outputs(self.network, self.source, samples, self.preprocessing, self.device)
-
-    def features(self, samples: Samples) -> Tensor:
-        """Return the trunk's features of raw samples, `[n, features]`."""
-        found = passes(self.network, samples, self.preprocessing, self.device)
-        return torch.cat([outputs.features.float().cpu() for _, outputs in found])
-
-    def subclasses(self, samples: Samples) -> Tensor | None:
-        """Return each raw sample's most probable sub-class of its predicted class, flat index `[n]`, if there are any.
+    def predict(self, samples: Samples) -> Predictions:
+        """Return what the network says of raw samples, to the bits that its training would have seen.
 
         The sub-class is the auxiliary head's choice among the slots of the class that the primary head predicts.
         """
-        if self.network.auxiliary_head is None:
-            return None
-        primary = self.logits(samples).argmax(-1)
-        found = passes(self.network, samples, self.preprocessing, self.device)
-        auxiliary = torch.cat([o.auxiliary.float().cpu() for _, o in found if o.auxiliary is not None])
-        if auxiliary.shape[-1] != self.hierarchy.size:
-            return None
-        return auxiliary.masked_fill(~self.hierarchy.mask(primary), -torch.inf).argmax(-1)
+        source, device = self.source, self.fabric.device
+        with threads(self.settings.threads), self.fabric.autocast():
+            logits = primary_outputs(self.network, source, samples, self.preprocessing, device)
+            found = passes(self.network, samples, self.preprocessing, device)
+            auxiliary = [o.auxiliary.float().cpu() for _, o in found if isinstance(o.auxiliary, Tensor)]
+        if not auxiliary or auxiliary[0].shape[-1] != self.hierarchy.size:
+            return Predictions(logits, None)
+        mask = self.hierarchy.mask(logits.argmax(-1))
+        return Predictions(logits, torch.cat(auxiliary).masked_fill(~mask, -torch.inf).argmax(-1))
+
+    def features(self, samples: Samples) -> Tensor:
+        """Return the trunk's features of raw samples, `[n, features]`."""
+        with threads(self.settings.threads), self.fabric.autocast():
+            found = passes(self.network, samples, self.preprocessing, self.fabric.device)
+            return torch.cat([outputs.features.float().cpu() for _, outputs in found])
+
+
+def _other(run: Run, found: str) -> InputError:
+    return InputError(f"expected a {run.method} run of this version in '{run.folder}', found {found}; train it anew")

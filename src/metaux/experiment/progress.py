@@ -51,11 +51,11 @@ def read_state(folder: Path) -> State:
     return State(len(lines), last.get("test_accuracy"))
 
 
-def time_left(expected: float, elapsed: float, share: float) -> float:
-    """Return the seconds left: as expected at first, and ever more as measured.
+def time_left(expected: float | None, elapsed: float, share: float) -> float | None:
+    """Return the seconds left: as expected at first, and ever more as measured; None if not known yet.
 
     Args:
-        expected: the seconds that all was expected to take.
+        expected: the seconds that all was expected to take, if it was.
         elapsed: the seconds that have passed.
         share: the part that is done, 0 to 1.
 
@@ -63,8 +63,9 @@ def time_left(expected: float, elapsed: float, share: float) -> float:
     (100.0, 45.0, 0.0)
     """
     if share <= 0:
-        return max(expected - elapsed, 0.0)
-    return (1 - share) * ((1 - share) * expected + share * elapsed / share)
+        return None if expected is None else max(expected - elapsed, 0.0)
+    measured = elapsed / share
+    return (1 - share) * (measured if expected is None else (1 - share) * expected + share * measured)
 
 
 def duration(seconds: float) -> str:
@@ -94,12 +95,12 @@ def accuracies(jobs: Sequence[Job], states: Sequence[State]) -> str:
 
 
 @contextmanager
-def shown(jobs: Sequence[Job], expected: float, console: "Console") -> Iterator[None]:
+def shown(jobs: Sequence[Job], expected: float | None, console: "Console") -> Iterator[None]:
     """Show how far the jobs are while the block runs; nothing where the output isn't a terminal.
 
     Args:
         jobs: what is being done.
-        expected: the seconds that all of it is expected to take.
+        expected: the seconds that all of it is expected to take, if that is known.
         console: the terminal.
     """
     if not console.is_terminal:
@@ -113,8 +114,7 @@ def shown(jobs: Sequence[Job], expected: float, console: "Console") -> Iterator[
     def view() -> "RenderableType":
         states = [read_state(job.folder) for job in jobs]
         done = sum(
-            job.seconds * (state.epochs - first.epochs)
-            for job, state, first in zip(jobs, states, before, strict=True)
+            job.seconds * (state.epochs - first.epochs) for job, state, first in zip(jobs, states, before, strict=True)
         )
         left = time_left(expected, time.monotonic() - start, done / total if total else 1.0)
         return _view(sum(s.epochs for s in states), sum(job.epochs for job in jobs), left, accuracies(jobs, states))
@@ -135,14 +135,13 @@ def shown(jobs: Sequence[Job], expected: float, console: "Console") -> Iterator[
             watcher.join()
 
 
-def _view(epochs: int, total: int, left: float, accuracy: str) -> "RenderableType":
+def _view(epochs: int, total: int, left: float | None, accuracy: str) -> "RenderableType":
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
     line = Table.grid(padding=(0, 1))
-    line.add_row("training", ProgressBar(total=total, completed=epochs, width=30), f"epoch {epochs} of {total},")
-    row = Table.grid(padding=(0, 1))
-    row.add_row(line, f"about {duration(left)} left")
-    return Group(row, Text(f"test accuracy so far: {accuracy}")) if accuracy else row
+    far = f"epoch {epochs} of {total}" + ("" if left is None else f", about {duration(left)} left")
+    line.add_row("training", ProgressBar(total=total, completed=epochs, width=24), far)
+    return Group(line, Text(f"test accuracy so far: {accuracy}")) if accuracy else line

@@ -65,9 +65,7 @@ def is_finished(folder: Path) -> bool:
 
 def write_settings(folder: Path, settings: Settings, method: str, seed: int) -> None:
     """Write what defines the run."""
-    plain = {
-        key: list(value) if isinstance(value, tuple) else value for key, value in asdict(settings).items()
-    }
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(settings).items()}
     text = yaml.safe_dump({"method": method, "seed": seed, **plain}, sort_keys=False, allow_unicode=True)
     write_text_atomic(folder / SETTINGS, text)
 
@@ -251,9 +249,7 @@ def _check_present(folder: Path) -> None:
 
 def _damaged(path: Path, how: str) -> InputError:
     folder = path if path.is_dir() else path.parent
-    return InputError(
-        f"expected a whole {path}, found it {how}; delete {folder} and repeat the command that made it"
-    )
+    return InputError(f"expected a whole {path}, found it {how}; delete {folder} and repeat the command that made it")
 
 
 def _mapping(path: Path, parse: Any) -> dict[str, Any]:

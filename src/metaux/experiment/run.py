@@ -1,81 +1,30 @@
 """One recorded run: from settings, method and seed to a folder of results."""
 
 import platform
-from collections.abc import Callable
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
-from metaux.data.samples import LabelledData, Samples
-from metaux.data.splits import draw
-from metaux.data.transforms import Preprocessing, augmentation
-from metaux.errors import choose
-from metaux.experiment.model import Model, describe_model
+from metaux.data.samples import LabelledData
+from metaux.data.sources import load
+from metaux.data.transforms import Preprocessing
+from metaux.experiment.model import describe_model
+from metaux.experiment.plan import make_plan
 from metaux.experiment.records import is_finished, write_finished, write_records, write_settings
-from metaux.labels.registry import SOURCES
-from metaux.metagradient import MetaGradient, double_backward, finite_difference, forward_mode
-from metaux.networks.backbones import make_backbone
-from metaux.protocols import resolve
 from metaux.settings import Settings
 from metaux.streams import stream
 from metaux.training.devices import make_fabric, threads
 from metaux.training.evaluate import class_recalls, passes
 from metaux.training.fit import Fitted, Plan, Record, Trainer
 
-META_GRADIENTS: dict[str, MetaGradient] = {
-    "forward-mode": forward_mode,
-    "finite-difference": finite_difference,
-    "double-backward": double_backward,
-}
 CHECKPOINT = "checkpoint.pt"
 FEATURE_SAMPLES = 1000
-OnEpoch = Callable[[list[Record]], None]
 
 
-def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) -> Plan:
-    """Turn settings into objects; draws the training samples of this seed.
-
-    Raises:
-        InputError: for an unknown method, backbone, protocol or a value out of range.
-    """
-    choose("method", method, SOURCES)
-    protocol = resolve(settings)
-    meta_fraction = (
-        protocol.meta_fraction if SOURCES[method](data.hierarchy, protocol).needs_meta_split else 0.0
-    )
-    train, meta = draw(data.train, seed, settings.train_size, meta_fraction)
-    preprocessing = Preprocessing.fit(data, protocol.normalisation)
-    shape = tuple(data.train.inputs[0].shape[1:])
-    features: Callable[[Samples], Tensor] | None = None
-    if settings.features != "pixels":
-        features = Model.read(settings.features).features
-    return Plan(
-        data=data,
-        train=train,
-        meta=meta,
-        preprocess=preprocessing,
-        augment=augmentation(settings.augment, data),
-        trunk=lambda: make_backbone(settings.backbone, shape),
-        source=SOURCES[method],
-        protocol=protocol,
-        meta_gradient=META_GRADIENTS[settings.meta_gradient],
-        features=features,
-        balanced=settings.class_weights == "balanced",
-        seed=seed,
-    )
-
-
-def run(
-    settings: Settings,
-    method: str,
-    seed: int,
-    data: LabelledData,
-    folder: Path,
-    on_epoch: OnEpoch = lambda _: None,
-) -> None:
+def run(settings: Settings, method: str, seed: int, data: LabelledData, folder: Path) -> None:
     """Train and record one run; a run that was interrupted goes on, a finished one is left as it is.
 
     Args:
@@ -84,33 +33,46 @@ def run(
         seed: of everything random.
         data: as `metaux.data.load` returned it for these settings.
         folder: where the run is recorded.
-        on_epoch: called with the records after each epoch.
+
+    Raises:
+        InputError: for bad input; nothing is written.
+        TrainingError: if the loss is no longer finite.
     """
     if is_finished(folder):
         return
-    plan = make_plan(settings, method, seed, data)
     fabric = make_fabric(settings)
-    arguments = (plan, settings, method, folder, on_epoch)
-    if settings.processes > 1:
-        fabric.launch(_run, *arguments)
-    else:
-        _run(fabric, *arguments)
+    if settings.processes == 1:
+        train_and_record(fabric, settings, method, seed, data, folder)
+        return
+    make_plan(settings, method, seed, data)  # bad input is found before any process is started
+    from metaux.experiment.share import run_share
+
+    failure = fabric.launch(partial(run_share, settings=settings, method=method, seed=seed, folder=folder))
+    if failure is not None:
+        raise failure
 
 
-def _run(
-    fabric: Fabric, plan: Plan, settings: Settings, method: str, folder: Path, on_epoch: OnEpoch
+@lru_cache(maxsize=1)
+def load_once(settings: Settings) -> LabelledData:
+    """Read the data, once per process."""
+    return load(settings)
+
+
+def train_and_record(
+    fabric: Fabric, settings: Settings, method: str, seed: int, data: LabelledData, folder: Path
 ) -> None:
+    """Train and record one run, or one process's share of it; only the first process writes."""
     first = fabric.is_global_zero
 
     def record(records: list[Record]) -> None:
         if first:
             write_records(folder, records)
-            on_epoch(records)
 
     with threads(settings.threads):
+        plan = make_plan(settings, method, seed, data)
         trainer = Trainer(plan, fabric, folder / CHECKPOINT)
         if first:
-            write_settings(folder, settings, method, plan.seed)
+            write_settings(folder, settings, method, seed)
         fitted = trainer.fit(record)
         if first:
             write_records(folder, fitted.records)
@@ -156,9 +118,7 @@ def _finish(plan: Plan, fitted: Fitted, method: str, folder: Path, fabric: Fabri
         "train_names": list(plan.train.names),
         "model": describe_model(data.hierarchy, preprocessing, tuple(plan.train.inputs[0].shape[1:])),
         "device": _device_name(fabric.device),
-        "versions": {
-            name: version(name) for name in ("metaux", "torch", "torchvision", "numpy", "scikit-learn")
-        }
+        "versions": {name: version(name) for name in ("metaux", "torch", "torchvision", "numpy", "scikit-learn")}
         | {"python": platform.python_version()},
     }
     write_finished(folder, result, outputs, weights)

@@ -69,9 +69,7 @@ def _no_gain(comparison: Comparison, judged: Sequence[Row], human: Sequence[Row]
     parts = [_shortfall(best)]
     worse = [row for row in judged if row is not best and row.differences["single"].below]
     if worse:
-        parts.append(
-            ", ".join(f"{row.method} is worse than single ({_value(row, 'single')})" for row in worse)
-        )
+        parts.append(", ".join(f"{row.method} is worse than single ({_value(row, 'single')})" for row in worse))
     control = _helpful_control(comparison)
     if control:
         parts.append(control)
@@ -94,9 +92,7 @@ def _helpful_control(comparison: Comparison) -> str:
     blind = [row for row in helpful if row.method != "frozen"]
     beats = f"{listed([row.method for row in blind or helpful])} alone "
     beats += (
-        f"beats single ({_value((blind or helpful)[0], 'single')})"
-        if len(blind or helpful) == 1
-        else "beat single"
+        f"beats single ({_value((blind or helpful)[0], 'single')})" if len(blind or helpful) == 1 else "beat single"
     )
     if blind:
         return f"{beats}, so an auxiliary task acts as regularisation here, even without information"

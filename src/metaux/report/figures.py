@@ -49,10 +49,7 @@ def looks(methods: Sequence[str]) -> dict[str, Look]:
     >>> looks(["single", "maxl"])["single"].colour
     '#000000'
     """
-    return {
-        name: Look(COLOURS[place % 7], LINES[place % 8], MARKERS[place % 11])
-        for place, name in enumerate(methods)
-    }
+    return {name: Look(COLOURS[place % 7], LINES[place % 8], MARKERS[place % 11]) for place, name in enumerate(methods)}
 
 
 def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-curves") -> tuple[Path, ...]:
@@ -152,9 +149,7 @@ def differences(comparison: Comparison, folder: Path, name: str = "differences")
         panels[0].set_yticks(range(len(rows)), [row.method for row in rows])
         panels[0].set_ylim(len(rows) - 0.5, -0.5)
         figure.legend(handles=_forest_key(), loc="outside lower center", ncols=3, frameon=False)
-        described = _described(
-            comparison.data, comparison.train_size, comparison.test_size, comparison.epochs, seeds
-        )
+        described = _described(comparison.data, comparison.train_size, comparison.test_size, comparison.epochs, seeds)
         _caption(
             figure,
             "Paired differences in test accuracy",
@@ -214,9 +209,7 @@ def _forest_key() -> list[Any]:
 
     blue = COLOURS[1]
     return [
-        Line2D(
-            [], [], color=blue, lw=3, marker="D", markeredgecolor="white", label="mean, 95 % over seeds (t)"
-        ),
+        Line2D([], [], color=blue, lw=3, marker="D", markeredgecolor="white", label="mean, 95 % over seeds (t)"),
         Line2D([], [], color=blue, lw=1.2, label="95 % over test samples (bootstrap)"),
         Line2D([], [], color=FAINT, lw=0, marker="o", markersize=3, label="one seed"),
     ]
@@ -246,9 +239,7 @@ def _caption(figure: "Figure", title: str, described: str, how: str) -> None:
     figure.suptitle(f"{title}\n{described}\n{how}".replace("$", r"\$"), fontsize=9)
 
 
-def _save(
-    draw: "Callable[[Figure], None]", folder: Path, name: str, inches: tuple[float, float]
-) -> tuple[Path, ...]:
+def _save(draw: "Callable[[Figure], None]", folder: Path, name: str, inches: tuple[float, float]) -> tuple[Path, ...]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

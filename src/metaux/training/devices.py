@@ -1,5 +1,6 @@
 """Which device, precision and number of processes a run uses; Lightning Fabric does the rest."""
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ def make_fabric(settings: Settings) -> Fabric:
     """
     for name in ("processes", "threads"):
         if getattr(settings, name) < 1:
-            raise InputError(f"expected {name} of at least 1, found {getattr(settings, name)}")
+            raise InputError(f"expected {name} of at least 1, found {getattr(settings, name)}; correct --{name}")
     found = re.fullmatch(r"(auto|cpu|cuda|mps)(?::(\d+))?", settings.device)
     if found is None:
         raise InputError(f"unknown device '{settings.device}' (known: auto, cpu, cuda, cuda:1, mps)")
@@ -29,18 +30,27 @@ def make_fabric(settings: Settings) -> Fabric:
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[kind]
     if not available or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
         raise InputError(f"device '{settings.device}' is not on this machine; use --device cpu or auto")
+    quieten()
     if settings.processes > 1:
         return Fabric(accelerator=kind, strategy="ddp_spawn", devices=settings.processes, precision=settings.precision)
     devices = [int(index)] if index is not None and kind == "cuda" else 1
     return Fabric(accelerator=kind, devices=devices, precision=settings.precision)
 
 
+def quieten() -> None:
+    """Keep Lightning from announcing precision and processes."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+
+
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Within the block, torch uses that many processor threads."""
+    """Within the block, torch and scikit-learn use that many processor threads."""
+    from threadpoolctl import threadpool_limits
+
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    with threadpool_limits(count):
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

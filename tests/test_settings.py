@@ -1,0 +1,65 @@
+"""The one configuration: typed, frozen, and the same after a trip through a file."""
+
+from dataclasses import FrozenInstanceError, fields
+from typing import Any, get_type_hints
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metaux.errors import InputError
+from metaux.settings import Settings, from_mapping, to_mapping
+
+HINTS = get_type_hints(Settings)
+
+
+@given(st.fixed_dictionaries({}, optional={name: st.from_type(hint) for name, hint in HINTS.items()}))
+def test_comes_back_from_yaml_as_it_was(values: dict[str, Any]) -> None:
+    try:
+        settings, _ = from_mapping(values)
+    except InputError:  # from_type gives infinite numbers too
+        return
+    text = yaml.safe_dump(to_mapping(settings), sort_keys=False, allow_unicode=True)
+    again, rest = from_mapping(yaml.safe_load(text))
+    assert (again, rest) == (settings, {})
+
+
+def test_is_frozen_and_has_a_default_for_everything() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings().epochs = 3  # type: ignore[misc]
+    assert set(to_mapping(Settings())) == {field.name for field in fields(Settings)}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epocs": 3}, "found 'epocs'; did you mean 'epochs'?"),
+        ({"zzz": 3}, "expected known settings, found 'zzz'; correct or remove it"),
+        ({3: 3}, "found '3'"),
+        ({"epochs": "three"}, "expected epochs to be a whole number or null, found 'three'"),
+        ({"epochs": 3.5}, "a whole number"),
+        ({"epochs": True}, "a whole number"),
+        ({"threads": None}, "expected threads to be a whole number, found None"),
+        ({"learning_rate": "fast"}, "expected learning_rate to be a number or null, found 'fast'"),
+        ({"learning_rate": float("nan")}, "a number"),
+        ({"learning_rate": "inf"}, "a number"),
+        ({"augment": "flip"}, "one of 'auto', 'none', 'crop', 'crop-flip', found 'flip'"),
+        ({"augment": ["none"]}, "one of 'auto'"),
+        ({"subclasses": 5}, "a list, each of it a whole number"),
+        ({"subclasses": ["a"]}, "a list, each of it a whole number"),
+        ({"data": 5}, "expected data to be text, found 5"),
+        ({"seeds": "many"}, "expected seeds to be a whole number"),
+    ],
+)
+def test_refuses(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        from_mapping(values, {"seeds": int})
+    assert message in str(caught.value)
+
+
+def test_reads_numbers_as_they_were_meant() -> None:
+    """YAML reads 1e-5 as text, and a decimal number may be written without its point."""
+    settings, rest = from_mapping(yaml.safe_load("{learning_rate: 1e-5, focal_gamma: 2, seeds: 4}"), {"seeds": int})
+    assert (settings.learning_rate, settings.focal_gamma, rest) == (1e-5, 2.0, {"seeds": 4})
+    assert isinstance(settings.focal_gamma, float)
