@@ -68,5 +68,6 @@ def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), count:
 
 
 def below(folder: Path) -> dict[str, int]:
-    """Return every file and folder below one, with the time of its last change."""
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}
+    """Return every file and folder below one, files with the time of their last change."""
+    found = sorted(folder.rglob("*"))
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns if path.is_file() else 0 for path in found}

@@ -11,7 +11,7 @@ from metaux.data.unlabelled import read_unlabelled
 from metaux.errors import InputError, choose
 from metaux.experiment.compare import compare
 from metaux.experiment.folders import check_writable, claim, default_folder
-from metaux.experiment.model import Model
+from metaux.experiment.model import Model, read_description
 from metaux.experiment.plan import check
 from metaux.experiment.progress import Job, shown
 from metaux.experiment.quality import calibration_error, confusion
@@ -145,13 +145,13 @@ def labels_command(folder: Path, out: Path | None) -> None:
             f"expected a run with sub-class labels in '{folder}', found method {finished.method}, which has none; "
             "give a run of another method"
         )
-    model = finished.result["model"]
+    hierarchy, _, _ = read_description(finished)
     labels, primary, ids = (finished.output(f"train_{name}") for name in ("labels", "primary", "ids"))
-    first = [sum(model["slots"][:class_]) for class_ in range(len(model["slots"]))]
+    offsets, slots = hierarchy.offsets.tolist(), labels.argmax(-1)
     names = finished.result["train_names"] or [""] * len(ids)
-    slots, classes, finer = labels.argmax(-1), model["class_names"], model["subclass_names"]
+    classes, finer = hierarchy.class_names, hierarchy.subclass_names
     rows = (
-        [int(id_), name, classes[class_], finer[first[class_] + slot], f"{label[slot]:.4f}"]
+        [int(id_), name, classes[class_], finer[offsets[class_] + slot], f"{label[slot]:.4f}"]
         for id_, name, class_, slot, label in zip(ids, names, primary, slots, labels, strict=True)
     )
     write_csv(["sample", "file", "class", "subclass", "probability"], rows, out)

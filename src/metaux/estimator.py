@@ -9,14 +9,14 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from metaux.data.classes import DEFAULT_SUBCLASSES
 from metaux.data.in_memory import Form, InMemory, read_dataset, read_images, read_tensors
+from metaux.data.in_memory_labels import read_hierarchy, read_labels
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.splits import draw
 from metaux.data.transforms import Preprocessing, augmentation
@@ -33,7 +33,6 @@ from metaux.training.evaluate import primary_outputs
 from metaux.training.fit import Fitted, Plan, Trainer
 
 Array = np.ndarray[Any, Any]
-ClassNames = Sequence[str]
 
 
 class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -70,7 +69,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class_weights: balanced weighs the primary loss inversely to class frequency; or none.
         meta_gradient: forward-mode, finite-difference or double-backward.
         device: auto, cpu, cuda, cuda:1 or mps.
-        precision: of the arithmetic: 32-true, bf16-mixed or 64-true.
+        precision: of the arithmetic: 32-true or bf16-mixed.
         threads: processor threads; equal bits need equal threads.
         random_state: the seed of everything random; None draws one from NumPy's global state.
 
@@ -155,12 +154,13 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         settings = self._settings()
         found = self._read(X, fitting=True, labelled=y is None)
-        self.classes_, primary, names = _primary(found.labels if y is None else y, len(found.inputs[0]))
-        hierarchy, human = _hierarchy(primary, names, auxiliary, self.subclasses)
+        self.classes_, primary = read_labels(found.labels if y is None else y, len(found.inputs[0]))
+        hierarchy, human = read_hierarchy(self.classes_, primary, auxiliary, self.subclasses)
         samples = Samples(found.inputs, torch.from_numpy(primary), human)
         plan = self._plan(settings, samples, hierarchy, found.form)
+        fabric = make_fabric(settings)
         with threads(settings.threads):
-            fitted = Trainer(plan, make_fabric(settings)).fit()
+            fitted = Trainer(plan, fabric).fit()
         self.hierarchy_ = hierarchy
         self.network_ = fitted.network.cpu().eval()
         self.network_.zero_grad()
@@ -229,9 +229,10 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return InMemory(found.inputs, found.form, labels)
 
     def _table(self, X: Any, fitting: bool, form: Form | None) -> InMemory:
-        known = fitting or (form is not None and form.kind == "table")
+        if form is not None and form.kind != "table":
+            form.check(Form("table", (tuple(np.shape(X)[1:]),)))
         with np.errstate(over="ignore"):  # what float32 can't hold is refused by name
-            x = validate_data(self, X, reset=fitting, dtype=np.float32, ensure_2d=True, skip_check_array=not known)
+            x = validate_data(self, X, reset=fitting, dtype=np.float32)
         return InMemory((torch.tensor(x),), Form("table", (x.shape[1:],)))
 
     def _plan(self, settings: Settings, samples: Samples, hierarchy: Hierarchy, form: Form) -> Plan:
@@ -256,23 +257,29 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _make_source(self) -> MakeSource:
-        if not isinstance(self.method, str):
-            return self.method
-        choose("method", self.method, SOURCES)
-        return SOURCES[self.method]
+        if isinstance(self.method, str):
+            choose("method", self.method, SOURCES)
+            return SOURCES[self.method]
+        if not callable(self.method):
+            raise InputError(
+                "expected method to be a name or a callable (hierarchy, protocol) -> LabelSource, found "
+                f"{self.method!r}; give one of these"
+            )
+        return self.method
 
     def _make_trunk(self, shape: tuple[int, ...]) -> Callable[[], nn.Module]:
-        backbone = self.backbone
+        backbone: Any = self.backbone
         if isinstance(backbone, str):
             return lambda: make_backbone(backbone, shape)
         if isinstance(backbone, nn.Module):
             return lambda: deepcopy(backbone)
 
         def fresh() -> nn.Module:
-            made = backbone()
+            made = backbone() if callable(backbone) else backbone
             if not isinstance(made, nn.Module):
                 raise InputError(
-                    f"expected the backbone to return a torch module, found {type(made).__name__}; return one"
+                    "expected backbone to be a name, a torch module or a callable that returns one, found "
+                    f"{type(made).__name__}; give one of these"
                 )
             return made
 
@@ -282,71 +289,6 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(self.random_state, int | np.integer):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
-
-
-def _primary(labels: Any, count: int) -> tuple[Array, Array, ClassNames]:
-    """Return the classes, the class of each sample and the classes' names, with all checks of labels."""
-    if labels is None:
-        raise InputError("MetauxClassifier requires y to be passed, but the target y is None; give y")
-    y = _column(labels, "y", count)
-    classes, primary = _numbered(y)
-    if len(classes) < 2:
-        raise InputError(
-            f"expected samples of two classes or more, found one class only ({classes[0]!r}); add samples of another"
-        )
-    return classes, primary, [str(label) for label in classes.tolist()]
-
-
-def _column(labels: Any, name: str, count: int) -> Array:
-    if isinstance(labels, Tensor):
-        labels = labels.detach().cpu().numpy()
-    if isinstance(labels, list | tuple) and any(isinstance(label, tuple) for label in labels):
-        column = np.empty(len(labels), dtype=object)
-        column[:] = labels
-    else:
-        column = column_or_1d(labels, warn=True)
-    assert_all_finite(column, input_name=name)
-    if column.dtype != object:
-        check_classification_targets(column)
-    check_consistent_length(column, range(count))
-    return column
-
-
-def _numbered(labels: Array) -> tuple[Array, Array]:
-    """Return the different labels, sorted if they can be, and each one's place among them."""
-    try:
-        classes, place = np.unique(labels, return_inverse=True)
-    except TypeError:
-        number = {label: index for index, label in enumerate(dict.fromkeys(labels.tolist()))}
-        classes = np.empty(len(number), dtype=object)
-        classes[:] = list(number)
-        place = np.array([number[label] for label in labels.tolist()])
-    return classes, place.astype(np.int64)
-
-
-def _hierarchy(
-    primary: Array, names: ClassNames, auxiliary: Any, subclasses: int | Sequence[int]
-) -> tuple[Hierarchy, Tensor | None]:
-    """Return the hierarchy, and each sample's finer label (flat index) if there are any."""
-    if auxiliary is None:
-        slots = np.atleast_1d(np.asarray(subclasses)).tolist()
-        slots = slots * len(names) if len(slots) == 1 else slots
-        if len(slots) != len(names):
-            raise InputError(
-                f"expected one number of sub-classes, or one for each of the {len(names)} classes, found "
-                f"{len(slots)}; correct subclasses"
-            )
-        return Hierarchy(slots, names), None
-    finer = [str(label) for label in _column(auxiliary, "auxiliary", len(primary)).tolist()]
-    found = Hierarchy.from_labels([names[class_] for class_ in primary], finer)
-    # The same sub-classes, their classes in the order of the labels rather than of their names.
-    below = [
-        [sub for sub, above in zip(found.subclass_names, found.parent, strict=True) if found.class_names[above] == name]
-        for name in names
-    ]
-    hierarchy = Hierarchy([len(subs) for subs in below], names, [sub for subs in below for sub in subs])
-    flat = {name: index for index, name in enumerate(hierarchy.subclass_names)}
-    return hierarchy, torch.tensor([flat[label] for label in finer])
 
 
 def _of_all(fitted: Fitted, train: Samples, count: int) -> Array | None:

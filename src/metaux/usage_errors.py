@@ -33,12 +33,13 @@ _SAID: tuple[tuple[str, str], ...] = (
 
 def in_one_line(box: str) -> str:
     """Return the message in a box that the parser draws, said as all our messages are; without frame and help."""
-    lines = [line.strip(" │") for line in box.splitlines() if not re.match(r"^\s*[╭╰]", line)]
+    # The frame is of ASCII where the terminal can't do better.
+    lines = [line.strip(" │|") for line in box.splitlines() if not re.match(r"^\s*(?:[╭╰]|\+-)", line)]
     told: list[str] = []
     for line in lines:
         if line.startswith(("Argument helptext", "For full helptext", "Got errors")):
             break
-        if line and not set(line) <= set("─"):
+        if line and not set(line) <= set("─-"):
             told.append(line)
     message = re.sub(r"\s+", " ", " ".join(told))
     for pattern, ours in _SAID:

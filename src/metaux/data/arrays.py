@@ -203,4 +203,5 @@ def _images(name: str, x: Array, unit: bool) -> Tensor:
     if low < 0 or high > top:
         raise InputError(f"expected image values from 0 to {top} in {name}, found {low} to {high}; rescale them")
     pixels = x if x.dtype == np.uint8 else np.round(x.astype(np.float64) * (255 if unit else 1)).astype(np.uint8)
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+    # A copy, for the same strides whatever the array's own: convolutions choose their arithmetic by them.
+    return torch.from_numpy(np.array(pixels.transpose(0, 3, 1, 2), order="C"))

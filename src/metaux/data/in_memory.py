@@ -83,6 +83,8 @@ def read_tensors(tensors: Sequence[Tensor]) -> InMemory:
         found = " and ".join(str(list(tensor.shape)) for tensor in inputs)
         raise InputError(f"expected tensors of one sample or more, found shape {found}; give samples")
     inputs = tuple(tensor.float() if tensor.is_floating_point() else tensor for tensor in inputs)
+    # A copy, for the same strides whatever the tensor's own: convolutions choose their arithmetic by them.
+    inputs = tuple(tensor.clone(memory_format=torch.contiguous_format) for tensor in inputs)
     for tensor in inputs:
         if tensor.is_floating_point() and not tensor.isfinite().all():
             row = int((~tensor.isfinite()).flatten(1).any(1).nonzero()[0])

@@ -25,10 +25,9 @@ def read_unlabelled(paths: Sequence[Path], preprocessing: Preprocessing) -> Samp
         inputs = read_rows(paths[0], preprocessing)
         names = [str(row) for row in range(len(inputs))]
     else:
-        files = [file for path in paths for file in (find_images(path)[0] if path.is_dir() else [path])]
+        files = [file for path in paths for file in _files(path)]
         if not files:
-            found = ", ".join(map(str, paths)) or "nothing"
-            raise InputError(f"expected image files, folders of images or one .npz, found none in {found}; name some")
+            raise InputError("expected image files, folders of images or one .npz, found none; name some")
         inputs, names = preprocessing.read_images(files), [str(file) for file in files]
     return Samples((inputs,), torch.zeros(len(inputs), dtype=torch.int64), names=tuple(names))
 

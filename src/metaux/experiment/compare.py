@@ -1,6 +1,8 @@
 """Many runs: methods x seeds, side by side, resumable; then the comparison of them."""
 
+import os
 import signal
+import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -158,7 +160,13 @@ def _work_through(settings: Settings, todo: Sequence[Job], workers: int, data: L
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+    parallel = Parallel(
+        n_jobs=workers,
+        return_as="generator_unordered",
+        batch_size=1,
+        initializer=_prepare_process,
+        initargs=(os.getpid(),),
+    )
     with _interrupts_held_back():
         results = parallel(delayed(_work_elsewhere)(settings, job) for job in todo)
     try:
@@ -181,8 +189,19 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 def _work_elsewhere(settings: Settings, job: Job) -> str:
-    warnings.simplefilter("ignore")  # they would end up in the middle of the progress
     return _work(settings, job, load_once(settings))
+
+
+def _prepare_process(parent: int) -> None:
+    """Make a process end when the one that started it is gone, so that nothing works on in a folder unseen."""
+    warnings.simplefilter("ignore")  # they would end up in the middle of the progress
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _work(settings: Settings, job: Job, data: LabelledData) -> str:

@@ -34,6 +34,20 @@ def describe_model(hierarchy: Hierarchy, preprocessing: Preprocessing, shape: tu
     }
 
 
+def read_description(run: Run) -> tuple[Hierarchy, Preprocessing, tuple[int, ...]]:
+    """Return what `describe_model` wrote.
+
+    Raises:
+        InputError: if it isn't there.
+    """
+    try:
+        model = run.result["model"]
+        hierarchy = Hierarchy(model["slots"], model["class_names"], model["subclass_names"])
+        return hierarchy, Preprocessing.from_dict(model["preprocessing"]), tuple(model["shape"])
+    except (KeyError, TypeError) as error:
+        raise _other(run, f"a result without its description ({error})") from None
+
+
 class Predictions(NamedTuple):
     """What a network says of samples.
 
@@ -79,13 +93,7 @@ class Model:
         run = Run.read(folder)
         settings, _ = from_mapping(run.settings, {"method": str, "seed": int})
         fabric = make_fabric(replace(settings, device=device, processes=1))
-        try:
-            model = run.result["model"]
-            shape = tuple(model["shape"])
-            hierarchy = Hierarchy(model["slots"], model["class_names"], model["subclass_names"])
-            preprocessing = Preprocessing.from_dict(model["preprocessing"])
-        except (KeyError, TypeError) as error:
-            raise _other(run, f"a result without its description ({error})") from None
+        hierarchy, preprocessing, shape = read_description(run)
         choose("method", run.method, SOURCES)
         protocol = resolve(settings)
         source = SOURCES[run.method](hierarchy, protocol)

@@ -1,0 +1,110 @@
+"""The labels that a program gives with its samples: classes, and sub-classes where there are finer labels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from torch import Tensor
+
+from metaux.errors import InputError
+from metaux.hierarchy import Hierarchy
+
+Array = np.ndarray[Any, Any]
+
+
+def read_labels(labels: Any, count: int) -> tuple[Array, Array]:
+    """Return the different labels, and the place of each sample's label among them.
+
+    Args:
+        labels: one for each of the samples: numbers, strings or any other hashable values.
+        count: the number of samples.
+
+    Returns:
+        The classes, sorted, or in order of appearance if they can't be; and int64 `[n]`.
+
+    Raises:
+        ValueError: as scikit-learn says it, for labels that are missing, not finite, continuous or another number.
+        InputError: for one class only.
+
+    >>> classes, primary = read_labels(["dog", "cat", "dog"], 3)
+    >>> classes.tolist(), primary.tolist()
+    (['cat', 'dog'], [1, 0, 1])
+    """
+    if labels is None:
+        raise InputError("MetauxClassifier requires y to be passed, but the target y is None; give y")
+    classes, primary = _numbered(_column(labels, "y", count))
+    if len(classes) < 2:
+        raise InputError(
+            f"expected samples of two classes or more, found one class only ({classes[0]}); add samples of another"
+        )
+    return classes, primary
+
+
+def read_hierarchy(
+    classes: Array, primary: Array, auxiliary: Any, subclasses: int | Sequence[int]
+) -> tuple[Hierarchy, Tensor | None]:
+    """Return the hierarchy, and each sample's finer label (flat index, int64 `[n]`) if there are any.
+
+    Args:
+        classes: the different labels.
+        primary: the class of each sample, int64 `[n]`.
+        auxiliary: a finer label of each sample, or None.
+        subclasses: sub-classes per class, one number or one per class, where there are no finer labels.
+
+    Raises:
+        InputError: for a finer label of two classes, or a wrong number of sub-classes.
+
+    >>> hierarchy, human = read_hierarchy(np.array([2, 10]), np.array([1, 0, 1]), ["b", "c", "a"], 5)
+    >>> hierarchy.class_names, hierarchy.slots, human.tolist()
+    (('2', '10'), (1, 2), [2, 0, 1])
+    """
+    names = [str(label) for label in classes.tolist()]
+    if auxiliary is None:
+        slots = np.atleast_1d(np.asarray(subclasses)).tolist()
+        slots = slots * len(names) if len(slots) == 1 else slots
+        if len(slots) != len(names):
+            raise InputError(
+                f"expected one number of sub-classes, or one for each of the {len(names)} classes, found "
+                f"{len(slots)}; correct subclasses"
+            )
+        return Hierarchy(slots, names), None
+    finer = [str(label) for label in _column(auxiliary, "auxiliary", len(primary)).tolist()]
+    found = Hierarchy.from_labels([names[class_] for class_ in primary], finer)
+    # The same sub-classes, with the classes in the order of the labels rather than of their names.
+    below: dict[str, list[str]] = {name: [] for name in names}
+    for subclass, class_ in zip(found.subclass_names, found.parent.tolist(), strict=True):
+        below[found.class_names[class_]].append(subclass)
+    subclass_names = [subclass for inside in below.values() for subclass in inside]
+    flat = {name: index for index, name in enumerate(subclass_names)}
+    hierarchy = Hierarchy([len(inside) for inside in below.values()], names, subclass_names)
+    return hierarchy, torch.tensor([flat[label] for label in finer])
+
+
+def _column(labels: Any, name: str, count: int) -> Array:
+    if isinstance(labels, Tensor):
+        labels = labels.detach().cpu().numpy()
+    if isinstance(labels, list | tuple) and any(isinstance(label, tuple) for label in labels):
+        column = np.empty(len(labels), dtype=object)  # NumPy would take tuples for rows
+        column[:] = labels
+    else:
+        column = column_or_1d(labels, warn=True)
+    assert_all_finite(column, input_name=name)
+    if column.dtype != object:
+        check_classification_targets(column)
+    check_consistent_length(range(count), column)
+    return column
+
+
+def _numbered(labels: Array) -> tuple[Array, Array]:
+    try:
+        classes, place = np.unique(labels, return_inverse=True)
+    except TypeError:  # they have no order
+        values = labels.tolist()
+        number = {label: index for index, label in enumerate(dict.fromkeys(values))}
+        classes = np.empty(len(number), dtype=object)
+        classes[:] = list(number)
+        place = np.array([number[label] for label in values])
+    return classes, place.astype(np.int64)

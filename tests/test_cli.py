@@ -1,0 +1,239 @@
+"""The command line from end to end: help, what each command prints and writes, and names of every kind."""
+
+import csv
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from metaux.cli import parse
+from metaux.errors import InputError
+from metaux.experiment.records import Run
+from metaux.settings import Settings
+from metaux.usage_errors import in_one_line
+from shell import done, metaux, write_images, write_table
+
+COMMANDS = ("compare", "train", "predict", "evaluate", "labels")
+ODD = ("[red]x", "a, \"b\" & 'c'", "ünï çødé ✓", ":smile:")
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+class TestHelp:
+    @pytest.mark.parametrize("command", ["", *COMMANDS])
+    def test_is_there_for_every_command(self, command: str) -> None:
+        said = done(*filter(None, [command]), "--help")
+        assert f"usage: metaux {command}".strip() in said
+        assert "(default: None)" not in said
+        if command:
+            assert f"metaux {command}" in said.partition("For example:")[2]
+        else:
+            assert all(f" {name} " in said for name in COMMANDS)
+
+    def test_no_command_is_a_call_for_help(self) -> None:
+        assert done() == done("--help")
+
+    def test_needs_no_torch(self) -> None:
+        code = (
+            "import sys, metaux.cli\n"
+            "try: metaux.cli.parse(['compare', '--help'])\n"
+            "except SystemExit: pass\n"
+            "heavy = {'torch', 'numpy', 'sklearn', 'lightning_fabric', 'matplotlib', 'pandas'} & set(sys.modules)\n"
+            "sys.exit(', '.join(heavy) or None)"
+        )
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (found.returncode, found.stderr) == (0, "")
+
+
+class TestParsing:
+    def test_settings_come_from_options_over_file_over_defaults(self, tmp_path: Path) -> None:
+        file = tmp_path / "c.yaml"
+        file.write_text("data: table.npz\nepochs: 7\nthreads: 2\nmethods: [maxl]\nseeds: 4\nmethod: human\nseed: 9\n")
+        command: Any = parse(["compare", "--config", str(file), "--epochs", "3"])
+        assert command.settings == Settings(data="table.npz", epochs=3, threads=2)
+        assert (command.methods, command.seeds) == (("maxl",), 4)
+        command = parse(["train", "other", f"--config={file}", "--seed", "1"])
+        assert command.settings == Settings(data="other", epochs=7, threads=2)
+        assert (command.method, command.seed) == ("human", 1)
+
+    def test_every_setting_is_an_option(self) -> None:
+        words = (
+            "compare d --root r --hierarchy h --primary p --auxiliary a --subclasses 2 3 --train-size 9 --image-size 8 "
+            "--augment crop --class-weights balanced --backbone mlp --features f --protocol iclr --epochs 2 "
+            "--batch-size 5 --learning-rate 0.1 --weight-decay 0.2 --generator-learning-rate 0.3 --entropy-weight 0.4 "
+            "--focal-gamma 2 --meta-gradient finite-difference --device cpu --precision bf16-mixed --processes 2 "
+            "--threads 3 --methods single maxl --seeds 5 --jobs 2 --out o"
+        )
+        command: Any = parse(words.split())
+        assert (command.methods, command.seeds, command.jobs, command.out) == (("single", "maxl"), 5, 2, Path("o"))
+        default = Settings()
+        assert not [name for name, value in vars(command.settings).items() if value == getattr(default, name)]
+
+    @pytest.mark.parametrize("frame", ["╭─ Parsing error ─╮\n│ {} │\n╰─────╯", "+- Value error --+\n| {} |\n+-----+"])
+    def test_a_message_loses_its_frame(self, frame: str) -> None:
+        said = in_one_line(frame.format("Missing value for argument '--epochs'. Expected 1 values."))
+        assert said == "expected a value after --epochs, found none; give one"
+
+    def test_a_message_of_another_kind_is_passed_on(self) -> None:
+        assert in_one_line("no idea\n") == "expected other arguments, found: no idea; see metaux --help"
+
+    def test_an_error_names_the_file(self, tmp_path: Path) -> None:
+        (tmp_path / "c.yaml").write_text("epocs: 7")
+        with pytest.raises(InputError, match=r"found 'epocs'; did you mean 'epochs'\?.*c.yaml"):
+            parse(["compare", "--config", str(tmp_path / "c.yaml")])
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images of classes with odd names in train/ and test/, and a run on them."""
+    path = tmp_path_factory.mktemp("pets")
+    write_images(path / "images" / "train", ODD, 12)
+    write_images(path / "images" / "test", ODD, 5)
+    done("train", path / "images", "--epochs", 3, "--subclasses", 2, "--out", path / "run")
+    return path
+
+
+class TestRun:
+    def test_the_table_and_evaluate_say_the_same(self, pets: Path) -> None:
+        table = done("train", pets / "images", "--epochs", 3, "--subclasses", 2, "--out", pets / "run")
+        run = Run.read(pets / "run")
+        assert f"{100 * run.accuracy:.2f} %" in table
+        own, explicit = done("evaluate", pets / "run"), done("evaluate", pets / "run", pets / "images")
+        assert own == explicit
+        for said in (table, own):
+            assert f"{100 * run.accuracy:.2f} %" in said
+            assert f"{100 * run.balanced_accuracy:.2f} %" in said
+        assert "log loss" in own
+        assert "calibration error" in own
+        assert "20 samples of" in own
+
+    def test_evaluate_takes_a_folder_without_parts_as_a_whole(self, pets: Path) -> None:
+        assert "48 samples of" in done("evaluate", pets / "run", pets / "images" / "train")
+
+    def test_predicts_images_and_folders(self, pets: Path) -> None:
+        one = pets / "images" / "test" / ODD[0] / "0.png"
+        found = rows(done("predict", pets / "run", pets / "images" / "test", one))
+        assert list(found[0]) == ["file", "class", "probability", "subclass"]
+        assert len(found) == 21
+        assert found[-1]["file"] == str(one)
+        assert {row["class"] for row in found} <= set(ODD)
+        assert all(row["subclass"] in (f"{row['class']}/0", f"{row['class']}/1") for row in found)
+        assert all(0.25 <= float(row["probability"]) <= 1 for row in found)
+
+    def test_writes_a_file_with_the_same_content(self, pets: Path, tmp_path: Path) -> None:
+        for words in (("labels", pets / "run"), ("predict", pets / "run", pets / "images" / "test")):
+            assert done(*words, "--out", tmp_path / "new" / "out.csv") == ""
+            assert (tmp_path / "new" / "out.csv").read_text(encoding="utf-8") == done(*words)
+
+    def test_labels_of_every_training_sample(self, pets: Path) -> None:
+        found = rows(done("labels", pets / "run"))
+        assert sorted(row["file"] for row in found) == sorted(map(str, (pets / "images" / "train").rglob("*.png")))
+        assert {row["class"] for row in found} == set(ODD)
+        for row in found:
+            assert Path(row["file"]).parent.name == row["class"]
+            assert row["subclass"].startswith(f"{row['class']}/")
+            assert 0.5 <= float(row["probability"]) <= 1
+
+    def test_names_are_shown_as_they_are(self, pets: Path) -> None:
+        said = done("evaluate", pets / "run")
+        assert all(name in said for name in ODD)
+
+
+def test_equal_commands_give_equal_bytes(tmp_path: Path) -> None:
+    words = ("train", "digits", "--train-size", 200, "--epochs", 2)
+    for name in ("a", "b"):
+        done(*words, "--out", tmp_path / name)
+    done("train", "--config", tmp_path / "a" / "settings.yaml", "--out", tmp_path / "c")
+    weights = {(tmp_path / name / "weights.safetensors").read_bytes() for name in ("a", "b", "c")}
+    assert len(weights) == 1
+
+
+def test_default_folder_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_table(tmp_path / "t.npz")
+    words = ("train", "t.npz", "--backbone", "mlp", "--epochs")
+    for epochs in (1, 1, 2):
+        done(*words, epochs)
+    found = sorted((tmp_path / "metaux-runs").iterdir())
+    assert [path.name.rpartition("-")[0] for path in found] == ["t-maxl-0"] * 2
+
+
+def test_predicts_and_evaluates_tables(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.npz", 200, fine=True)
+    done("train", tmp_path / "t.npz", "--method", "human", "--epochs", 5, "--backbone", "mlp", "--out", tmp_path / "r")
+    np.savez(tmp_path / "new.npz", x=np.array([[0, -2.0, 0, 0], [2, 2.0, 0, 0]]))
+    found = rows(done("predict", tmp_path / "r", tmp_path / "new.npz"))
+    assert [(row["file"], row["class"]) for row in found] == [("0", "cat"), ("1", "dog")]
+    assert all(row["subclass"].startswith(row["class"] + " ") for row in found)
+
+
+def test_evaluates_data_with_finer_labels_through_the_hierarchy(tmp_path: Path) -> None:
+    (tmp_path / "h.csv").write_text("kind,breed\ncat,tabby\ncat,manx\ndog,pug\ndog,boxer\n")
+    write_images(tmp_path / "coarse", ("cat", "dog"), 10)
+    write_images(tmp_path / "fine", ("tabby", "pug"), 10)
+    write_images(tmp_path / "named", ("cat", "dog"), 10)
+    run = tmp_path / "run"
+    done("train", tmp_path / "coarse", "--hierarchy", tmp_path / "h.csv", "--epochs", 2, "--out", run)
+    fine, named = (done("evaluate", run, tmp_path / name).partition("┏")[2] for name in ("fine", "named"))
+    assert fine == named
+    assert "accuracy" in fine
+
+
+def test_names_with_markup_are_no_markup(tmp_path: Path) -> None:
+    names = ("[red]x[/red]", "[/]")
+    done("train", write_table(tmp_path / "t.npz", 60, names), "--epochs", 1, "--out", tmp_path / "run")
+    said = done("evaluate", tmp_path / "run")
+    assert all(name in said for name in names)
+
+
+def test_many_classes_are_shown_as_their_confusions(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from metaux.commands import _print_confusion
+
+    names = [f"class {number} [b]" for number in range(25)]
+    counts = torch.diag(torch.full((25,), 5))
+    counts[3, 7] = 2
+    file = io.StringIO()
+    _print_confusion(counts, names, Console(file=file, width=80, markup=False))
+    assert "class 3 [b]" in file.getvalue()
+    assert "class 4 [b]" not in file.getvalue()
+    file = io.StringIO()
+    _print_confusion(counts[:10, :10], names[:10], Console(file=file, width=80, markup=False))
+    assert all(f"{number + 1} {name}" in file.getvalue() for number, name in enumerate(names[:10]))
+
+
+def test_a_note_is_wrapped_under_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    from metaux.terminal import print_notes
+
+    file = io.StringIO()
+    print_notes(["one two three four [five]"], Console(file=file, width=20, markup=False))
+    assert [line.rstrip() for line in file.getvalue().splitlines()] == ["note: one two three", "      four [five]"]
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    found = subprocess.run([sys.executable, "-m", "metaux", "--help"], stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_a_disk_that_is_full_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_table(tmp_path / "t.npz")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    result = metaux("train", tmp_path / "t.npz", "--backbone", "mlp", "--epochs", 1, "--out", tmp_path / "out")
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert "No space left on device" in result.err

@@ -1,0 +1,379 @@
+"""The scikit-learn door: its contract, every kind of input, and the errors."""
+
+import copy
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import Tensor, nn
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
+
+from metaux import InputError, LabelSource, MetauxClassifier, MultiTaskNetwork
+from metaux.hierarchy import Hierarchy
+from metaux.labels.uniform import Uniform
+from metaux.protocols import ICLR, TUNED, Protocol
+
+Array = np.ndarray[Any, Any]
+X, Y = load_digits(return_X_y=True)
+IMAGES = X.reshape(-1, 8, 8)
+PIXELS = torch.from_numpy(IMAGES).to(torch.uint8).unsqueeze(1)
+TRAIN, TEST = slice(0, 400), slice(400, 800)
+FLOWERS, KINDS = load_iris(return_X_y=True)
+
+
+def quick(**changes: Any) -> MetauxClassifier:
+    return MetauxClassifier(**{"epochs": 2, "subclasses": 2, "random_state": 0, **changes})
+
+
+def labels_of(classifier: MetauxClassifier) -> Array:
+    assert classifier.labels_ is not None
+    return classifier.labels_
+
+
+# A neural classifier can pass all checks: there is no expected failure, so no list of them.
+@parametrize_with_checks([MetauxClassifier(epochs=6, batch_size=60, subclasses=2)])  # type: ignore[untyped-decorator]
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+def test_scikit_learn_contract(estimator: Any, check: Callable[[Any], None]) -> None:
+    check(estimator)
+
+
+def test_the_defaults_learn_digits() -> None:
+    classifier = MetauxClassifier(random_state=0, epochs=10).fit(X[:1000], Y[:1000])
+    assert classifier.score(X[1000:], Y[1000:]) > 0.9
+    assert classifier.classes_.tolist() == list(range(10))
+    assert classifier.hierarchy_.slots == (5,) * 10
+    assert classifier.n_features_in_ == 64
+    assert isinstance(classifier.network_, MultiTaskNetwork)
+    assert [record["epoch"] for record in classifier.history_] == list(range(1, 11))
+    assert not any(name.startswith("test_") for name in classifier.history_[0])
+    np.testing.assert_allclose(labels_of(classifier).sum(1), 1, rtol=1e-5)
+    probabilities = classifier.predict_proba(X[1000:])
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-6)
+    assert (probabilities.argmax(1) == classifier.predict(X[1000:])).all()
+
+
+class Digits(Dataset[Any]):
+    """Items as torchvision's data sets give them."""
+
+    def __init__(self, rows: slice, labelled: bool = True):
+        self.images, self.labels, self.labelled = PIXELS[rows], Y[rows], labelled
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Any:
+        return (self.images[index], int(self.labels[index])) if self.labelled else self.images[index]
+
+
+def test_the_same_images_in_every_form() -> None:
+    classifier = quick(epochs=3, batch_size=20).fit(IMAGES[TRAIN], Y[TRAIN])
+    expected = classifier.predict_proba(IMAGES[TEST])
+    assert classifier.score(IMAGES[TEST], Y[TEST]) > 0.7
+    assert classifier.n_features_in_ == 64
+    whole = IMAGES.astype(np.uint8)
+    whole.flags.writeable = False
+    for images in (whole[TEST], PIXELS[TEST], Digits(TEST), Digits(TEST, labelled=False)):
+        np.testing.assert_array_equal(classifier.predict_proba(images), expected)
+    few, labels = slice(0, 60), torch.from_numpy(Y[:60])
+    channels_last = PIXELS[few].permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    expected = quick().fit(IMAGES[few], labels).predict_proba(whole)
+    for x in (whole[few], whole[few, ..., None], PIXELS[few], channels_last, Digits(few, labelled=False)):
+        np.testing.assert_array_equal(quick().fit(x, labels).predict_proba(whole), expected)
+    np.testing.assert_array_equal(quick().fit(Digits(few)).predict_proba(whole), expected)
+
+
+def test_images_from_0_to_1_stay_so_when_they_are_dark() -> None:
+    unit = IMAGES / 16
+    classifier = quick(augment="crop", class_weights="balanced").fit(unit[TRAIN], Y[TRAIN])
+    dark = np.minimum(unit[:5], 0.5)
+    np.testing.assert_allclose(
+        classifier.predict_proba(dark), classifier.predict_proba(np.concatenate([dark, unit[5:9]]))[:5], rtol=1e-4
+    )
+    with pytest.raises(ValueError, match="expected image values from 0 to 1 in X, found"):
+        classifier.predict(IMAGES[TEST])
+
+
+def test_the_same_table_in_every_form() -> None:
+    expected = quick().fit(FLOWERS, KINDS).predict_proba(FLOWERS)
+    frame = pd.DataFrame(FLOWERS, columns=list("abcd"))
+    tensor = torch.from_numpy(FLOWERS)
+    labelled = TensorDataset(tensor, torch.from_numpy(KINDS))
+    for table in (FLOWERS.tolist(), np.asfortranarray(FLOWERS), frame, tensor, TensorDataset(tensor)):
+        np.testing.assert_array_equal(quick().fit(table, KINDS).predict_proba(table), expected)
+    np.testing.assert_array_equal(quick().fit(labelled).predict_proba(labelled), expected)
+    assert quick().fit(frame, KINDS).feature_names_in_.tolist() == list("abcd")
+    refitted = quick().fit(frame, KINDS).fit(IMAGES[:50], Y[:50])
+    with pytest.raises(AttributeError):
+        _ = refitted.feature_names_in_
+
+
+class MeanOfWords(nn.Module):
+    """A text network: the mean of word vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(20, 16)
+        self.layer = nn.Linear(16, 16)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        features: Tensor = self.layer(self.words(tokens).mean(1)).relu()
+        return features
+
+
+def texts(count: int, length: int) -> tuple[Tensor, list[str]]:
+    """Return texts whose second half of the vocabulary says that they are good."""
+    generator = torch.Generator().manual_seed(length)
+    good = torch.rand(count, 1, generator=generator) < 0.5
+    tokens = torch.randint(0, 12, (count, length), generator=generator) + 8 * good
+    return tokens, ["good" if positive else "bad" for positive in good]
+
+
+def test_a_text_network() -> None:
+    tokens, opinions = texts(200, 12)
+    classifier = quick(backbone=MeanOfWords, epochs=8, batch_size=20).fit(tokens, opinions)
+    assert classifier.classes_.tolist() == ["bad", "good"]
+    assert classifier.score(*texts(100, 9)) > 0.95
+
+
+class TwoInputs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(2, 8), nn.Linear(2, 8)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        features: Tensor = (self.first(first) + self.second(second)).relu()
+        return features
+
+
+def test_a_network_with_two_inputs() -> None:
+    flowers = torch.from_numpy(FLOWERS).float()
+    data = TensorDataset(flowers[:, :2], flowers[:, 2:], torch.from_numpy(KINDS))
+    classifier = quick(backbone=TwoInputs, epochs=10, batch_size=25).fit(data)
+    assert classifier.score(data, KINDS) > 0.8
+    inputs = TensorDataset(*data.tensors[:2])
+    np.testing.assert_array_equal(classifier.predict(inputs), classifier.predict(data))
+
+
+def test_a_module_is_copied_and_never_changed() -> None:
+    backbone = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU())
+    before = copy.deepcopy(backbone.state_dict())
+    classifier = quick(backbone=backbone).fit(FLOWERS, KINDS)
+    assert classifier.backbone is backbone
+    assert all(torch.equal(value, before[name]) for name, value in backbone.state_dict().items())
+    trained = classifier.network_.trunk.state_dict()
+    assert not any(torch.equal(trained[name], before[name]) for name in ("0.weight", "1.running_mean"))
+
+
+def test_pickles_and_clones() -> None:
+    classifier = quick(backbone="mlp").fit(X[TRAIN], Y[TRAIN])
+    expected = classifier.predict_proba(X[TEST])
+    content = pickle.dumps(classifier)
+    np.testing.assert_array_equal(pickle.loads(content).predict_proba(X[TEST]), expected)
+    weights = sum(value.numel() * value.element_size() for value in classifier.network_.state_dict().values())
+    assert len(content) < weights + labels_of(classifier).nbytes + 30_000
+    copied = clone(classifier)
+    assert copied.get_params() == classifier.get_params()
+    np.testing.assert_array_equal(copied.fit(X[TRAIN], Y[TRAIN]).predict_proba(X[TEST]), expected)
+
+
+def test_random_state_decides_all_and_the_global_state_is_kept() -> None:
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    first = quick().fit(FLOWERS, KINDS).predict_proba(FLOWERS)
+    torch.rand(3)
+    assert (quick().fit(FLOWERS, KINDS).predict_proba(FLOWERS) == first).all()
+    assert (quick(random_state=1).fit(FLOWERS, KINDS).predict_proba(FLOWERS) != first).any()
+    generators = [np.random.RandomState(3) for _ in range(2)]
+    one, two = (quick(random_state=r).fit(FLOWERS, KINDS).predict_proba(FLOWERS) for r in generators)
+    assert (one == two).all()
+    torch.set_rng_state(state)
+    quick().fit(FLOWERS, KINDS).predict(FLOWERS)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+
+
+def test_pipeline_search_and_cross_validation() -> None:
+    pipeline = make_pipeline(StandardScaler(), quick(epochs=10, batch_size=25))
+    assert cross_val_score(pipeline, FLOWERS, KINDS, cv=3).mean() > 0.8
+    search = GridSearchCV(
+        quick(),
+        {"method": ["single", "maxl"], "subclasses": np.array([1, 3]), "learning_rate": np.array([0.05])},
+        cv=2,
+    )
+    search.fit(FLOWERS, KINDS)
+    assert len(search.cv_results_["params"]) == 4
+    assert search.predict(FLOWERS).shape == (150,)
+
+
+def test_auxiliary_labels_set_the_hierarchy() -> None:
+    parity = np.where(Y % 2, "odd", "even")
+    classifier = quick(method="human").fit(X[TRAIN], parity[TRAIN], auxiliary=Y[TRAIN])
+    assert classifier.hierarchy_.class_names == ("even", "odd")
+    assert classifier.hierarchy_.subclass_names == tuple("0246813579")
+    assert labels_of(classifier).argmax(1).tolist() == (Y[TRAIN] // 2).tolist()
+    compared = quick().fit(X[TRAIN], parity[TRAIN], auxiliary=Y[TRAIN])
+    assert compared.hierarchy_.slots == (5, 5)
+    assert 0 <= compared.history_[-1]["label_human_nmi"] <= 1
+    with pytest.raises(ValueError, match="method human needs finer labels"):
+        quick(method="human").fit(X[TRAIN], parity[TRAIN])
+    with pytest.raises(ValueError, match="the finer label '0' stands under both"):
+        quick().fit(X[TRAIN], Y[TRAIN] % 3, auxiliary=Y[TRAIN] % 2)
+
+
+@pytest.mark.parametrize("method", ["single", "uniform", "random", "frozen", "kmeans", Uniform])
+def test_every_method(method: Any) -> None:
+    classifier = quick(method=method, subclasses=[1, 2, 3]).fit(FLOWERS, KINDS)
+    assert (classifier.labels_ is None) == (method == "single")
+    assert classifier.predict_proba(FLOWERS).shape == (150, 3)
+
+
+class Doubting(LabelSource):
+    """A source with a rule of its own for predicting, learned from the data."""
+
+    def prepare(self, preparation: Any) -> None:
+        self.register_buffer("prior", torch.bincount(preparation.samples.primary).float().log())
+
+    def predict(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
+        return self.get_buffer("prior").expand(len(inputs[0]), -1)
+
+
+def test_a_source_may_predict_by_a_rule_of_its_own() -> None:
+    classifier = quick(method=Doubting).fit(FLOWERS[40:], KINDS[40:])
+    share = np.array([10, 50, 50]) / 110
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(classifier)).predict_proba(FLOWERS[:2]), [share] * 2, 1e-5)
+
+
+@pytest.mark.parametrize("protocol", ["iclr", ICLR])
+def test_a_protocol_with_a_meta_split(protocol: str | Protocol) -> None:
+    classifier = quick(protocol=protocol).fit(FLOWERS, KINDS)
+    assert np.isnan(labels_of(classifier)).any(1).sum() == 15
+    assert len(classifier.history_) == 2
+
+
+def test_a_protocol_of_ones_own() -> None:
+    own = quick(protocol=replace(TUNED, name="own", momentum=0.0), epochs=None, batch_size=150)
+    assert len(own.fit(FLOWERS, KINDS).history_) == TUNED.epochs
+    expected, named = quick(protocol=TUNED).fit(FLOWERS, KINDS), quick().fit(FLOWERS, KINDS)
+    np.testing.assert_array_equal(named.predict_proba(FLOWERS), expected.predict_proba(FLOWERS))
+    assert (own.predict_proba(FLOWERS) != expected.predict_proba(FLOWERS)).any()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(["a", "b", "c"])[KINDS],
+        pd.Series(np.array(["a", "b", "c"])[KINDS], dtype="category"),
+        KINDS == 1,
+        KINDS.astype(float) * 10 - 10,
+        [("kind", int(kind)) for kind in KINDS],
+        np.array([None, 1, "three"], dtype=object)[KINDS],
+    ],
+    ids=["strings", "categories", "bools", "floats", "tuples", "without order"],
+)
+def test_any_labels(labels: Any) -> None:
+    predicted = quick(epochs=6, batch_size=30).fit(FLOWERS, labels).predict(FLOWERS)
+    assert np.mean([one == other for one, other in zip(predicted.tolist(), list(labels), strict=True)]) > 0.6
+
+
+def test_a_class_smaller_than_its_number_of_subclasses() -> None:
+    rows = np.r_[0:1, 50:150]
+    classifier = quick(subclasses=5, batch_size=10).fit(FLOWERS[rows], KINDS[rows])
+    assert labels_of(classifier).shape == (101, 5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "maxx"}, "maxx"),
+        ({"method": 3}, "expected method to be a name or a callable"),
+        ({"backbone": "mpl"}, "mpl"),
+        ({"backbone": 3}, "expected backbone to be a name, a torch module or a callable"),
+        ({"backbone": dict}, "found dict"),
+        ({"backbone": nn.Linear(3, 2)}, "cannot take inputs of shape"),
+        ({"protocol": "tunde"}, "tunde"),
+        ({"epochs": 0}, "expected epochs of at least 1, found 0"),
+        ({"epochs": "many"}, "expected epochs to be"),
+        ({"learning_rate": -1.0}, "expected learning_rate of at least 0"),
+        ({"subclasses": 0}, "needs at least one sub-class"),
+        ({"subclasses": [1, 2]}, "one for each of the 3 classes, found 2"),
+        ({"augment": "crop"}, "expected images"),
+        ({"device": "gpu"}, "device"),
+        ({"precision": "8"}, "expected precision to be"),
+        ({"class_weights": "heavy"}, "expected class_weights to be"),
+        ({"meta_gradient": "exact"}, "expected meta_gradient to be"),
+        ({"threads": 0}, "expected threads of at least 1"),
+    ],
+)
+def test_bad_parameters(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        quick(**changes).fit(FLOWERS, KINDS)
+
+
+class Stream(IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+
+class Items(Dataset[Any]):
+    def __init__(self, *items: Any):
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.items[index]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (FLOWERS, KINDS * 0, "found one class only"),
+        (FLOWERS, None, "requires y"),
+        (FLOWERS, KINDS[1:], "inconsistent numbers of samples"),
+        (FLOWERS, FLOWERS[:, 0], "Unknown label type"),
+        (IMAGES - 1, Y, "expected image values from 0 to 255 in X"),
+        (np.full((150, 4, 4), np.nan), KINDS, "expected finite numbers in X"),
+        (np.zeros((150, 4, 4, 3, 1)), KINDS, "reshape it"),
+        (torch.full((150, 3, 4, 4), torch.nan), KINDS, "expected finite numbers in X"),
+        (torch.zeros(0, 3, 4, 4), [], "one sample or more"),
+        (Stream(), None, "expected a map-style Dataset"),
+        (Items(), None, "no values per item"),
+        (Items(torch.zeros(3)), None, "items \\(input, label\\)"),
+        (Items((torch.zeros(3), 0), (torch.zeros(4), 1)), None, "pad or resize"),
+        (Items(("text", 0), ("text", 1)), None, "expected tensors as the inputs of a Dataset, found str"),
+    ],
+)
+def test_bad_data(x: Any, y: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        quick().fit(x, y)
+
+
+def test_predicting_for_inputs_of_another_form() -> None:
+    table, images = quick().fit(FLOWERS, KINDS), quick().fit(IMAGES[:100], Y[:100])
+    for fitted, x in ((table, IMAGES), (images, FLOWERS), (images, IMAGES[:, 1:]), (images, PIXELS.float())):
+        with pytest.raises(InputError, match="expected inputs like those that were fitted"):
+            fitted.predict(x)
+    with pytest.raises(ValueError, match="expecting 4 features"):
+        table.predict(X)
+
+
+def test_a_hierarchy_is_handed_to_a_source_of_ones_own() -> None:
+    given: list[Hierarchy] = []
+
+    def source(hierarchy: Hierarchy, protocol: Protocol) -> LabelSource:
+        given.append(hierarchy)
+        return Uniform(hierarchy, protocol)
+
+    quick(method=source, subclasses=np.int64(4)).fit(FLOWERS, KINDS)
+    assert given[0].slots == (4, 4, 4)
