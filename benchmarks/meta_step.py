@@ -7,8 +7,8 @@ released code: 20 classes of 5 sub-classes, batch 100, float32; look-ahead and o
 step is the whole of it: the generator's forward, the meta-gradient, the generator's backward and SGD step.
 
 The variants take turns, so that a slow moment of the machine meets all of them; times are medians. Peak memory
-is the whole process's, imports included, each in a fresh one. Errors are those of the generator's gradient (entropy loss apart),
-relative to double backward in float64.
+is the whole process's, imports included, each in a fresh one. Errors are those of the
+generator's gradient without the entropy loss's, relative to double backward in float64.
 """
 
 import argparse

@@ -468,7 +468,7 @@ def test_value_worked_out_by_hand(
     target = (torch.zeros(1, 1), torch.full((1, 1), 3.0))
     found = way(network, target, (x,), inner_loss, (x,), outer_loss, look_ahead)
     values = [found.outer_loss.item(), found.gradient[0].item(), found.gradient[1].item()]
-    assert values == pytest.approx(expected, rel=1e-8)
+    assert values == pytest.approx(expected, rel=1e-6 if way is finite_difference else 1e-12)
 
 
 # what stays as it was
