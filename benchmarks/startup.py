@@ -2,8 +2,8 @@
 
     python benchmarks/startup.py --out results/benchmarks/startup.json
 
-`import metaux` counts with all its parts loaded, as the time beyond `import torch`; `MetauxClassifier` alone is left out,
-since whoever wants a scikit-learn estimator has scikit-learn loaded.
+`import metaux` counts with all its parts loaded, as the time beyond `import torch`; `MetauxClassifier` alone is left
+out, since whoever wants a scikit-learn estimator has scikit-learn loaded.
 """
 
 import argparse
@@ -19,7 +19,9 @@ COMMANDS = {
     "python": "pass",
     "import torch": "import torch",
     "import metaux": "import metaux",
-    "import metaux, all parts": "import metaux; [getattr(metaux, n) for n in metaux.__all__ if n != 'MetauxClassifier']",
+    "import metaux, all parts": (
+        "import metaux; [getattr(metaux, name) for name in metaux.__all__ if name != 'MetauxClassifier']"
+    ),
     "metaux --help": "import sys; sys.argv = ['metaux', '--help']; from metaux.cli import main; main()",
 }
 TARGETS = {"metaux --help": 1.0, "import metaux, all parts, beyond import torch": 0.3}

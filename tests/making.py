@@ -62,9 +62,7 @@ def first_right(accuracy: float, samples: int) -> list[float]:
     return [float(place < round(accuracy * samples)) for place in range(samples)]
 
 
-def make_runs(
-    out: Path, gains: Mapping[str, Sequence[float]], samples: int = 1000, base: float = 0.7
-) -> list[Run]:
+def make_runs(out: Path, gains: Mapping[str, Sequence[float]], samples: int = 1000, base: float = 0.7) -> list[Run]:
     """Write one run per method and seed, of accuracy `base` plus a gain, as exactly as the samples allow.
 
     The samples are right in order, so that two methods differ in as few samples as their accuracies allow.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from small import trainer
 
 ROOT = Path(__file__).parent.parent

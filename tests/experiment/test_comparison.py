@@ -77,14 +77,10 @@ def test_runs_that_do_not_belong_together(tmp_path: Path) -> None:
     other = make_run(tmp_path / "c", "maxl", 0, [1.0, 0.0], settings=Settings(data="toy", epochs=9))
     with pytest.raises(InputError, match=r"differ in method and seed only, found 'epochs' 3 and 9"):
         Comparison.of([run, other])
-    with pytest.raises(
-        InputError, match=r"of equal length on one test set, .*2 test samples.*3 test samples"
-    ):
+    with pytest.raises(InputError, match=r"of equal length on one test set, .*2 test samples.*3 test samples"):
         Comparison.of([run, make_run(tmp_path / "d", "maxl", 0, [1.0, 0.0, 1.0])])
 
 
 def test_data_of_a_path_is_named_by_its_last_part(tmp_path: Path) -> None:
-    run = make_run(
-        tmp_path, "single", 0, first_right(0.5, 4), settings=Settings(data="/some/where/leaves.csv")
-    )
+    run = make_run(tmp_path, "single", 0, first_right(0.5, 4), settings=Settings(data="/some/where/leaves.csv"))
     assert Comparison.of([run]).data == "leaves"

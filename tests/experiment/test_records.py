@@ -125,9 +125,7 @@ def test_damaged_weights_are_named_when_asked_for(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     make_run(tmp_path, "maxl", 0, [1.0])
-    with pytest.raises(
-        InputError, match=r"expected the folder of one run, found .* with 1 of them; give one, such as"
-    ):
+    with pytest.raises(InputError, match=r"expected the folder of one run, found .* with 1 of them; give one, such as"):
         Run.read(tmp_path)
     with pytest.raises(InputError, match=r"found nothing; give one such as OUT/runs/maxl-0"):
         Run.read(tmp_path / "absent")

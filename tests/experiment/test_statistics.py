@@ -23,9 +23,7 @@ def test_student_interval_by_hand() -> None:
     estimate = mean_over_seeds([8.0, 9.0, 10.0, 11.0, 12.0])
     assert estimate.low is not None
     assert estimate.high is not None
-    assert (estimate.mean, estimate.low, estimate.high) == pytest.approx(
-        (10.0, 8.036757, 11.963243), abs=1e-6
-    )
+    assert (estimate.mean, estimate.low, estimate.high) == pytest.approx((10.0, 8.036757, 11.963243), abs=1e-6)
 
 
 def test_one_seed_has_no_interval_and_equal_seeds_have_no_width() -> None:
@@ -64,18 +62,12 @@ def test_a_paired_difference_ignores_what_a_seed_adds_to_both(
     swapped = mean_over_seeds(theirs - ours)
     assert plain.low is not None
     assert plain.high is not None
-    assert (shifted.mean, shifted.low, shifted.high) == pytest.approx(
-        (plain.mean, plain.low, plain.high), abs=1e-9
-    )
-    assert (-swapped.mean, swapped.high, swapped.low) == pytest.approx(
-        (plain.mean, -plain.low, -plain.high), abs=1e-9
-    )
+    assert (shifted.mean, shifted.low, shifted.high) == pytest.approx((plain.mean, plain.low, plain.high), abs=1e-9)
+    assert (-swapped.mean, swapped.high, swapped.low) == pytest.approx((plain.mean, -plain.low, -plain.high), abs=1e-9)
 
 
 @settings(deadline=None)
-@given(
-    st.lists(st.sampled_from([-1.0, -2 / 3, -1 / 3, 0.0, 1 / 3, 1.0]), min_size=1, max_size=60), st.randoms()
-)
+@given(st.lists(st.sampled_from([-1.0, -2 / 3, -1 / 3, 0.0, 1 / 3, 1.0]), min_size=1, max_size=60), st.randoms())
 def test_bootstrap_interval(values: list[float], random: Random) -> None:
     estimate = mean_over_samples(values, resamples=2000)
     assert estimate.low is not None

@@ -46,9 +46,7 @@ def test_what_is_not_shown_is_said_beside_a_gain(say: Callable[..., str]) -> Non
 def test_several_methods_gain(say: Callable[..., str]) -> None:
     said = say({**REFERENCES, "maxl": UP, "kmeans": MORE, "human": MORE})
     assert said.startswith("maxl and kmeans beat single task and the controls uniform and frozen, ")
-    assert (
-        "maxl by +3.1 points [+2.9, +3.3] over single, kmeans by +6.1 points [+5.9, +6.3] over single" in said
-    )
+    assert "maxl by +3.1 points [+2.9, +3.3] over single, kmeans by +6.1 points [+5.9, +6.3] over single" in said
     assert "which of them is better is not tested" in said
 
 
@@ -113,8 +111,7 @@ def test_another_method_is_worse(say: Callable[..., str]) -> None:
 
 def test_a_control_does_as_well(say: Callable[..., str]) -> None:
     assert say({**REFERENCES, "uniform": UP, "maxl": UP}) == (
-        NO_METHOD
-        + "maxl beats single (+3.1 points [+2.9, +3.3]), but its difference to uniform is +0.0 points "
+        NO_METHOD + "maxl beats single (+3.1 points [+2.9, +3.3]), but its difference to uniform is +0.0 points "
         "[+0.0, +0.0] over 3 seeds; uniform alone beats single (+3.1 points [+2.9, +3.3]), so an auxiliary "
         "task acts as regularisation here, even without information."
     )
@@ -141,9 +138,7 @@ def test_only_human_labels_gain(say: Callable[..., str]) -> None:
 
 def test_no_method_was_run_beside_human_labels(say: Callable[..., str]) -> None:
     assert say({**REFERENCES, "human": UP}).startswith("Human labels beat single task and the controls")
-    assert say({**REFERENCES, "human": SAME}).startswith(
-        "Human labels do not beat single task and the controls"
-    )
+    assert say({**REFERENCES, "human": SAME}).startswith("Human labels do not beat single task and the controls")
 
 
 def test_only_controls(say: Callable[..., str]) -> None:

@@ -114,10 +114,7 @@ def test_many_methods_look_different() -> None:
 
 
 def test_values_that_are_not_there(tmp_path: Path) -> None:
-    runs = [
-        make_run(tmp_path, name, 0, [1.0], epochs=8, curve=[np.nan] * 4 + [0.9] * 4)
-        for name in ("single", "maxl")
-    ]
+    runs = [make_run(tmp_path, name, 0, [1.0], epochs=8, curve=[np.nan] * 4 + [0.9] * 4) for name in ("single", "maxl")]
     check(learning_curves(runs, tmp_path))
 
 
