@@ -14,7 +14,8 @@ from metaux.labels.registry import MakeSource
 from metaux.metagradient import forward_mode
 from metaux.networks.backbones import make_backbone
 from metaux.protocols import PROTOCOLS
-from metaux.training.fit import Plan, Trainer
+from metaux.training.fit import Trainer
+from metaux.training.plan import Plan
 
 
 @cache

@@ -7,7 +7,7 @@ import pytest
 from metaux import InputError
 from metaux.protocols import ICLR, NEURIPS, TUNED, Protocol, resolve
 from metaux.settings import Settings
-from metaux.training.fit import schedule
+from metaux.training.plan import schedule
 
 # what the papers and the released code state: ICLR submission, NeurIPS version
 TABLE = {

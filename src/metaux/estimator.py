@@ -30,7 +30,8 @@ from metaux.protocols import Protocol, resolve
 from metaux.settings import Settings, from_mapping
 from metaux.training.devices import make_fabric, threads
 from metaux.training.evaluate import primary_outputs
-from metaux.training.fit import Fitted, Plan, Trainer
+from metaux.training.fit import Trainer
+from metaux.training.plan import Fitted, Plan
 
 Array = np.ndarray[Any, Any]
 

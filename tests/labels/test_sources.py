@@ -7,7 +7,7 @@ from torch import Tensor
 from metaux import InputError
 from metaux.data.samples import Samples
 from metaux.labels.registry import SOURCES
-from metaux.training.fit import Fitted
+from metaux.training.plan import Fitted
 from small import digits, trainer
 
 WITH_LABELS = [name for name in SOURCES if not name.startswith("single")]

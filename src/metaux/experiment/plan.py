@@ -16,7 +16,7 @@ from metaux.networks.backbones import BACKBONES, make_backbone
 from metaux.protocols import resolve
 from metaux.settings import Settings
 from metaux.training.devices import make_fabric
-from metaux.training.fit import Plan
+from metaux.training.plan import Plan
 
 META_GRADIENTS: dict[str, MetaGradient] = {
     "forward-mode": forward_mode,

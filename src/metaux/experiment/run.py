@@ -18,7 +18,8 @@ from metaux.settings import Settings
 from metaux.streams import stream
 from metaux.training.devices import make_fabric, threads
 from metaux.training.evaluate import class_recalls, passes
-from metaux.training.fit import Fitted, Plan, Record, Trainer
+from metaux.training.fit import Trainer
+from metaux.training.plan import Fitted, Plan, Record
 
 CHECKPOINT = "checkpoint.pt"
 FEATURE_SAMPLES = 1000

@@ -18,6 +18,8 @@ def averager(fabric: Fabric) -> Average:
         return alone
 
     def average(tensors: Sequence[Tensor], count: int) -> list[Tensor]:
+        if not tensors:
+            return []
         flat = torch.cat([tensor.detach().flatten() for tensor in tensors] + [tensors[0].new_ones(1)]) * count
         total = fabric.all_reduce(flat, reduce_op="sum")
         assert isinstance(total, Tensor)
