@@ -49,20 +49,22 @@ def table(bed: str) -> str:
 
 def sections() -> dict[str, str]:
     """Return the generated parts of the README by name."""
-    speed = json.loads((HERE / "benchmarks" / "meta-step.json").read_text())
+    speed, start = (json.loads((HERE / "benchmarks" / f"{name}.json").read_text()) for name in ("meta-step", "startup"))
     return {
-        "results": "\n\n".join(table(bed) for bed in BEDS),
-        "speed": speed_table(speed),
+        "results": "\n\n".join(table(bed) for bed in BEDS if bed != "digits"),
+        "digits": table("digits"),
+        "speed": speed_table(speed, start),
     }
 
 
-def speed_table(found: dict[str, Any]) -> str:
-    """Return the benchmark's ratios as a Markdown table."""
-    lines = ["| ratio | measured | at most |", "| --- | --- | --- |"]
-    for name, ratio in found["ratios"].items():
-        bound = found["bounds"].get(name, "")
-        lines.append(f"| {name} | {ratio:.2f} | {bound} |")
-    return "\n".join(lines)
+def speed_table(found: dict[str, Any], start: dict[str, Any]) -> str:
+    """Return the benchmarks' figures that have a target, as a Markdown table."""
+    lines = [f"{found['setting']}; {found['processor']}, {found['cores']} cores.", ""]
+    lines += ["| | measured | target: at most |", "| --- | --- | --- |"]
+    lines += [f"| {name} | {found['ratios'][name]:.2f} | {bound:.2f} |" for name, bound in found["targets"].items()]
+    lines += [f"| {name}, s | {start['median_s'][name]:.2f} | {bound:.2f} |" for name, bound in start["targets_s"].items()]
+    commands = f"`{found['command']}` and `{start['command']}`"
+    return "\n".join([*lines, "", f"({commands}; what each pass costs: [docs/performance.md](docs/performance.md))"])
 
 
 def filled(readme: str) -> str:

@@ -141,6 +141,10 @@ WORDS: dict[str, tuple[Make, str]] = {
         for name in ("epochs", "seeds", "jobs", "threads", "processes", "train-size", "image-size", "batch-size")
         for value in (-1, "x", *((0,) if name not in ("jobs", "image-size") else ()))
     },
+    "jobs of several processes": (
+        lambda p: ["compare", *table(p)[1:], "--jobs", 2, "--processes", 2],
+        "found --jobs 2 and --processes 2",
+    ),
     "seed": (lambda p: table(p, "--seed", -1), "expected a seed of 0 or more"),
     "learning rate": (lambda p: table(p, "--learning-rate", -1), "learning_rate"),
     "learning rate nan": (lambda p: table(p, "--learning-rate", "nan"), "learning_rate"),

@@ -16,6 +16,7 @@ from metaux.cli import parse
 from metaux.errors import InputError
 from metaux.experiment.records import Run
 from metaux.settings import Settings
+from metaux.terminal import print_notes, reading
 from metaux.usage_errors import in_one_line
 from shell import done, metaux, write_images, write_table
 
@@ -194,7 +195,31 @@ def test_names_with_markup_are_no_markup(tmp_path: Path) -> None:
     assert all(name in said for name in names)
 
 
-def test_many_classes_are_shown_as_their_confusions(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_file_name_that_is_no_text_is_escaped(tmp_path: Path) -> None:
+    write_images(tmp_path / "images")
+    for place in range(6):
+        odd = Path(os.fsdecode(bytes(tmp_path / "images" / "cat") + b"/\xff%d.png" % place))
+        (tmp_path / "images" / "cat" / f"{place}.png").rename(odd)
+    done("train", tmp_path / "images", "--epochs", 1, "--out", tmp_path / "run")
+    names = {str(path) for path in (tmp_path / "images").rglob("*.png")}
+    assert set(Run.read(tmp_path / "run").result["train_names"]) < names
+    words = [sys.executable, "-m", "metaux", "predict", str(tmp_path / "run"), str(odd)]
+    found = subprocess.run(words, capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "\\udcff5.png,cat," in found.stdout or "\\udcff5.png,dog," in found.stdout
+
+
+def test_reading_is_shown_on_a_terminal_only() -> None:
+    for terminal in (True, False):
+        file = io.StringIO()
+        with reading(Console(file=file, force_terminal=terminal, width=80)) as progress:
+            progress(2000, 50000)
+        assert ("reading the data" in file.getvalue()) == terminal
+        assert bool(file.getvalue()) == terminal
+
+
+def test_many_classes_are_shown_as_their_confusions() -> None:
     import torch
 
     from metaux.commands import _print_confusion
@@ -211,9 +236,7 @@ def test_many_classes_are_shown_as_their_confusions(monkeypatch: pytest.MonkeyPa
     assert all(f"{number + 1} {name}" in file.getvalue() for number, name in enumerate(names[:10]))
 
 
-def test_a_note_is_wrapped_under_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    from metaux.terminal import print_notes
-
+def test_a_note_is_wrapped_under_itself() -> None:
     file = io.StringIO()
     print_notes(["one two three four [five]"], Console(file=file, width=20, markup=False))
     assert [line.rstrip() for line in file.getvalue().splitlines()] == ["note: one two three", "      four [five]"]

@@ -1,6 +1,7 @@
 """What the README and the design page show runs as it stands."""
 
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,9 @@ def test_a_label_source_in_30_lines() -> None:
     fitted = trainer(variables["BrightOrDark"]).fit()
     assert fitted.labels is not None
     assert fitted.labels.sum(0).count_nonzero() == 2
+
+
+def test_tables_are_those_of_the_recorded_results() -> None:
+    tables = runpy.run_path(str(ROOT / "results" / "tables.py"))
+    readme = (ROOT / "README.md").read_text()
+    assert tables["filled"](readme) == readme

@@ -229,6 +229,8 @@ def parse(arguments: Sequence[str]) -> Command:
 def main() -> None:
     """Run the command line; exits with 2 for bad input, 1 for a run that failed, 130 when interrupted."""
     goes_on = False
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name may have characters that the terminal doesn't
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         command = parse(sys.argv[1:])
         goes_on = isinstance(command, Compare | Train)

@@ -28,8 +28,11 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
 
 
 def write_text_atomic(path: Path, text: str) -> None:
-    """Write UTF-8 text as `write_bytes_atomic` does, with line ends as they are in `text`."""
-    write_bytes_atomic(path, text.encode())
+    """Write UTF-8 text as `write_bytes_atomic` does, with line ends as they are in `text`.
+
+    The bytes of a file's name that are no UTF-8 are written as escapes, which JSON and YAML read back.
+    """
+    write_bytes_atomic(path, text.encode(errors="backslashreplace"))
 
 
 def to_json(value: object, indent: int | None = None) -> str:

@@ -89,7 +89,7 @@ def test_extends_and_selects_without_touching_what_is_there(compared: tuple[Path
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (("--learning-rate", 0.01), "expected learning-rate by default as of the earlier runs"),
+        (("--learning-rate", 0.01), "expected learning-rate its default as of the earlier runs"),
         (("--class-weights", "balanced"), "expected class-weights none as of the earlier runs"),
         (("--threads", 2), "threads 1"),
     ],
@@ -160,8 +160,8 @@ def test_default_methods_are_those_that_suit(tmp_path: Path) -> None:
 
 def test_default_jobs_fill_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("joblib.cpu_count", lambda: 8)
-    found = [default_jobs(Settings(device="cpu", threads=n, processes=p)) for n, p in ((1, 1), (3, 1), (2, 2), (16, 1))]
-    assert found == [8, 2, 2, 1]
+    found = [default_jobs(Settings(device="cpu", threads=n, processes=p)) for n, p in ((1, 1), (3, 1), (1, 2), (16, 1))]
+    assert found == [8, 2, 1, 1]
 
 
 class TestProgress:

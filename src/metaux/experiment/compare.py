@@ -45,12 +45,15 @@ def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:
 
 
 def default_jobs(settings: Settings) -> int:
-    """Return how many runs fit side by side: their threads fill the processors; one on any other device."""
+    """Return how many runs fit side by side: their threads fill the processors.
+
+    One, if a run has several processes of its own, or another device than processors.
+    """
     from joblib import cpu_count
 
-    if make_fabric(settings).device.type != "cpu":
+    if settings.processes > 1 or make_fabric(settings).device.type != "cpu":
         return 1
-    return max(1, int(cpu_count()) // (settings.threads * settings.processes))
+    return max(1, int(cpu_count()) // settings.threads)
 
 
 def compare(
@@ -70,7 +73,7 @@ def compare(
         InputError: for bad input, before anything is written.
         TrainingError: if a run could not be finished; the others are, and have been compared.
     """
-    _check_counts(seeds, jobs)
+    _check_counts(seeds, jobs, settings.processes)
     for method in methods:
         choose("method", method, SOURCES)
     check(settings)
@@ -107,11 +110,16 @@ def compare(
     return comparison
 
 
-def _check_counts(seeds: int, jobs: int) -> None:
+def _check_counts(seeds: int, jobs: int, processes: int) -> None:
     if seeds < 1:
         raise InputError(f"expected at least 1 seed, found {seeds}; correct --seeds")
     if jobs < 0:
         raise InputError(f"expected at least 1 job, or 0 for as many as suit the machine, found {jobs}; correct --jobs")
+    if jobs > 1 and processes > 1:
+        raise InputError(
+            f"expected one run at a time where a run has several processes, found --jobs {jobs} and --processes "
+            f"{processes}; leave one of them out"
+        )
 
 
 def _read(folders: Iterable[Path]) -> list[Run]:

@@ -116,4 +116,4 @@ def check_writable(path: Path) -> None:
 
 
 def _shown(value: object) -> str:
-    return "by default" if value is None else str(value)
+    return "its default" if value is None else str(value)

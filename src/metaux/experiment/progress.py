@@ -59,11 +59,11 @@ def time_left(expected: float | None, elapsed: float, share: float) -> float | N
         elapsed: the seconds that have passed.
         share: the part that is done, 0 to 1.
 
-    >>> time_left(100, 0, 0), time_left(100, 40, 0.5), time_left(100, 90, 1)
-    (100.0, 45.0, 0.0)
+    >>> time_left(100, 30, 0), time_left(100, 40, 0.5), time_left(100, 90, 1)
+    (70, 45.0, 0.0)
     """
     if share <= 0:
-        return None if expected is None else max(expected - elapsed, 0.0)
+        return None if expected is None else max(expected - elapsed, expected / 10)
     measured = elapsed / share
     return (1 - share) * (measured if expected is None else (1 - share) * expected + share * measured)
 

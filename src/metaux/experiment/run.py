@@ -7,10 +7,12 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from torch.multiprocessing.spawn import ProcessExitedException
 
 from metaux.data.samples import LabelledData
 from metaux.data.sources import load
 from metaux.data.transforms import Preprocessing
+from metaux.errors import TrainingError
 from metaux.experiment.model import describe_model
 from metaux.experiment.plan import make_plan
 from metaux.experiment.records import is_finished, write_finished, write_records, write_settings
@@ -48,7 +50,13 @@ def run(settings: Settings, method: str, seed: int, data: LabelledData, folder: 
     make_plan(settings, method, seed, data)  # bad input is found before any process is started
     from metaux.experiment.share import run_share
 
-    failure = fabric.launch(partial(run_share, settings=settings, method=method, seed=seed, folder=folder))
+    share = partial(run_share, settings=settings, method=method, seed=seed, folder=folder)
+    try:
+        failure = fabric.launch(share)
+    except ProcessExitedException:
+        raise TrainingError(
+            "a process was killed from outside (too little memory?); the same command goes on"
+        ) from None
     if failure is not None:
         raise failure
 

@@ -57,7 +57,7 @@ def table(comparison: Comparison) -> "Table":
     rows = list(comparison.rows)
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         made.add_row(
-            Text.assemble((row.method, "bold"), "\n", (counted(len(row.seeds), "seed"), "dim")),
+            _Name(row),
             _Cell([Text(percent(row.accuracy.mean)), _accuracy_interval(row.accuracy)]),
             _Cell([Text(percent(row.balanced_accuracy.mean)), _accuracy_interval(row.balanced_accuracy)]),
             *(_difference_cell(row.differences.get(name)) for name in REFERENCES),
@@ -99,6 +99,28 @@ def to_csv(comparison: Comparison) -> str:
     writer.writeheader()
     writer.writerows(lines)
     return file.getvalue()
+
+
+class _Name:
+    """A method's name above its number of seeds; where the column is too narrow, broken at the last hyphen."""
+
+    def __init__(self, row: Row) -> None:
+        self.name, self.seeds = row.method, counted(len(row.seeds), "seed")
+        start, hyphen, end = row.method.rpartition("-")
+        self.parts = [start + hyphen, end] if hyphen else [end]
+
+    def __rich_measure__(self, console: "Console", options: "ConsoleOptions") -> "Measurement":
+        from rich.measure import Measurement
+
+        least = max(map(len, [*self.parts, self.seeds]))
+        return Measurement(min(least, options.max_width), min(max(least, len(self.name)), options.max_width))
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Text]":
+        from rich.text import Text
+
+        for part in [self.name] if len(self.name) <= options.max_width else self.parts:
+            yield Text(part, "bold")
+        yield Text(self.seeds, "dim")
 
 
 class _Cell:
