@@ -117,7 +117,7 @@ NEURIPS = Protocol(
 
 TUNED = Protocol(
     name="tuned",
-    epochs=30,
+    epochs=20,
     batch_size=100,
     learning_rate=0.05,
     momentum=0.9,
