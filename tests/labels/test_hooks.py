@@ -143,7 +143,7 @@ def test_a_task_on_transformed_copies_with_averaged_views() -> None:
 
 
 def test_a_generated_target_vector() -> None:
-    made = trainer(TargetVector)
+    made = trainer(TargetVector, epochs=4)
     before = [value.clone() for value in made.source.parameters()]
     assert made.fit().records[-1]["test_accuracy"] > 0.7
     assert all(not value.equal(old) for value, old in zip(made.source.parameters(), before, strict=True))
