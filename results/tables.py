@@ -40,7 +40,7 @@ def table(bed: str) -> str:
     ]
     for row in found["rows"]:
         accuracy, differences = row["accuracy"], row["differences"]
-        interval = f"{100 * accuracy['mean']:.1f} [{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}]"
+        interval = f"{100 * accuracy['mean']:.1f} [{100 * accuracy['low']:.1f}, {100 * min(accuracy['high'], 1):.1f}]"
         cells = [row["method"], str(len(row["seeds"])), interval]
         cells += [points(differences.get(name)) for name in ("single", "uniform", "frozen")]
         lines.append("| " + " | ".join([*cells, f"{row['seconds_per_epoch']:.2g}"]) + " |")
@@ -62,7 +62,9 @@ def speed_table(found: dict[str, Any], start: dict[str, Any]) -> str:
     lines = [f"{found['setting']}; {found['processor']}, {found['cores']} cores.", ""]
     lines += ["| | measured | target: at most |", "| --- | --- | --- |"]
     lines += [f"| {name} | {found['ratios'][name]:.2f} | {bound:.2f} |" for name, bound in found["targets"].items()]
-    lines += [f"| {name}, s | {start['median_s'][name]:.2f} | {bound:.2f} |" for name, bound in start["targets_s"].items()]
+    lines += [
+        f"| {name}, s | {start['median_s'][name]:.2f} | {bound:.2f} |" for name, bound in start["targets_s"].items()
+    ]
     commands = f"`{found['command']}` and `{start['command']}`"
     return "\n".join([*lines, "", f"({commands}; what each pass costs: [docs/performance.md](docs/performance.md))"])
 
