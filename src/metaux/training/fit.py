@@ -143,7 +143,7 @@ class Trainer:
         seconds = time.perf_counter() - start
         (mean,) = self.average([totals[:2] / totals[2]], int(totals[2]))
         if not mean.isfinite().all():
-            kept = f"epoch {epoch} is kept" if epoch and self.checkpoint else "nothing is kept"
+            kept = f"epoch {epoch} is kept in {self.checkpoint}" if epoch and self.checkpoint else "nothing is kept"
             raise TrainingError(
                 f"the training loss became {float(mean[0])} in epoch {epoch + 1}; {kept}; use a smaller learning rate"
             )
