@@ -168,8 +168,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.history_ = fitted.records
         self.labels_ = _of_all(fitted, plan.train, len(samples))
         self._form, self._preprocess = found.form, plan.preprocess
-        # Of the source only a rule of its own for predicting is kept: a generator has no say in it.
-        own_rule = fitted.source.predict is not None
+        own_rule = fitted.source.predict is not None  # all that is kept of a source: a generator has no say
         self._source = fitted.source.cpu() if own_rule else LabelSource(hierarchy, plan.protocol)
         return self
 
