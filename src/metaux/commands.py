@@ -43,7 +43,7 @@ def train_command(settings: Settings, method: str, seed: int, out: Path | None) 
         with reading(console) as progress:
             data = load(settings, progress)
         print_notes(data.notices, console)
-        job = Job(method, seed, folder, resolve(settings).epochs, seconds=1.0)
+        job = Job(settings, method, seed, folder, resolve(settings).epochs, seconds=1.0)
         with shown([job], None, console):
             run(settings, method, seed, data, folder)
     _print_run(Run.read(folder), console)

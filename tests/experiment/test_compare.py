@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from metaux.experiment.compare import default_jobs, default_methods
+from metaux.experiment.compare import default_methods
 from metaux.experiment.progress import Job, accuracies, duration, read_state, shown, time_left
 from metaux.experiment.records import Run
 from metaux.experiment.run import load_once
+from metaux.experiment.work import default_workers
 from metaux.settings import Settings
 from shell import below, done, metaux, write_table
 
@@ -158,9 +159,11 @@ def test_default_methods_are_those_that_suit(tmp_path: Path) -> None:
     assert found[5:] == ("human", "maxl", "single-split", "uniform-split", "frozen-split")
 
 
-def test_default_jobs_fill_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_workers_fill_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("joblib.cpu_count", lambda: 8)
-    found = [default_jobs(Settings(device="cpu", threads=n, processes=p)) for n, p in ((1, 1), (3, 1), (1, 2), (16, 1))]
+    found = [
+        default_workers(Settings(device="cpu", threads=n, processes=p)) for n, p in ((1, 1), (3, 1), (1, 2), (16, 1))
+    ]
     assert found == [8, 2, 1, 1]
 
 
@@ -178,7 +181,7 @@ class TestProgress:
         from rich.console import Console
 
         (tmp_path / "records.jsonl").write_text('{"epoch": 1, "test_accuracy": 0.5}\n')
-        job = Job("maxl", 0, tmp_path, 4, 1.0)
+        job = Job(Settings(), "maxl", 0, tmp_path, 4, 1.0)
         assert accuracies([job], [read_state(tmp_path)]) == "maxl 50.0"
         for terminal in (True, False):
             file = io.StringIO()

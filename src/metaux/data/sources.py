@@ -36,11 +36,19 @@ def load(settings: Settings, progress: Progress | None = None) -> LabelledData:
     >>> digits.hierarchy.class_names, digits.hierarchy.slots
     (('even', 'odd'), (5, 5))
     """
+    return assemble(read(settings, progress), settings)
+
+
+def read(settings: Settings, progress: Progress | None = None) -> RawData:
+    """Read what `data`, `root` and `image_size` name, before anything is decided about classes and splits.
+
+    Raises:
+        InputError: for data that can't be read.
+    """
     size = settings.image_size
     if size is not None and size < 1:
         raise InputError(f"expected an image size of 1 pixel or more, found {size}; correct --image-size")
-    wanted = AS_FOUND if size is None else ImageFormat((size, size))
-    return assemble(_read(settings, wanted, progress), settings)
+    return _read(settings, AS_FOUND if size is None else ImageFormat((size, size)), progress)
 
 
 def load_for_evaluation(

@@ -1,12 +1,8 @@
 """Many runs: methods x seeds, side by side, resumable; then the comparison of them."""
 
-import os
-import signal
-import threading
 import time
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +14,11 @@ from metaux.errors import InputError, TrainingError, choose
 from metaux.experiment.comparison import Comparison
 from metaux.experiment.folders import claim, write_comparison
 from metaux.experiment.plan import check, make_plan
-from metaux.experiment.progress import Job, duration, read_state, shown
+from metaux.experiment.progress import Job, duration, shown
 from metaux.experiment.records import Run, is_finished, run_folder
-from metaux.experiment.run import load_once, run
 from metaux.experiment.table import table, to_csv, to_json
 from metaux.experiment.verdict import verdict
+from metaux.experiment.work import START_OF_A_PROCESS, default_workers, expected, told, work_through
 from metaux.files import write_json, write_text_atomic
 from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
@@ -30,8 +26,6 @@ from metaux.settings import Settings
 from metaux.terminal import print_notes, reading
 from metaux.training.devices import make_fabric, threads
 from metaux.training.fit import Trainer
-
-START_OF_A_PROCESS = 5.0  # seconds, most of them torch's import
 
 
 def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:
@@ -42,18 +36,6 @@ def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:
         for name in SOURCES
         if (name != "human" or data.train.human is not None) and (has_split or not name.endswith("-split"))
     )
-
-
-def default_jobs(settings: Settings) -> int:
-    """Return how many runs fit side by side: their threads fill the processors.
-
-    One, if a run has several processes of its own, or another device than processors.
-    """
-    from joblib import cpu_count
-
-    if settings.processes > 1 or make_fabric(settings).device.type != "cpu":
-        return 1
-    return max(1, int(cpu_count()) // settings.threads)
 
 
 def compare(
@@ -90,23 +72,23 @@ def compare(
     todo = _plan(settings, [run for run in wanted if not is_finished(run[2])], data, console)
     write_comparison(out, settings, methods, seeds)
     if todo:
-        workers = min(jobs or default_jobs(settings), len(todo))
-        expected = _expected(todo, workers) + (START_OF_A_PROCESS + reading_time if workers > 1 else 0)
+        workers = min(jobs or default_workers(settings), len(todo))
+        seconds = expected(todo, workers) + (START_OF_A_PROCESS + reading_time if workers > 1 else 0)
         console.print(
             f"{len(todo)} runs ({len(methods)} methods, {seeds} seeds, {todo[0].epochs} epochs), {workers} at a time: "
-            f"about {duration(expected)}"
+            f"about {duration(seconds)}"
         )
-        with shown(todo, expected, console):
-            failures = [text for text in _work_through(settings, todo, workers, data) if text]
+        with shown(todo, seconds, console):
+            failures = work_through(todo, workers, lambda _: data)
     finished = _read(folder for _, _, folder in wanted)
     if not finished:
-        raise TrainingError(_told(failures))
+        raise TrainingError(told(failures))
     comparison = Comparison.of(finished)
     _write(comparison, finished, out)
     console.print(table(comparison))
     console.print(f"\n{verdict(comparison)}", style="bold")
     if failures:
-        raise TrainingError(_told(failures))
+        raise TrainingError(told(failures))
     return comparison
 
 
@@ -147,85 +129,8 @@ def _plan(
                     trainer = Trainer(plan, single)
                     preparation = time.perf_counter() - start
                     seconds[method] = trainer.time_epoch() + preparation / epochs
-    jobs = [Job(method, seed, folder, epochs, seconds[method]) for method, seed, folder in missing]
+    jobs = [Job(settings, method, seed, folder, epochs, seconds[method]) for method, seed, folder in missing]
     return sorted(jobs, key=lambda job: (-job.seconds, job.seed))
-
-
-def _expected(todo: Sequence[Job], workers: int) -> float:
-    """Return the seconds that the jobs take, given to the workers in their order."""
-    busy = [0.0] * workers
-    for job in todo:
-        next_free = busy.index(min(busy))
-        busy[next_free] += job.seconds * (job.epochs - read_state(job.folder).epochs)
-    return max(busy)
-
-
-def _work_through(settings: Settings, todo: Sequence[Job], workers: int, data: LabelledData) -> Iterable[str]:
-    """Do the jobs; yield for each why it could not be finished, or nothing."""
-    if workers == 1:
-        yield from (_work(settings, job, data) for job in todo)
-        return
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import BrokenProcessPool
-
-    parallel = Parallel(
-        n_jobs=workers,
-        return_as="generator_unordered",
-        batch_size=1,
-        initializer=_prepare_process,
-        initargs=(os.getpid(),),
-    )
-    with _interrupts_held_back():
-        results = parallel(delayed(_work_elsewhere)(settings, job) for job in todo)
-    try:
-        yield from results
-    except BrokenProcessPool:
-        yield "a process was killed from outside (too little memory?); the same command goes on, with fewer --jobs"
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: it is this one that ends them, and says how to go on."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _work_elsewhere(settings: Settings, job: Job) -> str:
-    return _work(settings, job, load_once(settings))
-
-
-def _prepare_process(parent: int) -> None:
-    """Make a process end when the one that started it is gone, so that nothing works on in a folder unseen."""
-    warnings.simplefilter("ignore")  # they would end up in the middle of the progress
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _work(settings: Settings, job: Job, data: LabelledData) -> str:
-    """Do one run; return why it could not be finished, if so."""
-    try:
-        run(settings, job.method, job.seed, data, job.folder)
-    except (TrainingError, InputError) as error:
-        return f"{job.method} with seed {job.seed}: {error}"
-    return ""
-
-
-def _told(failures: Sequence[str]) -> str:
-    """Return one line on the runs that failed: the first in full, the others by name."""
-    first, *others = sorted(failures)
-    names = ", ".join(text.partition(":")[0] for text in others)
-    return f"{first}; likewise: {names}" if others else first
 
 
 def _write(comparison: Comparison, runs: Sequence[Run], out: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metaux.experiment.records import RECORDS
+from metaux.settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -20,6 +21,7 @@ class Job:
     """One run to be done.
 
     Args:
+        settings: what it is made of.
         method: the label source's name.
         seed: of everything random.
         folder: where it is recorded.
@@ -27,6 +29,7 @@ class Job:
         seconds: what an epoch is expected to take.
     """
 
+    settings: Settings
     method: str
     seed: int
     folder: Path
@@ -83,7 +86,7 @@ def duration(seconds: float) -> str:
 def accuracies(jobs: Sequence[Job], states: Sequence[State]) -> str:
     """Return the latest test accuracy of each method in per cent, the mean over its runs that have one.
 
-    >>> jobs = [Job("maxl", seed, Path(), 2, 1.0) for seed in range(3)]
+    >>> jobs = [Job(Settings(), "maxl", seed, Path(), 2, 1.0) for seed in range(3)]
     >>> accuracies(jobs, [State(2, 0.9), State(1, 0.8), State()])
     'maxl 85.0'
     """

@@ -9,8 +9,10 @@ import torch
 from lightning_fabric import Fabric
 from torch.multiprocessing.spawn import ProcessExitedException
 
+from metaux.data.assemble import assemble
+from metaux.data.raw import RawData
 from metaux.data.samples import LabelledData
-from metaux.data.sources import load
+from metaux.data.sources import read
 from metaux.data.transforms import Preprocessing
 from metaux.errors import TrainingError
 from metaux.experiment.model import describe_model
@@ -61,10 +63,14 @@ def run(settings: Settings, method: str, seed: int, data: LabelledData, folder: 
         raise failure
 
 
-@lru_cache(maxsize=1)
 def load_once(settings: Settings) -> LabelledData:
-    """Read the data, once per process."""
-    return load(settings)
+    """Read the data, and keep what was read until other data is asked for."""
+    return assemble(_read_once(settings.data, settings.root, settings.image_size), settings)
+
+
+@lru_cache(maxsize=1)
+def _read_once(data: str, root: str, image_size: int | None) -> RawData:
+    return read(Settings(data=data, root=root, image_size=image_size))
 
 
 def train_and_record(
