@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, get_args
+from typing import Annotated, Any, Literal, NoReturn, get_args
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
@@ -182,12 +182,56 @@ class Labels:
         labels_command(self.folder, self.out)
 
 
+@dataclass(frozen=True)
+class Reproduce:
+    """Reproduce the papers' experiments, one item each; without an item, list them.
+
+    Trains what is missing (runs are shared between items), writes figure, numbers and a paragraph beside the paper's.
+
+    The same command goes on where it was interrupted.
+
+    For example:
+        metaux reproduce
+        metaux reproduce figure3 --scale small
+        metaux reproduce figure3 cosine agreement --scale paper --root /data --device cuda
+        metaux reproduce table1 --scale paper --trial
+
+    Args:
+        items: names from the list, such as figure3.
+        list: print what there is to reproduce, what it takes, and whether its data is there.
+        scale: small (two processor cores, an hour or so) or paper (as published; a GPU).
+        root: where data sets are kept; see docs/data.md.
+        out: the folder for everything; runs are shared by all items in it.
+        seeds: how many seeds; they count from 0.
+        jobs: runs side by side; 0 is one per processor, or one on a GPU.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        trial: only 20 training steps and one evaluation of each configuration: does it run, and how long will it take?
+    """
+
+    items: Annotated[Positional[tuple[str, ...]], arg(metavar="[ITEM ...]", help_behavior_hint="")] = ()
+    list: bool = False
+    scale: Literal["small", "paper"] = "small"
+    root: str = "data"
+    out: Annotated[Path, arg(metavar="DIR")] = Path("metaux-reproduce")
+    seeds: int = 3
+    jobs: int = 0
+    device: str = "auto"
+    trial: bool = False
+
+    def run(self) -> None:
+        """Reproduce, or list."""
+        from metaux.commands import reproduce_command
+
+        names = () if self.list else self.items
+        reproduce_command(names, self.scale, self.trial, self.root, self.out, self.seeds, self.jobs, self.device)
+
+
 _DESCRIPTION = """Meta auxiliary learning: does an invented auxiliary task help on my data?
 
 Start with metaux compare, or metaux compare FOLDER with one sub-folder of images per class.
 
 metaux COMMAND --help says what each command does, and gives examples."""
-Command = Compare | Train | Predict | Evaluate | Labels
+Command = Compare | Train | Predict | Evaluate | Labels | Reproduce
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -209,6 +253,7 @@ def parse(arguments: Sequence[str]) -> Command:
         | Annotated[Predict, subcommand("predict", description=first_line[Predict])]
         | Annotated[Evaluate, subcommand("evaluate", description=first_line[Evaluate])]
         | Annotated[Labels, subcommand("labels", description=first_line[Labels])]
+        | Annotated[Reproduce, subcommand("reproduce", description=first_line[Reproduce])]
     )
     errors = io.StringIO()
     try:
@@ -233,7 +278,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         command = parse(sys.argv[1:])
-        goes_on = isinstance(command, Compare | Train)
+        goes_on = isinstance(command, Compare | Train | Reproduce)
         with warnings.catch_warnings():
             if not sys.warnoptions:  # they speak to programmers; `python -W default -m metaux` shows them
                 warnings.simplefilter("ignore")

@@ -135,6 +135,22 @@ def _labelled(names: Sequence[str], counts: Tensor) -> list[tuple[str, ...]]:
     return [(name, *map(str, row)) for name, row in zip(names, counts.tolist(), strict=True)]
 
 
+def reproduce_command(
+    names: Sequence[str], scale: str, trial: bool, root: str, out: Path, seeds: int, jobs: int, device: str
+) -> None:
+    """Reproduce the papers' experiments, or list them; see `metaux reproduce --help`."""
+    from metaux.reproduce.reproduce import list_items, reproduce
+    from metaux.reproduce.scales import SCALES, cut_down
+
+    console = make_console()
+    if not names:
+        list_items(tuple(SCALES.values()), root, out, seeds, device, console)
+    elif trial:
+        reproduce(names, cut_down(SCALES[scale]), root, out / f"{scale}-trial", 1, jobs, device, console)
+    else:
+        reproduce(names, SCALES[scale], root, out / scale, seeds, jobs, device, console)
+
+
 def labels_command(folder: Path, out: Path | None) -> None:
     """Write the auxiliary labels; see `metaux labels --help`."""
     if out is not None:

@@ -128,7 +128,7 @@ def _plan(
                     start = time.perf_counter()
                     trainer = Trainer(plan, single)
                     preparation = time.perf_counter() - start
-                    seconds[method] = trainer.time_epoch() + preparation / epochs
+                    seconds[method] = sum(trainer.time_epoch()) + preparation / epochs
     jobs = [Job(settings, method, seed, folder, epochs, seconds[method]) for method, seed, folder in missing]
     return sorted(jobs, key=lambda job: (-job.seconds, job.seed))
 

@@ -1,6 +1,6 @@
 """Methods side by side: what each reached, and its paired differences to the references."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
@@ -119,8 +119,12 @@ class Comparison:
     protocol: str
 
     @classmethod
-    def of(cls, runs: Iterable[Run]) -> "Comparison":
+    def of(cls, runs: Iterable[Run], vary: Collection[str] = ()) -> "Comparison":
         """Compare runs, paired by seed.
+
+        Args:
+            runs: of one task, on one test set.
+            vary: settings, besides method and seed, that may differ between them.
 
         Raises:
             InputError: for no run, one method and seed twice, or runs that differ in anything else.
@@ -128,7 +132,7 @@ class Comparison:
         import numpy as np
 
         runs = list(runs)
-        _check_alike(runs)
+        _check_alike(runs, vary)
         correct = {(run.method, run.seed): run.output("test_correct").astype(np.float64) for run in runs}
         by_method = {
             name: sorted((run for run in runs if run.method == name), key=lambda run: run.seed)
@@ -205,7 +209,7 @@ def _difference(
     )
 
 
-def _check_alike(runs: Sequence[Run]) -> None:
+def _check_alike(runs: Sequence[Run], vary: Collection[str]) -> None:
     import numpy as np
 
     if not runs:
@@ -220,7 +224,7 @@ def _check_alike(runs: Sequence[Run]) -> None:
                 f"and {run.folder}; compare the runs of one output folder"
             )
         seen[run.method, run.seed] = run
-        if differs := _differing(first.settings, run.settings):
+        if differs := _differing(first.settings, run.settings, vary):
             raise InputError(
                 f"expected runs that differ in method and seed only, found {differs} of {first.folder} and "
                 f"{run.folder}; compare the runs of one output folder"
@@ -234,9 +238,9 @@ def _check_alike(runs: Sequence[Run]) -> None:
             )
 
 
-def _differing(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+def _differing(first: Mapping[str, Any], other: Mapping[str, Any], vary: Collection[str]) -> str:
     """Return the first setting that differs, with both values, and nothing if none does."""
     for key in {**first, **other}:
-        if key not in ("method", "seed") and first.get(key) != other.get(key):
+        if key not in ("method", "seed", *vary) and first.get(key) != other.get(key):
             return f"'{key}' {first.get(key)} and {other.get(key)}"
     return ""

@@ -13,7 +13,7 @@ from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, choose
 from metaux.experiment.records import Run
 from metaux.hierarchy import Hierarchy
-from metaux.labels.base import LabelSource
+from metaux.labels.base import LabelSource, SubclassSource
 from metaux.labels.registry import SOURCES
 from metaux.networks.backbones import make_backbone
 from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, place
@@ -116,15 +116,21 @@ class Model:
 
         The sub-class is the auxiliary head's choice among the slots of the class that the primary head predicts.
         """
-        source, device = self.source, self.fabric.device
         with threads(self.settings.threads), self.fabric.autocast():
-            logits = primary_outputs(self.network, source, samples, self.preprocessing, device)
-            found = passes(self.network, samples, self.preprocessing, device)
-            auxiliary = [o.auxiliary.float().cpu() for _, o in found if isinstance(o.auxiliary, Tensor)]
-        if not auxiliary or auxiliary[0].shape[-1] != self.hierarchy.size:
+            logits = primary_outputs(self.network, self.source, samples, self.preprocessing, self.fabric.device)
+        auxiliary = self.auxiliary(samples)
+        if auxiliary is None:
             return Predictions(logits, None)
         mask = self.hierarchy.mask(logits.argmax(-1))
-        return Predictions(logits, torch.cat(auxiliary).masked_fill(~mask, -torch.inf).argmax(-1))
+        return Predictions(logits, auxiliary.masked_fill(~mask, -torch.inf).argmax(-1))
+
+    def auxiliary(self, samples: Samples) -> Tensor | None:
+        """Return the auxiliary logits of raw samples, `[n, K]`; None where the method has no sub-classes."""
+        if not isinstance(self.source, SubclassSource):
+            return None
+        with threads(self.settings.threads), self.fabric.autocast():
+            found = passes(self.network, samples, self.preprocessing, self.fabric.device)
+            return torch.cat([o.auxiliary.float().cpu() for _, o in found if o.auxiliary is not None])
 
     def features(self, samples: Samples) -> Tensor:
         """Return the trunk's features of raw samples, `[n, features]`."""

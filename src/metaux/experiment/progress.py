@@ -98,13 +98,14 @@ def accuracies(jobs: Sequence[Job], states: Sequence[State]) -> str:
 
 
 @contextmanager
-def shown(jobs: Sequence[Job], expected: float | None, console: "Console") -> Iterator[None]:
+def shown(jobs: Sequence[Job], expected: float | None, console: "Console", accuracy: bool = True) -> Iterator[None]:
     """Show how far the jobs are while the block runs; nothing where the output isn't a terminal.
 
     Args:
         jobs: what is being done.
         expected: the seconds that all of it is expected to take, if that is known.
         console: the terminal.
+        accuracy: show each method's too, where all jobs have the same task.
     """
     if not console.is_terminal:
         yield
@@ -120,7 +121,12 @@ def shown(jobs: Sequence[Job], expected: float | None, console: "Console") -> It
             job.seconds * (state.epochs - first.epochs) for job, state, first in zip(jobs, states, before, strict=True)
         )
         left = time_left(expected, time.monotonic() - start, done / total if total else 1.0)
-        return _view(sum(s.epochs for s in states), sum(job.epochs for job in jobs), left, accuracies(jobs, states))
+        return _view(
+            sum(s.epochs for s in states),
+            sum(job.epochs for job in jobs),
+            left,
+            accuracies(jobs, states) if accuracy else "",
+        )
 
     stop = threading.Event()
     with Live(view(), console=console, transient=True, auto_refresh=False) as live:

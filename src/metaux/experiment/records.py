@@ -14,7 +14,7 @@ Accuracies are fractions, not per cent.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +149,10 @@ class Run:
             if absent := [name for name in _OF_OUTPUTS if name not in file.keys()]:  # noqa: SIM118
                 raise _damaged(folder / OUTPUTS, f"without {', '.join(absent)}")
         return run
+
+    def labelled(self, method: str) -> "Run":
+        """Return the same run under another method's name, such as that of a variant in a figure."""
+        return replace(self, method=method)
 
     @property
     def accuracy(self) -> float:

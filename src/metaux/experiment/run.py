@@ -132,7 +132,7 @@ def _finish(plan: Plan, fitted: Fitted, method: str, folder: Path, fabric: Fabri
         "test_size": len(test),
         "train_names": list(plan.train.names),
         "model": describe_model(data.hierarchy, preprocessing, tuple(plan.train.inputs[0].shape[1:])),
-        "device": _device_name(fabric.device),
+        "device": device_name(fabric.device),
         "versions": {name: version(name) for name in ("metaux", "torch", "torchvision", "numpy", "scikit-learn")}
         | {"python": platform.python_version()},
     }
@@ -140,7 +140,11 @@ def _finish(plan: Plan, fitted: Fitted, method: str, folder: Path, fabric: Fabri
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """Return the name of the GPU, or of the processor where the system tells it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} {platform.processor()}".strip()
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -3,53 +3,18 @@
 Each says on itself what data, training, seeds and interval it shows; the same numbers give the same bytes.
 """
 
-import io
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from metaux.experiment.comparison import REFERENCES, Comparison, Difference, data_name, in_order
 from metaux.experiment.records import Run
-from metaux.experiment.wording import counted
-from metaux.files import write_bytes_atomic
+from metaux.report.canvas import COLOURS, FAINT, Look, caption, described, looks, save
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# Okabe and Ito's colours, which colour-blind readers tell apart; without yellow, too pale on white.
-# A method is known by its line and marker too.
-COLOURS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7")
-LINES: tuple[Any, ...] = (
-    *("-", "--", "-.", ":"),
-    (0, (6, 1)),
-    (0, (3, 1, 1, 1, 1, 1)),
-    (0, (1, 1)),
-    (0, (8, 3, 2, 3)),
-)
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*")
-FAINT = "#8c8c8c"
-
-
-class Look(NamedTuple):
-    """How one method is drawn."""
-
-    colour: str
-    line: Any
-    marker: str
-
-
-def looks(methods: Sequence[str]) -> dict[str, Look]:
-    """Return a different look for each method, in their order: 7 colours, then the same with other lines.
-
-    >>> looks(["single", "maxl"])["single"].colour
-    '#000000'
-    """
-    return {name: Look(COLOURS[place % 7], LINES[place % 8], MARKERS[place % 11]) for place, name in enumerate(methods)}
 
 
 def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-curves") -> tuple[Path, ...]:
@@ -110,9 +75,9 @@ def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-cur
             if max(seeds) > 1
             else "one run per line"
         )
-        _caption(figure, "Test accuracy while training", _of_runs(runs, seeds, epochs), band)
+        caption(figure, "Test accuracy while training", _of_runs(runs, seeds, epochs), band)
 
-    return _save(draw, folder, name, (9.0 if enlarged else 6.4, 4.2))
+    return save(draw, folder, name, (9.0 if enlarged else 6.4, 4.2))
 
 
 def differences(comparison: Comparison, folder: Path, name: str = "differences") -> tuple[Path, ...]:
@@ -149,15 +114,15 @@ def differences(comparison: Comparison, folder: Path, name: str = "differences")
         panels[0].set_yticks(range(len(rows)), [row.method for row in rows])
         panels[0].set_ylim(len(rows) - 0.5, -0.5)
         figure.legend(handles=_forest_key(), loc="outside lower center", ncols=3, frameon=False)
-        described = _described(comparison.data, comparison.train_size, comparison.test_size, comparison.epochs, seeds)
-        _caption(
+        what = described(comparison.data, comparison.train_size, comparison.test_size, comparison.epochs, seeds)
+        caption(
             figure,
             "Paired differences in test accuracy",
-            described,
+            what,
             "right of zero is better; green: above zero in both intervals, red: below",
         )
 
-    return _save(draw, folder, name, (max(2.0 + 2.3 * len(shown), 6.4), 2.2 + 0.4 * len(rows)))
+    return save(draw, folder, name, (max(2.0 + 2.3 * len(shown), 6.4), 2.2 + 0.4 * len(rows)))
 
 
 _REMARK: dict[str, Any] = {"color": FAINT, "fontsize": 7.5, "va": "center", "style": "italic"}
@@ -217,65 +182,4 @@ def _forest_key() -> list[Any]:
 
 def _of_runs(runs: Sequence[Run], seeds: set[int], epochs: int) -> str:
     test_size = len(runs[0].output("test_primary"))
-    return _described(data_name(runs[0]), max(run.train_size for run in runs), test_size, epochs, seeds)
-
-
-def _described(data: str, train_size: int, test_size: int, epochs: int, seeds: set[int]) -> str:
-    low, high = min(seeds), max(seeds)
-    runs = counted(high, "seed") if low == high else f"{low} to {high} seeds"
-    return ", ".join(
-        [
-            data,
-            counted(train_size, "training sample"),
-            counted(test_size, "test sample"),
-            counted(epochs, "epoch"),
-            runs,
-        ]
-    )
-
-
-def _caption(figure: "Figure", title: str, described: str, how: str) -> None:
-    # A data set's name is the user's: a dollar sign in it is no formula.
-    figure.suptitle(f"{title}\n{described}\n{how}".replace("$", r"\$"), fontsize=9)
-
-
-def _save(draw: "Callable[[Figure], None]", folder: Path, name: str, inches: tuple[float, float]) -> tuple[Path, ...]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    files = (folder / f"{name}.png", folder / f"{name}.svg")
-    with _plain_style():
-        figure = Figure(figsize=inches, layout="constrained")
-        FigureCanvasAgg(figure)
-        draw(figure)
-        for path in files:
-            content = io.BytesIO()
-            kind = path.suffix[1:]
-            metadata = {"Date": None} if kind == "svg" else {"Software": None}
-            figure.savefig(content, format=kind, dpi=150, metadata=metadata)
-            write_bytes_atomic(path, content.getvalue())
-    return files
-
-
-@contextmanager
-def _plain_style() -> "Iterator[None]":
-    """Draw as the library ships, whatever the user's own style is, with ids that are the same each time."""
-    import matplotlib
-
-    ours: dict[Any, Any] = {
-        "svg.hashsalt": "metaux",
-        "font.size": 9,
-        "axes.titlesize": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "grid.color": "#e6e6e6",
-        "legend.fontsize": 8.5,
-        "legend.handlelength": 3.6,
-    }
-    kept: dict[Any, Any] = {
-        key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")
-    }
-    with matplotlib.rc_context({**kept, **ours}):
-        yield
+    return described(data_name(runs[0]), max(run.train_size for run in runs), test_size, epochs, seeds)

@@ -102,8 +102,11 @@ class Trainer:
         correct = torch.stack(self.reported).float().mean(0)
         return Fitted(self.network, self.source, self.records, logits, correct, labels)
 
-    def time_epoch(self, steps: int = 2) -> float:
-        """Return an estimate of an epoch's seconds, from a few real steps; the trainer is of no use afterwards."""
+    def time_epoch(self, steps: int = 2) -> tuple[float, float]:
+        """Return an estimate of the seconds of an epoch's steps, and of its evaluation on the test samples.
+
+        From a few real steps; the trainer is of no use afterwards.
+        """
         orders = self._orders(0)
         self.network.train()
         self.source.train()
@@ -124,7 +127,7 @@ class Trainer:
         start, test = time.perf_counter(), self.plan.data.test
         few = test.take(torch.arange(min(len(test), 500)))
         self._test_logits(few)
-        return total + (time.perf_counter() - start) * len(test) / max(1, len(few))
+        return total, (time.perf_counter() - start) * len(test) / max(1, len(few))
 
     def _epoch(self, epoch: int) -> None:
         start, rate = time.perf_counter(), schedule(self.plan.protocol, epoch)

@@ -1,0 +1,1 @@
+"""The papers' experiments, one command each: what each needs, what it shows, and what came of it."""

@@ -1,0 +1,88 @@
+"""The papers' data sets: where each is looked for, and what stands in for one that is not there."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from metaux.reproduce.scales import Scale
+from metaux.settings import Settings
+
+
+class Bed(NamedTuple):
+    """A data set for an experiment.
+
+    `title` is what figures call it, `settings` name its data and levels; `missing` says in one line what there is to
+    be done where it is not there, and is empty where it is. `samples` are those of the training and the test part,
+    `shape` one image's, for estimates of time.
+    """
+
+    title: str
+    settings: Settings
+    missing: str
+    samples: tuple[int, int]
+    shape: tuple[int, int, int]
+
+
+class _Source(NamedTuple):
+    title: str
+    samples: tuple[int, int]
+    shape: tuple[int, int, int]
+    augment: Literal["crop", "crop-flip"] = "crop-flip"
+
+
+availability = lambda name, root: (
+    None if (root / "FashionMNIST").exists() and name == "fashion-mnist" else "nothing there"
+)  # TEMPORARY
+SOURCES = {
+    "cifar100": _Source("CIFAR-100", (50_000, 10_000), (3, 32, 32)),
+    "cifar10.1": _Source("CIFAR-10 and CIFAR-10.1v6", (50_000, 2_000), (3, 32, 32)),
+    "cifar10": _Source("CIFAR-10", (50_000, 10_000), (3, 32, 32)),
+    "mnist": _Source("MNIST", (60_000, 10_000), (1, 28, 28), "crop"),
+    "fashion-mnist": _Source("Fashion-MNIST", (60_000, 10_000), (1, 28, 28)),
+    "svhn": _Source("SVHN", (73_257, 26_032), (3, 32, 32), "crop"),
+    "cinic10": _Source("CINIC-10", (90_000, 90_000), (3, 32, 32)),
+    "imagenet32": _Source("ImageNet 32 x 32", (1_281_167, 50_000), (3, 32, 32)),
+    "ucf101": _Source("UCF-101 frames", (9_537, 3_783), (3, 32, 32)),
+}
+
+
+def bed(name: str, scale: Scale, root: str, psi: int, primary: str | None = None, auxiliary: str | None = None) -> Bed:
+    """Return the data set of that name.
+
+    Args:
+        name: a key of `SOURCES`.
+        scale: whether another may stand in for it.
+        root: where data sets are; a folder of class folders `root/name/train`, `root/name/test` serves too.
+        psi: sub-classes per class, where no auxiliary level is given.
+        primary: the level to classify.
+        auxiliary: the level that gives the sub-classes.
+    """
+    missing = _missing(name, root)
+    if missing and scale.stand_ins and name in ("cifar10", "cifar10.1") and not _missing("cifar100", root):
+        stand_in = bed("cifar100", scale, root, psi, primary="10")
+        return stand_in._replace(title=f"CIFAR-100's 10-class level in place of {SOURCES[name].title}")
+    if missing and scale.stand_ins and name == "mnist" and not _missing("fashion-mnist", root):
+        stand_in = bed("fashion-mnist", scale, root, psi)
+        return stand_in._replace(title="Fashion-MNIST in place of MNIST")
+    source = SOURCES[name]
+    settings = Settings(
+        data=_place(name, root), root=root, primary=primary, auxiliary=auxiliary, augment=source.augment
+    )
+    if name == "cifar100":
+        settings = replace(settings, hierarchy="cifar100")
+    if auxiliary is None:
+        settings = replace(settings, subclasses=(psi,))
+    return Bed(source.title, settings, missing, source.samples, source.shape)
+
+
+def _missing(name: str, root: str) -> str:
+    """Return what to do where the data is not there, and nothing where it is."""
+    return "" if _is_folder(name, root) else availability(name, Path(root).expanduser()) or ""
+
+
+def _place(name: str, root: str) -> str:
+    return str(Path(root) / name) if _is_folder(name, root) else name
+
+
+def _is_folder(name: str, root: str) -> bool:
+    return (Path(root).expanduser() / name / "train").is_dir()

@@ -1,0 +1,184 @@
+"""Reproducing an experiment: train what is missing, draw, and set the result beside what the paper says."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from metaux.errors import InputError, TrainingError, choose
+from metaux.experiment.folders import check_writable
+from metaux.experiment.plan import check
+from metaux.experiment.progress import duration
+from metaux.experiment.records import Run
+from metaux.experiment.work import told
+from metaux.files import write_json
+from metaux.protocols import resolve
+from metaux.reproduce.catalogue import ITEMS
+from metaux.reproduce.estimate import Clock
+from metaux.reproduce.item import Findings, Item
+from metaux.reproduce.runs import Need, finished, missing, train_missing
+from metaux.reproduce.scales import Scale
+from metaux.settings import Settings, to_mapping
+from metaux.terminal import make_table, print_notes
+
+
+def reproduce(
+    names: Sequence[str], scale: Scale, root: str, out: Path, seeds: int, jobs: int, device: str, console: Console
+) -> None:
+    """Do one experiment after the other; runs that are there already are used, interrupted ones go on.
+
+    Args:
+        names: of the experiments.
+        scale: at which.
+        root: where the data is.
+        out: where the runs go, and a folder for each experiment.
+        seeds: how many; they count from 0.
+        jobs: runs side by side; 0 for as many as suit the machine.
+        device: as `Settings.device`.
+        console: for progress and results.
+
+    Raises:
+        InputError: for bad input, before anything is trained.
+        TrainingError: if a run could not be finished; the others are, and have been drawn.
+    """
+    if seeds < 1 or jobs < 0:
+        raise InputError(f"expected 1 seed or more, found {seeds}, and 0 jobs or more, found {jobs}; correct that")
+    items = []
+    for name in dict.fromkeys(names):
+        choose("item", name, ITEMS)
+        items.append((ITEMS[name], _available(ITEMS[name], scale, root, device)))
+    check_writable(out)
+    clock, failures = Clock(), []
+    for item, (needs, notes) in items:
+        console.print(f"{item.name}: {item.shows}", style="bold", soft_wrap=True)
+        print_notes(notes, console)
+        failures += train_missing(needs, seeds, out, jobs, clock, console)
+        panels = finished(needs, seeds, out)
+        if needs and not panels:
+            continue
+        folder = out / item.name
+        titles = {need.panel: need.bed.title for need in needs}
+        start = time.perf_counter()
+        found = item.draw(Findings(panels, titles, notes, scale, device, folder))
+        write_json(folder / "summary.json", _summary(item, scale, found, notes, panels, needs, start))
+        console.print(*([f"The paper: {item.claim}"] if item.claim else []), f"Here: {found}", sep="\n", soft_wrap=True)
+        console.print(f"Figure, numbers and settings: {folder}\n", soft_wrap=True)
+    if failures:
+        raise TrainingError(told(failures))
+
+
+def list_items(scale_pair: Sequence[Scale], root: str, out: Path, seeds: int, device: str, console: Console) -> None:
+    """Print what there is to reproduce, what it takes at each scale, and whether its data is there."""
+    clock, rows = Clock(), []
+    with console.status("timing a few steps"):
+        for item in ITEMS.values():
+            costs, data = [], []
+            for scale in scale_pair:
+                needs = item.needs(scale, root)
+                data.append("; ".join(dict.fromkeys(_data(need) for need in needs)) or "none")
+                costs.append(
+                    _cost([need for need in needs if not need.bed.missing], needs, scale, out, seeds, device, clock)
+                )
+            data = (
+                [data[0]] if len(set(data)) == 1 else [f"{s.name}: {d}" for s, d in zip(scale_pair, data, strict=True)]
+            )
+            rows.append((item.name, item.shows, "\n".join(data), *costs))
+    columns = ("item", "shows", "data", *(f"{scale.name}: runs, time here" for scale in scale_pair))
+    console.print(make_table(columns, rows))
+    console.print(
+        f"Runs for {seeds} seeds, shared between items; times for one run after the other, from a short timing. "
+        f"Data is looked for below '{root}' (--root). For example: metaux reproduce figure3 --scale small",
+        soft_wrap=True,
+    )
+
+
+def _data(need: Need) -> str:
+    return need.bed.title + (" (not there)" if need.bed.missing else "")
+
+
+def _cost(
+    there: Sequence[Need], needs: Sequence[Need], scale: Scale, out: Path, seeds: int, device: str, clock: Clock
+) -> str:
+    if not needs:
+        return "no runs"
+    there = [_on(need, device) for need in there]
+    todo = missing(there, seeds, out / scale.name)
+    every = len(missing(there, seeds, Path("\0")))
+    if not there:
+        return "no data"
+    seconds = sum(
+        clock.epoch(need.settings, need.method, need.bed.samples, need.bed.shape) * resolve(need.settings).epochs
+        for need, _ in todo.values()
+    )
+    return f"{every - len(todo)} of {every} done" + (f",\nabout {duration(seconds)} left" if todo else "")
+
+
+def _available(item: Item, scale: Scale, root: str, device: str) -> tuple[list[Need], tuple[str, ...]]:
+    """Return the lines that can be run, and in words what cannot and what stands in for what.
+
+    Raises:
+        InputError: if none of the data is there.
+    """
+    needs = [_on(need, device) for need in item.needs(scale, root)]
+    there = [need for need in needs if not need.bed.missing]
+    lost = {need.bed.title: need.bed.missing for need in needs if need.bed.missing}
+    if needs and not there:
+        title, why = next(iter(lost.items()))
+        raise InputError(f"expected {title} for {item.name}, {why}; see docs/data.md, or give --root where it is")
+    for need in there:
+        check(need.settings)
+    replaced = [need.bed.title for need in there if "in place of" in need.bed.title]
+    notes = [f"{title}: not run: no data ({why})" for title, why in lost.items()]
+    return there, tuple(dict.fromkeys([*replaced, *notes]))
+
+
+def _on(need: Need, device: str) -> Need:
+    return replace(need, settings=replace(need.settings, device=device))
+
+
+def _summary(
+    item: Item,
+    scale: Scale,
+    found: str,
+    notes: Sequence[str],
+    panels: dict[str, list[Run]],
+    needs: Sequence[Need],
+    start: float,
+) -> dict[str, Any]:
+    """Return what is recorded of an experiment beside its numbers."""
+    runs = {run.folder: run for own in panels.values() for run in own}
+    defaults = to_mapping(Settings())
+    return {
+        "item": item.name,
+        "shows": item.shows,
+        "scale": scale.name,
+        "says": scale.says,
+        "claim": item.claim,
+        "found": found,
+        "notes": list(notes),
+        "command": f"metaux reproduce {item.name} --scale {scale.name}",
+        "runs": len(runs),
+        "seeds": len({run.seed for run in runs.values()}),
+        "training_seconds": sum(run.seconds_per_epoch * len(run.epochs) for run in runs.values()),
+        "drawing_seconds": time.perf_counter() - start,
+        "devices": sorted({str(run.result["device"]) for run in runs.values()}),
+        "versions": {name: version(name) for name in ("metaux", "torch", "torchvision", "numpy", "scikit-learn")},
+        "lines": [
+            {
+                "panel": need.panel,
+                "label": need.label,
+                "method": need.method,
+                "data": need.bed.title,
+                **{
+                    name: value
+                    for name, value in to_mapping(need.settings).items()
+                    if value != defaults[name] and name not in ("data", "root", "device")
+                },
+            }
+            for need in needs
+        ],
+    }

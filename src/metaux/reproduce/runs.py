@@ -1,0 +1,97 @@
+"""The runs behind the experiments: each is trained once, whichever experiments need it, and found again by content."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from metaux.experiment.progress import Job, duration, shown
+from metaux.experiment.records import Run, is_finished
+from metaux.experiment.work import START_OF_A_PROCESS, default_workers, expected, work_through
+from metaux.protocols import resolve
+from metaux.reproduce.beds import Bed
+from metaux.reproduce.estimate import Clock
+from metaux.settings import Settings, to_mapping
+
+# Where a run is computed and where its data lies do not make it another run.
+_PLACES = ("root", "device", "processes", "threads")
+
+
+@dataclass(frozen=True)
+class Need:
+    """One line of an experiment: a method under one configuration, to be run with every seed.
+
+    Args:
+        panel: the part of the figure that it belongs to.
+        label: what the figure calls it.
+        method: the label source's name.
+        settings: everything else.
+        bed: the data that the settings name.
+    """
+
+    panel: str
+    label: str
+    method: str
+    settings: Settings
+    bed: Bed
+
+
+def folder_of(need: Need, seed: int, out: Path) -> Path:
+    """Return where the run with this seed lies: the same content has the same folder, in whatever experiment.
+
+    Settings at their defaults leave no trace in the name, so that new ones do not hide old runs.
+    """
+    defaults = to_mapping(Settings())
+    content = {
+        name: value
+        for name, value in to_mapping(need.settings).items()
+        if value != defaults[name] and name not in _PLACES
+    }
+    data = content["data"] = Path(need.settings.data).name
+    digest = hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=4).hexdigest()
+    return out / "runs" / f"{data}-{digest}-{need.method}-{seed}"
+
+
+def missing(needs: Iterable[Need], seeds: int, out: Path) -> dict[Path, tuple[Need, int]]:
+    """Return the runs that are not finished, by their folders, seed by seed."""
+    needs = list(needs)
+    wanted = {folder_of(need, seed, out): (need, seed) for seed in range(seeds) for need in needs}
+    return {folder: run for folder, run in wanted.items() if not is_finished(folder)}
+
+
+def train_missing(needs: Sequence[Need], seeds: int, out: Path, jobs: int, clock: Clock, console: Console) -> list[str]:
+    """Train what is missing, side by side; return for each run that could not be finished, why."""
+    todo = [
+        Job(
+            need.settings,
+            need.method,
+            seed,
+            folder,
+            resolve(need.settings).epochs,
+            clock.epoch(need.settings, need.method, need.bed.samples, need.bed.shape),
+        )
+        for folder, (need, seed) in missing(needs, seeds, out).items()
+    ]
+    if not todo:
+        return []
+    # Early seeds first: what is stopped halfway has whole seeds. Within a seed, long runs first.
+    todo.sort(key=lambda job: (job.seed, job.settings.data, -job.seconds * job.epochs))
+    workers = min(jobs or default_workers(todo[0].settings), len(todo))
+    seconds = expected(todo, workers) + (START_OF_A_PROCESS if workers > 1 else 0)
+    console.print(f"{len(todo)} runs, {workers} at a time: about {duration(seconds)}")
+    with shown(todo, seconds, console, accuracy=False):
+        return work_through(todo, workers)
+
+
+def finished(needs: Iterable[Need], seeds: int, out: Path) -> dict[str, list[Run]]:
+    """Return the finished runs of each panel under the labels of the figure, in the order of the needs."""
+    panels: dict[str, list[Run]] = {}
+    for need in needs:
+        for seed in range(seeds):
+            folder = folder_of(need, seed, out)
+            if is_finished(folder):
+                panels.setdefault(need.panel, []).append(Run.read(folder).labelled(need.label))
+    return panels
