@@ -74,13 +74,15 @@ def time_left(expected: float | None, elapsed: float, share: float) -> float | N
 def duration(seconds: float) -> str:
     """Return a duration for a person.
 
-    >>> duration(1), duration(42), duration(600), duration(9000)
-    ('1 second', '42 seconds', '10 minutes', '2.5 hours')
+    >>> duration(1), duration(42), duration(600), duration(9000), duration(864_000)
+    ('1 second', '42 seconds', '10 minutes', '2.5 hours', '10 days')
     """
     if seconds < 100:
         whole = max(1, round(seconds))
         return f"{whole} second{'' if whole == 1 else 's'}"
-    return f"{round(seconds / 60)} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
+    if seconds < 6000:
+        return f"{round(seconds / 60)} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds < 3600 * 72 else f"{round(seconds / 86400):,} days"
 
 
 def accuracies(jobs: Sequence[Job], states: Sequence[State]) -> str:

@@ -11,9 +11,13 @@ from metaux.settings import Settings
 class Bed(NamedTuple):
     """A data set for an experiment.
 
-    `title` is what figures call it, `settings` name its data and levels; `missing` says in one line what there is to
-    be done where it is not there, and is empty where it is. `samples` are those of the training and the test part,
-    `shape` one image's, for estimates of time.
+    Args:
+        title: what figures call it.
+        settings: its data and levels.
+        missing: what is missing of it, in one line; empty if it is there.
+        samples: of the training and the test part, for estimates of time.
+        shape: of one image, likewise.
+        stands_in: whether it is there in place of another.
     """
 
     title: str
@@ -21,6 +25,7 @@ class Bed(NamedTuple):
     missing: str
     samples: tuple[int, int]
     shape: tuple[int, int, int]
+    stands_in: bool = False
 
 
 class _Source(NamedTuple):
@@ -60,10 +65,11 @@ def bed(name: str, scale: Scale, root: str, psi: int, primary: str | None = None
     missing = _missing(name, root)
     if missing and scale.stand_ins and name in ("cifar10", "cifar10.1") and not _missing("cifar100", root):
         stand_in = bed("cifar100", scale, root, psi, primary="10")
-        return stand_in._replace(title=f"CIFAR-100's 10-class level in place of {SOURCES[name].title}")
+        title = f"CIFAR-100's 10-class level in place of {SOURCES[name].title}"
+        return stand_in._replace(title=title, stands_in=True)
     if missing and scale.stand_ins and name == "mnist" and not _missing("fashion-mnist", root):
         stand_in = bed("fashion-mnist", scale, root, psi)
-        return stand_in._replace(title="Fashion-MNIST in place of MNIST")
+        return stand_in._replace(title="Fashion-MNIST in place of MNIST", stands_in=True)
     source = SOURCES[name]
     settings = Settings(
         data=_place(name, root), root=root, primary=primary, auxiliary=auxiliary, augment=source.augment

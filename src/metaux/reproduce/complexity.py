@@ -6,7 +6,7 @@ from metaux.experiment.records import Run
 from metaux.experiment.statistics import Estimate, mean_over_seeds
 from metaux.experiment.wording import difference_in_points
 from metaux.report.panels import curve_panels, gains_along
-from metaux.reproduce.beds import bed
+from metaux.reproduce.beds import SOURCES, bed
 from metaux.reproduce.item import Findings, Item, need, paired
 from metaux.reproduce.numbers import bounds, write_curves, write_rows
 from metaux.reproduce.runs import Need
@@ -63,9 +63,10 @@ def _draw_figure4(findings: Findings) -> str:
 
 def _tests(findings: Findings) -> dict[str, str]:
     """Return the recorded accuracy of each test set by its name; CIFAR-10's own is measured beside CIFAR-10.1's."""
-    if any("CIFAR-10.1" in title and "in place" not in title for title in findings.titles.values()):
+    title = next(iter(findings.titles.values()))
+    if title == SOURCES["cifar10.1"].title:
         return {"CIFAR-10": "validation_accuracy", "CIFAR-10.1v6": "test_accuracy"}
-    return {next(iter(findings.titles.values())): "test_accuracy"}
+    return {title: "test_accuracy"}
 
 
 def _gains(findings: Findings, measure: str) -> dict[str, list[tuple[float, Estimate]]]:

@@ -54,5 +54,5 @@ def _per_sample(settings: Settings, method: str, shape: tuple[int, int, int]) ->
     made_up = replace(settings, train_size=None, hierarchy=None, primary=None, auxiliary=None, subclasses=(5,))
     with threads(settings.threads):
         plan = make_plan(made_up, method, 0, data)
-        steps, evaluation = Trainer(plan, make_fabric(replace(settings, processes=1))).time_epoch()
+        steps, evaluation = Trainer(plan, make_fabric(replace(settings, processes=1))).time_epoch(steps=1)
     return steps / count, evaluation / count

@@ -274,8 +274,8 @@ def _draw(findings: Findings) -> str:
     return (
         f"Forward mode takes {ratio[f'time, {forward}']:.2f} of the released step's time and "
         f"{ratio[f'memory, {forward}']:.2f} of its memory; a MAXL iteration costs "
-        f"{ratio['time, maxl_iteration / single_task_iteration']:.1f} single-task iterations. Relative error in float64: "
-        f"forward mode {error['float64']['forward_mode']:.0e}, finite difference "
+        f"{ratio['time, maxl_iteration / single_task_iteration']:.1f} single-task iterations. "
+        f"Relative error in float64: forward mode {error['float64']['forward_mode']:.0e}, finite difference "
         f"{error['float64']['finite_difference']:.0e}; in float32: {error['float32']['forward_mode']:.2g}, "
         f"{error['float32']['finite_difference']:.2g}, double backward {error['float32']['double_backward']:.2g}."
     )

@@ -33,7 +33,7 @@ def _draw_agreement(findings: Findings) -> str:
     for panel, runs in findings.panels.items():
         for method in dict.fromkeys(run.method for run in runs):
             own = [run for run in runs if run.method == method]
-            pairs = [_between_runs(first, second) for first, second in combinations(own, 2)]
+            pairs = [between_runs(first, second) for first, second in combinations(own, 2)]
             human = [_with_human(run) for run in own]
             kinds = {
                 "between runs": [found for found, _ in pairs],
@@ -61,7 +61,7 @@ def _draw_agreement(findings: Findings) -> str:
     )
 
 
-def _between_runs(first: Run, second: Run) -> tuple[float, float]:
+def between_runs(first: Run, second: Run) -> tuple[float, float]:
     """Return the agreement on the samples that both were trained on, and what chance gives."""
     _, own, other = np.intersect1d(first.output("train_ids"), second.output("train_ids"), return_indices=True)
     labels = first.output("train_labels").argmax(-1)[own], second.output("train_labels").argmax(-1)[other]

@@ -20,7 +20,7 @@ from metaux.protocols import resolve
 from metaux.reproduce.catalogue import ITEMS
 from metaux.reproduce.estimate import Clock
 from metaux.reproduce.item import Findings, Item
-from metaux.reproduce.runs import Need, finished, missing, train_missing
+from metaux.reproduce.runs import Need, distinct, finished, missing, train_missing
 from metaux.reproduce.scales import Scale
 from metaux.settings import Settings, to_mapping
 from metaux.terminal import make_table, print_notes
@@ -71,50 +71,40 @@ def reproduce(
         raise TrainingError(told(failures))
 
 
-def list_items(scale_pair: Sequence[Scale], root: str, out: Path, seeds: int, device: str, console: Console) -> None:
-    """Print what there is to reproduce, what it takes at each scale, and whether its data is there."""
+def list_items(scales: Sequence[Scale], root: str, out: Path, seeds: int, device: str, console: Console) -> None:
+    """Print what there is to reproduce, which data it is on, and what it takes at each scale."""
     clock, rows = Clock(), []
     with console.status("timing a few steps"):
         for item in ITEMS.values():
-            costs, data = [], []
-            for scale in scale_pair:
-                needs = item.needs(scale, root)
-                data.append("; ".join(dict.fromkeys(_data(need) for need in needs)) or "none")
-                costs.append(
-                    _cost([need for need in needs if not need.bed.missing], needs, scale, out, seeds, device, clock)
-                )
-            data = (
-                [data[0]] if len(set(data)) == 1 else [f"{s.name}: {d}" for s, d in zip(scale_pair, data, strict=True)]
-            )
-            rows.append((item.name, item.shows, "\n".join(data), *costs))
-    columns = ("item", "shows", "data", *(f"{scale.name}: runs, time here" for scale in scale_pair))
+            needs = {scale: [_on(need, device) for need in item.needs(scale, root)] for scale in scales}
+            published = next(needs[scale] for scale in scales if not scale.stand_ins)
+            data = [need.bed.title + (" (not there)" if need.bed.missing else "") for need in published]
+            costs = [_cost(needs[scale], seeds, out / scale.name, clock) for scale in scales]
+            rows.append((item.name, item.shows, ", ".join(dict.fromkeys(data)) or "none", *costs))
+    columns = ("item", "shows", "data", *(f"{scale.name}: runs, time here" for scale in scales))
     console.print(make_table(columns, rows))
     console.print(
-        f"Runs for {seeds} seeds, shared between items; times for one run after the other, from a short timing. "
-        f"Data is looked for below '{root}' (--root). For example: metaux reproduce figure3 --scale small",
+        f"Runs for {seeds} seeds, shared between items; times for one run after the other, from a short timing on this "
+        f"device. Data is looked for below '{root}' (--root); docs/data.md says where it comes from. "
+        "For example: metaux reproduce figure3 --scale small",
         soft_wrap=True,
     )
 
 
-def _data(need: Need) -> str:
-    return need.bed.title + (" (not there)" if need.bed.missing else "")
-
-
-def _cost(
-    there: Sequence[Need], needs: Sequence[Need], scale: Scale, out: Path, seeds: int, device: str, clock: Clock
-) -> str:
+def _cost(needs: Sequence[Need], seeds: int, out: Path, clock: Clock) -> str:
+    """Say how many runs there are, how long those that are missing take, and what data stands in."""
     if not needs:
         return "no runs"
-    there = [_on(need, device) for need in there]
-    todo = missing(there, seeds, out / scale.name)
-    every = len(missing(there, seeds, Path("\0")))
+    there = [need for need in needs if not need.bed.missing]
     if not there:
         return "no data"
+    every, todo = distinct(there, seeds, out), missing(there, seeds, out)
     seconds = sum(
         clock.epoch(need.settings, need.method, need.bed.samples, need.bed.shape) * resolve(need.settings).epochs
         for need, _ in todo.values()
     )
-    return f"{every - len(todo)} of {every} done" + (f",\nabout {duration(seconds)} left" if todo else "")
+    told = f"{len(every) - len(todo)} of {len(every)} done" + (f", {duration(seconds)} left" if todo else "")
+    return "\n".join([told, *dict.fromkeys(need.bed.title for need in there if need.bed.stands_in)])
 
 
 def _available(item: Item, scale: Scale, root: str, device: str) -> tuple[list[Need], tuple[str, ...]]:
@@ -131,7 +121,7 @@ def _available(item: Item, scale: Scale, root: str, device: str) -> tuple[list[N
         raise InputError(f"expected {title} for {item.name}, {why}; see docs/data.md, or give --root where it is")
     for need in there:
         check(need.settings)
-    replaced = [need.bed.title for need in there if "in place of" in need.bed.title]
+    replaced = [need.bed.title for need in there if need.bed.stands_in]
     notes = [f"{title}: not run: no data ({why})" for title, why in lost.items()]
     return there, tuple(dict.fromkeys([*replaced, *notes]))
 

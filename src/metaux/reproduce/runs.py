@@ -55,11 +55,14 @@ def folder_of(need: Need, seed: int, out: Path) -> Path:
     return out / "runs" / f"{data}-{digest}-{need.method}-{seed}"
 
 
-def missing(needs: Iterable[Need], seeds: int, out: Path) -> dict[Path, tuple[Need, int]]:
-    """Return the runs that are not finished, by their folders, seed by seed."""
-    needs = list(needs)
-    wanted = {folder_of(need, seed, out): (need, seed) for seed in range(seeds) for need in needs}
-    return {folder: run for folder, run in wanted.items() if not is_finished(folder)}
+def distinct(needs: Sequence[Need], seeds: int, out: Path) -> dict[Path, tuple[Need, int]]:
+    """Return the runs by their folders, seed by seed; lines that are the same run have one."""
+    return {folder_of(need, seed, out): (need, seed) for seed in range(seeds) for need in needs}
+
+
+def missing(needs: Sequence[Need], seeds: int, out: Path) -> dict[Path, tuple[Need, int]]:
+    """Return those of the runs that are not finished."""
+    return {folder: run for folder, run in distinct(needs, seeds, out).items() if not is_finished(folder)}
 
 
 def train_missing(needs: Sequence[Need], seeds: int, out: Path, jobs: int, clock: Clock, console: Console) -> list[str]:

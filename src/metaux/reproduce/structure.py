@@ -91,6 +91,7 @@ def _draw_hierarchy(findings: Findings) -> str:
                 axes.text(place, start + size / 2, own[-1].replace("_", " "), ha="center", va="center", fontsize=5.5)
                 start += size
         axes.set_xticks(range(len(names)), [f"{counts[name]} classes" for name in names])
+        axes.margins(y=0)
         axes.invert_yaxis()
         axes.set_yticks([])
         axes.grid(visible=False)
