@@ -103,17 +103,18 @@ class Train:
 
 @dataclass(frozen=True)
 class Predict:
-    """Write the class of images, or of the rows of an .npz, as CSV.
+    """Write the class of images, or of the rows of an .npz or a CSV file, as CSV.
 
     Its columns are file (or row), class, probability and the sub-class that the network assigns.
 
     For example:
         metaux predict photos-maxl new/ holiday.jpg
         metaux predict results/runs/maxl-0 new.npz --out classes.csv
+        metaux predict reviews-maxl new.csv
 
     Args:
         folder: the folder of a finished run.
-        inputs: image files, folders of images, or one .npz with x.
+        inputs: image files, folders of images, one .npz with x, or one CSV file (of texts or of the run's columns).
         out: the CSV file.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
@@ -137,11 +138,13 @@ class Evaluate:
     For example:
         metaux evaluate photos-maxl
         metaux evaluate photos-maxl other-photos/
+        metaux evaluate cifar100-maxl cifar100-as-folders/ --hierarchy cifar100
 
     Args:
         folder: the folder of a finished run.
         data: labelled data of the run's classes or finer ones, in any form that train takes; its test part where it
             has one, else all of it.
+        hierarchy: a YAML or CSV file (or: cifar100) that says which of the run's classes the data's labels belong to.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
 
@@ -149,13 +152,14 @@ class Evaluate:
     data: Annotated[
         Positional[str | None], arg(metavar="[DATA]", help_behavior_hint="(default: the run's own test set)")
     ] = None
+    hierarchy: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="(default: the run's)")] = None
     device: str = "auto"
 
     def run(self) -> None:
         """Evaluate."""
         from metaux.commands import evaluate_command
 
-        evaluate_command(self.folder, self.data, self.device)
+        evaluate_command(self.folder, self.data, self.device, self.hierarchy)
 
 
 @dataclass(frozen=True)

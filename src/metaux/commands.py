@@ -86,12 +86,12 @@ def predict_command(folder: Path, inputs: Sequence[Path], out: Path | None, devi
     write_csv(["file", "class", "probability", "subclass"], rows, out)
 
 
-def evaluate_command(folder: Path, data: str | None, device: str) -> None:
+def evaluate_command(folder: Path, data: str | None, device: str, hierarchy: str | None = None) -> None:
     """Evaluate; see `metaux evaluate --help`."""
     model, console = Model.read(folder, device), make_console()
     settings, names = model.settings, model.hierarchy.class_names
     with reading(console) as progress:
-        samples = load_for_evaluation(settings, names, model.preprocessing, data, progress)
+        samples = load_for_evaluation(settings, names, model.preprocessing, data, progress, hierarchy)
     logits, _ = model.predict(samples)
     found = measures(logits, samples.primary)
     rows = [

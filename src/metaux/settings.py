@@ -24,8 +24,10 @@ class Settings:
     """What a run is made of, whatever its method and seed.
 
     Args:
-        data: a known name (digits, mnist, fashion-mnist, cifar10, cifar100), a folder with one sub-folder per class
-            (with or without train/, val/, test/), a CSV manifest, or an .npz file.
+        data: a known name (digits, iris, wine, breast-cancer, mnist, fashion-mnist, cifar10, cifar10.1, cifar100, svhn,
+            cinic10, imagenet32, ucf101), hf:NAME (of the Hugging Face hub, or a folder in its format), a folder with
+            one sub-folder per class (with or without train/, val/, test/), a CSV file of images, texts or a table, or
+            an .npz file; docs/data.md says more of each.
         root: where known data sets are kept or downloaded to.
         hierarchy: a YAML or CSV file that names the classes in any number of levels.
         primary: the hierarchy's level to classify (by default, the one above the auxiliary one).
@@ -35,8 +37,9 @@ class Settings:
         image_size: resize images to this many pixels a side (by default, they stay as they are if all are alike).
         augment: random crops and horizontal flips; auto is what suits the data set.
         class_weights: weigh the primary loss inversely to class frequency.
-        backbone: the network: auto, mlp, small-cnn, conv4, vgg16 or resnet32.
-        features: what k-means clusters: pixels, or the folder of a finished run whose network's features to use.
+        backbone: the network: auto, mlp, small-cnn, conv4, vgg16, resnet32 or text-cnn.
+        features: what k-means clusters: pixels (of texts, the counts of words), or the folder of a finished run whose
+            network's features to use.
         protocol: tuned (momentum, weight decay, cosine schedule), or as published: iclr, neurips.
         epochs: passes over the training data; the protocol's by default, as for all values below.
         batch_size: samples per batch.

@@ -88,7 +88,7 @@ def test_groups_that_straddle_the_given_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "row", "message"),
     [
-        ("path,label", "a.png,cat", "expected the columns file and label .*found path, label; add 'file'"),
+        ("path,label", "a.png,cat\nb.png,dog", "another word in every row .*; leave the column out, or call it file"),
         ("file,labels", "a.png,cat", "found file, labels; did you mean 'labels'.*add 'label'"),
         ("file,label,label", "a.png,cat,cat", "expected different column names in .*; rename one"),
         ("file,label", "a.png,cat,x", "expected 2 cells in line 2 of .*, found 3; correct it"),
@@ -117,8 +117,8 @@ def test_bad_manifests(tmp_path: Path, header: str, row: str, message: str) -> N
 
 def test_what_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(InputError, match=r"expected a CSV manifest, found .*save it as UTF-8"):
+    with pytest.raises(InputError, match=r"expected a CSV file, found .*save it as UTF-8"):
         load(Settings(data=str(tmp_path / "list.csv")))
     (tmp_path / "list.csv").write_bytes(b"")
-    with pytest.raises(InputError, match=r"the columns file and label .*found nothing; add 'file'"):
+    with pytest.raises(InputError, match=r"expected the column label .*found nothing; add 'label'"):
         load(Settings(data=str(tmp_path / "list.csv")))

@@ -55,6 +55,7 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
         samples.take(rows["val"]) if len(rows["val"]) else None,
         raw.augmentation,
         notices,
+        raw.columns,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ DEFAULT_SIZE = 32
 LARGEST = 8 * 2**30
 GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
+
+ImageFile = Path | IO[bytes]
+"""A file by its path, or one in memory whose `str` says where it came from."""
 
 
 class ImageFormat(NamedTuple):
@@ -53,7 +56,7 @@ def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def read_images(
-    files: Sequence[Path], wanted: ImageFormat = AS_FOUND, progress: Progress | None = None
+    files: Sequence[ImageFile], wanted: ImageFormat = AS_FOUND, progress: Progress | None = None
 ) -> tuple[Tensor, tuple[str, ...]]:
     """Read image files.
 
@@ -132,7 +135,7 @@ def _allocate(count: int, channels: int, size: tuple[int, int]) -> Tensor:
     return torch.empty(count, channels, *size, dtype=torch.uint8)
 
 
-def _open(file: Path) -> "Image.Image":
+def _open(file: ImageFile) -> "Image.Image":
     from PIL import Image
 
     try:
@@ -143,12 +146,12 @@ def _open(file: Path) -> "Image.Image":
         raise _broken(file, error) from None
 
 
-def _broken(file: Path, error: Exception) -> InputError:
+def _broken(file: ImageFile, error: Exception) -> InputError:
     reason = " ".join(str(error).split()) or type(error).__name__
     return InputError(f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it")
 
 
-def _survey(file: Path) -> tuple[tuple[int, int], bool]:
+def _survey(file: ImageFile) -> tuple[tuple[int, int], bool]:
     """Return the (height, width) of an image file and whether it is greyscale, from its header."""
     with _open(file) as image:
         try:
@@ -160,7 +163,7 @@ def _survey(file: Path) -> tuple[tuple[int, int], bool]:
 
 
 def _decode_all(
-    files: Sequence[Path], channels: int, size: tuple[int, int], sizes: Iterable[tuple[int, int]]
+    files: Sequence[ImageFile], channels: int, size: tuple[int, int], sizes: Iterable[tuple[int, int]]
 ) -> Iterator["np.ndarray[Any, Any]"]:
     """Decode in order; threads pay only for large images, for small ones Python is the bottleneck."""
     if max(height * width for height, width in sizes) < 256 * 256:
@@ -172,7 +175,7 @@ def _decode_all(
             yield from pool.map(_decode, files[start : start + 16 * workers], repeat(channels), repeat(size))
 
 
-def _decode(file: Path, channels: int, size: tuple[int, int]) -> "np.ndarray[Any, Any]":
+def _decode(file: ImageFile, channels: int, size: tuple[int, int]) -> "np.ndarray[Any, Any]":
     """Return the pixels of an image file, uint8 `[height, width]` or `[height, width, 3]`."""
     from PIL import Image, ImageOps
 

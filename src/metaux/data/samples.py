@@ -8,6 +8,9 @@ from torch import Tensor
 
 from metaux.hierarchy import Hierarchy
 
+Columns = tuple[tuple[str, ...], ...]
+"""For each column of a table its name, followed by its categories in order; a column of numbers has none."""
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -15,7 +18,8 @@ class Samples:
 
     Args:
         inputs: what the network takes, one tensor per argument, each `[n, ...]`: images are uint8
-            `[n, channels, height, width]`, tables float32 `[n, features]`, anything else is passed on as it is.
+            `[n, channels, height, width]`, tables float32 `[n, features]`, texts int64 `[n, length]`, anything else is
+            passed on as it is.
         primary: the primary class, int64 `[n]`.
         human: the flat index of the human-defined sub-class, int64 `[n]`, where the data has finer labels.
         names: what to call each sample (its file), in order of `ids`; empty if samples have no names.
@@ -56,16 +60,18 @@ class LabelledData:
         test: the samples that only measure; the same for every seed. There may be none.
         validation: samples that a data set names as such; measured, never trained on.
         hierarchy: the primary classes and how many sub-classes each has.
-        kind: `image` (uint8, augmented and normalised per channel), `table` (normalised per column) or `other`
-            (passed to the network as it is).
+        kind: `image` (uint8, augmented and normalised per channel), `table` (normalised per column), `text` (ids of
+            words) or `other`; the last two are passed to the network as they are.
         augmentation: what `--augment auto` means for this data set: `none`, `crop` or `crop-flip`.
         notices: what a user should know about how the data was read (images resized, files skipped).
+        columns: the name and categories of each column of a table, where they are known.
     """
 
     train: Samples
     test: Samples
     hierarchy: Hierarchy
-    kind: Literal["image", "table", "other"]
+    kind: Literal["image", "table", "text", "other"]
     validation: Samples | None = None
     augmentation: str = "none"
     notices: tuple[str, ...] = ()
+    columns: Columns = ()

@@ -8,10 +8,11 @@ import torch
 
 from metaux.data.arrays import read_arrays
 from metaux.data.assemble import assemble, primary_names
+from metaux.data.csv_data import read_csv
 from metaux.data.folder import read_folder
+from metaux.data.hub import HUB, read_hub
 from metaux.data.images import AS_FOUND, ImageFormat
 from metaux.data.known import NAMES, read_known
-from metaux.data.manifest import read_manifest
 from metaux.data.raw import Progress, RawData
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.transforms import Preprocessing
@@ -57,6 +58,7 @@ def load_for_evaluation(
     preprocessing: Preprocessing,
     data: str | None = None,
     progress: Progress | None = None,
+    hierarchy: str | None = None,
 ) -> Samples:
     """Read samples to measure a finished run on.
 
@@ -69,17 +71,24 @@ def load_for_evaluation(
         preprocessing: the run's, for the format of its inputs.
         data: other data than the run's, named as `Settings.data` is.
         progress: is told how many of the images have been read.
+        hierarchy: a hierarchy file to translate the other data's labels with, in place of the run's.
 
     Returns:
         Samples whose `primary` counts the run's classes.
 
     Raises:
-        InputError: for data that can't be read, or with labels that aren't among the run's classes.
+        InputError: for data that can't be read, or with labels that aren't among the run's classes, and for a
+            hierarchy without other data.
     """
-    if data is None or _same(data, settings.data):
+    if hierarchy is not None:
+        if data is None:
+            raise InputError(f"expected other data for --hierarchy {hierarchy}, found none; name DATA after the run")
+        settings = replace(settings, hierarchy=hierarchy)
+    elif data is None or _same(data, settings.data):
         return load(settings, progress).test
     wanted = ImageFormat(preprocessing.image_size, preprocessing.channels)
-    raw = _read(replace(settings, data=data), wanted if preprocessing.kind == "image" else AS_FOUND, progress)
+    wanted = wanted if preprocessing.kind == "image" else AS_FOUND
+    raw = _read(replace(settings, data=data), wanted, progress, preprocessing)
     if raw.kind != preprocessing.kind or (raw.kind == "table" and raw.inputs.shape[1] != preprocessing.channels):
         raise InputError(
             f"expected data like the run's ({preprocessing.describe()}), found {raw.kind} inputs of shape "
@@ -92,25 +101,30 @@ def load_for_evaluation(
     return Samples((raw.inputs,), primary, names=raw.names)
 
 
-def _read(settings: Settings, wanted: ImageFormat, progress: Progress | None) -> RawData:
+def _read(
+    settings: Settings, wanted: ImageFormat, progress: Progress | None, like: Preprocessing | None = None
+) -> RawData:
     data, path = settings.data, Path(settings.data).expanduser()
+    levels = (settings.primary, settings.auxiliary)
     if data in NAMES:
-        return read_known(data, Path(settings.root).expanduser(), wanted)
+        return read_known(data, Path(settings.root).expanduser(), wanted, progress)
+    if data.startswith(HUB):
+        return read_hub(data.removeprefix(HUB), wanted, progress, levels, like)
     if path.is_dir():
         return read_folder(path, wanted, progress)
     if path.is_file() and path.suffix.lower() == ".csv":
-        return read_manifest(path, wanted, progress)
+        return read_csv(path, wanted, progress, levels, like)
     if path.is_file() and path.suffix.lower() == ".npz":
         return read_arrays(path, wanted)
     found = "a file of another kind" if path.exists() else "nothing there"
     raise InputError(
-        f"expected a known name ({', '.join(NAMES)}), a folder, a .csv manifest or an .npz file, found "
-        f"'{data}' ({found}){nearest(data, NAMES)}; check the path"
+        f"expected a known name ({', '.join(NAMES)}), {HUB}NAME, a folder, a .csv or an .npz file, found '{data}' "
+        f"({found}){nearest(data, NAMES)}; check the path"
     )
 
 
 def _same(data: str, own: str) -> bool:
-    if data in NAMES or own in NAMES:
+    if data in NAMES or own in NAMES or data.startswith(HUB):
         return data == own
     return Path(data).expanduser().resolve() == Path(own).expanduser().resolve()
 

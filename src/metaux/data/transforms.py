@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metaux.data.images import ImageFormat, read_images
-from metaux.data.samples import LabelledData
+from metaux.data.samples import Columns, LabelledData
 from metaux.errors import InputError, choose
 
 AUGMENTATIONS = ("auto", "none", "crop", "crop-flip")
@@ -21,11 +21,12 @@ class Preprocessing:
     """How a run's samples become network inputs: (x - mean) / deviation, images having been scaled to 0..1.
 
     Args:
-        kind: `image` (normalised per channel), `table` (per column) or `other` (passed on as it is).
-        channels: the number of channels of an image, of columns of a table, 0 for other inputs.
+        kind: `image` (normalised per channel), `table` (per column), `text` or `other` (passed on as they are).
+        channels: the number of channels of an image, of columns of a table, of words of a text, 0 for other inputs.
         image_size: (height, width) of images in pixels.
         mean: per channel or column.
         deviation: per channel or column; 1 where all training values are equal.
+        columns: the name and categories of each column of a table that was read from a CSV file.
 
     >>> fixed = Preprocessing("image", 1, (1, 2), (0.5,), (0.2,))
     >>> [x] = fixed((torch.tensor([[[[0, 255]]]], dtype=torch.uint8),))
@@ -33,11 +34,12 @@ class Preprocessing:
     [[[[-2.5, 2.5]]]]
     """
 
-    kind: Literal["image", "table", "other"]
+    kind: Literal["image", "table", "text", "other"]
     channels: int
     image_size: tuple[int, int] | None
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    columns: Columns = ()
 
     @classmethod
     def fit(cls, data: LabelledData, normalisation: Literal["fixed", "data"]) -> "Preprocessing":
@@ -51,9 +53,11 @@ class Preprocessing:
         if data.kind == "other":
             return cls("other", 0, None, (), ())
         x = data.train.inputs[0]
+        if data.kind == "text":
+            return cls("text", x.shape[1], None, (), ())
         if data.kind == "table":
             mean, deviation = _column_statistics(x)
-            return cls("table", x.shape[1], None, mean, deviation)
+            return cls("table", x.shape[1], None, mean, deviation, data.columns)
         channels, size = x.shape[1], (x.shape[2], x.shape[3])
         if normalisation == "fixed":
             return cls("image", channels, size, (0.5,) * channels, (0.2,) * channels)
@@ -66,7 +70,7 @@ class Preprocessing:
 
         Images of whole numbers come back in torch's default float type, everything else in its own type.
         """
-        if self.kind == "other":
+        if self.kind in ("text", "other"):
             return inputs
         first, *rest = inputs
         x = first if first.is_floating_point() else first.to(torch.get_default_dtype())
@@ -99,6 +103,8 @@ class Preprocessing:
         """
         if self.kind == "image" and self.image_size is not None:
             return f"images of {self.image_size[0]}x{self.image_size[1]} pixels and {self.channels} channels"
+        if self.kind == "text":
+            return f"texts of up to {self.channels} words"
         return f"tables of {self.channels} columns" if self.kind == "table" else "other inputs"
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,9 +114,7 @@ class Preprocessing:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
         """Make it from what `to_dict` returned."""
-        plain: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-        }
+        plain: dict[str, Any] = {name: _tuples(value) for name, value in values.items()}
         return cls(**plain)
 
 
@@ -166,6 +170,10 @@ def augmentation(name: str, data: LabelledData) -> Augmentation:
     if data.kind != "image":
         raise InputError(f"expected images for --augment {name}, found a {data.kind} data set; use --augment none")
     return Augmentation(min(data.train.inputs[0].shape[-2:]) // 8, name == "crop-flip")
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _pixel_statistics(x: Tensor) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from metaux.data.arrays import read_rows
+from metaux.data.csv_data import read_csv_inputs
 from metaux.data.images import find_images
 from metaux.data.samples import Samples
 from metaux.data.transforms import Preprocessing
@@ -13,7 +14,7 @@ from metaux.errors import InputError
 
 
 def read_unlabelled(paths: Sequence[Path], preprocessing: Preprocessing) -> Samples:
-    """Read image files, folders of images, or one .npz with `x`, as a finished run takes them.
+    """Read image files, folders of images, one .npz with `x`, or one CSV file, as a finished run takes them.
 
     Returns:
         Samples with names (files, or row numbers); their `primary` is 0 throughout and means nothing.
@@ -21,13 +22,14 @@ def read_unlabelled(paths: Sequence[Path], preprocessing: Preprocessing) -> Samp
     Raises:
         InputError: for nothing to read, or inputs that the run did not learn from.
     """
-    if len(paths) == 1 and paths[0].suffix.lower() == ".npz":
-        inputs = read_rows(paths[0], preprocessing)
+    readers = {".npz": read_rows} if preprocessing.kind == "image" else {".npz": read_rows, ".csv": read_csv_inputs}
+    if len(paths) == 1 and paths[0].suffix.lower() in readers:
+        inputs = readers[paths[0].suffix.lower()](paths[0], preprocessing)
         names = [str(row) for row in range(len(inputs))]
     else:
         files = [file for path in paths for file in _files(path)]
         if not files:
-            raise InputError("expected image files, folders of images or one .npz, found none; name some")
+            raise InputError("expected image files, folders of images, one .npz or one CSV file, found none; name some")
         inputs, names = preprocessing.read_images(files), [str(file) for file in files]
     return Samples((inputs,), torch.zeros(len(inputs), dtype=torch.int64), names=tuple(names))
 

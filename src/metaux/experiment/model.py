@@ -97,8 +97,9 @@ class Model:
         choose("method", run.method, SOURCES)
         protocol = resolve(settings)
         source = SOURCES[run.method](hierarchy, protocol)
-        trunk = make_backbone(settings.backbone, shape)
-        features = feature_size(trunk, (torch.zeros(1, *shape),))
+        trunk = make_backbone(settings.backbone, shape, preprocessing.kind)
+        example = torch.zeros(1, *shape, dtype=torch.int64 if preprocessing.kind == "text" else None)
+        features = feature_size(trunk, (example,))
         primary_head = make_head(features, hierarchy.classes, protocol.head)
         network = MultiTaskNetwork(trunk, primary_head, source.auxiliary_head(features))
         weights = {

@@ -1,5 +1,6 @@
 """From settings, which are words and numbers, to a plan, which is objects."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.splits import draw
+from metaux.data.texts import word_counts
 from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
 from metaux.experiment.model import Model
@@ -62,14 +64,24 @@ def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) ->
         meta=meta,
         preprocess=preprocessing,
         augment=augmentation(settings.augment, data),
-        trunk=lambda: make_backbone(settings.backbone, shape),
+        trunk=lambda: make_backbone(settings.backbone, shape, data.kind),
         source=SOURCES[method],
         protocol=protocol,
         meta_gradient=META_GRADIENTS[settings.meta_gradient],
-        features=None if settings.features == "pixels" else _Features(settings, preprocessing),
+        features=_features(settings, preprocessing),
         balanced=settings.class_weights == "balanced",
         seed=seed,
     )
+
+
+def _features(settings: Settings, preprocessing: Preprocessing) -> Callable[[Samples], Tensor] | None:
+    if settings.features != "pixels":
+        return _Features(settings, preprocessing)
+    return _count_words if preprocessing.kind == "text" else None
+
+
+def _count_words(samples: Samples) -> Tensor:
+    return word_counts(samples.inputs[0])
 
 
 class _Features:

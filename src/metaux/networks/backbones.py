@@ -6,6 +6,7 @@ from math import prod
 from torch import nn
 
 from metaux.errors import InputError, choose
+from metaux.networks.text import text_cnn
 
 Shape = tuple[int, ...]
 
@@ -71,6 +72,7 @@ BACKBONES: dict[str, Callable[[Shape], nn.Module]] = {
     "conv4": conv4,
     "vgg16": vgg16,
     "resnet32": resnet32,
+    "text-cnn": text_cnn,
 }
 
 
@@ -80,8 +82,10 @@ def _channels(shape: Shape) -> int:
     return shape[0]
 
 
-def make_backbone(name: str, shape: Shape) -> nn.Module:
+def make_backbone(name: str, shape: Shape, kind: str = "") -> nn.Module:
     """Make the trunk of that name for samples of that shape; `auto` is mlp for tables, small-cnn for images.
+
+    Of `kind` text, `auto` is text-cnn, and no other backbone takes it.
 
     Raises:
         InputError: for an unknown name or a shape that the backbone cannot take.
@@ -90,7 +94,13 @@ def make_backbone(name: str, shape: Shape) -> nn.Module:
     >>> make_backbone("auto", (1, 8, 8))(torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 128])
     """
-    if name == "auto":
+    if kind == "text" and name not in ("auto", "text-cnn"):
+        raise InputError(f"expected the backbone text-cnn for texts, found {name}; give --backbone text-cnn or auto")
+    if kind not in ("", "text") and name == "text-cnn":
+        raise InputError(f"text-cnn takes texts, found {kind} inputs; give --backbone auto")
+    if name == "auto" and kind == "text":
+        name = "text-cnn"
+    elif name == "auto":
         name = "small-cnn" if len(shape) == 3 else "mlp"
     choose("backbone", name, BACKBONES)
     return BACKBONES[name](shape)
