@@ -81,7 +81,7 @@ def pretrained_embedding(name: str, size: int | None = None) -> Embedding:
     Raises:
         InputError: for an unknown name, a missing package, weights that can't be had, or too small a size.
     """
-    from metaux.networks.zoo import is_of_library, library_and_model
+    from metaux.networks.zoo import is_of_library, library_and_model, refused
 
     if name == "efficientnet-lite0":
         chosen = size or _LITE.size
@@ -92,9 +92,15 @@ def pretrained_embedding(name: str, size: int | None = None) -> Embedding:
             f"{nearest(name, ['efficientnet-lite0'])}; give one of these"
         )
     library, model = library_and_model(name)
-    form: Form = library.form(model)
+    form: Form | None = library.form(model)
+    if form is None:
+        raise InputError(f"expected a network with published weights, found {name}, which has none; name another")
     chosen = size or form.size
-    return Embedding(library.build(model, (3, chosen, chosen), pretrained=True), chosen, form.mean, form.deviation)
+    image = (3, chosen, chosen)
+    with refused(name, form, image):
+        embedding = Embedding(library.build(model, image, pretrained=True), chosen, form.mean, form.deviation)
+        embedding.features(torch.zeros(1, *image, dtype=torch.uint8))
+    return embedding
 
 
 def _efficientnet_lite0(size: int) -> nn.Module:

@@ -42,11 +42,14 @@ def adapt_stem(trunk: nn.Module, shape: tuple[int, int, int], pretrained: bool) 
     >>> trunk.conv1, trunk.maxpool
     (Conv2d(1, 64, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False), Identity())
     """
-    name, convolution = next((name, layer) for name, layer in trunk.named_modules() if isinstance(layer, nn.Conv2d))
+    convolutions = [(name, layer) for name, layer in trunk.named_modules() if isinstance(layer, nn.Conv2d)]
+    if not convolutions:
+        return
+    name, convolution = convolutions[0]
     pools = RECIPES.get(type(trunk).__name__) if min(shape[1:]) < SMALL else None
     if pools is not None:
         for pool in pools:
-            if isinstance(trunk.get_submodule(pool), nn.MaxPool2d):
+            if not list(trunk.get_submodule(pool).parameters()):  # some have a convolution there
                 trunk.set_submodule(pool, nn.Identity())
     kernel = 3 if pools is not None and convolution.kernel_size[0] > 3 else convolution.kernel_size[0]
     if pools is not None:

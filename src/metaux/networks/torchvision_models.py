@@ -1,11 +1,14 @@
 """Classification models of `torchvision.models` without their classifier."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from metaux.networks.forms import Form, patch_size
+from metaux.networks.stems import fit_kernel
+from metaux.networks.weights import file_of_address, read_state, unusable
 
 # Auxiliary classifiers off; the slow initialisation of these two, which warns about itself, too.
 _PLAIN: dict[str, dict[str, Any]] = {
@@ -39,7 +42,14 @@ def other_names() -> list[str]:
 def form(model: str) -> Form:
     """Return the images that the published weights were trained on."""
     preset = _weights(model).transforms()
+    if model in _PLAIN:  # their `transform_input`, which is off here, brings the preset's images into this form
+        return Form(preset.crop_size[0], (0.5,) * 3, (0.5,) * 3)
     return Form(preset.crop_size[0], tuple(preset.mean), tuple(preset.std))
+
+
+def fetch(model: str) -> Path:
+    """Return the file of the published weights, downloaded if need be."""
+    return file_of_address(_weights(model).url)
 
 
 def build(model: str, shape: tuple[int, int, int], pretrained: bool) -> nn.Module:
@@ -51,8 +61,6 @@ def build(model: str, shape: tuple[int, int, int], pretrained: bool) -> nn.Modul
 
     _, height, width = shape
     options = dict(_PLAIN.get(model, {}))
-    if model in _PLAIN:
-        options["transform_input"] = pretrained  # their weights were trained on images normalised otherwise
     if model.startswith("maxvit"):
         options["input_size"] = (height, width)
     if model.startswith("vit_"):
@@ -84,22 +92,23 @@ def _vision_transformer(model: str, height: int, width: int) -> nn.Module:
 
 
 def _load(made: nn.Module, model: str) -> None:
-    from metaux.networks.stems import fit_kernel
-    from metaux.networks.weights import state_from_url
+    from torchvision.models.vision_transformer import interpolate_embeddings
 
-    state = state_from_url(_weights(model).url)
-    for key in list(state):  # in place: what it says of its version is kept
-        if key.startswith(("aux1.", "aux2.", "AuxLogits.")):
-            del state[key]
-        elif model.startswith("densenet") and (old := _OLD_DENSENET_KEY.fullmatch(key)):
-            state["".join(old.groups())] = state.pop(key)
-    if model.startswith("vit_"):
-        from torchvision.models.vision_transformer import interpolate_embeddings
-
-        own: Any = made
-        state = interpolate_embeddings(own.image_size, own.patch_size, state)
-        state["conv_proj.weight"] = fit_kernel(state["conv_proj.weight"], 3, own.patch_size)
-    made.load_state_dict(state)
+    file = fetch(model)
+    state = read_state(file)
+    try:
+        for key in list(state):  # in place: what it says of its version is kept
+            if key.startswith(("aux1.", "aux2.", "AuxLogits.")):
+                del state[key]
+            elif model.startswith("densenet") and (old := _OLD_DENSENET_KEY.fullmatch(key)):
+                state["".join(old.groups())] = state.pop(key)
+        if model.startswith("vit_"):
+            own: Any = made
+            state = interpolate_embeddings(own.image_size, own.patch_size, state)
+            state["conv_proj.weight"] = fit_kernel(state["conv_proj.weight"], 3, own.patch_size)
+        made.load_state_dict(state)
+    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise unusable(file, error) from error
 
 
 def _without_classifier(made: nn.Module, model: str) -> nn.Module:

@@ -3,9 +3,7 @@
 The libraries retry for most of a minute without a network; here one short request says whether it is worth starting.
 """
 
-import contextlib
-import os
-import sys
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,29 +13,33 @@ from urllib.request import Request, urlopen
 
 from metaux.errors import InputError
 
-PATIENCE = 5.0  # seconds for an answer
+PATIENCE = 4.0  # seconds for an answer
 
 
-def state_from_url(url: str) -> Any:
-    """Return the state dict of a checkpoint at an address, from torch's folder of checkpoints if it is there.
+def file_of_address(url: str) -> Path:
+    """Return a checkpoint's file in torch's folder of them, downloaded if it is not there yet.
 
     Raises:
-        InputError: if it is neither there nor to be had, or isn't one.
+        InputError: if it is neither there nor to be had.
     """
-    from torch.hub import get_dir, load_state_dict_from_url
+    from torch.hub import download_url_to_file, get_dir
 
     file = Path(get_dir()) / "checkpoints" / Path(urlparse(url).path).name
-    if not file.is_file() and not reachable(url):
-        raise _out_of_reach(url, f"{file}")
+    if file.is_file():
+        return file
+    if not reachable(url):
+        raise _out_of_reach(url, file)
+    digest = re.search(r"-([a-f0-9]{8,})\.", file.name)  # the libraries' names hold the beginning of the content's hash
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # it announces downloads, and ours is for results
-            return load_state_dict_from_url(url, map_location="cpu", progress=False, check_hash=True, weights_only=True)
-    except Exception as error:  # pickle, zip, HTTP and system errors alike: the file is of no use
-        raise _useless(str(file), error) from error
+        file.parent.mkdir(parents=True, exist_ok=True)
+        download_url_to_file(url, str(file), digest and digest.group(1), progress=False)
+    except (OSError, RuntimeError) as error:  # the latter for another hash
+        raise _failed(url, file, error) from error
+    return file
 
 
 def file_of_hub(repository: str, name: str = "model.safetensors") -> Path:
-    """Return a file of a Hugging Face repository, from its cache if it is there.
+    """Return a file of a Hugging Face repository in its cache, downloaded if it is not there yet.
 
     Raises:
         InputError: if it is neither there nor to be had.
@@ -50,45 +52,69 @@ def file_of_hub(repository: str, name: str = "model.safetensors") -> Path:
     url = hf_hub_url(repository, name)
     place = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots" / "main" / name
     if constants.HF_HUB_OFFLINE or not reachable(url):
-        raise _out_of_reach(url, f"{place}")
+        raise _out_of_reach(url, place)
     try:
         return Path(hf_hub_download(repository, name))
     except Exception as error:  # its errors have no common class: HTTP, system, its own
-        raise _useless(str(place), error) from error
+        raise _failed(url, place, error) from error
+
+
+def read_state(file: Path) -> Any:
+    """Read a checkpoint of tensors alone.
+
+    Raises:
+        InputError: if it is none, or holds anything else.
+    """
+    import torch
+
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle's, zip's and the system's
+        raise unusable(file, error) from error
+
+
+def unusable(file: Path, error: Exception) -> InputError:
+    """Return the error that says that a file of weights is of no use."""
+    return InputError(f"expected pretrained weights in '{file}', found a file without ({_said(error)}); delete it")
 
 
 def reachable(url: str) -> bool:
-    """Return whether an address answers within a few seconds; an answer that it has no such file is one.
+    """Return whether an address answers within a few seconds.
 
     >>> reachable("http://127.0.0.1:9/")
     False
     """
-    answered: list[bool] = []
+    answers: list[bool] = []
 
     def ask() -> None:
-        with contextlib.suppress(OSError, ValueError):
-            try:
-                urlopen(Request(url, method="HEAD"), timeout=PATIENCE).close()
-            except HTTPError as error:  # a gateway's refusal is not the host's answer
-                if error.code in (403, 407, 502, 503, 504):
-                    return
-            answered.append(True)
+        try:
+            urlopen(Request(url, method="HEAD"), timeout=PATIENCE).close()
+            answers.append(True)
+        except HTTPError as error:  # a gateway's refusal is not the host's answer
+            answers.append(error.code not in (403, 407, 502, 503, 504))
+        except (OSError, ValueError):
+            answers.append(False)
 
-    # In a thread of its own: looking up a name knows no time-out.
+    # In a thread of its own, since looking up a name knows no time-out.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PATIENCE)
-    return bool(answered)
+    return any(answers)
 
 
-def _out_of_reach(url: str, place: str) -> InputError:
+def _out_of_reach(url: str, place: Path) -> InputError:
     return InputError(
         f"expected pretrained weights at '{place}' or a network to fetch them from, found neither; "
-        f"put {url} there, or leave --pretrained out"
+        f"put the file of {url} there, or start without pretrained weights"
     )
 
 
-def _useless(place: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())[:120] or type(error).__name__
-    found = "delete it" if os.path.exists(place) else "put the file there by hand"  # noqa: PTH110
-    return InputError(f"expected pretrained weights at '{place}', found that they can't be used ({reason}); {found}")
+def _failed(url: str, place: Path, error: Exception) -> InputError:
+    return InputError(
+        f"expected pretrained weights from {url}, found that they can't be fetched ({_said(error)}); "
+        f"put the file at '{place}'"
+    )
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

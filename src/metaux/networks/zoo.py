@@ -1,5 +1,7 @@
 """Backbones of the libraries: `torchvision:NAME` and `timm:NAME`, adapted to the images at hand."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 import torch
@@ -7,6 +9,7 @@ from torch import nn
 
 from metaux.errors import InputError, nearest
 from metaux.networks import timm_models, torchvision_models
+from metaux.networks.forms import Form
 from metaux.networks.stems import adapt_stem
 
 LIBRARIES: dict[str, ModuleType] = {"torchvision": torchvision_models, "timm": timm_models}
@@ -72,18 +75,26 @@ def make_library_trunk(name: str, shape: tuple[int, ...], pretrained: bool) -> n
     if len(shape) != 3:
         raise InputError(f"this backbone takes images [channels, height, width], found {list(shape)}; use mlp")
     image = (shape[0], shape[1], shape[2])
-    try:
+    with refused(name, library.form(model), image):
         trunk: nn.Module = library.build(model, image, pretrained)
         adapt_stem(trunk, image, pretrained)
         with torch.no_grad():
             features = trunk.eval()(torch.zeros(1, *image))
         if not features.isfinite().all():  # a mean over no pixels
-            raise ValueError("nothing of the image is left after its last layer")
+            raise ValueError("nothing of the image is left after the last layer")
+    return trunk.train()
+
+
+@contextmanager
+def refused(name: str, form: Form | None, image: tuple[int, int, int]) -> Iterator[None]:
+    """Turn a library's error about images that a network can't take into one line that says which it can."""
+    try:
+        yield
     except InputError:
         raise
     except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        suited = "" if form is None else f", for example to {form.size}"
         raise InputError(
-            f"expected images that {name} can take, found {list(shape)} ({reason}); raise --image-size (224 suits all)"
+            f"expected images that {name} can take, found {list(image)} ({reason}); raise --image-size{suited}"
         ) from error
-    return trunk.train()
