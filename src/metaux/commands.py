@@ -45,7 +45,7 @@ def train_command(settings: Settings, method: str, seed: int, out: Path | None) 
         print_notes(data.notices, console)
         job = Job(settings, method, seed, folder, resolve(settings).epochs, seconds=1.0)
         with shown([job], None, console):
-            run(settings, method, seed, data, folder)
+            run(settings, method, seed, data, folder, lambda note: print_notes([note], console))
     _print_run(Run.read(folder), console)
     console.print(f"Records and trained weights: {folder}", soft_wrap=True)
 

@@ -1,5 +1,6 @@
 """The scikit-learn door: a classifier with `fit`, `predict` and `predict_proba`."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import fields
@@ -21,7 +22,6 @@ from metaux.data.samples import LabelledData, Samples
 from metaux.data.splits import draw
 from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
-from metaux.experiment.plan import META_GRADIENTS
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource
 from metaux.labels.registry import SOURCES, MakeSource
@@ -31,6 +31,7 @@ from metaux.settings import Settings, from_mapping
 from metaux.training.devices import make_fabric, threads
 from metaux.training.evaluate import primary_outputs
 from metaux.training.fit import Trainer
+from metaux.training.meta_gradients import way_by_name
 from metaux.training.plan import Fitted, Plan
 
 Array = np.ndarray[Any, Any]
@@ -51,9 +52,10 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `y` holds numbers, strings or any other hashable labels. There are no sample weights.
 
     Args:
-        backbone: a name (auto, mlp, small-cnn, conv4, vgg16 or resnet32), a callable that returns a fresh module, or a
-            module, which is copied and never changed: any network from a batch to features `[batch, features]`. The
-            copies, of which the label generator has its own, start from the module's weights.
+        backbone: a name (auto, mlp, small-cnn, conv4, vgg16, resnet32, torchvision:NAME or timm:NAME), a callable that
+            returns a fresh module, or a module, which is copied and never changed: any network from a batch to features
+            `[batch, features]`. The copies, of which the label generator has its own, start from the module's weights.
+        pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
         method: where the auxiliary labels come from: maxl, single (none), uniform, random, frozen, kmeans or human; or
             a callable (hierarchy, protocol) -> `LabelSource`.
         subclasses: sub-classes per class, one number or one per class in the order of `classes_`; not used where
@@ -68,7 +70,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         focal_gamma: focusing parameter of both losses; 0 is cross entropy.
         augment: random crops and horizontal flips of images: none, crop or crop-flip.
         class_weights: balanced weighs the primary loss inversely to class frequency; or none.
-        meta_gradient: forward-mode, finite-difference or double-backward.
+        meta_gradient: auto, forward-mode, finite-difference or double-backward. auto is forward-mode, which is exact,
+            or finite-difference, with a warning, where the network has an operation without a forward-mode formula.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: of the arithmetic: 32-true or bf16-mixed.
         threads: processor threads; equal bits need equal threads.
@@ -112,7 +115,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         focal_gamma: float | None = None,
         augment: str = "none",
         class_weights: str = "none",
-        meta_gradient: str = "forward-mode",
+        pretrained: bool = False,
+        meta_gradient: str = "auto",
         device: str = "auto",
         precision: str = "32-true",
         threads: int = 1,
@@ -131,6 +135,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.focal_gamma = focal_gamma
         self.augment = augment
         self.class_weights = class_weights
+        self.pretrained = pretrained
         self.meta_gradient = meta_gradient
         self.device = device
         self.precision = precision
@@ -161,7 +166,10 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         plan = self._plan(settings, samples, hierarchy, found.form)
         fabric = make_fabric(settings)
         with threads(settings.threads):
-            fitted = Trainer(plan, fabric).fit()
+            trainer = Trainer(plan, fabric)
+            if trainer.notice:
+                warnings.warn(trainer.notice, stacklevel=2)
+            fitted = trainer.fit()
         self.hierarchy_ = hierarchy
         self.network_ = fitted.network.cpu().eval()
         self.network_.zero_grad()
@@ -251,7 +259,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             trunk=self._make_trunk(form.shapes[0]),
             source=source,
             protocol=protocol,
-            meta_gradient=META_GRADIENTS[settings.meta_gradient],
+            meta_gradient=way_by_name(settings.meta_gradient),
             balanced=settings.class_weights == "balanced",
             seed=seed,
         )
@@ -270,7 +278,12 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _make_trunk(self, shape: tuple[int, ...]) -> Callable[[], nn.Module]:
         backbone: Any = self.backbone
         if isinstance(backbone, str):
-            return lambda: make_backbone(backbone, shape)
+            return lambda: make_backbone(backbone, shape, pretrained=self.pretrained)
+        if self.pretrained:
+            raise InputError(
+                "expected a backbone torchvision:NAME or timm:NAME for pretrained=True, found "
+                f"{type(backbone).__name__}; load its weights into it yourself"
+            )
         if isinstance(backbone, nn.Module):
             return lambda: deepcopy(backbone)
 

@@ -37,7 +37,8 @@ class Settings:
         image_size: resize images to this many pixels a side (by default, they stay as they are if all are alike).
         augment: random crops and horizontal flips; auto is what suits the data set.
         class_weights: weigh the primary loss inversely to class frequency.
-        backbone: the network: auto, mlp, small-cnn, conv4, vgg16, resnet32 or text-cnn.
+        backbone: the network: auto, mlp, small-cnn, conv4, vgg16, resnet32, text-cnn, torchvision:NAME or timm:NAME.
+        pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
         features: what k-means clusters: pixels (of texts, the counts of words), or the folder of a finished run whose
             network's features to use.
         protocol: tuned (momentum, weight decay, cosine schedule), or as published: iclr, neurips.
@@ -48,7 +49,8 @@ class Settings:
         generator_learning_rate: of the label generator.
         entropy_weight: weight of the loss against collapse.
         focal_gamma: focusing parameter of both losses; 0 is cross entropy.
-        meta_gradient: how the label generator's gradient is computed; the first and the last are exact.
+        meta_gradient: how the label generator's gradient is computed. auto is forward-mode, which is exact, or
+            finite-difference where the network has an operation without a forward-mode formula.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: of the arithmetic.
         processes: data-parallel processes, one device each.
@@ -66,6 +68,7 @@ class Settings:
     augment: Literal["auto", "none", "crop", "crop-flip"] = "auto"
     class_weights: Literal["none", "balanced"] = "none"
     backbone: str = "auto"
+    pretrained: bool = False
     features: str = "pixels"
     protocol: str = "tuned"
     epochs: CountOverride = None
@@ -75,7 +78,7 @@ class Settings:
     generator_learning_rate: Override = None
     entropy_weight: Override = None
     focal_gamma: Override = None
-    meta_gradient: Literal["forward-mode", "finite-difference", "double-backward"] = "forward-mode"
+    meta_gradient: Literal["auto", "forward-mode", "finite-difference", "double-backward"] = "auto"
     device: str = "auto"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     processes: int = 1

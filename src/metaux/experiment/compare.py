@@ -118,6 +118,7 @@ def _plan(
     if not missing:
         return []
     seconds: dict[str, float] = {}
+    notices: dict[str, None] = {}  # in order, each once: methods that learn their labels say the same
     epochs = resolve(settings).epochs
     single = make_fabric(replace(settings, processes=1))
     with console.status("timing a few steps") if console.is_terminal else nullcontext():
@@ -129,6 +130,8 @@ def _plan(
                     trainer = Trainer(plan, single)
                     preparation = time.perf_counter() - start
                     seconds[method] = sum(trainer.time_epoch()) + preparation / epochs
+                    notices[trainer.notice] = None
+    print_notes([notice for notice in notices if notice], console)
     jobs = [Job(settings, method, seed, folder, epochs, seconds[method]) for method, seed, folder in missing]
     return sorted(jobs, key=lambda job: (-job.seconds, job.seed))
 

@@ -13,30 +13,23 @@ from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
 from metaux.experiment.model import Model
 from metaux.labels.registry import SOURCES
-from metaux.metagradient import MetaGradient, double_backward, finite_difference, forward_mode
-from metaux.networks.backbones import BACKBONES, make_backbone
+from metaux.networks.backbones import check_backbone, make_backbone
 from metaux.protocols import resolve
 from metaux.settings import Settings
 from metaux.training.devices import make_fabric
+from metaux.training.meta_gradients import way_by_name
 from metaux.training.plan import Plan
-
-META_GRADIENTS: dict[str, MetaGradient] = {
-    "forward-mode": forward_mode,
-    "finite-difference": finite_difference,
-    "double-backward": double_backward,
-}
 
 
 def check(settings: Settings) -> None:
-    """Check what can be checked without the data.
+    """Check what can be checked without the data; pretrained weights are fetched here, once for all runs.
 
     Raises:
-        InputError: for an unknown protocol, backbone or device, or a value out of range.
+        InputError: for an unknown protocol, backbone or device, a value out of range, or weights that can't be had.
     """
     resolve(settings)
     make_fabric(settings)
-    if settings.backbone != "auto":
-        choose("backbone", settings.backbone, BACKBONES)
+    check_backbone(settings.backbone, settings.pretrained)
 
 
 def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) -> Plan:
@@ -64,10 +57,10 @@ def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) ->
         meta=meta,
         preprocess=preprocessing,
         augment=augmentation(settings.augment, data),
-        trunk=lambda: make_backbone(settings.backbone, shape, data.kind),
+        trunk=lambda: make_backbone(settings.backbone, shape, data.kind, settings.pretrained),
         source=SOURCES[method],
         protocol=protocol,
-        meta_gradient=META_GRADIENTS[settings.meta_gradient],
+        meta_gradient=way_by_name(settings.meta_gradient),
         features=_features(settings, preprocessing),
         balanced=settings.class_weights == "balanced",
         seed=seed,

@@ -1,6 +1,8 @@
 """One recorded run: from settings, method and seed to a folder of results."""
 
 import platform
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -23,13 +25,21 @@ from metaux.streams import stream
 from metaux.training.devices import make_fabric, threads
 from metaux.training.evaluate import class_recalls, passes
 from metaux.training.fit import Trainer
+from metaux.training.meta_gradients import name_of_way
 from metaux.training.plan import Fitted, Plan, Record
 
 CHECKPOINT = "checkpoint.pt"
 FEATURE_SAMPLES = 1000
 
 
-def run(settings: Settings, method: str, seed: int, data: LabelledData, folder: Path) -> None:
+def run(
+    settings: Settings,
+    method: str,
+    seed: int,
+    data: LabelledData,
+    folder: Path,
+    notify: Callable[[str], None] = lambda _: None,
+) -> None:
     """Train and record one run; a run that was interrupted goes on, a finished one is left as it is.
 
     Args:
@@ -38,6 +48,7 @@ def run(settings: Settings, method: str, seed: int, data: LabelledData, folder: 
         seed: of everything random.
         data: as `metaux.data.load` returned it for these settings.
         folder: where the run is recorded.
+        notify: called before the training with what a user should know of it, if there is anything.
 
     Raises:
         InputError: for bad input; nothing is written.
@@ -47,9 +58,11 @@ def run(settings: Settings, method: str, seed: int, data: LabelledData, folder: 
         return
     fabric = make_fabric(settings)
     if settings.processes == 1:
-        train_and_record(fabric, settings, method, seed, data, folder)
+        train_and_record(fabric, settings, method, seed, data, folder, notify)
         return
-    make_plan(settings, method, seed, data)  # bad input is found before any process is started
+    # Bad input is found, and the user told, before any process is started.
+    with threads(settings.threads):
+        _tell(Trainer(make_plan(settings, method, seed, data), make_fabric(replace(settings, processes=1))), notify)
     from metaux.experiment.share import run_share
 
     share = partial(run_share, settings=settings, method=method, seed=seed, folder=folder)
@@ -74,7 +87,13 @@ def _read_once(data: str, root: str, image_size: int | None) -> RawData:
 
 
 def train_and_record(
-    fabric: Fabric, settings: Settings, method: str, seed: int, data: LabelledData, folder: Path
+    fabric: Fabric,
+    settings: Settings,
+    method: str,
+    seed: int,
+    data: LabelledData,
+    folder: Path,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Train and record one run, or one process's share of it; only the first process writes."""
     first = fabric.is_global_zero
@@ -86,12 +105,18 @@ def train_and_record(
     with threads(settings.threads):
         plan = make_plan(settings, method, seed, data)
         trainer = Trainer(plan, fabric, folder / CHECKPOINT)
+        _tell(trainer, notify)
         if first:
             write_settings(folder, settings, method, seed)
         fitted = trainer.fit(record)
         if first:
             write_records(folder, fitted.records)
             _finish(plan, fitted, method, folder, fabric)
+
+
+def _tell(trainer: Trainer, notify: Callable[[str], None]) -> None:
+    if trainer.notice:
+        notify(trainer.notice)
 
 
 def _finish(plan: Plan, fitted: Fitted, method: str, folder: Path, fabric: Fabric) -> None:
@@ -131,6 +156,7 @@ def _finish(plan: Plan, fitted: Fitted, method: str, folder: Path, fabric: Fabri
         "train_size": len(plan.train) + (0 if plan.meta is None else len(plan.meta)),
         "test_size": len(test),
         "train_names": list(plan.train.names),
+        "meta_gradient": None if fitted.meta_gradient is None else name_of_way(fitted.meta_gradient),
         "model": describe_model(data.hierarchy, preprocessing, tuple(plan.train.inputs[0].shape[1:])),
         "device": device_name(fabric.device),
         "versions": {name: version(name) for name in ("metaux", "torch", "torchvision", "numpy", "scikit-learn")}

@@ -7,6 +7,7 @@ from torch import nn
 
 from metaux.errors import InputError, choose
 from metaux.networks.text import text_cnn
+from metaux.networks.zoo import LIBRARIES, is_of_library, library_and_model, make_library_trunk
 
 Shape = tuple[int, ...]
 
@@ -82,25 +83,48 @@ def _channels(shape: Shape) -> int:
     return shape[0]
 
 
-def make_backbone(name: str, shape: Shape, kind: str = "") -> nn.Module:
-    """Make the trunk of that name for samples of that shape; `auto` is mlp for tables, small-cnn for images.
-
-    Of `kind` text, `auto` is text-cnn, and no other backbone takes it.
+def check_backbone(name: str, pretrained: bool = False) -> None:
+    """Check a name, and fetch its weights if they are asked for and not there yet.
 
     Raises:
-        InputError: for an unknown name or a shape that the backbone cannot take.
+        InputError: for an unknown name, a library that isn't installed, or weights that can't be had.
+    """
+    if is_of_library(name):
+        library, model = library_and_model(name)
+        if pretrained:
+            library.fetch(model)
+        return
+    choose("backbone", name, ["auto", *BACKBONES, *(f"{library}:NAME" for library in LIBRARIES)])
+    if pretrained:
+        raise InputError(
+            f"expected a backbone torchvision:NAME or timm:NAME for pretrained weights, found {name}, which has none; "
+            "give one, or leave them out"
+        )
+
+
+def make_backbone(name: str, shape: Shape, kind: str = "", pretrained: bool = False) -> nn.Module:
+    """Make the trunk of that name for samples of that shape; `auto` is mlp for tables, small-cnn for images.
+
+    Args:
+        name: one of `BACKBONES`, `torchvision:NAME` or `timm:NAME`.
+        shape: of one sample.
+        kind: of the samples, where it is known; of texts, `auto` is text-cnn, and no other backbone takes them.
+        pretrained: start from the library's ImageNet weights; the network is the same either way.
+
+    Raises:
+        InputError: for an unknown name, a shape that the backbone cannot take, or weights that can't be had.
 
     >>> import torch
     >>> make_backbone("auto", (1, 8, 8))(torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 128])
     """
+    check_backbone(name, pretrained)
     if kind == "text" and name not in ("auto", "text-cnn"):
         raise InputError(f"expected the backbone text-cnn for texts, found {name}; give --backbone text-cnn or auto")
     if kind not in ("", "text") and name == "text-cnn":
         raise InputError(f"text-cnn takes texts, found {kind} inputs; give --backbone auto")
-    if name == "auto" and kind == "text":
-        name = "text-cnn"
-    elif name == "auto":
-        name = "small-cnn" if len(shape) == 3 else "mlp"
-    choose("backbone", name, BACKBONES)
+    if is_of_library(name):
+        return make_library_trunk(name, shape, pretrained)
+    if name == "auto":
+        name = "text-cnn" if kind == "text" else "small-cnn" if len(shape) == 3 else "mlp"
     return BACKBONES[name](shape)

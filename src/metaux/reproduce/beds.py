@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from metaux.data.catalogue import availability
 from metaux.reproduce.scales import Scale
 from metaux.settings import Settings
 
@@ -35,9 +36,6 @@ class _Source(NamedTuple):
     augment: Literal["crop", "crop-flip"] = "crop-flip"
 
 
-availability = lambda name, root: (
-    None if (root / "FashionMNIST").exists() and name == "fashion-mnist" else "nothing there"
-)  # TEMPORARY
 SOURCES = {
     "cifar100": _Source("CIFAR-100", (50_000, 10_000), (3, 32, 32)),
     "cifar10.1": _Source("CIFAR-10 and CIFAR-10.1v6", (50_000, 2_000), (3, 32, 32)),

@@ -15,12 +15,13 @@ from metaux.data.samples import Samples
 from metaux.errors import InputError, TrainingError
 from metaux.files import write_bytes_atomic
 from metaux.labels.base import Batch, MetaStep, Preparation
-from metaux.metagradient import LookAhead
+from metaux.metagradient import LookAhead, MetaGradient, forward_mode
 from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, place
 from metaux.streams import seeded, stream_seed
 from metaux.training.batches import Loader, shuffled
 from metaux.training.evaluate import measures, primary_outputs
 from metaux.training.generated_labels import describe, training_labels
+from metaux.training.meta_gradients import suitable_way
 from metaux.training.plan import Fitted, Plan, Record, make_primary_loss, schedule
 from metaux.training.processes import averager
 from metaux.training.step import gradient_cosine, training_step
@@ -35,6 +36,10 @@ class Trainer:
         plan: what to train.
         fabric: device, precision and processes.
         checkpoint: where the state after each epoch is kept; None to keep none.
+
+    Attributes:
+        meta_gradient: how meta-gradients will be computed; None for a source without meta steps.
+        notice: what a user should know before the training; may be empty.
     """
 
     def __init__(self, plan: Plan, fabric: Fabric, checkpoint: Path | None = None):
@@ -72,6 +77,7 @@ class Trainer:
             self.network.parameters(), protocol.learning_rate, protocol.momentum, weight_decay=protocol.weight_decay
         )
         self.primary_loss = make_primary_loss(plan)
+        self.meta_gradient, self.notice = self._meta_gradient()
         self.records: list[Record] = []
         self.reported: list[Tensor] = []
 
@@ -79,6 +85,14 @@ class Trainer:
         with seeded(self.plan.seed, name):
             trunk = self.plan.trunk()
         return trunk, feature_size(trunk, self.plan.preprocess(self.plan.train.take(torch.arange(1)).inputs))
+
+    def _meta_gradient(self) -> tuple[MetaGradient | None, str]:
+        if self.source.meta_step is None:
+            return None, ""
+        if self.plan.meta_gradient is not None:
+            return self.plan.meta_gradient, ""
+        few = self.loader.load(torch.arange(min(2, len(self.plan.train))))
+        return suitable_way(self.network, few, self.fabric.autocast())
 
     def _pixels(self, samples: Samples) -> Tensor:
         return self.plan.preprocess(samples.inputs)[0].flatten(1)
@@ -100,7 +114,7 @@ class Trainer:
         logits = self._test_logits(self.plan.data.test)
         labels = training_labels(self.source, self.loader)
         correct = torch.stack(self.reported).float().mean(0)
-        return Fitted(self.network, self.source, self.records, logits, correct, labels)
+        return Fitted(self.network, self.source, self.records, logits, correct, labels, self.meta_gradient)
 
     def time_epoch(self, steps: int = 2) -> tuple[float, float]:
         """Return an estimate of the seconds of an epoch's steps, and of its evaluation on the test samples.
@@ -201,8 +215,8 @@ class Trainer:
         else:
             look_ahead = LookAhead.from_optimizer(self.optimizer, self.network)
         seed = stream_seed(self.plan.seed, "look-ahead", *name)
-        method = self.plan.meta_gradient
-        return MetaStep(self.network, inner, outer, self.primary_loss, look_ahead, method, rate, seed, self.average)
+        way = self.meta_gradient or forward_mode
+        return MetaStep(self.network, inner, outer, self.primary_loss, look_ahead, way, rate, seed, self.average)
 
     def _synchronise(self) -> None:
         """Give every process the mean of the running statistics that each kept of its own share."""

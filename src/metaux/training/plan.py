@@ -33,7 +33,7 @@ class Plan:
         trunk: makes a fresh backbone.
         source: makes the label source.
         protocol: the values of the training protocol.
-        meta_gradient: how meta-gradients are computed.
+        meta_gradient: how meta-gradients are computed; None for the exact way wherever the network allows it.
         features: what clusters are made of; pixels (the network's flattened inputs) if None.
         balanced: weigh the primary loss inversely to class frequency.
         seed: of everything random.
@@ -47,7 +47,7 @@ class Plan:
     trunk: Callable[[], nn.Module]
     source: MakeSource
     protocol: Protocol
-    meta_gradient: MetaGradient
+    meta_gradient: MetaGradient | None
     features: Callable[[Samples], Tensor] | None = None
     balanced: bool = False
     seed: int = 0
@@ -64,6 +64,7 @@ class Fitted:
         test_logits: of the final weights, `[n_test, classes]`.
         test_correct: how often each test sample was right over the reported epochs, `[n_test]`.
         labels: the label of each training sample over its own class's slots, `[n, max(psi)]`, if there are any.
+        meta_gradient: how meta-gradients were computed; None for a source without meta steps.
     """
 
     network: MultiTaskNetwork
@@ -72,6 +73,7 @@ class Fitted:
     test_logits: Tensor
     test_correct: Tensor
     labels: Tensor | None
+    meta_gradient: MetaGradient | None = None
 
 
 def schedule(protocol: Protocol, epoch: int) -> float:

@@ -1,0 +1,98 @@
+"""Models of timm (extra `metaux[timm]`) without their classifier."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from metaux.errors import InputError
+from metaux.networks.forms import Form, patch_size
+from metaux.networks.weights import file_of_address, file_of_hub, unusable
+
+# timm's files of networks whose patch size is an option.
+_PATCHED = ("vision_transformer", "deit", "eva")
+
+
+def _timm() -> Any:
+    try:
+        import timm
+    except ImportError:
+        raise InputError(
+            "expected timm for a backbone timm:NAME, found that it isn't installed; pip install 'metaux[timm]'"
+        ) from None
+    return timm
+
+
+def names() -> list[str]:
+    """Return the names of all models; a name may be followed by `.` and one of its tags of weights."""
+    found: list[str] = _timm().list_models()
+    return found
+
+
+def tags(model: str) -> list[str]:
+    """Return the full names, `model.tag`, of a model's published weights."""
+    found: list[str] = _timm().list_pretrained(model.partition(".")[0] + ".*")
+    return found
+
+
+def form(model: str) -> Form | None:
+    """Return the images that the published weights were trained on; None for a model without any."""
+    settings = _timm().get_pretrained_cfg(model)
+    if settings is None:
+        return None
+    return Form(settings.input_size[-1], tuple(settings.mean), tuple(settings.std))
+
+
+def fetch(model: str) -> Path:
+    """Return the file of the published weights, downloaded if need be.
+
+    Raises:
+        InputError: for a model without any.
+    """
+    settings = _timm().get_pretrained_cfg(model)
+    if settings is None or not (settings.hf_hub_id or settings.url):
+        raise InputError(f"expected a model with published weights, found timm:{model}, which has none; name another")
+    if settings.hf_hub_id:
+        return file_of_hub(settings.hf_hub_id)
+    return file_of_address(settings.url)
+
+
+def build(model: str, shape: tuple[int, int, int], pretrained: bool) -> nn.Module:
+    """Make the model for images `[channels, height, width]`.
+
+    Transformers get their image size, and patches small enough for it. Of pretrained weights, timm sums or repeats
+    the first filters over channels, and interpolates positions and patches.
+    """
+    channels, height, width = shape
+    options: dict[str, Any] = {"num_classes": 0, "in_chans": channels}
+    settings = _timm().get_pretrained_cfg(model)
+    if settings is not None and settings.fixed_input_size:
+        options["img_size"] = (height, width)
+        if patch := _smaller_patch(model, shape):
+            options["patch_size"] = patch
+    if not pretrained:
+        return _made(model, options)
+    file = fetch(model)
+    source = {"pretrained": True, "pretrained_cfg_overlay": {"file": str(file), "custom_load": False}}
+    try:
+        return _made(model, options | source)
+    except Exception as error:  # safetensors', pickle's and the system's
+        _made(model, options)  # unless the images were to blame, which shows here
+        raise unusable(file, error) from error
+
+
+def _made(model: str, options: dict[str, Any]) -> nn.Module:
+    made: nn.Module = _timm().create_model(model, **options)
+    return made
+
+
+def _smaller_patch(model: str, shape: tuple[int, int, int]) -> int | None:
+    """Return the patch size that these images need if it is not the model's own, and can be chosen."""
+    import torch
+
+    if not _timm().models.is_model_in_modules(model, _PATCHED):
+        return None
+    with torch.device("meta"):
+        native = _timm().create_model(model, num_classes=0).patch_embed.patch_size[0]
+    wanted = patch_size(shape[1:], native)
+    return None if wanted == native else wanted

@@ -1,0 +1,120 @@
+"""Published weights: the file on this machine, or downloaded where there is a network; never a long wait for none.
+
+The libraries retry for most of a minute without a network; here one short request says whether it is worth starting.
+"""
+
+import re
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlparse
+from urllib.request import Request, urlopen
+
+from metaux.errors import InputError
+
+PATIENCE = 4.0  # seconds for an answer
+
+
+def file_of_address(url: str) -> Path:
+    """Return a checkpoint's file in torch's folder of them, downloaded if it is not there yet.
+
+    Raises:
+        InputError: if it is neither there nor to be had.
+    """
+    from torch.hub import download_url_to_file, get_dir
+
+    file = Path(get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+    if file.is_file():
+        return file
+    if not reachable(url):
+        raise _out_of_reach(url, file)
+    digest = re.search(r"-([a-f0-9]{8,})\.", file.name)  # the libraries' names hold the beginning of the content's hash
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        download_url_to_file(url, str(file), digest and digest.group(1), progress=False)
+    except (OSError, RuntimeError) as error:  # the latter for another hash
+        raise _failed(url, file, error) from error
+    return file
+
+
+def file_of_hub(repository: str, name: str = "model.safetensors") -> Path:
+    """Return a file of a Hugging Face repository in its cache, downloaded if it is not there yet.
+
+    Raises:
+        InputError: if it is neither there nor to be had.
+    """
+    from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(repository, name)
+    if isinstance(cached, str):
+        return Path(cached)
+    url = hf_hub_url(repository, name)
+    place = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots" / "main" / name
+    if constants.HF_HUB_OFFLINE or not reachable(url):
+        raise _out_of_reach(url, place)
+    try:
+        return Path(hf_hub_download(repository, name))
+    except Exception as error:  # its errors have no common class: HTTP, system, its own
+        raise _failed(url, place, error) from error
+
+
+def read_state(file: Path) -> Any:
+    """Read a checkpoint of tensors alone.
+
+    Raises:
+        InputError: if it is none, or holds anything else.
+    """
+    import torch
+
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle's, zip's and the system's
+        raise unusable(file, error) from error
+
+
+def unusable(file: Path, error: Exception) -> InputError:
+    """Return the error that says that a file of weights is of no use."""
+    return InputError(f"expected pretrained weights in '{file}', found a file without ({_said(error)}); delete it")
+
+
+def reachable(url: str) -> bool:
+    """Return whether an address answers within a few seconds.
+
+    >>> reachable("http://127.0.0.1:9/")
+    False
+    """
+    answers: list[bool] = []
+
+    def ask() -> None:
+        try:
+            urlopen(Request(url, method="HEAD"), timeout=PATIENCE).close()
+            answers.append(True)
+        except HTTPError as error:  # a gateway's refusal is not the host's answer
+            answers.append(error.code not in (403, 407, 502, 503, 504))
+        except (OSError, ValueError):
+            answers.append(False)
+
+    # In a thread of its own, since looking up a name knows no time-out.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return any(answers)
+
+
+def _out_of_reach(url: str, place: Path) -> InputError:
+    return InputError(
+        f"expected pretrained weights at '{place}' or a network to fetch them from, found neither; "
+        f"put the file of {url} there, or start without pretrained weights"
+    )
+
+
+def _failed(url: str, place: Path, error: Exception) -> InputError:
+    return InputError(
+        f"expected pretrained weights from {url}, found that they can't be fetched ({_said(error)}); "
+        f"put the file at '{place}'"
+    )
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -1,0 +1,69 @@
+"""Which way a run computes its meta-gradient: by name, or the exact one wherever the network allows it."""
+
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten
+
+from metaux.errors import InputError
+from metaux.labels.base import Batch
+from metaux.metagradient import LookAhead, MetaGradient, double_backward, finite_difference, forward_mode
+
+META_GRADIENTS: dict[str, MetaGradient] = {
+    "forward-mode": forward_mode,
+    "finite-difference": finite_difference,
+    "double-backward": double_backward,
+}
+
+
+def way_by_name(name: str) -> MetaGradient | None:
+    """Return the way of that name; None for `auto`, which is decided on the network."""
+    return META_GRADIENTS.get(name)
+
+
+def name_of_way(way: MetaGradient) -> str:
+    """Return what a way is called.
+
+    >>> name_of_way(forward_mode)
+    'forward-mode'
+    """
+    return next(name for name, known in META_GRADIENTS.items() if known is way)
+
+
+def suitable_way(
+    network: nn.Module, batch: Batch, autocast: AbstractContextManager[object]
+) -> tuple[MetaGradient, str]:
+    """Return `forward_mode`, or `finite_difference` for a network with an operation that has no forward formula.
+
+    One forward-mode pass on a few samples finds out; it leaves the network and the random state as they were.
+
+    Args:
+        network: as it will be trained, on its device.
+        batch: a few samples.
+        autocast: the arithmetic that it will be trained in.
+
+    Returns:
+        The way, and what the user should know about it: nothing, if it is the exact one.
+    """
+    with autocast:
+        try:
+            forward_mode(network, torch.ones(()), batch.inputs, _sum, batch.inputs, _sum_alone, LookAhead(1.0))
+        except InputError as error:
+            if not isinstance(error.__cause__, NotImplementedError):
+                raise
+            operation = " ".join(str(error.__cause__).split()).partition(". ")[0]
+            return finite_difference, (
+                "the meta-gradient is a finite difference, which is approximate, since the network has an operation "
+                f"without a forward-mode formula in PyTorch ({operation})"
+            )
+    return forward_mode, ""
+
+
+def _sum(outputs: object, target: Tensor) -> Tensor:
+    return target * _sum_alone(outputs)
+
+
+def _sum_alone(outputs: object) -> Tensor:
+    numbers = [x for x in tree_flatten(outputs)[0] if isinstance(x, Tensor) and x.is_floating_point()]
+    return torch.stack([x.float().square().mean() for x in numbers]).sum()
