@@ -1,0 +1,124 @@
+"""Classification models of `torchvision.models` without their classifier."""
+
+import re
+from typing import Any
+
+from torch import nn
+
+from metaux.networks.forms import Form, patch_size
+
+# Auxiliary classifiers off; the slow initialisation of these two, which warns about itself, too.
+_PLAIN: dict[str, dict[str, Any]] = {
+    name: {"aux_logits": False, "init_weights": False} for name in ("googlenet", "inception_v3")
+}
+_CLASSIFIERS = ("fc", "classifier", "head", "heads")
+# A whole classifier of wide layers for 7 x 7 maps: none of it is kept, as in CIFAR's VGG.
+_POOLED = ("alexnet", "vgg")
+_OLD_DENSENET_KEY = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..+)")
+
+
+def names() -> list[str]:
+    """Return the names of all classification models.
+
+    >>> "mobilenet_v3_small" in names(), "fasterrcnn_resnet50_fpn" in names()
+    (True, False)
+    """
+    from torchvision import models
+
+    found: list[str] = models.list_models(module=models)
+    return found
+
+
+def other_names() -> list[str]:
+    """Return the names of the library's models for other tasks: detection, segmentation, video, optical flow."""
+    from torchvision import models
+
+    return sorted(set(models.list_models()) - set(names()))
+
+
+def form(model: str) -> Form:
+    """Return the images that the published weights were trained on."""
+    preset = _weights(model).transforms()
+    return Form(preset.crop_size[0], tuple(preset.mean), tuple(preset.std))
+
+
+def build(model: str, shape: tuple[int, int, int], pretrained: bool) -> nn.Module:
+    """Make the model for images `[channels, height, width]`, with 3 channels whatever the shape says.
+
+    Transformers get their image size, and patches small enough for it.
+    """
+    from torchvision import models
+
+    _, height, width = shape
+    options = dict(_PLAIN.get(model, {}))
+    if model in _PLAIN:
+        options["transform_input"] = pretrained  # their weights were trained on images normalised otherwise
+    if model.startswith("maxvit"):
+        options["input_size"] = (height, width)
+    if model.startswith("vit_"):
+        made = _vision_transformer(model, height, width)
+    else:
+        made = models.get_model(model, weights=None, **options)
+    if pretrained:
+        _load(made, model)
+    return _without_classifier(made, model)
+
+
+def _vision_transformer(model: str, height: int, width: int) -> nn.Module:
+    import torch
+    from torchvision.models import VisionTransformer, get_model
+
+    if height != width:
+        raise ValueError(f"it takes square images, found {height} x {width}")
+    with torch.device("meta"):
+        size = get_model(model, weights=None)
+    made: nn.Module = VisionTransformer(
+        image_size=height,
+        patch_size=patch_size((height, width), size.patch_size),
+        num_layers=len(size.encoder.layers),
+        num_heads=size.encoder.layers[0].num_heads,
+        hidden_dim=size.hidden_dim,
+        mlp_dim=size.mlp_dim,
+    )
+    return made
+
+
+def _load(made: nn.Module, model: str) -> None:
+    from metaux.networks.stems import fit_kernel
+    from metaux.networks.weights import state_from_url
+
+    state = state_from_url(_weights(model).url)
+    for key in list(state):  # in place: what it says of its version is kept
+        if key.startswith(("aux1.", "aux2.", "AuxLogits.")):
+            del state[key]
+        elif model.startswith("densenet") and (old := _OLD_DENSENET_KEY.fullmatch(key)):
+            state["".join(old.groups())] = state.pop(key)
+    if model.startswith("vit_"):
+        from torchvision.models.vision_transformer import interpolate_embeddings
+
+        own: Any = made
+        state = interpolate_embeddings(own.image_size, own.patch_size, state)
+        state["conv_proj.weight"] = fit_kernel(state["conv_proj.weight"], 3, own.patch_size)
+    made.load_state_dict(state)
+
+
+def _without_classifier(made: nn.Module, model: str) -> nn.Module:
+    if model.startswith(_POOLED):
+        features: Any = made.features
+        return nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    if model.startswith("squeezenet"):
+        features = made.features
+        return nn.Sequential(features, nn.Dropout(0.5), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    [name] = [name for name in _CLASSIFIERS if hasattr(made, name)]
+    classifier = getattr(made, name)
+    if isinstance(classifier, nn.Linear):
+        setattr(made, name, nn.Identity())
+    else:
+        classifier[-1] = nn.Identity()
+    return made
+
+
+def _weights(model: str) -> Any:
+    from torchvision import models
+
+    return models.get_model_weights(model).DEFAULT

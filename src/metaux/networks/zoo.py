@@ -1,0 +1,89 @@
+"""Backbones of the libraries: `torchvision:NAME` and `timm:NAME`, adapted to the images at hand."""
+
+from types import ModuleType
+
+import torch
+from torch import nn
+
+from metaux.errors import InputError, nearest
+from metaux.networks import timm_models, torchvision_models
+from metaux.networks.stems import adapt_stem
+
+LIBRARIES: dict[str, ModuleType] = {"torchvision": torchvision_models, "timm": timm_models}
+
+
+def is_of_library(name: str) -> bool:
+    """Return whether a backbone's name is one of `library:model`.
+
+    >>> is_of_library("timm:resnet10t"), is_of_library("resnet32")
+    (True, False)
+    """
+    return ":" in name
+
+
+def library_and_model(name: str) -> tuple[ModuleType, str]:
+    """Return the library and the model that a name `library:model` stands for.
+
+    Raises:
+        InputError: for an unknown one, or a library that isn't installed.
+    """
+    prefix, _, model = name.partition(":")
+    if prefix not in LIBRARIES:
+        raise InputError(
+            f"expected a backbone torchvision:NAME or timm:NAME, found '{name}'{nearest(prefix, LIBRARIES)}; give one"
+        )
+    library = LIBRARIES[prefix]
+    known = library.names()
+    plain, _, tag = model.partition(".")
+    if prefix == "timm" and plain in known:
+        if tag and model not in (full := timm_models.tags(model)):
+            raise InputError(
+                f"expected weights that timm has for {plain}, found the tag '{tag}'{nearest(model, full)}; correct it"
+            )
+    elif prefix == "torchvision" and model in torchvision_models.other_names():
+        raise InputError(
+            f"expected a classification model, found '{name}', which is for another task; name one such as "
+            "torchvision:resnet18"
+        )
+    elif model not in known:
+        raise InputError(
+            f"expected a classification model of {prefix}, found '{model}'{nearest(model, known)}; correct the name"
+        )
+    return library, model
+
+
+def make_library_trunk(name: str, shape: tuple[int, ...], pretrained: bool) -> nn.Module:
+    """Make a library's network without its classifier, from images to features `[batch, features]`.
+
+    Its first layers are adapted to the number of channels, and to small images where there is a known recipe.
+
+    Args:
+        name: `torchvision:NAME` or `timm:NAME`.
+        shape: of an image, `[channels, height, width]`.
+        pretrained: start from the library's ImageNet weights; they may be downloaded.
+
+    Raises:
+        InputError: for an unknown name, images that the network can't take, or weights that can't be had.
+
+    >>> make_library_trunk("torchvision:resnet18", (1, 8, 8), pretrained=False)(torch.zeros(2, 1, 8, 8)).shape
+    torch.Size([2, 512])
+    """
+    library, model = library_and_model(name)
+    if len(shape) != 3:
+        raise InputError(f"this backbone takes images [channels, height, width], found {list(shape)}; use mlp")
+    image = (shape[0], shape[1], shape[2])
+    try:
+        trunk: nn.Module = library.build(model, image, pretrained)
+        adapt_stem(trunk, image, pretrained)
+        with torch.no_grad():
+            features = trunk.eval()(torch.zeros(1, *image))
+        if not features.isfinite().all():  # a mean over no pixels
+            raise ValueError("nothing of the image is left after its last layer")
+    except InputError:
+        raise
+    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise InputError(
+            f"expected images that {name} can take, found {list(shape)} ({reason}); raise --image-size (224 suits all)"
+        ) from error
+    return trunk.train()
