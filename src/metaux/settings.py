@@ -36,7 +36,10 @@ class Settings:
         augment: random crops and horizontal flips; auto is what suits the data set.
         class_weights: weigh the primary loss inversely to class frequency.
         backbone: the network: auto, mlp, small-cnn, conv4, vgg16 or resnet32.
-        features: what k-means clusters: pixels, or the folder of a finished run whose network's features to use.
+        features: what k-means clusters: pixels, autoencoder (its latent space), a pretrained network
+            (efficientnet-lite0, torchvision:NAME or timm:NAME), or the folder of a finished run.
+        embedding: the pretrained network that prototypical measures distances in: efficientnet-lite0,
+            torchvision:NAME, timm:NAME, or the folder of a finished run.
         protocol: tuned (momentum, weight decay, cosine schedule), or as published: iclr, neurips.
         epochs: passes over the training data; the protocol's by default, as for all values below.
         batch_size: samples per batch.
@@ -64,6 +67,7 @@ class Settings:
     class_weights: Literal["none", "balanced"] = "none"
     backbone: str = "auto"
     features: str = "pixels"
+    embedding: str = "efficientnet-lite0"
     protocol: str = "tuned"
     epochs: CountOverride = None
     batch_size: CountOverride = None

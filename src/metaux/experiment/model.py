@@ -13,7 +13,7 @@ from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, choose
 from metaux.experiment.records import Run
 from metaux.hierarchy import Hierarchy
-from metaux.labels.base import LabelSource
+from metaux.labels.base import LabelSource, SubclassSource
 from metaux.labels.registry import SOURCES
 from metaux.networks.backbones import make_backbone
 from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, place
@@ -121,7 +121,7 @@ class Model:
             logits = primary_outputs(self.network, source, samples, self.preprocessing, device)
             found = passes(self.network, samples, self.preprocessing, device)
             auxiliary = [o.auxiliary.float().cpu() for _, o in found if isinstance(o.auxiliary, Tensor)]
-        if not auxiliary or auxiliary[0].shape[-1] != self.hierarchy.size:
+        if not auxiliary or not isinstance(source, SubclassSource):
             return Predictions(logits, None)
         mask = self.hierarchy.mask(logits.argmax(-1))
         return Predictions(logits, torch.cat(auxiliary).masked_fill(~mask, -torch.inf).argmax(-1))

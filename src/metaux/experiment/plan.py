@@ -1,15 +1,10 @@
 """From settings, which are words and numbers, to a plan, which is objects."""
 
-from pathlib import Path
-
-import torch
-from torch import Tensor
-
-from metaux.data.samples import LabelledData, Samples
+from metaux.data.samples import LabelledData
 from metaux.data.splits import draw
 from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
-from metaux.experiment.model import Model
+from metaux.experiment.features import make_embedding, make_features
 from metaux.labels.registry import SOURCES
 from metaux.metagradient import MetaGradient, double_backward, finite_difference, forward_mode
 from metaux.networks.backbones import BACKBONES, make_backbone
@@ -66,24 +61,8 @@ def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) ->
         source=SOURCES[method],
         protocol=protocol,
         meta_gradient=META_GRADIENTS[settings.meta_gradient],
-        features=None if settings.features == "pixels" else _Features(settings, preprocessing),
+        features=make_features(settings, train, preprocessing, seed),
+        embedding=make_embedding(settings, preprocessing),
         balanced=settings.class_weights == "balanced",
         seed=seed,
     )
-
-
-class _Features:
-    """The features that a finished run's network makes of samples; they may have been normalised differently."""
-
-    def __init__(self, settings: Settings, preprocessing: Preprocessing):
-        self.model = Model.read(Path(settings.features), settings.device)
-        theirs = self.model.preprocessing
-        if (theirs.kind, theirs.describe()) != (preprocessing.kind, preprocessing.describe()):
-            raise InputError(
-                f"expected --features of a run on {preprocessing.describe()}, found one on {theirs.describe()}; "
-                "give a run on data of the same form"
-            )
-
-    def __call__(self, samples: Samples) -> Tensor:
-        with torch.no_grad():
-            return self.model.features(samples)

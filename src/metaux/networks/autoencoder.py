@@ -9,14 +9,14 @@ from metaux.errors import InputError
 from metaux.networks.backbones import Shape
 
 LATENT = 64
-_WIDTHS = (32, 64, 128)
+_WIDTHS = (16, 32, 64)
 _SMALLEST = 4  # pixels a side, where the convolutions stop
 
 
 class Autoencoder(nn.Module):
     """Strided convolutions down to a latent vector, and the mirror image of them up again; an MLP for tables.
 
-    Images are halved by convolutions of 32, 64, 128, 128, ... channels until they have 4 pixels a side or fewer; one
+    Images are halved by convolutions of 16, 32, 64, 64, ... channels until they have 4 pixels a side or fewer; one
     linear layer makes the latent vector of them. Tables pass one hidden layer of 128. The latent vector has
     64 numbers, but no more than a quarter of the sample's and no fewer than 2: it has to be a bottleneck.
     The architecture is our choice; the papers do not state theirs.

@@ -1,5 +1,7 @@
 """Training an autoencoder on a run's samples."""
 
+from math import ceil
+
 import torch
 from torch.nn.functional import mse_loss
 
@@ -11,6 +13,7 @@ from metaux.streams import seeded
 from metaux.training.batches import Loader, Preprocess, shuffled
 
 EPOCHS = 20
+STEPS = 1000  # at least, where the samples are few
 BATCH_SIZE = 100
 LEARNING_RATE = 1e-3
 
@@ -18,8 +21,8 @@ LEARNING_RATE = 1e-3
 def train_autoencoder(samples: Samples, preprocess: Preprocess, seed: int, device: torch.device) -> Autoencoder:
     """Train an autoencoder to reconstruct the network inputs of samples, without their labels.
 
-    Mean squared error, Adam at 1e-3, batches of 100, 20 epochs, no augmentation: our choices, the papers do not
-    state theirs. Equal samples, seed, threads and versions give equal bits.
+    Mean squared error, Adam at 1e-3, batches of 100, 20 epochs but 1,000 steps at least, no augmentation: our
+    choices, the papers do not state theirs. Equal samples, seed, threads and versions give equal bits.
 
     Args:
         samples: a run's training samples, `[n]`.
@@ -44,7 +47,7 @@ def train_autoencoder(samples: Samples, preprocess: Preprocess, seed: int, devic
     place(autoencoder, device)
     optimizer = torch.optim.Adam(autoencoder.parameters(), LEARNING_RATE)
     loader = Loader(samples, preprocess, None, seed, device)
-    for epoch in range(EPOCHS):
+    for epoch in range(max(EPOCHS, ceil(STEPS / ceil(len(samples) / BATCH_SIZE)))):
         for rows in shuffled(len(samples), BATCH_SIZE, seed, "autoencoder order", epoch):
             [x] = loader.load(rows).inputs
             gradients = torch.autograd.grad(mse_loss(autoencoder(x), x), list(autoencoder.parameters()))
