@@ -57,6 +57,7 @@ def plan(source: MakeSource, protocol: str = "tuned", epochs: int = 2, **changes
         source=source,
         protocol=replace(PROTOCOLS[protocol], epochs=epochs, **values),
         meta_gradient=forward_mode,
+        embedding=lambda samples: samples.inputs[0].float().flatten(1),
     )
     return replace(made, **changes)
 

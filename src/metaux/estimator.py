@@ -22,6 +22,7 @@ from metaux.data.samples import LabelledData, Samples
 from metaux.data.splits import draw
 from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
+from metaux.experiment.features import make_embedding, make_features
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource
 from metaux.labels.registry import SOURCES, MakeSource
@@ -56,10 +57,14 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             returns a fresh module, or a module, which is copied and never changed: any network from a batch to features
             `[batch, features]`. The copies, of which the label generator has its own, start from the module's weights.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
-        method: where the auxiliary labels come from: maxl, single (none), uniform, random, frozen, kmeans or human; or
-            a callable (hierarchy, protocol) -> `LabelSource`.
+        method: where the auxiliary labels come from: maxl, single (none), uniform, random, frozen, kmeans, human or
+            prototypical; vector and frozen-vector make target vectors; or a callable (hierarchy, protocol) ->
+            `LabelSource`.
         subclasses: sub-classes per class, one number or one per class in the order of `classes_`; not used where
             `fit` is given auxiliary labels.
+        features: what kmeans clusters: pixels (the inputs as they are), autoencoder, efficientnet-lite0,
+            torchvision:NAME, timm:NAME, or the folder of a finished run.
+        embedding: what prototypical measures distances in: one of the last four.
         protocol: tuned, iclr or neurips, or a `Protocol` of one's own.
         epochs: passes over the training data; the protocol's by default, as for all values below.
         batch_size: samples per batch.
@@ -105,6 +110,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         method: str | MakeSource = "maxl",
         *,
         subclasses: int | Sequence[int] = DEFAULT_SUBCLASSES,
+        features: str = "pixels",
+        embedding: str = "efficientnet-lite0",
         protocol: str | Protocol = "tuned",
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -125,6 +132,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.backbone = backbone
         self.method = method
         self.subclasses = subclasses
+        self.features = features
+        self.embedding = embedding
         self.protocol = protocol
         self.epochs = epochs
         self.batch_size = batch_size
@@ -250,16 +259,19 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         train, meta = draw(samples, seed, None, protocol.meta_fraction if needs_meta_split else 0.0)
         none = samples.take(torch.arange(0))
         data = LabelledData(samples, none, hierarchy, form.kind)
+        preprocessing = Preprocessing.fit(data, protocol.normalisation)
         return Plan(
             data=data,
             train=train,
             meta=meta,
-            preprocess=Preprocessing.fit(data, protocol.normalisation),
+            preprocess=preprocessing,
             augment=augmentation(settings.augment, data),
             trunk=self._make_trunk(form.shapes[0]),
             source=source,
             protocol=protocol,
             meta_gradient=way_by_name(settings.meta_gradient),
+            features=make_features(settings, train, preprocessing, seed),
+            embedding=make_embedding(settings, preprocessing),
             balanced=settings.class_weights == "balanced",
             seed=seed,
         )

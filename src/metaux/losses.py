@@ -1,4 +1,4 @@
-"""The three functions of the method's objectives, pure and exact at any logit."""
+"""The functions of the methods' objectives, pure and exact at any logit."""
 
 import torch
 from torch import Tensor
@@ -87,3 +87,20 @@ def entropy_loss(labels: Tensor) -> Tensor:
     mean = labels.mean(0)
     used = mean > 0
     return torch.where(used, mean * torch.where(used, mean, 1.0).log(), 0.0).sum()
+
+
+def squared_errors(output: Tensor, target: Tensor) -> Tensor:
+    """The mean squared error of each sample, (1 / D) sum_d (o_d - t_d)^2: the loss of a vector-valued auxiliary task.
+
+    Args:
+        output: `[batch, D]`; half precision is computed in float32.
+        target: `[batch, D]`.
+
+    Returns:
+        `[batch]`, in float32 or float64.
+
+    >>> squared_errors(torch.tensor([[1.0, 3.0]]), torch.tensor([[0.0, 1.0]])).tolist()
+    [2.5]
+    """
+    kind = torch.promote_types(output.dtype, torch.float32)
+    return (output.to(kind) - target.to(kind)).square().mean(-1)

@@ -39,8 +39,10 @@ class Settings:
         class_weights: weigh the primary loss inversely to class frequency.
         backbone: the network: auto, mlp, small-cnn, conv4, vgg16, resnet32, text-cnn, torchvision:NAME or timm:NAME.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
-        features: what k-means clusters: pixels (of texts, the counts of words), or the folder of a finished run whose
-            network's features to use.
+        features: what k-means clusters: pixels (of texts, the counts of words), autoencoder (its latent space), a
+            pretrained network (efficientnet-lite0, torchvision:NAME or timm:NAME), or the folder of a finished run.
+        embedding: the pretrained network that prototypical measures distances in: efficientnet-lite0,
+            torchvision:NAME, timm:NAME, or the folder of a finished run.
         protocol: tuned (momentum, weight decay, cosine schedule), or as published: iclr, neurips.
         epochs: passes over the training data; the protocol's by default, as for all values below.
         batch_size: samples per batch.
@@ -70,6 +72,7 @@ class Settings:
     backbone: str = "auto"
     pretrained: bool = False
     features: str = "pixels"
+    embedding: str = "efficientnet-lite0"
     protocol: str = "tuned"
     epochs: CountOverride = None
     batch_size: CountOverride = None

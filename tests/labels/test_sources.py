@@ -10,7 +10,8 @@ from metaux.labels.registry import SOURCES
 from metaux.training.plan import Fitted
 from small import digits, trainer
 
-WITH_LABELS = [name for name in SOURCES if not name.startswith("single")]
+WITH_TASK = [name for name in SOURCES if not name.startswith("single")]
+WITH_LABELS = [name for name in WITH_TASK if not name.endswith("vector")]
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +45,35 @@ class TestEverySourceWithLabels:
         torch.testing.assert_close(labels.sum(-1), torch.ones(200))
         assert labels.ge(0).all()
 
+    def test_the_target_is_the_label_and_nothing_outside_the_own_slots(self, name: str) -> None:
+        made = trainer(SOURCES[name])
+        made.source.eval()
+        batch = made.loader.load(torch.arange(10))
+        task, labels = made.source.auxiliary(batch), made.source.labels(batch)
+        assert task is not None
+        assert labels is not None
+        assert task.target.equal(labels)
+        assert labels[~made.source.hierarchy.mask(batch.primary)].eq(0).all()
+
+
+@pytest.mark.parametrize("name", WITH_TASK)
+class TestEverySourceWithATask:
     def test_no_gradient_flows_into_the_source(self, name: str) -> None:
         made = trainer(SOURCES[name])
-        batch = made.loader.load(torch.arange(10))
-        task = made.source.auxiliary(batch)
+        task = made.source.auxiliary(made.loader.load(torch.arange(10)))
         assert task is not None
         assert not task.target.requires_grad
         assert task.target.shape == (10, 10)
-        assert task.target[~made.source.hierarchy.mask(batch.primary)].eq(0).all()
 
     def test_target_follows_the_sample_not_its_place(self, name: str) -> None:
         made = trainer(SOURCES[name])
         made.source.eval()
         rows = torch.arange(12)
-        first, second = (made.source.labels(made.loader.load(order)) for order in (rows, rows.flip(0)))
+        first, second = (made.source.auxiliary(made.loader.load(order)) for order in (rows, rows.flip(0)))
         assert first is not None
         assert second is not None
-        torch.testing.assert_close(first, second.flip(0))
+        torch.testing.assert_close(first.target, second.target.flip(0))
+        assert not first.target.equal(second.target)
 
 
 def test_random_is_fixed_over_the_epochs_and_new_for_each_seed() -> None:

@@ -9,7 +9,8 @@ import pytest
 from making import first_right, make_run, make_runs, noisy_curve
 from metaux.experiment.comparison import Comparison
 from metaux.experiment.records import Run
-from metaux.report.figures import differences, learning_curves, looks
+from metaux.report.canvas import looks
+from metaux.report.figures import differences, learning_curves
 from metaux.settings import Settings
 
 METHODS = ("single", "uniform", "random", "frozen", "kmeans", "maxl", "human")

@@ -1,9 +1,12 @@
 """Every experiment from nothing to figure, on a data set of the real form and a scale of seconds."""
 
 import csv
+import io
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +16,9 @@ from rich.console import Console
 from metaux.data.levels import Levels
 from metaux.errors import InputError, TrainingError
 from metaux.experiment.records import is_finished
+from metaux.experiment.run import load_once, run
 from metaux.protocols import PROTOCOLS, resolve
-from metaux.reproduce import gradient
+from metaux.reproduce import complexity, curves, gradient, invented
 from metaux.reproduce.catalogue import ITEMS
 from metaux.reproduce.curves import METHODS, PAIRS
 from metaux.reproduce.estimate import Clock
@@ -24,6 +28,7 @@ from metaux.reproduce.scales import PAPER, SMALL, Scale, cut_down
 from shell import metaux
 
 TINY = Scale("tiny", {"backbone": "mlp", "train_size": 300, "epochs": 1, "batch_size": 150}, True, "a test")
+FEW_PAIRS = (("3", "10"), ("3", "100"), ("20", "100"))
 TRAINED = [name for name in ITEMS if ITEMS[name].needs(TINY, "nowhere")]
 
 
@@ -46,6 +51,34 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("reproduced")
+
+
+@pytest.fixture(scope="session")
+def tiny(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Scale:
+    """A scale of seconds, whose embedding is a network trained beforehand rather than a large one of ImageNet's."""
+    folder = tmp_path_factory.mktemp("embedding") / "run"
+    need = ITEMS["figure3"].needs(TINY, str(root))[0]
+    run(need.settings, "single", 7, load_once(need.settings), folder)
+    return replace(TINY, changes={**TINY.changes, "embedding": str(folder)})
+
+
+@pytest.fixture(scope="class")
+def fewer() -> Iterator[None]:
+    """Fewer panels of the same kind, for a test of seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (curves, invented):
+            patch.setattr(module, "PAIRS", FEW_PAIRS)
+        patch.setattr(complexity, "PSI", (2, 5))
+        patch.setitem(curves.METHODS, "kmeans", {"features": "pixels"})  # an autoencoder takes seconds each
+        patch.setattr(invented, "SIZES", (2, 5))
+        patch.setattr(invented, "RATES", (1e-5, 1e-1))
+        yield
+
+
+@pytest.fixture(scope="class")
+def figure3(fewer: None, tiny: Scale, root: Path, out: Path) -> Path:
+    reproduce(["figure3"], tiny, str(root), out, 2, 1, "cpu", quiet())
+    return out / "figure3"
 
 
 def quiet() -> Console:
@@ -112,9 +145,11 @@ class TestPlans:
     def test_a_run_is_known_by_its_content_not_its_place(self, tmp_path: Path) -> None:
         need = ITEMS["figure3"].needs(SMALL, "nowhere")[0]
         here = folder_of(need, 0, tmp_path)
-        for change in ({"root": "there"}, {"device": "cpu"}, {"threads": 2}, {"data": "there/cifar100"}):
+        same: list[dict[str, Any]] = [{"root": "there"}, {"device": "cpu"}, {"threads": 2}, {"data": "there/cifar100"}]
+        for change in same:
             assert folder_of(replace(need, settings=replace(need.settings, **change)), 0, tmp_path) == here
-        for change in ({"epochs": 9}, {"primary": "10"}, {"focal_gamma": 1.0}):
+        others: list[dict[str, Any]] = [{"epochs": 9}, {"primary": "10"}, {"focal_gamma": 1.0}]
+        for change in others:
             assert folder_of(replace(need, settings=replace(need.settings, **change)), 0, tmp_path) != here
         assert folder_of(need, 1, tmp_path) != here
 
@@ -134,12 +169,13 @@ def test_items_without_runs(name: str, tmp_path: Path) -> None:
 def test_mask_softmax_in_numbers(tmp_path: Path) -> None:
     reproduce(["mask-softmax"], SMALL, "nowhere", tmp_path, 1, 0, "cpu", quiet())
     found = rows(tmp_path / "mask-softmax" / "mask-softmax.csv")
-    masked = {
-        label: [float(row["probability"]) for row in found if row["label"] == label] for label in {r["label"] for r in found}
-    }
+    masked: dict[str, list[float]] = {}
+    for row in found:
+        masked.setdefault(row["label"], []).append(float(row["probability"]))
     assert masked["Mask SoftMax, y = 2"] == [0, 0, 0, 0, 1]
-    assert masked["Mask SoftMax, y = 0"][:2] == pytest.approx([1 / (1 + np.exp(-0.7)), 1 / (1 + np.exp(0.7))], abs=1e-6)
-    assert masked["SoftMax"] == pytest.approx(np.exp(v := np.array([1.0, 0.3, -0.4, 0.8, 0.1])) / np.exp(v).sum(), abs=1e-6)
+    powers = np.exp([1.0, 0.3, -0.4, 0.8, 0.1])
+    assert masked["Mask SoftMax, y = 0"] == pytest.approx([*(powers[:2] / powers[:2].sum()), 0, 0, 0], abs=1e-6)
+    assert masked["SoftMax"] == pytest.approx(powers / powers.sum(), abs=1e-6)
 
 
 def test_gradient_errors_are_measured_on_the_real_ways(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,41 +200,37 @@ def test_estimates_grow_with_samples_and_with_the_method() -> None:
     assert clock.epoch(settings, "maxl", (10_000, 1000), (3, 32, 32)) > single
 
 
+@pytest.mark.xdist_group("reproduced")
+@pytest.mark.usefixtures("fewer")
 class TestRuns:
     """In the order of the items: later ones find the runs of earlier ones."""
-
-    @pytest.fixture(scope="class")
-    def figure3(self, root: Path, out: Path) -> Path:
-        fast = [name for name in ("figure3",)]
-        reproduce(fast, TINY, str(root), out, 2, 1, "cpu", quiet())
-        return out / "figure3"
 
     def test_figure_3(self, figure3: Path) -> None:
         names = {path.name for path in figure3.iterdir()}
         assert names == {"figure3.png", "figure3.svg", "figure3.csv", "figure3-curves.csv", "summary.json"}
         table = rows(figure3 / "figure3.csv")
-        assert len(table) == 48
+        assert len(table) == 24
         assert {row["n"] for row in table} == {"2"}
         for row in table:
             assert float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"])
         summary = json.loads((figure3 / "summary.json").read_text())
-        assert summary["runs"] == 2 * (3 + 6 * 7)
+        assert summary["runs"] == 2 * (2 + 3 * 7)
         assert summary["command"] == "metaux reproduce figure3 --scale tiny"
-        assert "of 6 pairs" in summary["found"]
-        assert len(summary["lines"]) == 48
+        assert "of 3 pairs" in summary["found"]
+        assert len(summary["lines"]) == 24
 
     @pytest.mark.parametrize("name", ["figure5", "cosine", "agreement"])
-    def test_others_need_no_further_run(self, name: str, figure3: Path, root: Path, out: Path) -> None:
+    def test_others_need_no_further_run(self, name: str, figure3: Path, tiny: Scale, root: Path, out: Path) -> None:
         before = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/result.json")}
-        reproduce([name], TINY, str(root), out, 2, 1, "cpu", quiet())
+        reproduce([name], tiny, str(root), out, 2, 1, "cpu", quiet())
         assert {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/result.json")} == before
         assert {path.suffix for path in (out / name).iterdir()} == {".png", ".svg", ".csv", ".json"}
 
-    def test_agreement_of_a_run_with_itself_is_perfect(self, figure3: Path, root: Path, out: Path) -> None:
+    def test_agreement_of_a_run_with_itself_is_perfect(self, figure3: Path, tiny: Scale, root: Path, out: Path) -> None:
         from metaux.experiment.records import Run
         from metaux.reproduce.invented import between_runs
 
-        need = next(n for n in ITEMS["figure3"].needs(TINY, str(root)) if n.method == "random")
+        need = next(n for n in ITEMS["figure3"].needs(tiny, str(root)) if n.method == "random")
         first, second = (Run.read(folder_of(need, seed, out)) for seed in (0, 1))
         found, chance = between_runs(first, first)
         assert found == pytest.approx(1)
@@ -206,35 +238,40 @@ class TestRuns:
         assert between_runs(first, second)[0] < 0.9
 
     @pytest.mark.parametrize("name", ["figure4", "figure7", "collapse", "table1", "focal", "protocols", "vectors"])
-    def test_figure_and_numbers(self, name: str, root: Path, out: Path) -> None:
-        reproduce([name], TINY, str(root), out, 2 if name == "focal" else 1, 1, "cpu", quiet())
+    def test_figure_and_numbers(self, name: str, tiny: Scale, root: Path, out: Path) -> None:
+        reproduce([name], tiny, str(root), out, 2 if name == "focal" else 1, 1, "cpu", quiet())
         written = {path.suffix for path in (out / name).iterdir()}
         assert written == {".png", ".svg", ".csv", ".json"}
         summary = json.loads((out / name / "summary.json").read_text())
         assert summary["found"]
         assert summary["training_seconds"] > 0
 
-    def test_what_stands_in_and_what_is_missing_is_said(self, root: Path, out: Path) -> None:
-        reproduce(["table1"], TINY, str(root), out, 1, 1, "cpu", quiet())
+    def test_what_stands_in_and_what_is_missing_is_said(self, tiny: Scale, root: Path, out: Path) -> None:
+        reproduce(["table1"], tiny, str(root), out, 1, 1, "cpu", quiet())
         summary = json.loads((out / "table1" / "summary.json").read_text())
         assert "CIFAR-100's 10-class level in place of CIFAR-10" in summary["notes"]
         assert any(note.startswith("SVHN: not run: no data") for note in summary["notes"])
 
-    def test_figure_6_shows_the_most_probable_images(self, root: Path, out: Path) -> None:
-        reproduce(["figure6"], TINY, str(root), out, 2, 1, "cpu", quiet())
+    def test_figure_6_shows_the_most_probable_images(self, tiny: Scale, root: Path, out: Path) -> None:
+        reproduce(["figure6"], tiny, str(root), out, 2, 1, "cpu", quiet())
         found = rows(out / "figure6" / "figure6.csv")
         assert len(found) == 4 * 3 * 5  # MNIST is not there
         probabilities = [float(row["probability"]) for row in found[:5]]
         assert probabilities == sorted(probabilities, reverse=True)
 
-    def test_the_list_counts_what_is_done(self, figure3: Path, root: Path, out: Path) -> None:
-        console = Console(record=True, width=200, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
-        list_items((TINY, PAPER), str(root), out.parent, 2, "cpu", console)
-        text = console.export_text()
-        assert all(name in text for name in ITEMS)
+    def test_the_list_counts_what_is_done(self, figure3: Path, tiny: Scale, root: Path, out: Path) -> None:
+        console = Console(record=True, width=250, file=io.StringIO())
+        published = replace(tiny, name="published", stand_ins=False)
+        list_items((tiny, published), str(root), out.parent, 2, "cpu", console)
+        lines = console.export_text().splitlines()
+        of = {name: next(line for line in lines if line.startswith(f"│ {name} ")) for name in ITEMS}
+        assert "0 of 46 done" in of["figure3"]  # another folder: `out` is not called tiny
+        assert "no runs" in of["hierarchy"]
+        assert "(not there)" in of["figure4"]
+        assert "no data" in of["figure4"]
 
-    def test_a_run_that_fails_does_not_stop_the_others(self, root: Path, tmp_path: Path) -> None:
-        diverging = replace(TINY, changes={**TINY.changes, "learning_rate": 1e30, "epochs": 2})
+    def test_a_run_that_fails_does_not_stop_the_others(self, tiny: Scale, root: Path, tmp_path: Path) -> None:
+        diverging = replace(tiny, changes={**tiny.changes, "learning_rate": 1e30, "epochs": 2})
         with pytest.raises(TrainingError, match="single with seed 0"):
             reproduce(["focal"], diverging, str(root), tmp_path, 1, 1, "cpu", quiet())
         assert not any(is_finished(folder) for folder in (tmp_path / "runs").glob("*"))

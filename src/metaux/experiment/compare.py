@@ -27,14 +27,22 @@ from metaux.terminal import print_notes, reading
 from metaux.training.devices import make_fabric, threads
 from metaux.training.fit import Trainer
 
+# One needs a network trained on other images, which may have to be fetched; the others are an open question.
+ON_REQUEST = ("prototypical", "vector", "frozen-vector")
+
 
 def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:
-    """Return every method that this data and protocol have: human needs labels, the split controls a meta split."""
+    """Return every method that suits this data and protocol: human needs labels, the split controls a meta split.
+
+    Those `ON_REQUEST` are left out.
+    """
     has_split = resolve(settings).meta_fraction > 0
     return tuple(
         name
         for name in SOURCES
-        if (name != "human" or data.train.human is not None) and (has_split or not name.endswith("-split"))
+        if name not in ON_REQUEST
+        and (name != "human" or data.train.human is not None)
+        and (has_split or not name.endswith("-split"))
     )
 
 

@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 # A gain is one over all three: no auxiliary task, one without information, an untrained generator's labels.
 REFERENCES = ("single", "uniform", "frozen")
 CONTROLS = (*REFERENCES, "random")
-# Their labels come from a person: what they gain, no method has invented.
-OUTSIDE = ("human",)
+# Their labels come from a person, or from a network trained on other data: what they gain, no method has invented.
+OUTSIDE = ("human", "prototypical")
 
 
 def role(method: str) -> Literal["control", "method", "outside"]:
     """Return what a row of the comparison is there for; a variant `single-split` is what `single` is.
 
-    >>> role("uniform-split"), role("maxl"), role("human")
-    ('control', 'method', 'outside')
+    >>> role("uniform-split"), role("frozen-vector"), role("vector"), role("human")
+    ('control', 'control', 'method', 'outside')
     """
     stem = method.partition("-")[0]
     return "control" if stem in CONTROLS else "outside" if stem in OUTSIDE else "method"
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
-    """Return each method once: the references, other controls, what is to be judged, then human labels.
+    """Return each method once: the references, other controls, what is to be judged, then labels from outside.
 
     >>> in_order(["human", "maxl", "uniform", "kmeans", "single", "maxl"])
     ['single', 'uniform', 'maxl', 'kmeans', 'human']

@@ -1,17 +1,10 @@
 """From settings, which are words and numbers, to a plan, which is objects."""
 
-from collections.abc import Callable
-from pathlib import Path
-
-import torch
-from torch import Tensor
-
-from metaux.data.samples import LabelledData, Samples
+from metaux.data.samples import LabelledData
 from metaux.data.splits import draw
-from metaux.data.texts import word_counts
 from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
-from metaux.experiment.model import Model
+from metaux.experiment.features import make_embedding, make_features
 from metaux.labels.registry import SOURCES
 from metaux.networks.backbones import check_backbone, make_backbone
 from metaux.protocols import resolve
@@ -61,34 +54,8 @@ def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) ->
         source=SOURCES[method],
         protocol=protocol,
         meta_gradient=way_by_name(settings.meta_gradient),
-        features=_features(settings, preprocessing),
+        features=make_features(settings, train, preprocessing, seed),
+        embedding=make_embedding(settings, preprocessing),
         balanced=settings.class_weights == "balanced",
         seed=seed,
     )
-
-
-def _features(settings: Settings, preprocessing: Preprocessing) -> Callable[[Samples], Tensor] | None:
-    if settings.features != "pixels":
-        return _Features(settings, preprocessing)
-    return _count_words if preprocessing.kind == "text" else None
-
-
-def _count_words(samples: Samples) -> Tensor:
-    return word_counts(samples.inputs[0])
-
-
-class _Features:
-    """The features that a finished run's network makes of samples; they may have been normalised differently."""
-
-    def __init__(self, settings: Settings, preprocessing: Preprocessing):
-        self.model = Model.read(Path(settings.features), settings.device)
-        theirs = self.model.preprocessing
-        if (theirs.kind, theirs.describe()) != (preprocessing.kind, preprocessing.describe()):
-            raise InputError(
-                f"expected --features of a run on {preprocessing.describe()}, found one on {theirs.describe()}; "
-                "give a run on data of the same form"
-            )
-
-    def __call__(self, samples: Samples) -> Tensor:
-        with torch.no_grad():
-            return self.model.features(samples)

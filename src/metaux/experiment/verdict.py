@@ -14,15 +14,16 @@ MANY_SEEDS = 100
 def verdict(comparison: Comparison, effect: float = 0.005) -> str:
     """Return one sentence that says what the table supports and what it doesn't.
 
-    A method *beats* the references if `Comparison.gain` says so. Human labels come from outside, so they are
-    never a winner; they tell whether labels can matter on this data.
+    A method *beats* the references if `Comparison.gain` says so. Human labels and those of a network trained on other
+    data come from outside, so they are never a winner; they tell whether labels can matter on this data.
 
     Args:
         comparison: the table.
         effect: the gain, as a fraction, that is worth knowing of.
     """
     methods = [row for row in comparison.rows if role(row.method) == "method"]
-    human = [row for row in comparison.rows if role(row.method) == "outside"]
+    outside = [row for row in comparison.rows if role(row.method) == "outside"]
+    human = sorted(outside, key=lambda row: row.method != "human")
     tried = methods or human
     if not tried:
         names = listed([row.method for row in comparison.rows])
@@ -60,7 +61,7 @@ def _gain(winners: Sequence[Row], others: Sequence[Row], human: Sequence[Row]) -
     if others:
         sentence += f"; no such gain is shown for {listed([row.method for row in others])}"
     if human:
-        sentence += f"; human labels gain {_over(human[0], 'single')}"
+        sentence += f"; {_labels_of(human[0])} gain {_over(human[0], 'single')}"
     return f"{sentence}; this holds for this data, network and protocol."
 
 
@@ -75,7 +76,7 @@ def _no_gain(comparison: Comparison, judged: Sequence[Row], human: Sequence[Row]
         parts.append(control)
     if human:
         parts.append(
-            f"human labels beat all three ({_over(human[0], 'single')}), so labels can matter here but the "
+            f"{_labels_of(human[0])} beat all three ({_over(human[0], 'single')}), so labels can matter here but the "
             "learned ones do not reach them"
         )
     if not (control or human or best.differences["single"].below):
@@ -89,7 +90,7 @@ def _helpful_control(comparison: Comparison) -> str:
     if not helpful:
         return ""
     # An untrained generator's labels depend on the sample, those of the others do not.
-    blind = [row for row in helpful if row.method != "frozen"]
+    blind = [row for row in helpful if not row.method.startswith("frozen")]
     beats = f"{listed([row.method for row in blind or helpful])} alone "
     beats += (
         f"beats single ({_value((blind or helpful)[0], 'single')})" if len(blind or helpful) == 1 else "beat single"
@@ -155,14 +156,22 @@ def _without_intervals(row: Row) -> str:
 def _human_only(judged: Sequence[Row], gaining: Sequence[Row]) -> str:
     if gaining:
         return (
-            f"Human labels beat {REFERENCES_IN_WORDS} ({_over(gaining[0], 'single')}, "
+            f"{_capital(_labels_of(gaining[0]))} beat {REFERENCES_IN_WORDS} ({_over(gaining[0], 'single')}, "
             f"{_seeds(gaining[0].differences['single'])}): labels can matter here, "
             "and no method that learns them was run."
         )
     return (
-        f"Human labels do not beat {REFERENCES_IN_WORDS} ({_shortfall(judged[0])}), "
+        f"{_capital(_labels_of(judged[0]))} do not beat {REFERENCES_IN_WORDS} ({_shortfall(judged[0])}), "
         "and no method that learns labels was run."
     )
+
+
+def _labels_of(row: Row) -> str:
+    return "human labels" if row.method == "human" else f"labels of {row.method}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _best(rows: Sequence[Row]) -> Row:

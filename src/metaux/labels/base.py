@@ -57,6 +57,7 @@ class Preparation:
         load: turns samples into network inputs (normalised, not augmented).
         trunk: makes a fresh backbone and its number of features, initialised from the random stream of that name.
         features: what clusters are made of: samples to `[n, features]`.
+        embedding: what distances to prototypes are measured in: samples to `[n, features]`; made when first called.
         seed: the run's seed.
         device: where the networks are.
     """
@@ -66,6 +67,7 @@ class Preparation:
     load: Callable[[Samples], tuple[Tensor, ...]]
     trunk: Callable[[str], tuple[nn.Module, int]]
     features: Callable[[Samples], Tensor]
+    embedding: Callable[[Samples], Tensor]
     seed: int
     device: torch.device
 

@@ -1,24 +1,18 @@
 """Frozen: the control that has the label generator but not its learning."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from metaux.labels.base import Batch, Preparation, SubclassSource
-from metaux.networks.multitask import LabelGenerator, make_head, place
-from metaux.streams import seeded
+from metaux.labels.base import Batch, SubclassSource
+from metaux.labels.generated import Generated
+from metaux.networks.multitask import LabelGenerator
 
 
-class Frozen(SubclassSource):
+class Frozen(Generated, SubclassSource):
     """The label generator at its random initialisation, never trained."""
 
-    generator: LabelGenerator
-
-    def prepare(self, preparation: Preparation) -> None:
-        """Make the generator: a trunk like the multi-task network's own, and one head of K logits."""
-        trunk, features = preparation.trunk("generator trunk")
-        with seeded(preparation.seed, "generator head"):
-            head = make_head(features, self.hierarchy.size, self.protocol.head)
-        self.generator = LabelGenerator(trunk, head, self.hierarchy)
-        place(self.generator, preparation.device)
+    def make_generator(self, trunk: nn.Module, head: nn.Module) -> nn.Module:
+        """Return the label generator."""
+        return LabelGenerator(trunk, head, self.hierarchy)
 
     def target(self, batch: Batch) -> Tensor:
         """Return the generated labels, `[batch, K]`."""

@@ -11,7 +11,10 @@ from metaux.streams import stream_seed
 
 
 class KMeans(FixedLabels):
-    """Each primary class is clustered by itself, on the features the user chose (pixels, or a network's layer)."""
+    """Each primary class is clustered by itself, on the features the user chose.
+
+    The NeurIPS version clusters the latent space of an autoencoder: `--features autoencoder`.
+    """
 
     def assign(self, preparation: Preparation) -> Tensor:
         """Cluster with scikit-learn.

@@ -8,9 +8,11 @@ from metaux.labels.frozen import Frozen
 from metaux.labels.human import Human
 from metaux.labels.kmeans import KMeans
 from metaux.labels.maxl import Maxl
+from metaux.labels.prototypical import Prototypical
 from metaux.labels.random import Random
 from metaux.labels.single import Single
 from metaux.labels.uniform import Uniform
+from metaux.labels.vector import FrozenVector, Vector
 from metaux.protocols import Protocol
 
 MakeSource = Callable[[Hierarchy, Protocol], LabelSource]
@@ -33,8 +35,11 @@ SOURCES: dict[str, MakeSource] = {
     "random": Random,
     "frozen": Frozen,
     "kmeans": KMeans,
+    "prototypical": Prototypical,
     "human": Human,
     "maxl": Maxl,
+    "vector": Vector,
+    "frozen-vector": FrozenVector,
     "single-split": _on_split(Single),
     "uniform-split": _on_split(Uniform),
     "frozen-split": _on_split(Frozen),

@@ -76,10 +76,10 @@ def list_items(scales: Sequence[Scale], root: str, out: Path, seeds: int, device
     clock, rows = Clock(), []
     with console.status("timing a few steps"):
         for item in ITEMS.values():
-            needs = {scale: [_on(need, device) for need in item.needs(scale, root)] for scale in scales}
-            published = next(needs[scale] for scale in scales if not scale.stand_ins)
+            needs = {scale.name: [_on(need, device) for need in item.needs(scale, root)] for scale in scales}
+            published = next(needs[scale.name] for scale in scales if not scale.stand_ins)
             data = [need.bed.title + (" (not there)" if need.bed.missing else "") for need in published]
-            costs = [_cost(needs[scale], seeds, out / scale.name, clock) for scale in scales]
+            costs = [_cost(needs[scale.name], seeds, out / scale.name, clock) for scale in scales]
             rows.append((item.name, item.shows, ", ".join(dict.fromkeys(data)) or "none", *costs))
     columns = ("item", "shows", "data", *(f"{scale.name}: runs, time here" for scale in scales))
     console.print(make_table(columns, rows))

@@ -23,20 +23,19 @@ def _draw_mask_softmax(findings: Findings) -> str:
     hierarchy, logits = Hierarchy(PSI), torch.tensor(LOGITS)
     plain = logits.softmax(-1)
     masked = {class_: mask_softmax(logits, hierarchy.mask(torch.tensor(class_))) for class_ in range(len(PSI))}
+    shown = {"SoftMax": plain, **{f"Mask SoftMax, y = {class_}": values for class_, values in masked.items()}}
     rows = [
-        {"label": "SoftMax" if class_ is None else f"Mask SoftMax, y = {class_}", "subclass": place, "probability": round(value, 6)}
-        for class_, values in ((None, plain), *masked.items())
+        {"label": label, "subclass": place, "probability": round(value, 6)}
+        for label, values in shown.items()
         for place, value in enumerate(values.tolist())
-    ]  # fmt: skip
+    ]
     write_rows(findings.folder / "mask-softmax.csv", rows)
     parents = hierarchy.parent.tolist()
 
     def draw(figure: "Figure") -> None:
         panels = figure.subplots(1, 1 + len(PSI), sharey=True)
-        for axes, (title, values) in zip(
-            panels, [("SoftMax", plain), *((f"Mask SoftMax, y = {c}", v) for c, v in masked.items())], strict=True
-        ):
-            axes.bar(range(len(values)), values, color=[COLOURS[1 + parent] for parent in parents])
+        for axes, (title, values) in zip(panels, shown.items(), strict=True):
+            axes.bar(range(len(values)), values.tolist(), color=[COLOURS[1 + parent] for parent in parents])
             for place, value in enumerate(values.tolist()):
                 axes.text(
                     place, value + 0.01, f"{value:.2f}", ha="center", fontsize=8, color=FAINT if value == 0 else "black"
@@ -81,7 +80,7 @@ def _draw_hierarchy(findings: Findings) -> str:
 
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
-        for place, name in enumerate(names):
+        for place in range(len(names)):
             start = 0
             above = [row[: place + 1] for row in levels.rows]
             for own in dict.fromkeys(above):

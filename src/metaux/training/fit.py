@@ -20,6 +20,7 @@ from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head,
 from metaux.streams import seeded, stream_seed
 from metaux.training.batches import Loader, shuffled
 from metaux.training.evaluate import measures, primary_outputs
+from metaux.training.features import no_embedding
 from metaux.training.generated_labels import describe, training_labels
 from metaux.training.meta_gradients import suitable_way
 from metaux.training.plan import Fitted, Plan, Record, make_primary_loss, schedule
@@ -61,6 +62,7 @@ class Trainer:
                 ),
                 trunk=self._trunk,
                 features=plan.features or self._pixels,
+                embedding=plan.embedding or no_embedding,
                 seed=plan.seed,
                 device=device,
             )

@@ -35,6 +35,8 @@ class Plan:
         protocol: the values of the training protocol.
         meta_gradient: how meta-gradients are computed; None for the exact way wherever the network allows it.
         features: what clusters are made of; pixels (the network's flattened inputs) if None.
+        embedding: what distances to prototypes are measured in, for the source that needs it; any network will do, see
+            `metaux.training.features.of_module`.
         balanced: weigh the primary loss inversely to class frequency.
         seed: of everything random.
     """
@@ -49,6 +51,7 @@ class Plan:
     protocol: Protocol
     meta_gradient: MetaGradient | None
     features: Callable[[Samples], Tensor] | None = None
+    embedding: Callable[[Samples], Tensor] | None = None
     balanced: bool = False
     seed: int = 0
 

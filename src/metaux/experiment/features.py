@@ -1,0 +1,108 @@
+"""From the settings `features` and `embedding`, which are names, to what makes features of samples."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from metaux.data.samples import Samples
+from metaux.data.texts import word_counts
+from metaux.data.transforms import Preprocessing
+from metaux.errors import InputError, nearest
+from metaux.experiment.model import Model
+from metaux.networks.zoo import is_of_library
+from metaux.settings import Settings
+from metaux.training.devices import make_fabric
+from metaux.training.features import Features, of_module
+
+PIXELS, AUTOENCODER, EFFICIENTNET = "pixels", "autoencoder", "efficientnet-lite0"
+
+
+def make_features(settings: Settings, train: Samples, preprocessing: Preprocessing, seed: int) -> Features | None:
+    """Return what `Settings.features` names; None for pixels, which of texts are the counts of words.
+
+    Args:
+        settings: the run's.
+        train: the run's training samples, which an autoencoder learns from.
+        preprocessing: of the run.
+        seed: the run's.
+
+    Raises:
+        InputError: for a name of none, or a run on data of another form.
+    """
+    if settings.features == PIXELS:
+        return (lambda samples: word_counts(samples.inputs[0])) if preprocessing.kind == "text" else None
+    if settings.features == AUTOENCODER:
+        return _autoencoder(settings, train, preprocessing, seed)
+    _check("features", settings.features, (PIXELS, AUTOENCODER, EFFICIENTNET))
+    return _pretrained("features", settings.features, settings, preprocessing)
+
+
+def make_embedding(settings: Settings, preprocessing: Preprocessing) -> Features:
+    """Return what `Settings.embedding` names; nothing is loaded until it is called.
+
+    Args:
+        settings: the run's.
+        preprocessing: of the run.
+
+    Raises:
+        InputError: for a name of none.
+    """
+    _check("embedding", settings.embedding, (EFFICIENTNET,))
+    load = cache(lambda: _pretrained("embedding", settings.embedding, settings, preprocessing))
+    return lambda samples: load()(samples)
+
+
+def _autoencoder(settings: Settings, train: Samples, preprocessing: Preprocessing, seed: int) -> Features:
+    """Return the latent vectors of an autoencoder, which is trained when it is first asked for them."""
+    from metaux.training.autoencoding import train_autoencoder
+
+    device = _device(settings)
+    load = cache(lambda: of_module(train_autoencoder(train, preprocessing, seed, device).encode, preprocessing, device))
+    return lambda samples: load()(samples)
+
+
+def _pretrained(option: str, name: str, settings: Settings, preprocessing: Preprocessing) -> Features:
+    """Return the features of a network trained before: by a finished run, or on ImageNet."""
+    if name != EFFICIENTNET and Path(name).exists():
+        return _of_run(option, Path(name), settings, preprocessing)
+    from metaux.networks.embedding import pretrained_embedding
+
+    if preprocessing.kind != "image":
+        raise InputError(
+            f"expected images for --{option} {name}, found {preprocessing.describe()}; give the folder of a finished "
+            "run on such data"
+        )
+    embedding = pretrained_embedding(name).to(_device(settings))
+    return lambda samples: embedding.features(samples.inputs[0])
+
+
+def _of_run(option: str, folder: Path, settings: Settings, preprocessing: Preprocessing) -> Features:
+    """Return the features that a finished run's network makes; its data may have been normalised differently."""
+    model = Model.read(folder, settings.device)
+    theirs = model.preprocessing
+    if (theirs.kind, theirs.describe()) != (preprocessing.kind, preprocessing.describe()):
+        raise InputError(
+            f"expected --{option} of a run on {preprocessing.describe()}, found one on {theirs.describe()}; "
+            "give a run on data of the same form"
+        )
+
+    def features(samples: Samples) -> Tensor:
+        with torch.no_grad():
+            return model.features(samples)
+
+    return features
+
+
+def _check(option: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known and not is_of_library(name) and not Path(name).exists():
+        raise InputError(
+            f"expected the folder of a run, torchvision:NAME, timm:NAME or {', '.join(known)} for --{option}, found "
+            f"'{name}'{nearest(name, known)}; give one of these"
+        )
+
+
+def _device(settings: Settings) -> torch.device:
+    return make_fabric(replace(settings, processes=1)).device

@@ -1,0 +1,78 @@
+"""Prototypical Net: soft labels by the distance to the human sub-classes' means, the ICLR submission's baseline."""
+
+import torch
+from torch import Tensor
+
+from metaux.data.samples import Samples
+from metaux.errors import InputError
+from metaux.labels.base import Batch, Preparation, SubclassSource
+from metaux.labels.prototypes import inverse_temperature, prototypes, soft_assignment
+
+
+class Prototypical(SubclassSource):
+    """Differentiable nearest neighbour to the prototypes of a few samples with human sub-classes.
+
+    The prototype c_k of sub-class k is the mean embedding of the meta split's samples of it; a training sample x of
+    primary class y gets
+
+        t_k = softmax over the sub-classes k of y of  -beta |e(x) - c_k|^2,
+
+    and 0 elsewhere (ICLR submission, section 4; Snell et al. 2017, equation 2). The multi-task network trains on what
+    is left of the training data, whose own human labels are not looked at. A sub-class without a sample in the
+    meta split has no prototype, and the label 0.
+
+    **Scale.** Snell et al. learn the embedding, and so its scale, with the loss; there beta is 1. Here the embedding is
+    given, and with beta = 1 the label would depend on its unit and its number of dimensions: on a thousand
+    unnormalised features the softmax is a hard maximum. So beta is the one number that a classifier by softmax has
+    free, its temperature, and the labelled samples decide it: `inverse_temperature`, by likelihood on prototypes
+    that leave the sample itself out. The labels are the same for any unit of the embedding, and as sure of themselves
+    as they are right. The papers do not say what they did.
+    """
+
+    needs_meta_split = True
+    labels_of_samples: Tensor
+
+    def prepare(self, preparation: Preparation) -> None:
+        """Embed both splits, and label the training samples.
+
+        Raises:
+            InputError: if the data has no human sub-classes, or the meta split none of a class.
+        """
+        meta, samples = preparation.meta, preparation.samples
+        if meta is None:
+            raise InputError("expected a meta split for method prototypical, found none; give --protocol iclr")
+        if meta.human is None:
+            raise InputError(
+                "expected finer labels than the primary ones for method prototypical, found none in this data; "
+                "give them with --hierarchy and --auxiliary, or leave the method out"
+            )
+        self._check(meta)
+        known = _embedded(preparation, meta)
+        means, counts = prototypes(known, meta.human, self.hierarchy.size)
+        beta = inverse_temperature(known, meta.human, means, counts, self.hierarchy)
+        embedded = _embedded(preparation, samples)
+        labels = soft_assignment(embedded, samples.primary, means, counts > 0, self.hierarchy, beta)
+        self.register_buffer("labels_of_samples", labels.to(preparation.device, torch.get_default_dtype()))
+
+    def target(self, batch: Batch) -> Tensor:
+        """Return the soft label of each sample, `[batch, K]`."""
+        return self.labels_of_samples[batch.index]
+
+    def _check(self, meta: Samples) -> None:
+        counts = meta.primary.bincount(minlength=self.hierarchy.classes).tolist()
+        for name, count in zip(self.hierarchy.class_names, counts, strict=True):
+            if count == 0:
+                raise InputError(
+                    f"expected labelled samples of every class in the meta split, found none of '{name}'; "
+                    "add training samples of it"
+                )
+
+
+def _embedded(preparation: Preparation, samples: Samples) -> Tensor:
+    embedded = preparation.embedding(samples).double().cpu()
+    if embedded.dim() != 2 or len(embedded) != len(samples) or not embedded.isfinite().all():
+        found = "numbers that are not finite" if embedded.dim() == 2 else f"shape {list(embedded.shape)}"
+        raise InputError(
+            f"expected an embedding of finite numbers [{len(samples)}, features], found {found}; correct the embedding"
+        )
+    return embedded

@@ -1,0 +1,101 @@
+"""Vector: an arbitrary auxiliary task, the papers' future work; and its control, whose generator never learns."""
+
+import torch
+from torch import Tensor, nn
+
+from metaux.labels.base import Auxiliary, Batch, MetaStep
+from metaux.labels.generated import Generated, Learned
+from metaux.losses import squared_errors
+from metaux.networks.multitask import make_head
+from metaux.networks.vector_generator import VectorGenerator
+
+
+class FrozenVector(Generated):
+    """The generator of target vectors at its random initialisation, never trained: what `Vector` is compared with."""
+
+    def make_generator(self, trunk: nn.Module, head: nn.Module) -> nn.Module:
+        """Return the generator of target vectors."""
+        return VectorGenerator(trunk, head, self.hierarchy.size)
+
+    def target(self, batch: Batch) -> Tensor:
+        """Return the target vectors, `[batch, D]`, with the generator's graph."""
+        vectors: Tensor = self.generator(*batch.inputs)
+        return vectors
+
+    def auxiliary_head(self, features: int) -> nn.Module:
+        """Make a head with D = K outputs: as large as that of the sources with sub-classes, so as comparable."""
+        return make_head(features, self.hierarchy.size, self.protocol.head)
+
+    def auxiliary(self, batch: Batch) -> Auxiliary:
+        """Return the target vectors without weight, on the batch's own inputs."""
+        with torch.no_grad():
+            return Auxiliary(self.target(batch))
+
+    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the mean squared error over the dimensions, `[batch]`."""
+        return squared_errors(output, target)
+
+    def diagnostics(self, step: MetaStep) -> dict[str, float]:
+        """Return what would show a collapse of the targets, measured on the inner batch; see `spread`."""
+        with torch.no_grad():
+            return {**super().diagnostics(step), **spread(self.target(step.inner), step.inner.primary)}
+
+
+class Vector(Learned, FrozenVector):
+    """Each sample's auxiliary target is a vector t = g(x) of D numbers; the auxiliary loss is a regression.
+
+    Inner loss, over a batch of N:  L_in(theta, t) = L_pri(o_pri, y) + (1 / N) sum_n (1 / D) |o_n - t_n|^2,  with o
+    the auxiliary head's output `[batch, D]`. A meta step minimises L_pri at theta_1+ over theta_2, as MAXL's does.
+
+    **Meta-gradient.** The derivation at `metaux.metagradient` holds for any inner loss: with v the gradient of L_out at
+    theta_1+, u = -alpha v and o' = (do/dtheta) u, the tangent of the outputs,
+
+        dL_out/dt = d/dt <dL_in/do (o, t), o'>,    dL_in/do = (2 / (N D)) (o - t),
+
+    so that  dL_out/dt = -(2 / (N D)) o' = (2 alpha / (N D)) (do/dtheta) v.  One forward-mode pass is again exact. As
+    for the focal loss it does not depend on the target itself, other than through theta_1+.
+
+    **Collapse.** Left free, the generator has two ways to trivial solutions: vectors that are the same for every
+    sample, which the head's bias learns and the trunk nothing from; and vectors that grow, which makes of the
+    generator a learning rate. A unit norm per vector would forbid the second only. So each dimension is
+    standardised over the batch, to mean 0 and variance 1: no dimension can be constant, the scale is fixed, and what is
+    left to learn is which samples lie on the same side. It takes the place of MAXL's entropy loss, and there
+    is no weight to choose. What it does not forbid, all dimensions telling the same or repeating the primary class, is
+    measured by `diagnostics`. Under data parallelism the statistics are those of each process's share, as in batch
+    normalisation.
+
+    Unlike in MAXL, x alone decides: a vector has no slots that would belong to a primary class.
+    """
+
+    def objectives(self, step: MetaStep) -> dict[str, Tensor]:
+        """Return the primary loss after the look-ahead (`meta`)."""
+        return {"meta": self.through_look_ahead(step, self.target(step.inner))}
+
+
+def spread(targets: Tensor, primary: Tensor) -> dict[str, float]:
+    """Return how much the targets of a batch differ, and in what.
+
+    Args:
+        targets: `[batch, D]`.
+        primary: the classes, int64 `[batch]`.
+
+    Returns:
+        `target_variance`, the mean over the dimensions, near 1 unless the generator's own output is almost constant;
+        `target_dimensions`, how many dimensions are really used, (sum e)^2 / sum e^2 for the eigenvalues e of the
+        covariance, from 1 (all tell the same) to min(D, batch - 1); and `target_class_share`, the share of the variance
+        that the primary class explains, 1 for a target that only repeats it.
+
+    >>> spread(torch.tensor([[1.0, 1.0], [1.0, 1.0], [-1.0, -1.0], [-1.0, -1.0]]), torch.tensor([0, 1, 0, 1]))
+    {'target_variance': 1.0, 'target_dimensions': 1.0, 'target_class_share': 0.0}
+    """
+    centred = (targets - targets.mean(0)).double()
+    covariance = centred.mT @ centred / len(centred)
+    total = covariance.trace()
+    means = torch.stack([centred[primary == class_].mean(0) for class_ in primary])  # of each sample's class
+    if total == 0:
+        return {"target_variance": 0.0, "target_dimensions": 0.0, "target_class_share": 0.0}
+    return {
+        "target_variance": float(total / targets.shape[1]),
+        "target_dimensions": float(total**2 / covariance.square().sum()),
+        "target_class_share": float(means.square().sum(-1).mean() / total),
+    }
