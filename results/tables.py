@@ -1,7 +1,8 @@
-"""Writes the recorded results into the README: `python results/tables.py`, after copying what a command recorded.
+"""Writes the recorded results into the pages: `python results/tables.py`, after copying what a command recorded.
 
 A folder here holds what the command in its `command.txt` left in its output folder: `comparison.json`,
-`comparison.csv`, `settings.yaml` and the two figures. The README's tables are made from these files alone.
+`comparison.csv`, `settings.yaml` and the two figures; a folder in `reproduce`, what `metaux reproduce` left in that
+item's. The tables of the README and of docs/reproduction.md are made from these files alone.
 """
 
 import json
@@ -69,17 +70,51 @@ def speed_table(found: dict[str, Any], start: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"({commands}; what each pass costs: [docs/performance.md](docs/performance.md))"])
 
 
-def filled(readme: str) -> str:
-    """Return the README with its generated parts renewed."""
-    for name, text in sections().items():
-        readme = re.sub(
+def reproduction() -> dict[str, str]:
+    """Return the generated parts of docs/reproduction.md: the table, and a section for each item."""
+    verdicts = json.loads((HERE / "reproduce" / "verdicts.json").read_text())
+    found = {
+        path.parent.name: json.loads(path.read_text()) for path in sorted((HERE / "reproduce").glob("*/summary.json"))
+    }
+    lines = ["| item | the papers | here | command | time | verdict |", "| --- | --- | --- | --- | --- | --- |"]
+    parts = []
+    for name, verdict in verdicts.items():
+        item = found[name]
+        link = f"[{name}](#{name})"
+        claim = item["claim"] or "-"
+        lines.append(f"| {link} | {claim} | {_short(item)} | `{item['command']}` | {_time(item)} | {verdict} |")
+        notes = "".join(f"- {note}\n" for note in item["notes"])
+        figures = "".join(
+            f"![{item['shows']}](../results/reproduce/{name}/{path.name})\n\n"
+            for path in sorted((HERE / "reproduce" / name).glob("*.png"))
+        )
+        parts.append(f"### {name}\n\n{item['shows'][0].upper()}{item['shows'][1:]}.\n\n{notes}\n{figures}{item['found']}")
+    return {"items": "\n".join(lines), "sections": "\n\n".join(parts)}
+
+
+def _short(item: dict[str, Any]) -> str:
+    return f"{item['runs']} runs, {item['seeds']} seeds" if item["runs"] else "no runs"
+
+
+def _time(item: dict[str, Any]) -> str:
+    seconds = item["training_seconds"] + item["drawing_seconds"]
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+
+
+def filled(page: str, parts: dict[str, str]) -> str:
+    """Return a page with its generated parts renewed."""
+    for name, text in parts.items():
+        page = re.sub(
             rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)",
             lambda match, text=text: f"{match[1]}{text}\n{match[2]}",  # type: ignore[misc]
-            readme,
+            page,
             flags=re.DOTALL,
         )
-    return readme
+    return page
 
+
+PAGES = {README: sections, HERE.parent / "docs" / "reproduction.md": reproduction}
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text()))
+    for path, parts in PAGES.items():
+        path.write_text(filled(path.read_text(), parts()))
