@@ -96,6 +96,8 @@ def _parts(name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
         raise InputError(
             f"expected the package datasets to read '{HUB}{name}', found none; pip install 'metaux[hub]'"
         ) from None
+    if not name:
+        raise InputError(f"expected a name or a folder after {HUB}, found nothing; give one")
     path = Path(name).expanduser()
     local = path.is_dir()
     if not local:
