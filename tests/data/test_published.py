@@ -65,12 +65,12 @@ def test_cinic10(tmp_path: Path) -> None:
 
 def test_cinic10_that_is_incomplete(tmp_path: Path) -> None:
     write_cinic10(tmp_path)
-    with pytest.raises(InputError, match="expected 90,000 images in the train part of CINIC-10 .*, found 20; put"):
+    with pytest.raises(InputError, match=r"expected 90,000 images in the train part of CINIC-10 .*, found 20; put"):
         load(Settings(data="cinic10", root=str(tmp_path)))
     with pytest.raises(InputError, match="expected 21 images in the test part"):
         cinic10(tmp_path, 21)
     (tmp_path / "CINIC-10" / "valid").rename(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="found nothing at '.*/CINIC-10/valid'; put CINIC-10.tar.gz"):
+    with pytest.raises(InputError, match=r"found nothing at '.*/CINIC-10/valid'; put CINIC-10.tar.gz"):
         cinic10(tmp_path)
 
 
@@ -176,7 +176,7 @@ def test_cifar10_1_of_another_size_or_checksum(tmp_path: Path, both: dict[str, A
         load(Settings(data="cifar10.1", root=str(tmp_path)))
     path = tmp_path / "cifar10.1_v6_data.npy"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    with pytest.raises(InputError, match="found another sha256 checksum in '.*cifar10.1_v6_data.npy'; put"):
+    with pytest.raises(InputError, match=r"found another sha256 checksum in '.*cifar10.1_v6_data.npy'; put"):
         read_known("cifar10.1", tmp_path, catalogue=both)
     known = both["cifar10.1"]
     anything = {
@@ -184,7 +184,7 @@ def test_cifar10_1_of_another_size_or_checksum(tmp_path: Path, both: dict[str, A
         "cifar10.1": known._replace(archives=tuple(file._replace(checksum="") for file in known[5])),
     }
     path.write_bytes(b"?" * path.stat().st_size)
-    with pytest.raises(InputError, match="expected NumPy arrays, found '.*data.npy' that can't be read"):
+    with pytest.raises(InputError, match=r"expected NumPy arrays, found '.*data.npy' that can't be read"):
         read_known("cifar10.1", tmp_path, catalogue=anything)
 
 

@@ -116,5 +116,5 @@ def test_bad_texts(tmp_path: Path, rows: list[str], message: str) -> None:
 
 def test_inputs_without_texts(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "new.csv", "texts", ["a"])
-    with pytest.raises(InputError, match="expected the column text .*did you mean 'texts'"):
+    with pytest.raises(InputError, match=r"expected the column text .*did you mean 'texts'"):
         read_unlabelled([path], Preprocessing("text", 5, None, (), ()))
