@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from written import write_rows, write_texts
 
 from metaux.data.sources import load, load_for_evaluation
 from metaux.data.texts import LONGEST, VOCABULARY, encode, word_counts, word_id, words
@@ -13,6 +12,7 @@ from metaux.data.transforms import Preprocessing
 from metaux.data.unlabelled import read_unlabelled
 from metaux.errors import InputError
 from metaux.settings import Settings
+from written import write_rows, write_texts
 
 
 @pytest.mark.parametrize(
