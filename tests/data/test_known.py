@@ -5,7 +5,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
-from pictures import cifar, idx
+from pictures import cifar, class_folders, idx
 from torchvision import datasets
 from torchvision.datasets import utils
 
@@ -13,6 +13,7 @@ from metaux.data.levels import Levels
 from metaux.data.sources import load
 from metaux.errors import InputError
 from metaux.settings import Settings
+from shell import done, metaux
 
 DOWNLOADS = {"mnist": "download_and_extract_archive", "cifar": "download_and_extract_archive"}
 
@@ -81,6 +82,20 @@ def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (30, 3072), dtype=np.uint8).reshape(30, 3, 32, 32)
     assert data.test.inputs[0].equal(torch.from_numpy(pixels))
     assert data.augmentation == "crop-flip"
+
+
+def test_a_run_on_the_name_is_measured_on_a_class_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = sorted(Levels.cifar100().classes("100"))
+    for attribute, value in cifar(tmp_path, datasets.CIFAR100, names).items():
+        monkeypatch.setattr(datasets.CIFAR100, attribute, value)
+    short = ("--method", "single", "--epochs", 1, "--backbone", "mlp")
+    done("train", "cifar100", "--root", tmp_path, *short, "--out", tmp_path / "run")
+    folder = class_folders(tmp_path / "folders", dict.fromkeys(names, 1), size=(32, 32))
+    said = done("evaluate", tmp_path / "run", folder, "--hierarchy", "cifar100")
+    assert "100 samples of" in " ".join(said.split())
+    refused = metaux("evaluate", tmp_path / "run", folder)
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "found 'apple'; rename it, or give --hierarchy" in refused.err
 
 
 def test_cifar100_comes_with_its_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from metaux.data.catalogue import Published, how_to_get, missing_files
+from metaux.data.availability import how_to_get, missing_files
+from metaux.data.catalogue import Published
 from metaux.data.folder import read_folder
 from metaux.data.images import ImageFormat, conform
 from metaux.data.levels import Levels
