@@ -13,7 +13,7 @@ from metaux.data.levels import Levels
 from metaux.data.sources import load
 from metaux.errors import InputError
 from metaux.settings import Settings
-from shell import done, metaux
+from shell import below, done, metaux
 
 DOWNLOADS = {"mnist": "download_and_extract_archive", "cifar": "download_and_extract_archive"}
 
@@ -147,3 +147,19 @@ def test_damaged_files_are_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected MNIST below .*found no complete copy"):
         load(Settings(data="mnist", root=str(tmp_path)))
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_mnist_cut_off(tmp_path: Path, file: str, packed: bool) -> None:
+    folder = tmp_path / "MNIST" / "raw"
+    for prefix in ("train", "t10k"):
+        idx(folder / f"{prefix}-images-idx3-ubyte", np.zeros((20, 28, 28), dtype=np.uint8), packed)
+        idx(folder / f"{prefix}-labels-idx1-ubyte", np.arange(20, dtype=np.uint8) % 10, packed)
+    path = folder / (f"{file}.gz" if packed else file)
+    path.write_bytes(path.read_bytes()[:-12])
+    before = below(tmp_path)
+    result = metaux("train", "mnist", "--root", tmp_path, "--out", tmp_path / "out")
+    assert (result.code, result.err.count("\n")) == (2, 1), result
+    assert "expected MNIST below" in result.err
+    assert below(tmp_path) == before
