@@ -285,7 +285,7 @@ class TestPredicting:
     @pytest.mark.parametrize(
         ("make", "message"),
         [
-            (lambda p: [], "expected image files, folders of images or one .npz, found none"),
+            (lambda p: [], "expected image files, folders of images, one .npz or one CSV file, found none"),
             (lambda p: [p / "no.png"], "found nothing at"),
             (lambda p: [folder(p / "empty")], "expected images in the folder"),
             (lambda p: [folder(p / "texts", "a.png") / "a.png"], "expected an image"),

@@ -5,7 +5,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
-from pictures import cifar, idx
+from pictures import cifar, class_folders, idx
 from torchvision import datasets
 from torchvision.datasets import utils
 
@@ -13,6 +13,7 @@ from metaux.data.levels import Levels
 from metaux.data.sources import load
 from metaux.errors import InputError
 from metaux.settings import Settings
+from shell import below, done, metaux
 
 DOWNLOADS = {"mnist": "download_and_extract_archive", "cifar": "download_and_extract_archive"}
 
@@ -83,6 +84,20 @@ def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert data.augmentation == "crop-flip"
 
 
+def test_a_run_on_the_name_is_measured_on_a_class_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = sorted(Levels.cifar100().classes("100"))
+    for attribute, value in cifar(tmp_path, datasets.CIFAR100, names).items():
+        monkeypatch.setattr(datasets.CIFAR100, attribute, value)
+    short = ("--method", "single", "--epochs", 1, "--backbone", "mlp")
+    done("train", "cifar100", "--root", tmp_path, *short, "--out", tmp_path / "run")
+    folder = class_folders(tmp_path / "folders", dict.fromkeys(names, 1), size=(32, 32))
+    said = done("evaluate", tmp_path / "run", folder, "--hierarchy", "cifar100")
+    assert "100 samples of" in " ".join(said.split())
+    refused = metaux("evaluate", tmp_path / "run", folder)
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "found 'apple'; rename it, or give --hierarchy" in refused.err
+
+
 def test_cifar100_comes_with_its_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = sorted(Levels.cifar100().classes("100"))
     for attribute, value in cifar(tmp_path, datasets.CIFAR100, names).items():
@@ -132,3 +147,19 @@ def test_damaged_files_are_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected MNIST below .*found no complete copy"):
         load(Settings(data="mnist", root=str(tmp_path)))
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_mnist_cut_off(tmp_path: Path, file: str, packed: bool) -> None:
+    folder = tmp_path / "MNIST" / "raw"
+    for prefix in ("train", "t10k"):
+        idx(folder / f"{prefix}-images-idx3-ubyte", np.zeros((20, 28, 28), dtype=np.uint8), packed)
+        idx(folder / f"{prefix}-labels-idx1-ubyte", np.arange(20, dtype=np.uint8) % 10, packed)
+    path = folder / (f"{file}.gz" if packed else file)
+    path.write_bytes(path.read_bytes()[:-12])
+    before = below(tmp_path)
+    result = metaux("train", "mnist", "--root", tmp_path, "--out", tmp_path / "out")
+    assert (result.code, result.err.count("\n")) == (2, 1), result
+    assert "expected MNIST below" in result.err
+    assert below(tmp_path) == before

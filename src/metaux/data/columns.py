@@ -11,6 +11,7 @@ from metaux.data.images import LARGEST
 from metaux.data.samples import Columns
 from metaux.errors import InputError
 
+LARGEST_NUMBER = float(np.finfo(np.float32).max)
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?"))
 
 
@@ -95,7 +96,7 @@ def _numbers(name: str, cells: Sequence[str], places: Sequence[str]) -> list[flo
     values = []
     for place, cell in zip(places, cells, strict=True):
         value = _number(cell)
-        if value is None or abs(value) > np.finfo(np.float32).max:
+        if value is None or abs(value) > LARGEST_NUMBER:
             if cell.lower() in MISSING:
                 raise _missing(name, place, cell)
             raise InputError(

@@ -1,23 +1,18 @@
 """Hugging Face data sets: of the hub by name, or a local folder in their format; images, texts or tables."""
 
 import io
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from metaux.data.columns import encode_columns, find_columns
-from metaux.data.folder import PARTS
+from metaux.data.hub_parts import HUB, load_parts
 from metaux.data.images import AS_FOUND, ImageFile, ImageFormat, read_images
 from metaux.data.raw import Progress, RawData
 from metaux.data.texts import encode
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 
-HUB = "hf:"
-PATIENCE = 10.0  # seconds, for the hub's first answer
-SPLITS = {**PARTS, "dev": "val"}
 OWN = ("label", "labels")
 FINER = ("coarse_label", "fine_label")
 TEXTS = ("text", "sentence", "content")
@@ -47,7 +42,7 @@ def read_hub(
         InputError: if `datasets` isn't installed, the hub can't be reached, there is no such data set, or it has no
             labels or no inputs of these kinds.
     """
-    parts, notices = _parts(name)
+    parts, notices = load_parts(name)
     features = next(iter(parts.values())).features
     labels = _label_columns(features, label_columns)
     if not labels:
@@ -86,72 +81,6 @@ def read_hub(
         raise InputError(f"expected images, texts, numbers or words in '{HUB}{name}', found {', '.join(features)}")
     columns = like.columns if like is not None and like.columns else find_columns(cells, places)
     return RawData(encode_columns(cells, columns, places), classes, "table", split, notices=notices, columns=columns)
-
-
-def _parts(name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the rows of each part, and what was left out."""
-    try:
-        import datasets
-    except ImportError:
-        raise InputError(
-            f"expected the package datasets to read '{HUB}{name}', found none; pip install 'metaux[hub]'"
-        ) from None
-    path = Path(name).expanduser()
-    local = path.is_dir()
-    if not local:
-        _ask(name)
-    title, _, configuration = (name, "", "") if local else name.partition(":")
-    with _quiet(datasets):
-        try:
-            if local and any((path / file).is_file() for file in ("dataset_dict.json", "state.json")):
-                loaded = datasets.load_from_disk(str(path))
-            else:
-                loaded = datasets.load_dataset(str(path) if local else title, configuration or None)
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError, datasets.exceptions.DatasetsError) as error:
-            raise InputError(
-                f"expected a data set at '{HUB}{name}', found none that can be loaded ({_reason(error)}); check it"
-            ) from None
-    if not isinstance(loaded, datasets.DatasetDict):
-        return {"train": loaded}, ()
-    found = {split: rows for split, rows in loaded.items() if split in SPLITS and len(rows)}
-    if len(loaded) == 1:
-        return {"train": next(iter(loaded.values()))}, ()
-    others = [split for split in loaded if split not in found]
-    if "train" not in found:
-        raise InputError(f"expected a part train in '{HUB}{name}', found {', '.join(loaded)}; choose another data set")
-    notices = (f"the parts {', '.join(others)} are not used",) if others else ()
-    return {SPLITS[split]: rows for split, rows in found.items()}, notices
-
-
-def _ask(name: str) -> None:
-    """Find out within seconds whether the hub knows a name; `load_dataset` itself tries for half a minute."""
-    import huggingface_hub
-
-    if huggingface_hub.constants.HF_HUB_OFFLINE:  # what is in the cache is loaded from there
-        return
-    try:
-        huggingface_hub.HfApi().dataset_info(name.partition(":")[0], timeout=PATIENCE)
-    except Exception as error:  # the client's errors have no base in common, and change with its version
-        raise InputError(
-            f"expected a data set '{name}' on the Hugging Face hub or a folder of that name, found neither "
-            f"({_reason(error)}); check the name and the network (HF_HUB_OFFLINE=1 takes an earlier download)"
-        ) from None
-
-
-@contextmanager
-def _quiet(datasets: Any) -> Iterator[None]:
-    """Keep the package's bars and remarks off the terminal, within the block."""
-    bars, level = datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity()
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity_error()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        datasets.logging.set_verbosity(level)
-        if not bars:
-            datasets.enable_progress_bars()
 
 
 def _label_columns(features: Mapping[str, Any], wanted: Sequence[str | None]) -> list[str]:
@@ -222,7 +151,3 @@ def _dtype(feature: Any) -> str | None:
 
 def _cell(value: Any) -> str:
     return "" if value is None else str(int(value) if isinstance(value, bool) else value).strip()
-
-
-def _reason(error: Exception) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:300]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from metaux.data.catalogue import Published, how_to_get, missing_files
+from metaux.data.availability import how_to_get, missing_files
+from metaux.data.catalogue import Published
 from metaux.data.folder import read_folder
 from metaux.data.images import ImageFormat, conform
 from metaux.data.levels import Levels
@@ -133,7 +134,8 @@ READERS = {
 def _imagenet_batch(path: Path) -> tuple[Array, Array]:
     """Return the images `[n, 3072]` and labels 1 to 1000 `[n]` of a published .npz."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # np.load leaves a file open that it opened itself and can't read.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             x, y = np.atleast_1d(file["data"]), np.atleast_1d(file["labels"])
     except (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise _unreadable(path, error) from None

@@ -10,7 +10,8 @@ from metaux.data.arrays import read_arrays
 from metaux.data.assemble import assemble, primary_names
 from metaux.data.csv_data import read_csv
 from metaux.data.folder import read_folder
-from metaux.data.hub import HUB, read_hub
+from metaux.data.hub import read_hub
+from metaux.data.hub_parts import HUB
 from metaux.data.images import AS_FOUND, ImageFormat
 from metaux.data.known import NAMES, read_known
 from metaux.data.raw import Progress, RawData

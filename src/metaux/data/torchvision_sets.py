@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from metaux.data.catalogue import PUBLISHED, how_to_get
+from metaux.data.availability import how_to_get
+from metaux.data.catalogue import PUBLISHED
 from metaux.data.images import AS_FOUND, ImageFormat, conform
 from metaux.data.levels import Levels
 from metaux.data.raw import RawData
