@@ -16,7 +16,7 @@ RANDOM = ("Dropout", "StochasticDepth", "DropPath")
 
 
 class ExactHardsigmoid(nn.Module):
-    """Hardsigmoid with PyTorch's own slope, whose 1/6 is in single precision, and the second derivative that it lacks."""
+    """Hardsigmoid with PyTorch's own slope, whose 1/6 is in single precision, and with a second derivative."""
 
     def forward(self, x: Tensor) -> Tensor:
         ramp = nn.functional.relu6(x + 3)

@@ -3,9 +3,11 @@
 import functools
 import hashlib
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,10 +18,17 @@ from torch import nn
 from torchvision import models
 
 from metaux.errors import InputError
+from metaux.experiment.model import Model
+from metaux.experiment.plan import make_plan
+from metaux.experiment.records import Run
+from metaux.experiment.run import load_once, run
 from metaux.networks.backbones import check_backbone, make_backbone
 from metaux.networks.embedding import pretrained_embedding
 from metaux.networks.stems import fit_kernel
 from metaux.networks.weights import file_of_address
+from metaux.settings import Settings
+from metaux.training.devices import make_fabric
+from metaux.training.fit import Trainer
 
 
 @pytest.fixture
@@ -97,6 +106,25 @@ def test_a_trunk_of_timm_starts_from_its_weights(shape: tuple[int, int, int], fo
     assert own["blocks.1.mlp.fc1.weight"].equal(published["blocks.1.mlp.fc1.weight"])
     same = own["patch_embed.proj.weight"].shape == published["patch_embed.proj.weight"].shape
     assert same == (shape == (3, 160, 160))
+
+
+def test_both_networks_of_a_run_start_from_the_weights_and_reading_it_needs_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = publish_on_hub(folder, "test_resnet", "timm--test_resnet.r160_in1k").state_dict()
+    settings = Settings(backbone="timm:test_resnet", pretrained=True, train_size=40, epochs=1, device="cpu")
+    data = load_once(replace(settings, backbone="auto"))
+    plan = make_plan(settings, "maxl", 0, data)
+    trainer = Trainer(plan, make_fabric(settings))
+    name = "layer4.0.conv1.weight"
+    for network in (trainer.network, trainer.source.get_submodule("generator")):
+        assert network.state_dict()[f"trunk.{name}"].equal(published[name])
+    run(settings, "maxl", 0, data, folder / "run")
+    shutil.rmtree(folder / "hub")
+    model = Model.read(folder / "run")
+    logits = model.predict(data.test).logits.softmax(-1)
+    recorded = torch.from_numpy(Run.read(folder / "run").output("test_probabilities"))
+    torch.testing.assert_close(logits, recorded)
 
 
 def test_an_embedding_has_the_form_of_its_weights(folder: Path) -> None:

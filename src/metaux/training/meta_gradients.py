@@ -54,9 +54,10 @@ def suitable_way(
             if error.__cause__ is None:  # it isn't PyTorch that lacks something
                 raise
             named = re.search(r"forward AD with (\w+)", str(error.__cause__))
+            operation = named.group(1) if named else "an operation of the network"
             return finite_difference, (
-                f"PyTorch has no forward-mode formula for {named.group(1) if named else 'an operation of the network'}: "
-                "the meta-gradient is a finite difference, which is approximate"
+                f"PyTorch has no forward-mode formula for {operation}: the meta-gradient is a finite difference, which "
+                "is approximate"
             )
     return forward_mode, ""
 
