@@ -88,7 +88,9 @@ def reproduction() -> dict[str, str]:
             f"![{item['shows']}](../results/reproduce/{name}/{path.name})\n\n"
             for path in sorted((HERE / "reproduce" / name).glob("*.png"))
         )
-        parts.append(f"### {name}\n\n{item['shows'][0].upper()}{item['shows'][1:]}.\n\n{notes}\n{figures}{item['found']}")
+        parts.append(
+            f"### {name}\n\n{item['shows'][0].upper()}{item['shows'][1:]}.\n\n{notes}\n{figures}{item['found']}"
+        )
     return {"items": "\n".join(lines), "sections": "\n\n".join(parts)}
 
 

@@ -117,6 +117,11 @@ DATA: dict[str, tuple[Make, str]] = {
     "human without finer labels": (lambda p: table(p, "--method", "human"), "needs finer labels"),
     "vgg16 on small images": (lambda p: images(p, "--backbone", "vgg16"), "at least 32 x 32 pixels"),
     "image backbone on a table": (lambda p: table(p, "--backbone", "conv4"), "takes images"),
+    "library backbone on small images": (
+        lambda p: images(p, "--backbone", "torchvision:alexnet"),
+        "raise --image-size, for example to 224",
+    ),
+    "library backbone on a table": (lambda p: table(p, "--backbone", "timm:test_vit"), "use mlp"),
     "crops of a table": (lambda p: table(p, "--augment", "crop"), "expected images for --augment crop"),
     "image size of a table": (lambda p: table(p, "--image-size", 8), "expected images to resize"),
 }
@@ -125,6 +130,16 @@ WORDS: dict[str, tuple[Make, str]] = {
     "method": (lambda p: table(p, "--method", "maxx"), "did you mean 'maxl'"),
     "methods": (lambda p: ["compare", "--methods", "single", "maxx", "--out", p / "out"], "did you mean 'maxl'"),
     "backbone": (lambda p: table(p, "--backbone", "vgg"), "did you mean 'vgg16'"),
+    "backbone of torchvision": (lambda p: table(p, "--backbone", "torchvision:resnet81"), "did you mean 'resnet18'?"),
+    "backbone of timm": (lambda p: table(p, "--backbone", "timm:test_vits"), "did you mean 'test_vit'?"),
+    "backbone that detects": (
+        lambda p: table(p, "--backbone", "torchvision:retinanet_resnet50_fpn"),
+        "which is for another task",
+    ),
+    "pretrained backbone of ours": (
+        lambda p: table(p, "--backbone", "small-cnn", "--pretrained"),
+        "found small-cnn, which has none",
+    ),
     "protocol": (lambda p: table(p, "--protocol", "tunde"), "did you mean 'tuned'"),
     "device": (lambda p: table(p, "--device", "gpu"), "unknown device 'gpu'"),
     "device that is not there": (lambda p: table(p, "--device", "cuda:99"), "not on this machine"),

@@ -419,7 +419,9 @@ def _named_gap(way: str) -> Iterator[None]:
     """Turn PyTorch's missing derivative formulas into the advice to use `finite_difference`."""
     try:
         yield
-    except NotImplementedError as error:
+    except RuntimeError as error:  # NotImplementedError is one; a missing second derivative is a plain one
+        if "not implemented" not in str(error).lower() and not isinstance(error, NotImplementedError):
+            raise
         raise InputError(
             f"{way} needs a PyTorch derivative formula for every operation of the network, found "
             f"'{str(error).splitlines()[0]}'; use finite_difference"

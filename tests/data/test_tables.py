@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from written import write_animals, write_rows
 
 from metaux.data.samples import LabelledData
 from metaux.data.sources import load, load_for_evaluation
@@ -11,6 +10,7 @@ from metaux.data.transforms import Preprocessing
 from metaux.data.unlabelled import read_unlabelled
 from metaux.errors import InputError
 from metaux.settings import Settings
+from written import write_animals, write_rows
 
 
 def read(path: Path, **settings: str) -> LabelledData:

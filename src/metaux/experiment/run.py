@@ -60,9 +60,11 @@ def run(
     if settings.processes == 1:
         train_and_record(fabric, settings, method, seed, data, folder, notify)
         return
-    # Bad input is found, and the user told, before any process is started.
-    with threads(settings.threads):
-        _tell(Trainer(make_plan(settings, method, seed, data), make_fabric(replace(settings, processes=1))), notify)
+    # Bad input is found, and the user told, before any process is started; a GPU must not be in use by then.
+    plan = make_plan(settings, method, seed, data)
+    if plan.meta_gradient is None:
+        with threads(settings.threads):
+            _tell(Trainer(plan, make_fabric(replace(settings, processes=1, device="cpu"))), notify)
     from metaux.experiment.share import run_share
 
     share = partial(run_share, settings=settings, method=method, seed=seed, folder=folder)

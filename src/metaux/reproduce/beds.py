@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from metaux.data.catalogue import availability
+from metaux.data.availability import availability
 from metaux.reproduce.scales import Scale
 from metaux.settings import Settings
 

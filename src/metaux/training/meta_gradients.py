@@ -1,5 +1,6 @@
 """Which way a run computes its meta-gradient: by name, or the exact one wherever the network allows it."""
 
+import re
 from contextlib import AbstractContextManager
 
 import torch
@@ -50,12 +51,13 @@ def suitable_way(
         try:
             forward_mode(network, torch.ones(()), batch.inputs, _sum, batch.inputs, _sum_alone, LookAhead(1.0))
         except InputError as error:
-            if not isinstance(error.__cause__, NotImplementedError):
+            if error.__cause__ is None:  # it isn't PyTorch that lacks something
                 raise
-            operation = " ".join(str(error.__cause__).split()).partition(". ")[0]
+            named = re.search(r"forward AD with (\w+)", str(error.__cause__))
+            operation = named.group(1) if named else "an operation of the network"
             return finite_difference, (
-                "the meta-gradient is a finite difference, which is approximate, since the network has an operation "
-                f"without a forward-mode formula in PyTorch ({operation})"
+                f"PyTorch has no forward-mode formula for {operation}: the meta-gradient is a finite difference, which "
+                "is approximate"
             )
     return forward_mode, ""
 

@@ -1,0 +1,191 @@
+"""The way of the meta-gradient is chosen once, before the training, and recorded."""
+
+import io
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from rich.console import Console
+from torch import Tensor, nn
+
+from metaux import InputError, MetauxClassifier
+from metaux.commands import train_command
+from metaux.experiment.compare import compare
+from metaux.experiment.records import Run
+from metaux.labels.base import Batch
+from metaux.labels.maxl import Maxl
+from metaux.labels.uniform import Uniform
+from metaux.metagradient import MetaGradient, double_backward, finite_difference, forward_mode
+from metaux.networks.backbones import BACKBONES
+from metaux.settings import Settings
+from metaux.training.fit import Trainer
+from metaux.training.meta_gradients import suitable_way
+from small import plan
+
+
+class Recurrent(nn.Module):
+    """Reads an image line by line; PyTorch has no forward-mode formula for an LSTM."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 12, batch_first=True)
+        self.norm = nn.BatchNorm1d(12)
+        self.dropout = nn.Dropout()
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = self.dropout(self.norm(self.lstm(images[:, 0])[0].mean(1)))
+        return found
+
+
+class Bag(nn.Module):
+    """The mean of words' vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bag = nn.EmbeddingBag(9, 4)
+
+    def forward(self, words: Tensor) -> Tensor:
+        found: Tensor = self.bag(words)
+        return found
+
+
+IMAGES = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+WORDS = torch.arange(10).view(2, 5) % 9
+
+
+def batch(inputs: Tensor) -> Batch:
+    return Batch((inputs,), torch.tensor([0, 1]), torch.tensor([0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("make", "inputs", "way", "said"),
+    [
+        (
+            lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.BatchNorm1d(4), nn.Dropout()),
+            IMAGES,
+            forward_mode,
+            "",
+        ),
+        (
+            Recurrent,
+            IMAGES,
+            finite_difference,
+            ": the meta-gradient is a finite difference",
+        ),
+        (Bag, WORDS, finite_difference, "no forward-mode formula for _embedding_bag: the meta-gradient is a finite"),
+    ],
+)
+def test_the_exact_way_wherever_the_network_allows_it(
+    make: Callable[[], nn.Module], inputs: Tensor, way: MetaGradient, said: str
+) -> None:
+    torch.manual_seed(0)
+    network = make()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    state = torch.get_rng_state()
+    found, notice = suitable_way(network, batch(inputs), nullcontext())
+    assert found is way
+    assert said in notice
+    assert bool(notice) == bool(said)
+    assert all(value.equal(before[name]) for name, value in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert torch.get_rng_state().equal(state)
+    assert network.training
+
+
+def test_an_error_of_another_kind_is_not_taken_for_a_missing_formula() -> None:
+    with pytest.raises(InputError, match="expected a network with parameters that require a gradient"):
+        suitable_way(nn.Flatten(), batch(IMAGES), nullcontext())
+
+
+def test_the_trainer_chooses_before_the_first_step_and_records_it() -> None:
+    fabric = Fabric(accelerator="cpu", devices=1)
+    chosen = plan(Maxl, trunk=Recurrent, meta_gradient=None, epochs=1)
+    trainer = Trainer(chosen, fabric)
+    assert trainer.meta_gradient is finite_difference
+    assert "finite difference" in trainer.notice
+    fitted = trainer.fit()
+    assert fitted.meta_gradient is finite_difference
+    given = Trainer(replace(chosen, meta_gradient=finite_difference), fabric)
+    assert given.notice == ""
+    exact = given.fit()
+    assert all(
+        a.equal(b) for a, b in zip(fitted.network.parameters(), exact.network.parameters(), strict=True)
+    )  # the choice leaves no trace
+    assert Trainer(replace(chosen, meta_gradient=double_backward), fabric).meta_gradient is double_backward
+
+
+def test_a_source_without_meta_steps_needs_no_way() -> None:
+    trainer = Trainer(
+        plan(Uniform, trunk=Recurrent, meta_gradient=None, epochs=1), Fabric(accelerator="cpu", devices=1)
+    )
+    assert (trainer.meta_gradient, trainer.notice) == (None, "")
+    assert trainer.fit().meta_gradient is None
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A backbone without a forward formula among those known by name."""
+    monkeypatch.setitem(BACKBONES, "lines", lambda shape: Recurrent())
+    return Settings(backbone="lines", epochs=1, train_size=60, device="cpu")
+
+
+def test_a_comparison_says_it_once_and_each_run_records_it(lines: Settings, tmp_path: Path) -> None:
+    said = io.StringIO()
+    compare(lines, ("maxl", "single"), 2, 1, tmp_path / "out", Console(file=said, width=200))
+    assert said.getvalue().count("finite difference") == 1
+    assert said.getvalue().index("finite difference") < said.getvalue().index("4 runs")
+    runs = {folder.name: Run.read(folder).result["meta_gradient"] for folder in (tmp_path / "out" / "runs").iterdir()}
+    assert runs == {name: None if "single" in name else "finite-difference" for name in runs}
+    assert len(runs) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "recorded"),
+    [
+        ({}, 1, "finite-difference"),
+        ({"meta_gradient": "finite-difference"}, 0, "finite-difference"),
+        ({"backbone": "mlp"}, 0, "forward-mode"),
+        ({"backbone": "mlp", "meta_gradient": "double-backward"}, 0, "double-backward"),
+    ],
+)
+def test_a_run_says_it_once_and_records_it(
+    changes: dict[str, str],
+    said: int,
+    recorded: str,
+    lines: Settings,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train_command(replace(lines, **changes), "maxl", 0, tmp_path / "run")  # type: ignore[arg-type]
+    assert capsys.readouterr().out.count("no forward-mode formula") == said
+    assert Run.read(tmp_path / "run").result["meta_gradient"] == recorded
+
+
+def test_asking_for_forward_mode_is_an_error_as_ever(lines: Settings, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"forward_mode needs .* use finite_difference"):
+        train_command(replace(lines, meta_gradient="forward-mode"), "maxl", 0, tmp_path / "run")
+
+
+def test_the_estimator_warns_once() -> None:
+    images = torch.rand(40, 8, 8).numpy()
+    labels = torch.arange(40).numpy() % 2
+    classifier = MetauxClassifier(backbone=Recurrent(), epochs=2, random_state=0)
+    with pytest.warns(UserWarning, match=r"no forward-mode formula for \w+: the") as caught:
+        classifier.fit(images, labels)
+    assert len(caught) == 1
+    with pytest.raises(InputError, match="forward_mode needs"):
+        classifier.set_params(meta_gradient="forward-mode").fit(images, labels)
+
+
+def test_the_estimator_takes_a_library_network_and_says_what_has_no_weights() -> None:
+    images = torch.rand(20, 8, 8).numpy()
+    labels = torch.arange(20).numpy() % 2
+    classifier = MetauxClassifier(backbone="timm:test_resnet", epochs=1, random_state=0).fit(images, labels)
+    assert classifier.predict(images).shape == (20,)
+    for backbone, found in (("mlp", "found mlp, which has none"), (Recurrent(), "found Recurrent; load its weights")):
+        with pytest.raises(InputError, match=found):
+            MetauxClassifier(backbone=backbone, pretrained=True).fit(images, labels)
