@@ -104,3 +104,22 @@ def squared_errors(output: Tensor, target: Tensor) -> Tensor:
     """
     kind = torch.promote_types(output.dtype, torch.float32)
     return (output.to(kind) - target.to(kind)).square().mean(-1)
+
+
+def spectral_entropy_loss(covariance: Tensor) -> Tensor:
+    """The negative entropy of a covariance's spectrum, log sum_i p_i^2 for eigenvalues in shares p_i: against collapse.
+
+    For target vectors it is what `entropy_loss` is for labels: minimising it spreads their variance over all
+    dimensions. It is Renyi's entropy of order 2, which needs no eigenvalues: sum_i p_i^2 = |C|_F^2 / (tr C)^2. Its
+    exponential, inverted, is the number of dimensions in use.
+
+    Args:
+        covariance: C, `[D, D]`, symmetric, not zero.
+
+    Returns:
+        A scalar from -log D (all dimensions alike and uncorrelated) to 0 (all variance in one direction).
+
+    >>> spectral_entropy_loss(torch.eye(4)).exp().item(), spectral_entropy_loss(torch.ones(4, 4)).item()
+    (0.25, 0.0)
+    """
+    return covariance.square().sum().log() - 2 * covariance.trace().log()

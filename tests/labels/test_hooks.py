@@ -1,11 +1,11 @@
-"""Toy sources, one for each hook of the protocol: what a new method may need without touching the loop."""
+"""Toy sources for the hooks that no built-in source uses: what a new method may need without touching the loop."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metaux.labels.base import Auxiliary, Batch, Gradients, LabelSource, MetaStep, Preparation, SubclassSource
-from metaux.networks.multitask import MultiTaskNetwork, Outputs
+from metaux.labels.base import Auxiliary, Batch, Gradients, LabelSource, Preparation, SubclassSource
+from metaux.networks.multitask import MultiTaskNetwork
 from small import trainer
 
 
@@ -61,50 +61,6 @@ class Rotations(LabelSource):
         return torch.stack([view[:, turns::4] for turns, view in enumerate(views)]).mean(0)
 
 
-class TargetVector(LabelSource):
-    """A target vector instead of a sub-class, learned through the look-ahead with a regression loss."""
-
-    def prepare(self, preparation: Preparation) -> None:
-        trunk, features = preparation.trunk("generator trunk")
-        self.generator = nn.Sequential(trunk, nn.Linear(features, 3), nn.Tanh())
-
-    def auxiliary_head(self, features: int) -> nn.Module:
-        return nn.Linear(features, 3)
-
-    def auxiliary(self, batch: Batch) -> Auxiliary:
-        with torch.no_grad():
-            return Auxiliary(self.generator(*batch.inputs))
-
-    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
-        return 0.02 * (output - target).square().mean(-1)
-
-    def meta_step(self, step: MetaStep) -> None:
-        target = self.generator(*step.inner.inputs)
-
-        def inner_loss(outputs: Outputs, vector: Tensor) -> Tensor:
-            assert outputs.auxiliary is not None
-            return (
-                step.primary_loss(outputs.primary, step.inner) + self.auxiliary_loss(outputs.auxiliary, vector).mean()
-            )
-
-        found = step.meta_gradient(
-            step.network,
-            target.detach(),
-            step.inner.inputs,
-            inner_loss,
-            step.outer.inputs,
-            lambda outputs: step.primary_loss(outputs.primary, step.outer),
-            step.look_ahead,
-            seed=step.seed,
-            average=step.average,
-        )
-        parameters = list(self.generator.parameters())
-        slopes = torch.autograd.grad(target, parameters, found.gradient)
-        with torch.no_grad():
-            for parameter, slope in zip(parameters, slopes, strict=True):
-                parameter.sub_(slope, alpha=0.1 * step.rate)
-
-
 class Gated(Weighted):
     """Combines the two tasks' gradients: the auxiliary one only where it does not point against the primary one."""
 
@@ -140,13 +96,6 @@ def test_weight_zero_and_a_closed_gate_are_single_task() -> None:
 
 def test_a_task_on_transformed_copies_with_averaged_views() -> None:
     assert accuracy(Rotations) > 0.7
-
-
-def test_a_generated_target_vector() -> None:
-    made = trainer(TargetVector, epochs=4)
-    before = [value.clone() for value in made.source.parameters()]
-    assert made.fit().records[-1]["test_accuracy"] > 0.7
-    assert all(not value.equal(old) for value, old in zip(made.source.parameters(), before, strict=True))
 
 
 def test_a_gate_on_the_gradients() -> None:

@@ -16,7 +16,7 @@ WITH_LABELS = [name for name in WITH_TASK if not name.endswith("vector")]
 
 @pytest.fixture(scope="module")
 def fitted() -> dict[str, Fitted]:
-    return {name: trainer(make).fit() for name, make in SOURCES.items()}
+    return {name: trainer(make, epochs=3).fit() for name, make in SOURCES.items()}
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -25,7 +25,7 @@ class TestEverySource:
         assert fitted[name].records[-1]["test_accuracy"] > 0.7
 
     def test_trains_the_same_bits_again(self, fitted: dict[str, Fitted], name: str) -> None:
-        again = trainer(SOURCES[name]).fit()
+        again = trainer(SOURCES[name], epochs=3).fit()
         first, second = fitted[name].network.state_dict(), again.network.state_dict()
         assert all(first[key].equal(second[key]) for key in first)
 

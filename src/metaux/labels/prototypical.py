@@ -25,8 +25,8 @@ class Prototypical(SubclassSource):
     given, and with beta = 1 the label would depend on its unit and its number of dimensions: on a thousand
     unnormalised features the softmax is a hard maximum. So beta is the one number that a classifier by softmax has
     free, its temperature, and the labelled samples decide it: `inverse_temperature`, by likelihood on prototypes
-    that leave the sample itself out. The labels are the same for any unit of the embedding, and as sure of themselves
-    as they are right. The papers do not say what they did.
+    that leave the sample itself out. The labels are the same for any unit of the embedding, and about as sure of
+    themselves as they are right. The papers do not say what they did.
     """
 
     needs_meta_split = True
@@ -70,8 +70,9 @@ class Prototypical(SubclassSource):
 
 def _embedded(preparation: Preparation, samples: Samples) -> Tensor:
     embedded = preparation.embedding(samples).double().cpu()
-    if embedded.dim() != 2 or len(embedded) != len(samples) or not embedded.isfinite().all():
-        found = "numbers that are not finite" if embedded.dim() == 2 else f"shape {list(embedded.shape)}"
+    fits = embedded.dim() == 2 and len(embedded) == len(samples)
+    if not fits or not embedded.isfinite().all():
+        found = "numbers that are not finite" if fits else f"shape {list(embedded.shape)}"
         raise InputError(
             f"expected an embedding of finite numbers [{len(samples)}, features], found {found}; correct the embedding"
         )

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from metaux.labels.base import Auxiliary, Batch, MetaStep
 from metaux.labels.generated import Generated, Learned
-from metaux.losses import squared_errors
+from metaux.losses import spectral_entropy_loss, squared_errors
 from metaux.networks.multitask import make_head
 from metaux.networks.vector_generator import VectorGenerator
 
@@ -55,21 +55,42 @@ class Vector(Learned, FrozenVector):
     so that  dL_out/dt = -(2 / (N D)) o' = (2 alpha / (N D)) (do/dtheta) v.  One forward-mode pass is again exact. As
     for the focal loss it does not depend on the target itself, other than through theta_1+.
 
-    **Collapse.** Left free, the generator has two ways to trivial solutions: vectors that are the same for every
-    sample, which the head's bias learns and the trunk nothing from; and vectors that grow, which makes of the
-    generator a learning rate. A unit norm per vector would forbid the second only. So each dimension is
-    standardised over the batch, to mean 0 and variance 1: no dimension can be constant, the scale is fixed, and what is
-    left to learn is which samples lie on the same side. It takes the place of MAXL's entropy loss, and there
-    is no weight to choose. What it does not forbid, all dimensions telling the same or repeating the primary class, is
-    measured by `diagnostics`. Under data parallelism the statistics are those of each process's share, as in batch
-    normalisation.
+    **Collapse.** Left free, the generator has three ways to trivial solutions: vectors that are the same for every
+    sample, which the head's bias learns and the trunk nothing from; vectors that grow, which makes of the generator a
+    learning rate; and dimensions that all tell the same, in the end the primary class once more. So
+
+    - each dimension is standardised over the batch, to mean 0 and variance 1: none can be constant, and the scale
+      is fixed (a unit norm per vector would fix the scale only);
+    - a meta step minimises  L_pri + lambda H_2(C),  with H_2 the negative entropy of the spectrum of the vectors'
+      covariance C over the batch (`spectral_entropy_loss`), as MAXL's entropy loss (equation 5) spreads the use of
+      sub-classes, with the same weight lambda and in the same unit.
+
+    Under data parallelism the vectors are standardised over each process's share, as in batch normalisation, and C is
+    the mean over all processes. `diagnostics` shows what is left of a collapse.
 
     Unlike in MAXL, x alone decides: a vector has no slots that would belong to a primary class.
     """
 
     def objectives(self, step: MetaStep) -> dict[str, Tensor]:
-        """Return the primary loss after the look-ahead (`meta`)."""
-        return {"meta": self.through_look_ahead(step, self.target(step.inner))}
+        """Return the primary loss after the look-ahead (`meta`), and the spectrum's `entropy` with its weight."""
+        targets = self.target(step.inner)
+        meta = self.through_look_ahead(step, targets)
+        # The entropy is not linear in the covariance, so that is averaged over all processes first.
+        own = covariance(targets)
+        (over_all,) = step.average([own.detach()], len(targets))
+        slope = torch.func.grad(spectral_entropy_loss)(over_all)
+        return {"meta": meta, "entropy": self.protocol.entropy_weight * (own * slope).sum()}
+
+
+def covariance(targets: Tensor) -> Tensor:
+    """Return the covariance of target vectors `[batch, D]` over the batch, `[D, D]`.
+
+    >>> covariance(torch.tensor([[1.0, 0.0], [3.0, 0.0]]))
+    tensor([[1., 0.],
+            [0., 0.]])
+    """
+    centred = targets - targets.mean(0)
+    return centred.mT @ centred / len(targets)
 
 
 def spread(targets: Tensor, primary: Tensor) -> dict[str, float]:
@@ -81,21 +102,21 @@ def spread(targets: Tensor, primary: Tensor) -> dict[str, float]:
 
     Returns:
         `target_variance`, the mean over the dimensions, near 1 unless the generator's own output is almost constant;
-        `target_dimensions`, how many dimensions are really used, (sum e)^2 / sum e^2 for the eigenvalues e of the
-        covariance, from 1 (all tell the same) to min(D, batch - 1); and `target_class_share`, the share of the variance
-        that the primary class explains, 1 for a target that only repeats it.
+        `target_dimensions`, how many dimensions are in use, exp(-H_2), from 1 (all tell the same) to
+        min(D, batch - 1); and `target_class_share`, the share of the variance that the primary class explains, 1 for a
+        target that only repeats it.
 
     >>> spread(torch.tensor([[1.0, 1.0], [1.0, 1.0], [-1.0, -1.0], [-1.0, -1.0]]), torch.tensor([0, 1, 0, 1]))
     {'target_variance': 1.0, 'target_dimensions': 1.0, 'target_class_share': 0.0}
     """
-    centred = (targets - targets.mean(0)).double()
-    covariance = centred.mT @ centred / len(centred)
-    total = covariance.trace()
-    means = torch.stack([centred[primary == class_].mean(0) for class_ in primary])  # of each sample's class
+    targets = targets.double()
+    matrix = covariance(targets)
+    total = float(matrix.trace())
     if total == 0:
         return {"target_variance": 0.0, "target_dimensions": 0.0, "target_class_share": 0.0}
+    means = torch.stack([targets[primary == class_].mean(0) for class_ in primary])  # of each sample's class
     return {
-        "target_variance": float(total / targets.shape[1]),
-        "target_dimensions": float(total**2 / covariance.square().sum()),
-        "target_class_share": float(means.square().sum(-1).mean() / total),
+        "target_variance": total / targets.shape[1],
+        "target_dimensions": float((-spectral_entropy_loss(matrix)).exp()),
+        "target_class_share": float((means - targets.mean(0)).square().sum(-1).mean()) / total,
     }
