@@ -7,17 +7,12 @@ import pytest
 import torch
 
 from metaux import InputError
-from metaux.data.samples import LabelledData, Samples
 from metaux.data.transforms import Preprocessing
 from metaux.experiment.features import make_embedding, make_features
 from metaux.experiment.records import Run
 from metaux.experiment.run import load_once, run
-from metaux.hierarchy import Hierarchy
-from metaux.labels.registry import SOURCES
 from metaux.settings import Settings
-from metaux.training.generated_labels import training_labels
 from shell import done, metaux, write_table
-from small import trainer
 
 FAST = Settings(epochs=2, train_size=200, backbone="mlp")
 OF_A_RUN = replace(FAST, protocol="iclr")

@@ -12,7 +12,9 @@ from small import digits, normalise
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 16, 16), (3, 15, 20), (1, 28, 28), (2, 1, 5), (3, 33, 64), (4,), (100,)])
+@pytest.mark.parametrize(
+    "shape", [(1, 8, 8), (3, 16, 16), (3, 15, 20), (1, 28, 28), (2, 1, 5), (3, 33, 64), (4,), (100,)]
+)
 def test_any_image_or_table_comes_back_in_its_shape(shape: tuple[int, ...]) -> None:
     autoencoder = Autoencoder(shape)
     x = torch.zeros(2, *shape)
