@@ -39,7 +39,9 @@ def test_learns_the_finer_level_from_all_of_the_data(primary: str, auxiliary: st
 
     above = dict(zip(LEVELS[auxiliary], LEVELS[primary], strict=True))
     names = found.result["model"]
-    below = {name: [finer for finer in names["subclass_names"] if above[finer] == name] for name in names["class_names"]}
+    below = {
+        name: [finer for finer in names["subclass_names"] if above[finer] == name] for name in names["class_names"]
+    }
     assert names["slots"] == [len(finer) for finer in below.values()]
     for kind, class_, label in zip(kinds, found.output("train_primary"), found.output("train_labels"), strict=True):
         name = names["class_names"][class_]

@@ -128,7 +128,9 @@ def test_a_subclass_without_a_labelled_sample_gets_nothing() -> None:
 
 
 def test_a_class_without_a_labelled_sample_is_refused() -> None:
-    with pytest.raises(InputError, match="expected labelled samples of every class in the meta split, found none of '1'"):
+    with pytest.raises(
+        InputError, match="expected labelled samples of every class in the meta split, found none of '1'"
+    ):
         source(torch.zeros(2, 2), torch.tensor([0, 1]), labelled([0, 1, 2, 3]))
 
 

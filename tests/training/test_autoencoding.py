@@ -12,7 +12,9 @@ from small import digits, normalise
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 16, 16), (3, 15, 20), (1, 28, 28), (2, 1, 5), (3, 33, 64), (4,), (100,)])
+@pytest.mark.parametrize(
+    "shape", [(1, 8, 8), (3, 16, 16), (3, 15, 20), (1, 28, 28), (2, 1, 5), (3, 33, 64), (4,), (100,)]
+)
 def test_any_image_or_table_comes_back_in_its_shape(shape: tuple[int, ...]) -> None:
     autoencoder = Autoencoder(shape)
     x = torch.zeros(2, *shape)
@@ -29,12 +31,6 @@ def test_reconstructs_far_better_than_the_mean_image_and_to_the_same_bits_again(
     with torch.no_grad():
         error = (first(test) - test).square().mean()
     assert error < 0.35 * (train.mean(0) - test).square().mean()
-
-
-def test_another_seed_is_another_autoencoder() -> None:
-    few = digits().train.take(torch.arange(20))
-    first, second = (train_autoencoder(few, normalise, seed, CPU) for seed in (0, 1))
-    assert not any(a.equal(b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
 @pytest.mark.parametrize(
