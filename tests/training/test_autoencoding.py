@@ -33,12 +33,6 @@ def test_reconstructs_far_better_than_the_mean_image_and_to_the_same_bits_again(
     assert error < 0.35 * (train.mean(0) - test).square().mean()
 
 
-def test_another_seed_is_another_autoencoder() -> None:
-    few = digits().train.take(torch.arange(20))
-    first, second = (train_autoencoder(few, normalise, seed, CPU) for seed in (0, 1))
-    assert not any(a.equal(b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
-
-
 @pytest.mark.parametrize(
     ("inputs", "found"),
     [

@@ -18,6 +18,9 @@ from metaux.training.devices import make_fabric
 from metaux.training.features import Features, of_module
 
 PIXELS, AUTOENCODER, EFFICIENTNET = "pixels", "autoencoder", "efficientnet-lite0"
+# EfficientNet-Lite0 sees small images enlarged to this many pixels a side rather than to the 224 of its training. On
+# CIFAR-100 the prototypes then agree as well with human labels, at a quarter of the time.
+SMALL, ENLARGED = 64, 128
 
 
 def make_features(settings: Settings, train: Samples, preprocessing: Preprocessing, seed: int) -> Features | None:
@@ -75,7 +78,8 @@ def _pretrained(option: str, name: str, settings: Settings, preprocessing: Prepr
             f"expected images for --{option} {name}, found {preprocessing.describe()}; give the folder of a finished "
             "run on such data"
         )
-    embedding = pretrained_embedding(name).to(_device(settings))
+    small = preprocessing.image_size is not None and max(preprocessing.image_size) <= SMALL
+    embedding = pretrained_embedding(name, ENLARGED if name == EFFICIENTNET and small else None).to(_device(settings))
     return lambda samples: embedding.features(samples.inputs[0])
 
 

@@ -55,7 +55,7 @@ def read_settings(path: Path) -> tuple[Settings, dict[str, Any]]:
 def write_comparison(out: Path, settings: Settings, methods: tuple[str, ...], seeds: int) -> None:
     """Write what defines a comparison; the next one in the folder may have other methods and seeds."""
     content = {"methods": list(methods), "seeds": seeds, **to_mapping(settings)}
-    write_text_atomic(out / SETTINGS, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    write_text_atomic(out / SETTINGS, yaml.safe_dump(content, sort_keys=False))
 
 
 def claim(out: Path, settings: Settings, run: Mapping[str, Any] | None = None) -> None:

@@ -66,7 +66,7 @@ def is_finished(folder: Path) -> bool:
 def write_settings(folder: Path, settings: Settings, method: str, seed: int) -> None:
     """Write what defines the run."""
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(settings).items()}
-    text = yaml.safe_dump({"method": method, "seed": seed, **plain}, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump({"method": method, "seed": seed, **plain}, sort_keys=False)
     write_text_atomic(folder / SETTINGS, text)
 
 

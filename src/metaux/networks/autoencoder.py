@@ -26,6 +26,7 @@ class Autoencoder(nn.Module):
     Raises:
         InputError: for samples of another form.
 
+    >>> import torch
     >>> autoencoder = Autoencoder((3, 15, 20))
     >>> images = torch.zeros(2, 3, 15, 20)
     >>> autoencoder.encode(images).shape, autoencoder(images).shape
@@ -38,8 +39,8 @@ class Autoencoder(nn.Module):
         if len(shape) == 1:
             down: list[nn.Module] = [nn.Linear(shape[0], 128), nn.ReLU()]
             up: list[nn.Module] = [nn.Linear(latent, 128), nn.ReLU(), nn.Linear(128, shape[0])]
-            self.encode = nn.Sequential(*down, nn.Linear(128, latent))
-            self.decode = nn.Sequential(*up)
+            self.encode: nn.Module = nn.Sequential(*down, nn.Linear(128, latent))
+            self.decode: nn.Module = nn.Sequential(*up)
         elif len(shape) == 3:
             self.encode, self.decode = _convolutional(shape, latent)
         else:
@@ -64,7 +65,7 @@ def _convolutional(shape: Shape, latent: int) -> tuple[nn.Module, nn.Module]:
         down += [nn.Conv2d(channels, width, 3, stride=2, padding=1), nn.ReLU()]
         # An even side comes back from its half by one row more than an odd one.
         back = nn.ConvTranspose2d(
-            width, channels, 3, stride=2, padding=1, output_padding=[1 - side % 2 for side in size]
+            width, channels, 3, stride=2, padding=1, output_padding=(1 - size[0] % 2, 1 - size[1] % 2)
         )
         up = [back, *([nn.ReLU()] if stage else []), *up]
         channels, size, stage = width, [ceil(side / 2) for side in size], stage + 1

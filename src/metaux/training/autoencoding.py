@@ -13,7 +13,7 @@ from metaux.streams import seeded
 from metaux.training.batches import Loader, Preprocess, shuffled
 
 EPOCHS = 20
-STEPS = 1000  # at least, where the samples are few
+STEPS = 500  # at least, where the samples are few
 BATCH_SIZE = 100
 LEARNING_RATE = 1e-3
 
@@ -21,7 +21,7 @@ LEARNING_RATE = 1e-3
 def train_autoencoder(samples: Samples, preprocess: Preprocess, seed: int, device: torch.device) -> Autoencoder:
     """Train an autoencoder to reconstruct the network inputs of samples, without their labels.
 
-    Mean squared error, Adam at 1e-3, batches of 100, 20 epochs but 1,000 steps at least, no augmentation: our
+    Mean squared error, Adam at 1e-3, batches of 100, 20 epochs but 500 steps at least, no augmentation: our
     choices, the papers do not state theirs. Equal samples, seed, threads and versions give equal bits.
 
     Args:
