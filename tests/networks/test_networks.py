@@ -38,6 +38,10 @@ def test_small_backbones_take_any_image(name: str, shape: tuple[int, int, int]) 
     assert make_backbone(name, shape)(torch.zeros(2, *shape)).dim() == 2
 
 
+def test_vgg16_takes_grey_images() -> None:
+    assert make_backbone("vgg16", (1, 32, 32)).eval()(torch.zeros(2, 1, 32, 32)).shape == (2, 512)
+
+
 def test_auto_is_the_networks_for_tables_and_images() -> None:
     assert count(make_backbone("auto", (64,))) == count(make_backbone("mlp", (64,))) == 64 * 128 + 128 + 128 * 128 + 128
     assert count(make_backbone("auto", (1, 8, 8))) == count(make_backbone("small-cnn", (1, 8, 8)))
@@ -47,7 +51,7 @@ def test_auto_is_the_networks_for_tables_and_images() -> None:
     ("name", "shape", "message"),
     [
         ("vgg61", (3, 32, 32), "unknown backbone 'vgg61'; did you mean 'vgg16'?"),
-        ("vgg16", (1, 8, 8), "vgg16 takes colour images of at least 32 x 32 pixels, found"),
+        ("vgg16", (1, 8, 8), "vgg16 takes images of at least 32 x 32 pixels, found"),
         ("resnet32", (64,), "takes images .*found \\[64\\]; use mlp"),
     ],
 )

@@ -43,9 +43,15 @@ def vgg16(shape: Shape) -> nn.Module:
     """Make VGG-16's thirteen convolutions with batch normalisation, as both papers use it on 32 x 32 images."""
     from torchvision.models.vgg import cfgs, make_layers
 
-    if min(shape[1:]) < 32 or _channels(shape) != 3:
-        raise InputError(f"vgg16 takes colour images of at least 32 x 32 pixels, found {list(shape)}")
-    return nn.Sequential(make_layers(cfgs["D"], batch_norm=True), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    channels = _channels(shape)
+    if min(shape[1:]) < 32:
+        raise InputError(
+            f"vgg16 takes images of at least 32 x 32 pixels, found {list(shape)}; give --image-size 32 or another backbone"
+        )
+    layers = make_layers(cfgs["D"], batch_norm=True)
+    if channels != 3:
+        layers[0] = nn.Conv2d(channels, 64, 3, padding=1)
+    return nn.Sequential(layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 def resnet32(shape: Shape) -> nn.Module:
