@@ -43,6 +43,15 @@ def test_what_is_not_shown_is_said_beside_a_gain(say: Callable[..., str]) -> Non
     assert "; no such gain is shown for kmeans; human labels gain +6.1 points" in said
 
 
+def test_labels_from_a_network_of_other_data_are_no_winner_and_not_called_human(say: Callable[..., str]) -> None:
+    assert say({**REFERENCES, "maxl": UP, "prototypical": MORE}).startswith("maxl beats single task")
+    assert "; labels of prototypical gain +6.1 points" in say({**REFERENCES, "maxl": UP, "prototypical": MORE})
+
+
+def test_both_kinds_of_labels_from_outside(say: Callable[..., str]) -> None:
+    assert "; human labels gain +3.1 points" in say({**REFERENCES, "maxl": UP, "prototypical": MORE, "human": UP})
+
+
 def test_several_methods_gain(say: Callable[..., str]) -> None:
     said = say({**REFERENCES, "maxl": UP, "kmeans": MORE, "human": MORE})
     assert said.startswith("maxl and kmeans beat single task and the controls uniform and frozen, ")

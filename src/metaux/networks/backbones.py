@@ -46,7 +46,8 @@ def vgg16(shape: Shape) -> nn.Module:
     channels = _channels(shape)
     if min(shape[1:]) < 32:
         raise InputError(
-            f"vgg16 takes images of at least 32 x 32 pixels, found {list(shape)}; give --image-size 32 or another backbone"
+            f"vgg16 takes images of at least 32 x 32 pixels, found {list(shape)}; give --image-size 32 "
+            "or another backbone"
         )
     layers = make_layers(cfgs["D"], batch_norm=True)
     if channels != 3:
