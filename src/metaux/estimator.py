@@ -42,6 +42,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier that trains a network on its classes and on auxiliary labels, invented or given.
 
     `X` may be
+
     - a table (n, columns) of numbers: an array, a data frame, a float tensor; standardised per column;
     - an array of images, (n, h, w) or (n, h, w, channels): whole numbers from 0 to 255, or floats from 0 to 1 or to
       255; or a uint8 tensor in torch's order, (n, channels, h, w); normalised per channel;

@@ -71,14 +71,14 @@ class Levels:
         """Read a hierarchy file, or the shipped one called `cifar100`.
 
         A CSV file has a header row with the names of the levels, coarse to fine, and one row per finest
-        class:
+        class::
 
             kind,breed
             cat,tabby
             dog,pug
             dog,boxer
 
-        A YAML file names the levels under `levels` and nests the classes under `classes`:
+        A YAML file names the levels under `levels` and nests the classes under `classes`::
 
             levels: [kind, breed]
             classes:
