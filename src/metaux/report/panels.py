@@ -1,6 +1,6 @@
 """Figures of several panels: curves over epochs, and gains with their intervals along an axis."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,7 @@ def curve_panels(
             for method, values in curves.items():
                 line = "--" if method in DASHED else LINES[0]
                 _band(place, values, look[method].colour, line, look[method].marker, method)
+            place.set_ylim(*_limits(curves.values()))
             place.set_title(title)
             place.set_xlabel("epoch")
             place.xaxis.get_major_locator().set_params(integer=True)
@@ -143,6 +144,17 @@ def _curves(runs: Sequence[Run], measure: str, factor: float) -> dict[str, "np.n
     return found
 
 
+def _limits(curves: "Iterable[np.ndarray[Any, np.dtype[np.float64]]]") -> tuple[float, float]:
+    """Return a range for the lines after the first quarter of the epochs.
+
+    The first epochs, and the intervals of few seeds, may span more than all there is to see.
+    """
+    means = [values.mean(0)[values.shape[1] // 4 :] for values in curves]
+    low, high = min(map(np.min, means)), max(map(np.max, means))
+    margin = 0.08 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
 def _band(
     axes: "Axes", values: "np.ndarray[Any, np.dtype[np.float64]]", colour: str, line: Any, marker: str, label: str
 ) -> None:
@@ -156,9 +168,7 @@ def _band(
         estimates = [mean_over_seeds(values[:, epoch]) for epoch in range(values.shape[1])]
         low = [estimate.mean if estimate.low is None else estimate.low for estimate in estimates]
         high = [estimate.mean if estimate.high is None else estimate.high for estimate in estimates]
-        limits = axes.get_ylim()
-        axes.fill_between(epochs, low, high, color=colour, alpha=0.12, lw=0)
-        axes.set_ylim(limits)  # an interval of three seeds may be wider than all there is to see
+        axes.fill_between(epochs, low, high, color=colour, alpha=0.08, lw=0)
 
 
 def _points(
