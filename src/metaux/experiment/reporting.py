@@ -38,11 +38,9 @@ def report(folder: Path, data: Callable[[], LabelledData]) -> Path:
     Raises:
         InputError: if the folder holds no finished run, or one is damaged.
     """
-    from metaux.report.html.methods import Recorded
-    from metaux.report.html.page import write_report
-
     single = is_finished(folder)
-    return write_report_of([Run.read(folder)] if single else _compared(folder), folder, data, single=single)
+    runs = [Run.read(folder)] if single else _compared(folder)
+    return write_report_of(runs, folder, data, single)
 
 
 def write_report_of(runs: Sequence[Run], folder: Path, data: Callable[[], LabelledData], single: bool = False) -> Path:

@@ -43,7 +43,7 @@ def verdict(comparison: Comparison, effect: float = 0.005) -> str:
 
 
 def what_would_change_it(comparison: Comparison, effect: float = 0.005) -> str:
-    """Return what would change the verdict, in one sentence; nothing where the verdict itself says all of it.
+    """Return what would change the verdict, in one sentence; nothing where the verdict itself says it.
 
     Args:
         comparison: the table.
@@ -65,7 +65,7 @@ def what_would_change_it(comparison: Comparison, effect: float = 0.005) -> str:
         return ""
     best = _best(tried)
     said = _what_would_settle_it(comparison, best, effect)
-    return f"For {best.method}, the best of those judged: {said}."
+    return "" if said in verdict(comparison, effect) else f"For {best.method}, the best of those judged: {said}."
 
 
 _INTERVALS = {"seeds": "seeds", "test": "test samples"}

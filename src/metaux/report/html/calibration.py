@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 BINS = 15
+FEWEST_DRAWN = 10  # the accuracy of fewer samples is noise; the numbers to take away have them
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,13 @@ def _figure(bins: dict[str, list[Bin]]) -> Figure:
             "y": [0, 100],
             "line": {"dash": "dot", "width": 1, "color": "#8c8c8c"},
             "hoverinfo": "skip",
+            "showlegend": False,
         }
     ]
     for name, own in bins.items():
         place = 0 if name == "single" else 1
         total = sum(each.count for each in own)
+        own = [each for each in own if each.count >= FEWEST_DRAWN]
         traces.append(
             {
                 "type": "scatter",

@@ -120,7 +120,14 @@ def _figure(rows: Sequence[Row], shown: Sequence[str]) -> Figure:
         test = [difference.test for difference in differences]
         seeds = [difference.seeds for difference in differences]
         traces += [
-            {**common, "error_x": _bars(test, look["color"], 1, 4), "marker": {**look, "size": 1}, "hoverinfo": "skip"},
+            {
+                **common,
+                "y": [height - 0.07 for height in heights],
+                "error_x": _bars(test, look["color"], 1, 4),
+                "marker": {**look, "size": 1},
+                "hoverinfo": "skip",
+                "showlegend": False,
+            },
             {
                 "type": "scatter",
                 "mode": "markers",
@@ -132,6 +139,7 @@ def _figure(rows: Sequence[Row], shown: Sequence[str]) -> Figure:
                 ],
                 "marker": {"color": look["color"], "size": 4, "opacity": 0.45},
                 "hoverinfo": "skip",
+                "showlegend": False,
                 "legendgroup": name,
             },
             {

@@ -87,6 +87,12 @@ class Invented:
     agreement: Estimate | None
     subclasses: int
 
+    @property
+    def hard(self) -> bool:
+        """Whether each sample's label is wholly one sub-class."""
+        own = [sub.probability for each in self.classes for sub in each.subclasses]
+        return all(value is None or value > 0.999 for value in own)
+
     def ids(self) -> set[int]:
         """Return the training samples that are shown."""
         return {id_ for each in self.classes for sub in each.subclasses for id_, _ in sub.typical}

@@ -124,7 +124,7 @@ def _figure(measure: Measure, curves: Sequence[Curve], methods: Sequence[str]) -
         if low != high:
             band = {**common, "line": {"width": 0, "color": colour(place)}, "hoverinfo": "skip"}
             traces.append({**band, "x": list(curve.epochs), "y": low})
-            traces.append({**band, "x": list(curve.epochs), "y": high, "fill": "tonexty", "opacity": 0.12})
+            traces.append({**band, "x": list(curve.epochs), "y": high, "fill": "tonexty"})
         traces.append(
             {
                 **common,
@@ -135,7 +135,7 @@ def _figure(measure: Measure, curves: Sequence[Curve], methods: Sequence[str]) -
                 "hovertemplate": f"{curve.method}, epoch %{{x}}: %{{y:.{decimals}f}} {measure.unit}<extra></extra>",
             }
         )
-    return figure(traces, {"xaxis": axis("epoch"), "yaxis": axis(measure.unit)})
+    return figure(traces, {"xaxis": axis("epoch"), "yaxis": axis(), "margin": {"l": 8, "r": 12, "t": 8, "b": 36}})
 
 
 def _scaled(values: Sequence[float | None], factor: float) -> list[float | None]:

@@ -40,9 +40,11 @@
 
   const draw = (element) => {
     const figure = figureOf(element.dataset.chart);
-    const traces = inked(figure.data).map((trace, place) => (
-      element.closest("#training") ? { ...trace, visible: !hiddenMethods.has(figure.data[place].legendgroup) } : trace
-    ));
+    const traces = inked(figure.data);
+    for (const trace of traces) {
+      if (trace.fill) trace.fillcolor = `${trace.line.color}26`;
+      if (element.closest("#training")) trace.visible = !hiddenMethods.has(trace.legendgroup);
+    }
     Plotly.react(element, traces, themed(figure.layout), { displayModeBar: false, responsive: true, scrollZoom: false });
     element.dataset.drawn = "yes";
   };
@@ -104,9 +106,8 @@
   const inspect = (place) => {
     const row = map.rows[mapMethod()][place];
     const figure = figureOf("features");
-    const area = document.createElement("textarea");
-    area.innerHTML = figure.data[0].text[place].replace("<br>", ", ");
-    const said = `Test sample ${row}: ${area.value}`;
+    const text = figure.data[0].text[place].replace("<br>", ", ");
+    const said = `Test sample ${row}: ${text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&")}`;
     const cells = map.cells[row];
     byId("inspected").textContent = cells ? `${said}. ${map.columns.map((name, at) => `${name} ${cells[at]}`).join(", ")}` : said;
     byId("walk").value = place;

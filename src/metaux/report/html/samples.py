@@ -17,6 +17,7 @@ LARGEST_PICTURE = 64
 LARGEST_THUMBNAIL = 40
 IN_A_ROW = 32
 QUALITY = 85
+LARGEST_LOSSLESS = 16
 
 
 @dataclass(frozen=True)
@@ -99,5 +100,6 @@ def _reduced(image: "Image", largest: int) -> "Image":
 
 def _uri(image: "Image") -> str:
     content = io.BytesIO()
-    image.save(content, "WEBP", quality=QUALITY, method=4)
+    # Of few pixels each one counts, and costs little.
+    image.save(content, "WEBP", quality=QUALITY, method=4, lossless=max(image.size) <= LARGEST_LOSSLESS)
     return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode()

@@ -136,6 +136,7 @@ def _figure(rows: Sequence[ClassRow], paired: bool) -> Figure:
     return figure(
         traces,
         {
+            "margin": {"l": 8, "r": 12, "t": 8, "b": 36},
             "xaxis": axis(title, zeroline=paired, zerolinewidth=2),
             "yaxis": axis(
                 tickvals=places,
