@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 30
 CELLS_WITH_NUMBERS = 10
-SHADES = [[0, "rgba(0,114,178,0)"], [1, "rgba(0,114,178,1)"]]
-BOTH_WAYS = [[0, COLOURS[1]], [0.5, "rgba(128,128,128,0)"], [1, COLOURS[4]]]
+# Nothing is the colour of the paper, which the page knows in light and dark.
+SHADES = [[0, "#ffffff"], [1, COLOURS[1]]]
+BOTH_WAYS = [[0, COLOURS[1]], [0.5, "#ffffff"], [1, COLOURS[4]]]
 
 
 @dataclass(frozen=True)

@@ -133,11 +133,11 @@ def _figure(rows: Sequence[Row], shown: Sequence[str]) -> Figure:
                 "mode": "markers",
                 "x": [100 * value for difference in differences for value in difference.by_seed],
                 "y": [
-                    height + 0.08
+                    height + 0.09
                     for height, difference in zip(heights, differences, strict=True)
                     for _ in difference.by_seed
                 ],
-                "marker": {"color": look["color"], "size": 4, "opacity": 0.45},
+                "marker": {"color": look["color"], "size": 5, "opacity": 0.6},
                 "hoverinfo": "skip",
                 "showlegend": False,
                 "legendgroup": name,

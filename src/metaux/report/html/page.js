@@ -9,7 +9,6 @@
   const DARK = {
     "#000000": "#f2efea", "#0072b2": "#4ba6e8", "#e69f00": "#f0b13c", "#009e73": "#2fc79b", "#d55e00": "#ff8a4c",
     "#56b4e9": "#8ad0f7", "#cc79a7": "#e19cc3", "#ffffff": "#161719", "#8c6d31": "#c9a765", "#6b6ecf": "#a3a5f2",
-    "rgba(0,114,178,0)": "rgba(75,166,232,0)", "rgba(0,114,178,1)": "rgba(75,166,232,1)",
   };
   let theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 
@@ -126,7 +125,9 @@
   if (map) {
     const update = () => {
       byId("walk").max = map.rows[mapMethod()].length - 1;
-      choose("features", `${mapMethod()}/${colouring()}`);
+      const wanted = `${mapMethod()}/${colouring()}`;
+      // A network without an auxiliary head tells no sub-classes.
+      choose("features", map.keys[wanted] ? wanted : `${mapMethod()}/class`);
       drawKey();
     };
     byId("thumbnail").classList.toggle("without", !map.sprite);

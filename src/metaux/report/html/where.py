@@ -137,7 +137,7 @@ def _figure(rows: Sequence[ClassRow], paired: bool) -> Figure:
         traces,
         {
             "margin": {"l": 8, "r": 12, "t": 8, "b": 36},
-            "xaxis": axis(title, zeroline=paired, zerolinewidth=2),
+            "xaxis": axis(title, zeroline=paired, zerolinewidth=2, range=_range(rows, paired)),
             "yaxis": axis(
                 tickvals=places,
                 ticktext=[short(row.name) for row in rows],
@@ -146,6 +146,13 @@ def _figure(rows: Sequence[ClassRow], paired: bool) -> Figure:
             ),
         },
     )
+
+
+def _range(rows: Sequence[ClassRow], paired: bool) -> list[float]:
+    """Return what the axis has to show, with a margin: all ends of intervals, and zero of differences."""
+    ends = [100 * end for row in rows for end in _numbers(row) if end is not None] + ([0.0] if paired else [])
+    margin = 0.04 * (max(ends) - min(ends)) or 1.0
+    return [min(ends) - margin, max(ends) + margin]
 
 
 def _span(estimate: Estimate) -> tuple[float | None, float | None, None]:
