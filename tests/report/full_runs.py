@@ -13,7 +13,11 @@ from metaux.report.html.samples import Samples
 from metaux.settings import Settings
 
 NAMES = ("cat", "dog", "owl")
-HOSTILE = ('</script><script>document.title="taken"</script>', "<b>bold</b> & \"quoted\" 'x'", "<img src=x onerror=alert(1)>")
+HOSTILE = (
+    '</script><script>document.title="taken"</script>',
+    "<b>bold</b> & \"quoted\" 'x'",
+    "<img src=x onerror=alert(1)>",
+)
 SLOTS = 4
 TEST, TRAIN, EPOCHS = 240, 120, 5
 ACCURACY = {"single": 0.7, "uniform": 0.71, "frozen": 0.7, "kmeans": 0.72, "maxl": 0.95, "human": 0.75}
@@ -37,7 +41,9 @@ def full_run(out: Path, method: str, seed: int, names: Sequence[str] = NAMES, da
         "test_probabilities": probabilities.astype(np.float32),
         "test_correct": right.astype(np.float32),
         "test_primary": primary,
-        "test_features": (random.normal(size=(len(rows), 6)) + 4 * np.eye(classes, 6)[primary[rows]]).astype(np.float32),
+        "test_features": (random.normal(size=(len(rows), 6)) + 4 * np.eye(classes, 6)[primary[rows]]).astype(
+            np.float32
+        ),
         "test_feature_rows": rows,
         "train_ids": np.arange(TRAIN),
         "train_primary": train_primary,
@@ -53,7 +59,11 @@ def full_run(out: Path, method: str, seed: int, names: Sequence[str] = NAMES, da
             "test_accuracy": 0.5 + 0.05 * epoch + 0.01 * seed,
             "test_loss": 1 / (epoch + 1),
         }
-        | ({} if method == "single" else {"label_entropy": 1.0, "gradient_cosine": 0.3, "label_human_nmi": 0.1 + seed / 50})
+        | (
+            {}
+            if method == "single"
+            else {"label_entropy": 1.0, "gradient_cosine": 0.3, "label_human_nmi": 0.1 + seed / 50}
+        )
         for epoch in range(EPOCHS)
     ]
     write_settings(folder, Settings(data=data, epochs=EPOCHS), method, seed)
@@ -77,7 +87,9 @@ def full_run(out: Path, method: str, seed: int, names: Sequence[str] = NAMES, da
         "model": model,
         **more,
     }
-    write_finished(folder, result, {name: torch.as_tensor(value) for name, value in outputs.items()}, {"w": torch.ones(1)})
+    write_finished(
+        folder, result, {name: torch.as_tensor(value) for name, value in outputs.items()}, {"w": torch.ones(1)}
+    )
     return Run.read(folder)
 
 

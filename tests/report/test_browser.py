@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from full_runs import HOSTILE, full_run, full_runs, pictures
+
 from metaux.report.html.methods import Recorded
 from metaux.report.html.page import write_report
 
@@ -80,15 +80,17 @@ def test_every_chart_is_drawn_and_nothing_overflows(browser: Any, page_file: Pat
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
 
 
-@pytest.mark.parametrize(("page", "scheme"), [("page_file", "light"), ("page_file", "dark"), ("hostile_file", "light")])
-def test_axe_finds_nothing_serious(browser: Any, page: str, scheme: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(("file", "scheme"), [("page_file", "light"), ("page_file", "dark"), ("hostile_file", "light")])
+def test_axe_finds_nothing_serious(browser: Any, file: str, scheme: str, request: pytest.FixtureRequest) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    with opened(browser, request.getfixturevalue(page), 1280, scheme) as page:
+    with opened(browser, request.getfixturevalue(file), 1280, scheme) as page:
         draw_all(page)
         page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
         found = Axe().run(page).response["violations"]
-        assert [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")] == []
+        assert [
+            (each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")
+        ] == []
 
 
 def test_opens_in_less_than_two_seconds_of_script(browser: Any, page_file: Path) -> None:

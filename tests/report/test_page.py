@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from full_runs import HOSTILE, NAMES, SLOTS, TRAIN, full_run, full_runs, pictures
 
 from making import make_run, make_runs
 from metaux.experiment.comparison import REFERENCES, Comparison
@@ -29,7 +30,6 @@ from metaux.report.html.samples import Samples, picture, sprite
 from metaux.report.html.where import MOST_CLASSES as MOST_BARS
 from metaux.report.html.where import where
 from metaux.settings import Settings
-from full_runs import HOSTILE, NAMES, SLOTS, TRAIN, full_run, full_runs, pictures
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,12 @@ class TestDidItHelp:
         assert f"begins at {points(min(bound for bound in bounds if bound is not None), 2)} points" in said
 
     def test_what_would_change_no_gain_is_said_once(self, tmp_path: Path) -> None:
-        gains = {"single": [0.0, 0.01, 0.0], "uniform": [0.0] * 3, "frozen": [0.01, 0.0, 0.0], "maxl": [0.01, 0.0, 0.02]}
+        gains = {
+            "single": [0.0, 0.01, 0.0],
+            "uniform": [0.0] * 3,
+            "frozen": [0.01, 0.0, 0.0],
+            "maxl": [0.01, 0.0, 0.02],
+        }
         comparison = Comparison.of(make_runs(tmp_path, gains))
         assert "more seed" in verdict(comparison)
         assert helped(Recorded.of(make_runs(tmp_path, gains))).change == ""
@@ -149,6 +154,9 @@ class TestWhere:
         z = [np.array(figures["data"][0]["z"]) for figures in (single[""], own["maxl"], difference["maxl"])]
         np.testing.assert_allclose(z[1] - z[0], z[2], atol=0.11)
         np.testing.assert_allclose(z[0].sum(1), 100, atol=0.2)
+        true, predicted, change = confusions(recorded).changes["maxl"][0]
+        assert change == pytest.approx((z[1] - z[0])[NAMES.index(true), NAMES.index(predicted)], abs=0.11)
+        assert abs(change) == pytest.approx(abs(z[2]).max(), abs=0.11)
 
     def test_calibration_is_that_of_evaluate(self, recorded: Recorded) -> None:
         found = calibration(recorded)
@@ -256,7 +264,9 @@ class TestMade:
 class TestPage:
     def test_is_one_file_that_asks_for_nothing(self, html: str) -> None:
         assert "default-src 'none'" in html
-        own = html.replace((Path(__file__).parents[2] / "src/metaux/report/html/vendor/plotly-cartesian.min.js").read_text(), "")
+        own = html.replace(
+            (Path(__file__).parents[2] / "src/metaux/report/html/vendor/plotly-cartesian.min.js").read_text(), ""
+        )
         assert not re.search(r"""(src|href)=["']?(https?:)?//""", own)
         assert " onclick" not in own
         assert not re.search(r"@import|url\(\s*['\"]?http", own)
@@ -270,8 +280,9 @@ class TestPage:
         assert numbers["comparison"]["rows"][4]["accuracy"]["mean"] == recorded.comparison.rows[4].accuracy.mean
         tables = numbers["tables"]
         assert set(tables) == {
-            "classes", "confusion", "calibration-error", "reliability", "sub-classes", "human-sub-classes", "training", "features",
-        }  # fmt: skip
+            *("classes", "confusion", "calibration-error", "reliability"),
+            *("sub-classes", "human-sub-classes", "training", "features"),
+        }
         assert {row["method"] for row in rows_of(tables["training"])} == set(recorded.methods)
         assert all(f'data-download="{name}"' in html for name in tables)
 

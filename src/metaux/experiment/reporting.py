@@ -70,8 +70,9 @@ def _compared(folder: Path) -> list[Run]:
     runs = read_runs(folder)
     path = folder / SETTINGS
     rest = read_settings(path)[1] if path.is_file() else {}
-    methods, seeds = rest.get("methods"), rest.get("seeds")
-    return [run for run in runs if methods is None or (run.method in methods and run.seed < seeds)] or runs
+    if "methods" not in rest or "seeds" not in rest:
+        return runs
+    return [run for run in runs if run.method in rest["methods"] and run.seed < rest["seeds"]] or runs
 
 
 def _samples(recorded: "Recorded", data: Callable[[], LabelledData]) -> "Samples":

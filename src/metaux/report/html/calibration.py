@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from metaux.experiment.records import Run
 from metaux.experiment.statistics import Estimate, mean_over_seeds
-from metaux.report.html.charts import COLOURS, axis, figure
+from metaux.report.canvas import COLOURS
+from metaux.report.html.charts import axis, figure
 from metaux.report.html.methods import Recorded
 from metaux.report.html.parts import Chart, Figure, Table, rounded
 

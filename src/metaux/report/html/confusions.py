@@ -1,10 +1,11 @@
 """Which classes are taken for which: confusion matrices side by side, and their difference."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from metaux.report.html.charts import COLOURS, axis, figure, plain, short
+from metaux.report.canvas import COLOURS
+from metaux.report.html.charts import axis, figure, plain, short
 from metaux.report.html.methods import Recorded, predicted
 from metaux.report.html.parts import Chart, Figure, Table
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST_NAMED = 30
+MOST_NAMED = 12
+MOST_CHANGES = 8
 CELLS_WITH_NUMBERS = 10
 # Nothing is the colour of the paper, which the page knows in light and dark.
 SHADES = [[0, "#ffffff"], [1, COLOURS[1]]]
@@ -29,11 +31,14 @@ class Confusions:
             class (column).
         charts: single task's, that of the selected method, and the difference of the two.
         names: the classes.
+        changes: by method, the cells that differ most from single task's: true class, predicted class, and by how many
+            percentage points of the true class.
     """
 
     counts: "dict[str, Array]"
     charts: Sequence[tuple[str, Chart]]
     names: Sequence[str]
+    changes: Mapping[str, Sequence[tuple[str, str, float]]]
 
     def table(self) -> Table:
         """Return all numbers."""
@@ -60,18 +65,32 @@ def confusions(recorded: Recorded) -> Confusions:
     }
     shares = {method: 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1) for method, matrix in counts.items()}
     ranked = recorded.ranked()
-    own = {name: _figure(shares[name], names) for name in ranked}
+    largest = max(float(matrix.max()) for matrix in shares.values()) or 1.0
+    own = {name: _figure(shares[name], names, largest) for name in ranked}
     if "single" not in counts or ranked == ["single"]:
         charts = [("", Chart("confusion", "Confusion matrix of the selected method", own, "where"))]
-        return Confusions(counts, charts, names)
-    single = _figure(shares["single"], names)
-    differences = {name: _figure(shares[name] - shares["single"], names, paired=True) for name in ranked}
+        return Confusions(counts, charts, names, {})
+    single = _figure(shares["single"], names, largest)
+    changes = {name: shares[name] - shares["single"] for name in ranked}
+    differences = {
+        name: _figure(matrix, names, float(abs(matrix).max()) or 1.0, paired=True) for name, matrix in changes.items()
+    }
     charts = [
         ("single", Chart("confusion-single", "Confusion matrix of single task", {"": single})),
         ("", Chart("confusion", "Confusion matrix of the selected method", own, "where")),
         ("minus single", Chart("confusion-difference", "Difference of the two matrices", differences, "where")),
     ]
-    return Confusions(counts, charts, names)
+    most = {name: _largest(matrix, names) for name, matrix in changes.items() if name != "single"}
+    return Confusions(counts, charts, names, most)
+
+
+def _largest(change: "Array", names: Sequence[str]) -> list[tuple[str, str, float]]:
+    """Return the cells that changed most, largest first."""
+    import numpy as np
+
+    cells = np.argsort(-abs(change), axis=None, kind="stable")[:MOST_CHANGES]
+    places = zip(*np.unravel_index(cells, change.shape), strict=True)
+    return [(names[row], names[column], float(change[row, column])) for row, column in places if change[row, column]]
 
 
 def _counted(primary: "Array", predicted: "Array", classes: int) -> "Array":
@@ -80,13 +99,12 @@ def _counted(primary: "Array", predicted: "Array", classes: int) -> "Array":
     return np.bincount(primary * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
-def _figure(matrix: "Array", names: Sequence[str], paired: bool = False) -> Figure:
+def _figure(matrix: "Array", names: Sequence[str], largest: float, paired: bool = False) -> Figure:
     count = len(names)
     marks = {"tickvals": list(range(count)), "ticktext": [short(name)[:14] for name in names]}
     if count > MOST_NAMED:
         marks = {"showticklabels": False}
     sign = "+" if paired else ""
-    largest = float(abs(matrix).max()) or 1.0
     unit = "points" if paired else "% of the true class"
     few = count <= CELLS_WITH_NUMBERS
     heat: dict[str, object] = {
@@ -94,7 +112,7 @@ def _figure(matrix: "Array", names: Sequence[str], paired: bool = False) -> Figu
         "z": [[round(float(value), 1) for value in row] for row in matrix],
         "colorscale": BOTH_WAYS if paired else SHADES,
         "zmin": -largest if paired else 0,
-        "zmax": largest if paired else 100,
+        "zmax": largest,
         "showscale": False,
         "xgap": 1 if few else 0,
         "ygap": 1 if few else 0,

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from metaux.experiment.records import Run
-from metaux.report.html.charts import COLOURS, SYMBOLS, figure, plain
+from metaux.report.canvas import COLOURS
+from metaux.report.html.charts import SYMBOLS, figure, plain
 from metaux.report.html.methods import Recorded, predicted
 from metaux.report.html.parts import Chart, Figure, Table
 

@@ -31,12 +31,20 @@ MEASURES = (
     Measure("train_accuracy", "Training accuracy", "%", 100, "While training, with augmentation."),
     Measure("test_loss", "Test loss", "nats", 1, ""),
     Measure(
-        "label_entropy", "Entropy of a label", "nats", 1, "At the logarithm of the number of sub-classes it says nothing."
+        "label_entropy",
+        "Entropy of a label",
+        "nats",
+        1,
+        "At the logarithm of the number of sub-classes it says nothing.",
     ),
     Measure("subclasses_used", "Sub-classes in use", "", 1, "The most probable one of some training sample."),
     Measure("label_human_nmi", "Agreement with human sub-classes", "NMI", 1, "1 is the same partition, 0 none of it."),
     Measure(
-        "gradient_cosine", "Cosine of the two tasks’ gradients", "", 1, "Above 0 the tasks pull the same way, below 0 apart."
+        "gradient_cosine",
+        "Cosine of the two tasks’ gradients",
+        "",
+        1,
+        "Above 0 the tasks pull the same way, below 0 apart.",
     ),
     Measure("seconds", "Time per epoch", "seconds", 1, ""),
 )
@@ -108,8 +116,8 @@ def _curve(recorded: Recorded, method: str, measure: Measure) -> Curve | None:
     shown = np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int))
     values = values[:, shown]
     mean, low, high = (
-        [rounded(float(value)) for value in of(values)]
-        for of in (lambda v: v.mean(axis=0), lambda v: v.min(axis=0), lambda v: v.max(axis=0))
+        [rounded(float(value)) for value in each]
+        for each in (values.mean(axis=0), values.min(axis=0), values.max(axis=0))
     )
     return Curve(method, [int(epoch) + 1 for epoch in shown], mean, low, high)
 

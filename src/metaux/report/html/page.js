@@ -10,6 +10,10 @@
     "#000000": "#f2efea", "#0072b2": "#4ba6e8", "#e69f00": "#f0b13c", "#009e73": "#2fc79b", "#d55e00": "#ff8a4c",
     "#56b4e9": "#8ad0f7", "#cc79a7": "#e19cc3", "#ffffff": "#161719", "#8c6d31": "#c9a765", "#6b6ecf": "#a3a5f2",
   };
+  const GLYPHS = {
+    circle: "●", square: "■", diamond: "◆", "triangle-up": "▲", cross: "✚", x: "✖", star: "★", pentagon: "⬟",
+    hexagon: "⬢", bowtie: "⧓",
+  };
   let theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 
   const inked = (value) => {
@@ -94,10 +98,12 @@
   const drawKey = () => {
     if (!map) return;
     const entries = map.keys[chosen.features] || [];
-    byId("map-key").replaceChildren(...entries.map(([name, colour]) => {
+    byId("map-key").replaceChildren(...entries.map(([name, colour, symbol]) => {
       const item = document.createElement("li");
       const dot = document.createElement("i");
-      dot.style.background = inked(colour);
+      dot.style.color = inked(colour);
+      dot.textContent = GLYPHS[symbol];
+      dot.setAttribute("aria-hidden", "true");
       item.append(dot, name);
       return item;
     }));

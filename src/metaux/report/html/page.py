@@ -72,25 +72,29 @@ class Report:
             learned.table(),
             *([found.table()] if found else []),
         ]
-        return _environment().get_template("page.html.jinja").render(
-            recorded=recorded,
-            comparison=recorded.comparison,
-            ranked=recorded.ranked(),
-            helped=first,
-            where=place,
-            confusions=confused,
-            calibration=calibrated,
-            invented=self.invented,
-            pictures={id_: picture(self.samples.train[id_]) for id_ in self._shown()},
-            samples=self.samples,
-            learning=learned,
-            features=found,
-            provenance=provenance(recorded),
-            tables=[each.name for each in tables],
-            page_data=_script(self._data(charts, tables, found)),
-            library=LIBRARY.read_text(encoding="utf-8"),
-            style=(HERE / "page.css").read_text(encoding="utf-8"),
-            script=(HERE / "page.js").read_text(encoding="utf-8"),
+        return (
+            _environment()
+            .get_template("page.html.jinja")
+            .render(
+                recorded=recorded,
+                comparison=recorded.comparison,
+                ranked=recorded.ranked(),
+                helped=first,
+                where=place,
+                confusions=confused,
+                calibration=calibrated,
+                invented=self.invented,
+                pictures={id_: picture(self.samples.train[id_]) for id_ in self._shown()},
+                samples=self.samples,
+                learning=learned,
+                features=found,
+                provenance=provenance(recorded),
+                tables=[each.name for each in tables],
+                page_data=_script(self._data(charts, tables, found)),
+                library=LIBRARY.read_text(encoding="utf-8"),
+                style=(HERE / "page.css").read_text(encoding="utf-8"),
+                script=(HERE / "page.js").read_text(encoding="utf-8"),
+            )
         )
 
     def _shown(self) -> Sequence[int]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from metaux.experiment.statistics import Estimate, mean_over_samples, mean_over_seeds
 from metaux.experiment.wording import counted, difference_in_points, interval_of_points, percent
-from metaux.report.html.charts import COLOURS, axis, figure, plain, short
+from metaux.report.canvas import COLOURS
+from metaux.report.html.charts import axis, figure, plain, short
 from metaux.report.html.methods import Recorded
 from metaux.report.html.parts import Chart, Figure, Table, rounded
 
@@ -132,7 +133,7 @@ def _figure(rows: Sequence[ClassRow], paired: bool) -> Figure:
             "hovertemplate": "%{text}<extra></extra>",
         }
     )
-    title = "percentage points to single task" if paired else "accuracy, %"
+    title = "points to single task" if paired else "accuracy, %"
     return figure(
         traces,
         {
