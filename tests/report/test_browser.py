@@ -124,7 +124,10 @@ def test_the_selector_changes_every_chart_of_its_group(browser: Any, page_file: 
         assert page.evaluate(matrix) != before[1]
         assert page.text_content("[data-name=where]") == "kmeans"
         page.select_option("#choose-invented", "kmeans")
-        shown = "[...document.querySelectorAll('[data-group=invented]')].filter(each => !each.hidden).map(each => each.dataset.option)"
+        shown = (
+            "[...document.querySelectorAll('[data-group=invented]')]"
+            ".filter(each => !each.hidden).map(each => each.dataset.option)"
+        )
         assert page.evaluate(shown) == ["kmeans"]
 
 
