@@ -33,9 +33,8 @@ def compare_command(
     """Compare methods; see `metaux compare --help`."""
     folder, console = out or default_folder(settings), make_console()
     compare(settings, methods, seeds, jobs, folder, console, report)
-    console.print(f"\nRecords, figures and trained weights: {folder}", soft_wrap=True)
-    if report:
-        console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+    page = f"; report: {folder / 'report.html'}" if report else ""
+    console.print(f"\nRecords, figures and trained weights: {folder}{page}", soft_wrap=True)
 
 
 def report_command(folder: Path) -> None:

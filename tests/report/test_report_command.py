@@ -29,7 +29,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_compare_writes_it_with_the_images_that_it_read(photos: tuple[Path, str]) -> None:
     folder, said = photos
-    assert f"Report: {folder / 'out' / 'report.html'}" in said
+    assert f"; report: {folder / 'out' / 'report.html'}" in said
     html = sections((folder / "out" / "report.html").read_text())
     assert "cat &amp; &lt;dog&gt;" in html
     assert html.count('class="specimen"') == 22  # a fifth of 28 is set aside to measure
