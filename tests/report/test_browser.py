@@ -93,10 +93,10 @@ def test_axe_finds_nothing_serious(browser: Any, file: str, scheme: str, request
         ] == []
 
 
-def test_opens_in_less_than_two_seconds_of_script(browser: Any, page_file: Path) -> None:
+def test_opens_soon(browser: Any, page_file: Path) -> None:
     with opened(browser, page_file) as page:
         seconds = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd / 1000")
-        assert 0 < seconds < 6  # machines that test are slow ones
+        assert 0 < seconds < 6  # two seconds are meant, of a machine that does nothing else
 
 
 def test_the_toggle_changes_the_theme_and_the_charts(browser: Any, page_file: Path) -> None:
