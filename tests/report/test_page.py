@@ -1,4 +1,7 @@
-"""What the report says, without a browser: its numbers are those of the comparison."""
+"""What the report says, without a browser: its numbers are those of the comparison.
+
+Longer than most files, since the page answers five questions.
+"""
 
 import csv
 import io

@@ -11,7 +11,6 @@ from metaux.report.html.parts import Chart, Figure, Table
 
 MOST_SAMPLES = 1000
 FEWEST_SAMPLES = 5
-FADED = "#8c8c8c"
 PALETTE = (*COLOURS[1:], "#8c6d31", "#6b6ecf", COLOURS[0])
 
 
