@@ -32,7 +32,7 @@ class Compare:
 
     Prints a table with intervals, and one sentence on what it supports.
 
-    Writes the records, the figures and the trained weights of every run.
+    Writes the records, the figures, the trained weights of every run, and report.html with all of it on one page.
 
     The same command on the same folder goes on where it was interrupted.
 
@@ -54,6 +54,7 @@ class Compare:
         jobs: runs side by side; 0 is one per processor (divided by the threads of a run), or one on a GPU.
         out: the folder for everything.
         config: a YAML file of settings, such as settings.yaml in an output folder; options win over it.
+        report: write report.html; metaux report does so later.
     """
 
     settings: Shared = field(default_factory=Settings)
@@ -62,12 +63,13 @@ class Compare:
     jobs: int = 0
     out: Out = None
     config: Config = None
+    report: bool = True
 
     def run(self) -> None:
         """Compare."""
         from metaux.commands import compare_command
 
-        compare_command(self.settings, self.methods, self.seeds, self.jobs, self.out)
+        compare_command(self.settings, self.methods, self.seeds, self.jobs, self.out, self.report)
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,29 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Report:
+    """Write report.html: did it help, where, and what did it invent?
+
+    One file that opens in any browser and needs no network; metaux compare writes it by itself.
+
+    For example:
+        metaux report metaux-runs/digits-4f1c2a
+        metaux report photos-maxl
+
+    Args:
+        folder: the output folder of a comparison, or of a single run.
+    """
+
+    folder: Folder
+
+    def run(self) -> None:
+        """Write the report."""
+        from metaux.commands import report_command
+
+        report_command(self.folder)
+
+
+@dataclass(frozen=True)
 class Reproduce:
     """Reproduce the papers' experiments, one item each; without an item, list them.
 
@@ -237,7 +262,7 @@ _DESCRIPTION = """Meta auxiliary learning: does an invented auxiliary task help 
 Start with metaux compare, or metaux compare FOLDER with one sub-folder of images per class.
 
 metaux COMMAND --help says what each command does, and gives examples."""
-Command = Compare | Train | Predict | Evaluate | Labels | Reproduce
+Command = Compare | Train | Predict | Evaluate | Labels | Report | Reproduce
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -259,6 +284,7 @@ def parse(arguments: Sequence[str]) -> Command:
         | Annotated[Predict, subcommand("predict", description=first_line[Predict])]
         | Annotated[Evaluate, subcommand("evaluate", description=first_line[Evaluate])]
         | Annotated[Labels, subcommand("labels", description=first_line[Labels])]
+        | Annotated[Report, subcommand("report", description=first_line[Report])]
         | Annotated[Reproduce, subcommand("reproduce", description=first_line[Reproduce])]
     )
     errors = io.StringIO()

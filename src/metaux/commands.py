@@ -16,6 +16,7 @@ from metaux.experiment.plan import check
 from metaux.experiment.progress import Job, shown
 from metaux.experiment.quality import calibration_error, confusion
 from metaux.experiment.records import Run, is_finished
+from metaux.experiment.reporting import report, settings_of
 from metaux.experiment.run import run
 from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
@@ -26,11 +27,23 @@ from metaux.training.evaluate import measures
 SHOWN_CLASSES = 20
 
 
-def compare_command(settings: Settings, methods: Sequence[str], seeds: int, jobs: int, out: Path | None) -> None:
+def compare_command(
+    settings: Settings, methods: Sequence[str], seeds: int, jobs: int, out: Path | None, report: bool = True
+) -> None:
     """Compare methods; see `metaux compare --help`."""
     folder, console = out or default_folder(settings), make_console()
-    compare(settings, methods, seeds, jobs, folder, console)
-    console.print(f"\nRecords, figures and trained weights: {folder}", soft_wrap=True)
+    compare(settings, methods, seeds, jobs, folder, console, report)
+    page = f"; report: {folder / 'report.html'}" if report else ""
+    console.print(f"\nRecords, figures and trained weights: {folder}{page}", soft_wrap=True)
+
+
+def report_command(folder: Path) -> None:
+    """Write the report; see `metaux report --help`."""
+    settings, console = settings_of(folder), make_console()
+    check_writable(folder)
+    with reading(console) as progress:
+        path = report(folder, lambda: load(settings, progress))
+    console.print(f"Report: {path}", soft_wrap=True)
 
 
 def train_command(settings: Settings, method: str, seed: int, out: Path | None) -> None:

@@ -16,6 +16,7 @@ from metaux.experiment.folders import claim, write_comparison
 from metaux.experiment.plan import check, make_plan
 from metaux.experiment.progress import Job, duration, shown
 from metaux.experiment.records import Run, is_finished, run_folder
+from metaux.experiment.reporting import write_report_of
 from metaux.experiment.table import table, to_csv, to_json
 from metaux.experiment.verdict import verdict
 from metaux.experiment.work import START_OF_A_PROCESS, default_workers, expected, told, work_through
@@ -47,7 +48,13 @@ def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:
 
 
 def compare(
-    settings: Settings, methods: Sequence[str], seeds: int, jobs: int, out: Path, console: Console
+    settings: Settings,
+    methods: Sequence[str],
+    seeds: int,
+    jobs: int,
+    out: Path,
+    console: Console,
+    report: bool = False,
 ) -> Comparison:
     """Train every method on every seed that is missing, compare them, and record the result.
 
@@ -58,6 +65,7 @@ def compare(
         jobs: runs side by side; 0 for as many as suit the machine.
         out: where runs, table, verdict and figures go; runs that are there already are used.
         console: for estimate, progress, table and verdict.
+        report: also write `report.html`.
 
     Raises:
         InputError: for bad input, before anything is written.
@@ -95,6 +103,8 @@ def compare(
     _write(comparison, finished, out)
     console.print(table(comparison))
     console.print(f"\n{verdict(comparison)}", style="bold")
+    if report:
+        write_report_of(finished, out, lambda: data)
     if failures:
         raise TrainingError(told(failures))
     return comparison

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from metaux.experiment.comparison import REFERENCES, Comparison, Difference, Row, role
 from metaux.experiment.statistics import seeds_needed
-from metaux.experiment.wording import counted, difference_in_points, listed, percent
+from metaux.experiment.wording import counted, difference_in_points, listed, percent, points
 
 REFERENCES_IN_WORDS = "single task and the controls uniform and frozen"
 MANY_SEEDS = 100
@@ -40,6 +40,35 @@ def verdict(comparison: Comparison, effect: float = 0.005) -> str:
     if winners:
         return _gain(winners, [row for row in methods if row not in winners], human)
     return _no_gain(comparison, judged, human, effect)
+
+
+def what_would_change_it(comparison: Comparison, effect: float = 0.005) -> str:
+    """Return what would change the verdict, in one sentence; nothing where the verdict itself says it.
+
+    Args:
+        comparison: the table.
+        effect: the gain, as a fraction, that is worth knowing of.
+    """
+    tried = [row for row in comparison.rows if role(row.method) == "method" and _is_judged(row)]
+    winners = [row for row in tried if comparison.gain(row)]
+    if winners:
+        row = _best(winners)
+        name, over, low = min(
+            ((name, over, getattr(row.differences[name], over).low) for name in REFERENCES for over in _INTERVALS),
+            key=lambda found: found[2],
+        )
+        return (
+            f"The closest call is {row.method} against {name}: its interval over {_INTERVALS[over]} begins at "
+            f"{points(low, 2)} points, and below zero there would be no gain."
+        )
+    if not tried:
+        return ""
+    best = _best(tried)
+    said = _what_would_settle_it(comparison, best, effect)
+    return "" if said in verdict(comparison, effect) else f"For {best.method}, the best of those judged: {said}."
+
+
+_INTERVALS = {"seeds": "seeds", "test": "test samples"}
 
 
 def _gain(winners: Sequence[Row], others: Sequence[Row], human: Sequence[Row]) -> str:

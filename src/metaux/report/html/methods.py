@@ -1,0 +1,67 @@
+"""The runs of a report by method, and which of the methods the page looks at first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from metaux.experiment.comparison import Comparison, role
+from metaux.experiment.records import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RANK = {"method": 0, "outside": 1, "control": 2}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the page is made from: finished runs of one comparison, or a single one.
+
+    Args:
+        runs: those that the comparison was made of.
+        comparison: of them.
+        single: whether this is the report of one run, not of a comparison.
+    """
+
+    runs: Sequence[Run]
+    comparison: Comparison
+    single: bool = False
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], single: bool = False) -> "Recorded":
+        """Compare the runs."""
+        return cls(runs, Comparison.of(runs), single)
+
+    @property
+    def methods(self) -> list[str]:
+        """All methods, in the order of the comparison."""
+        return [row.method for row in self.comparison.rows]
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the primary classes."""
+        return [str(name) for name in self.runs[0].result["class_names"]]
+
+    def of_method(self, method: str) -> list[Run]:
+        """Return the runs of a method, ascending by seed."""
+        return sorted((run for run in self.runs if run.method == method), key=lambda run: run.seed)
+
+    def ranked(self) -> list[str]:
+        """Return the methods other than single, those to be judged first, and of these the best first.
+
+        By the difference to single where there is one, else by accuracy; single itself if it is alone.
+        """
+
+        def place(method: str) -> tuple[int, float]:
+            row = self.comparison.row(method)
+            assert row is not None
+            single = row.differences.get("single")
+            return RANK[role(method)], -(single.seeds.mean if single else row.accuracy.mean)
+
+        return sorted((name for name in self.methods if name != "single"), key=place) or self.methods
+
+
+def predicted(run: Run) -> "np.ndarray[Any, np.dtype[Any]]":
+    """Return the class that the trained network gives each test sample, `[n_test]`."""
+    classes: np.ndarray[Any, np.dtype[Any]] = run.output("test_probabilities").argmax(-1)
+    return classes

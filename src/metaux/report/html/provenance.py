@@ -1,0 +1,79 @@
+"""How was it made? Settings, versions, and the command that makes it again."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from metaux.report.html.methods import Recorded
+from metaux.settings import Settings
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the numbers come from.
+
+    Args:
+        command: what makes them again.
+        settings: every setting, with whether it is another than the default.
+        versions: of the software.
+        devices: the processors or GPUs that the runs were trained on.
+        runs: method, seeds and epochs of each.
+    """
+
+    command: str
+    settings: Sequence[tuple[str, str, bool]]
+    versions: Mapping[str, str]
+    devices: Sequence[str]
+    runs: Sequence[tuple[str, str, int]]
+
+
+def provenance(recorded: Recorded) -> Provenance:
+    """Make the section."""
+    first = recorded.runs[0]
+    settings = {key: value for key, value in first.settings.items() if key not in ("method", "seed")}
+    defaults = asdict(Settings())
+    return Provenance(
+        command=command(recorded, settings),
+        settings=[(key, _told(value), value != _plain(defaults.get(key))) for key, value in settings.items()],
+        versions={
+            str(name): ", ".join(dict.fromkeys(str(run.result.get("versions", {}).get(name)) for run in recorded.runs))
+            for name in first.result.get("versions", {})
+        },
+        devices=list(dict.fromkeys(str(run.result["device"]) for run in recorded.runs if "device" in run.result)),
+        runs=[
+            (row.method, ", ".join(map(str, row.seeds)), recorded.comparison.epochs) for row in recorded.comparison.rows
+        ],
+    )
+
+
+def command(recorded: Recorded, settings: Mapping[str, Any]) -> str:
+    """Return the command line that trains the same; of settings, those that aren't the defaults are named."""
+    defaults = asdict(Settings())
+    words = ["metaux", "train" if recorded.single else "compare", str(settings.get("data", defaults["data"]))]
+    # In the order that --help has them; what an older version wrote and this one doesn't know is left out.
+    for name in (field.name for field in fields(Settings)):
+        value = settings.get(name, _plain(defaults[name]))
+        if name == "data" or value == _plain(defaults[name]) or value is None:
+            continue
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(option if value else f"--no-{option[2:]}")
+        else:
+            words += [option, *map(str, value if isinstance(value, list | tuple) else [value])]
+    if recorded.single:
+        words += ["--method", recorded.runs[0].method, "--seed", str(recorded.runs[0].seed)]
+    else:
+        seeds = max(seed for row in recorded.comparison.rows for seed in row.seeds) + 1
+        words += ["--methods", *recorded.methods, "--seeds", str(seeds)]
+    return shlex.join(words)
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _told(value: object) -> str:
+    if value is None:
+        return "default"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

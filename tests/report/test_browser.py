@@ -1,0 +1,232 @@
+"""The report in a browser without a network; skipped where no Chromium is installed."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from full_runs import HOSTILE, full_run, full_runs, pictures
+
+from metaux.report.html.methods import Recorded
+from metaux.report.html.page import write_report
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (on Debian: apt-get install chromium)"),
+    pytest.mark.xdist_group("browser"),
+    # Playwright's own event loop is closed by the operating system at the end.
+    pytest.mark.filterwarnings("default::ResourceWarning"),
+]
+MANY = (*HOSTILE, *(f"class {number}" for number in range(20)))
+WIDTHS = (360, 768, 1280)
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    recorded = full_runs(folder)
+    return write_report(folder, recorded, pictures(), {"maxl": [0, 1, 3] * 20})
+
+
+@pytest.fixture(scope="module")
+def hostile_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile")
+    return write_report(folder, full_runs(folder, ("single", "maxl"), 2, MANY), pictures(), {"maxl": [0] * 60})
+
+
+@contextmanager
+def opened(browser: Any, file: Path, width: int = 1280, scheme: str = "light") -> Iterator[Any]:
+    """Open the file without a network; afterwards nothing may have been asked for, and nothing complained of."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+    page, said, asked = context.new_page(), [], []
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    yield page
+    assert said == []
+    assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [file.as_uri()]
+    context.close()
+
+
+def draw_all(page: Any) -> None:
+    """Scroll through the page, as charts are drawn when they come near."""
+    for chart in page.query_selector_all(".chart"):
+        chart.scroll_into_view_if_needed()
+    page.wait_for_function("() => !document.querySelector('.chart:not([data-drawn])')")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_chart_is_drawn_and_nothing_overflows(browser: Any, page_file: Path, width: int, scheme: str) -> None:
+    with opened(browser, page_file, width, scheme) as page:
+        draw_all(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("[...document.querySelectorAll('.chart')].every(each => each.querySelector('svg'))")
+        assert page.evaluate("document.documentElement.dataset.theme") == scheme
+
+
+@pytest.mark.parametrize(("file", "scheme"), [("page_file", "light"), ("page_file", "dark"), ("hostile_file", "light")])
+def test_axe_finds_nothing_serious(browser: Any, file: str, scheme: str, request: pytest.FixtureRequest) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    with opened(browser, request.getfixturevalue(file), 1280, scheme) as page:
+        draw_all(page)
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        found = Axe().run(page).response["violations"]
+        assert [
+            (each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")
+        ] == []
+
+
+def test_opens_soon(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file) as page:
+        seconds = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd / 1000")
+        assert 0 < seconds < 6  # two seconds are meant, of a machine that does nothing else
+
+
+def test_the_toggle_changes_the_theme_and_the_charts(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file) as page:
+        draw_all(page)
+        ink = "document.querySelector('[data-chart=differences]').layout.font.color"
+        paper = "getComputedStyle(document.body).backgroundColor"
+        before = page.evaluate(ink), page.evaluate(paper)
+        page.focus("#theme")
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        after = page.evaluate(ink), page.evaluate(paper)
+        assert before[0] != after[0]
+        assert before[1] != after[1]
+
+
+def test_the_selector_changes_every_chart_of_its_group(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file) as page:
+        draw_all(page)
+        means = "JSON.stringify(document.querySelector('[data-chart=classes]').data.at(-1).x)"
+        matrix = "JSON.stringify(document.querySelector('[data-chart=confusion]').data[0].z)"
+        before = page.evaluate(means), page.evaluate(matrix)
+        page.select_option("#choose-where", "kmeans")
+        assert page.evaluate(means) != before[0]
+        assert page.evaluate(matrix) != before[1]
+        assert page.text_content("[data-name=where]") == "kmeans"
+        page.select_option("#choose-invented", "kmeans")
+        shown = (
+            "[...document.querySelectorAll('[data-group=invented]')]"
+            ".filter(each => !each.hidden).map(each => each.dataset.option)"
+        )
+        assert page.evaluate(shown) == ["kmeans"]
+
+
+def test_a_method_is_taken_out_of_all_curves(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file) as page:
+        draw_all(page)
+        lines = "document.querySelectorAll('[data-chart=training-test_accuracy] .scatterlayer .trace').length"
+        before = page.evaluate(lines)
+        page.uncheck("[data-method=maxl]")
+        assert page.evaluate(lines) == before - 3  # a line, and two of its band
+
+
+def test_hover_names_a_sample_and_shows_it(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file) as page:
+        draw_all(page)
+        page.locator("[data-chart=features]").scroll_into_view_if_needed()
+        place = page.evaluate(
+            "(() => { const at = document.querySelector('[data-chart=features] .points path').getBoundingClientRect();"
+            " return [at.x + at.width / 2, at.y + at.height / 2]; })()"
+        )
+        page.mouse.move(place[0] + 30, place[1] + 30)
+        page.mouse.move(*place)
+        page.wait_for_selector("[data-chart=features] .hoverlayer .hovertext")
+        assert page.text_content("#inspected").startswith("Test sample ")
+        assert "data:image/webp" in page.evaluate("document.getElementById('thumbnail').style.backgroundImage")
+
+
+def test_the_keyboard_walks_through_the_samples(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file) as page:
+        draw_all(page)
+        page.focus("#walk")
+        page.keyboard.press("ArrowRight")
+        assert page.text_content("#inspected").startswith("Test sample 4: dog / 2")
+        page.keyboard.press("End")
+        assert page.text_content("#inspected").startswith("Test sample 236")
+        assert page.get_attribute("#thumbnail", "aria-label").startswith("Test sample 236")
+
+
+def test_the_map_is_coloured_by_class_or_sub_class(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file) as page:
+        draw_all(page)
+        colours = "JSON.stringify(document.querySelector('[data-chart=features]').data[0].marker.color)"
+        by_class = page.evaluate(colours)
+        page.check("[value=subclass]")
+        assert page.evaluate(colours) != by_class
+        assert "sub-class 4" in page.text_content("#map-key")
+        page.select_option("#choose-features-method", "single")  # which has none
+        assert page.locator("#map-key li").all_text_contents() == ["●cat", "●dog", "●owl"]
+
+
+def test_a_picture_is_enlarged_by_keyboard_and_closed_by_escape(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file) as page:
+        page.locator(".specimen").first.focus()
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.getElementById('enlarged').open")
+        assert page.text_content("#enlarged-text").startswith("Training sample ")
+        page.keyboard.press("Escape")
+        assert not page.evaluate("document.getElementById('enlarged').open")
+        assert page.evaluate("document.activeElement.className") == "specimen"
+
+
+def test_downloads_are_what_the_page_says(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file) as page:
+        found = {}
+        for name in ("json", "comparison", "confusion"):
+            with page.expect_download() as download:
+                page.click(f"[data-download={name}]")
+            found[name] = Path(download.value.path()).read_text()
+        assert len(json.loads(found["json"])["comparison"]["rows"]) == 6
+        assert found["comparison"].startswith("method,role,gain,n,accuracy,")
+        assert found["confusion"].splitlines()[0] == "method,true_class,predicted cat,predicted dog,predicted owl"
+
+
+def test_names_full_of_html_are_text(browser: Any, hostile_file: Path) -> None:
+    with opened(browser, hostile_file) as page:
+        draw_all(page)
+        assert page.title() == "toy: did auxiliary labels help?"
+        assert page.evaluate("document.querySelectorAll('img[src=x], #invented b b').length") == 0
+        assert page.text_content(".class-name") == HOSTILE[0]
+        ticks = page.evaluate(
+            "[...document.querySelectorAll('[data-chart=classes] .ytick text')].map(each => each.textContent)"
+        )
+        assert HOSTILE[1] in ticks
+        assert page.evaluate("document.querySelectorAll('.chart a, .chart tspan[style*=bold]').length") == 0
+        page.focus("#walk")
+        for _ in range(6):  # to test sample 24, of 23 classes in turn
+            page.keyboard.press("ArrowRight")
+        assert HOSTILE[1] in page.text_content("#inspected")
+
+
+def test_a_single_run_opens_as_well(browser: Any, tmp_path: Path) -> None:
+    recorded = Recorded.of([full_run(tmp_path, "maxl", 0)], single=True)
+    with opened(browser, write_report(tmp_path, recorded, pictures()), 360) as page:
+        draw_all(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_prints_every_chart_on_light_paper(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file, scheme="dark") as page:
+        assert page.pdf().startswith(b"%PDF")
+        assert page.evaluate("document.querySelectorAll('.chart:not([data-drawn])').length") == 0
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"

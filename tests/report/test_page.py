@@ -1,0 +1,334 @@
+"""What the report says, without a browser: its numbers are those of the comparison.
+
+Longer than most files, since the page answers five questions.
+"""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from full_runs import HOSTILE, NAMES, SLOTS, TRAIN, full_run, full_runs, pictures
+
+from making import make_run, make_runs
+from metaux.experiment.comparison import REFERENCES, Comparison
+from metaux.experiment.quality import calibration_error, confusion
+from metaux.experiment.table import to_csv
+from metaux.experiment.verdict import verdict
+from metaux.experiment.wording import difference_in_points, percent, points
+from metaux.report.html.calibration import calibration
+from metaux.report.html.confusions import confusions
+from metaux.report.html.features import features
+from metaux.report.html.helped import helped
+from metaux.report.html.invented import MOST_CLASSES, MOST_SUBCLASSES, Invented, invented
+from metaux.report.html.learning import MOST_POINTS, learning
+from metaux.report.html.methods import Recorded
+from metaux.report.html.page import Report, wanted, write_report
+from metaux.report.html.provenance import provenance
+from metaux.report.html.samples import Samples, picture, sprite
+from metaux.report.html.where import MOST_CLASSES as MOST_BARS
+from metaux.report.html.where import where
+from metaux.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return full_runs(tmp_path_factory.mktemp("full"))
+
+
+@pytest.fixture(scope="module")
+def html(recorded: Recorded) -> str:
+    return Report(recorded, pictures(), {"maxl": [0, 1] * 30}).html()
+
+
+def data_of(html: str) -> dict[str, object]:
+    [found] = re.findall(r'<script type="application/json" id="page-data">(.*?)</script>', html, re.DOTALL)
+    data: dict[str, object] = json.loads(found)
+    return data
+
+
+def rows_of(found: object) -> list[dict[str, object]]:
+    assert isinstance(found, dict)
+    return [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+
+
+class TestDidItHelp:
+    def test_says_the_verdict_and_every_difference_of_the_comparison(self, recorded: Recorded) -> None:
+        found = helped(recorded)
+        assert found.verdict == verdict(recorded.comparison)
+        for line, row in zip(found.lines, recorded.comparison.rows, strict=True):
+            assert (line.method, line.accuracy) == (row.method, percent(row.accuracy.mean))
+            for name, cell in zip(REFERENCES, line.differences, strict=True):
+                difference = row.differences.get(name)
+                assert (cell is None) == (difference is None)
+                if cell and difference:
+                    assert f"{cell.value} points {cell.seeds}" == difference_in_points(difference.seeds)
+                    assert (cell.side == "above", cell.side == "below") == (difference.above, difference.below)
+
+    def test_draws_means_and_both_intervals(self, recorded: Recorded) -> None:
+        chart = helped(recorded).chart
+        assert chart is not None
+        [figure] = chart.figures.values()
+        test, _, seeds = figure["data"][:3]
+        row = recorded.comparison.rows[1]
+        difference = row.differences["single"]
+        assert seeds["x"][0] == pytest.approx(100 * difference.seeds.mean)
+        assert difference.seeds.high is not None
+        assert seeds["x"][0] + seeds["error_x"]["array"][0] == pytest.approx(100 * difference.seeds.high)
+        assert difference.test.low is not None
+        assert test["x"][0] - test["error_x"]["arrayminus"][0] == pytest.approx(100 * difference.test.low)
+
+    def test_what_would_change_a_gain_is_its_closest_interval(self, recorded: Recorded) -> None:
+        row = recorded.comparison.row("maxl")
+        assert row is not None
+        assert recorded.comparison.gain(row)
+        bounds = [bound for each in row.differences.values() for bound in (each.seeds.low, each.test.low)]
+        said = helped(recorded).change
+        assert "The closest call is maxl against" in said
+        assert f"begins at {points(min(bound for bound in bounds if bound is not None), 2)} points" in said
+
+    def test_what_would_change_no_gain_is_said_once(self, tmp_path: Path) -> None:
+        gains = {
+            "single": [0.0, 0.01, 0.0],
+            "uniform": [0.0] * 3,
+            "frozen": [0.01, 0.0, 0.0],
+            "maxl": [0.01, 0.0, 0.02],
+        }
+        comparison = Comparison.of(make_runs(tmp_path, gains))
+        assert "more seed" in verdict(comparison)
+        assert helped(Recorded.of(make_runs(tmp_path, gains))).change == ""
+
+    def test_one_seed_has_no_interval(self, tmp_path: Path) -> None:
+        found = helped(full_runs(tmp_path, ("single", "uniform", "frozen", "maxl"), seeds=1))
+        assert "No conclusion" in found.verdict
+        assert found.lines[-1].interval == ""
+        assert found.lines[-1].differences[0] is not None
+        assert found.lines[-1].differences[0].seeds == ""
+
+
+class TestWhere:
+    def test_weighted_by_samples_the_classes_give_the_difference(self, recorded: Recorded) -> None:
+        found = where(recorded)
+        assert found.paired
+        for method in recorded.methods[1:]:
+            row = recorded.comparison.row(method)
+            assert row is not None
+            rows = found.rows[method]
+            mean = sum(each.count * each.seeds.mean for each in rows) / sum(each.count for each in rows)
+            assert mean == pytest.approx(row.differences["single"].seeds.mean)
+            assert [each.seeds.mean for each in rows] == sorted(each.seeds.mean for each in rows)
+
+    def test_the_best_of_the_methods_to_be_judged_comes_first(self, recorded: Recorded) -> None:
+        assert recorded.ranked()[:3] == ["maxl", "kmeans", "human"]
+        assert next(iter(where(recorded).chart.figures)) == "maxl"
+
+    def test_without_single_task_there_are_accuracies(self, tmp_path: Path) -> None:
+        recorded = full_runs(tmp_path, ("maxl",))
+        found = where(recorded)
+        assert not found.paired
+        mean = sum(each.count * each.seeds.mean for each in found.rows["maxl"]) / recorded.comparison.test_size
+        assert mean == pytest.approx(recorded.comparison.rows[0].accuracy.mean)
+
+    def test_many_classes_are_cut_in_the_chart_only(self, tmp_path: Path) -> None:
+        names = [f"class {number}" for number in range(60)]
+        found = where(full_runs(tmp_path, ("single", "maxl"), 2, names))
+        assert found.left_out == 60 - MOST_BARS
+        assert len(found.chart.figures["maxl"]["data"][-1]["x"]) == MOST_BARS
+        assert len(found.table().rows) == 60
+
+    def test_confusions_are_means_over_seeds(self, recorded: Recorded) -> None:
+        found = confusions(recorded).counts["maxl"]
+        counted = [
+            confusion(
+                torch.from_numpy(run.output("test_probabilities").argmax(-1)),
+                torch.from_numpy(run.output("test_primary")),
+                len(NAMES),
+            ).numpy()
+            for run in recorded.of_method("maxl")
+        ]
+        np.testing.assert_allclose(found, np.mean(counted, axis=0))
+
+    def test_the_difference_of_the_matrices(self, recorded: Recorded) -> None:
+        [single, own, difference] = [chart.figures for _, chart in confusions(recorded).charts]
+        z = [np.array(figures["data"][0]["z"]) for figures in (single[""], own["maxl"], difference["maxl"])]
+        np.testing.assert_allclose(z[1] - z[0], z[2], atol=0.11)
+        np.testing.assert_allclose(z[0].sum(1), 100, atol=0.2)
+        true, predicted, change = confusions(recorded).changes["maxl"][0]
+        assert change == pytest.approx((z[1] - z[0])[NAMES.index(true), NAMES.index(predicted)], abs=0.11)
+        assert abs(change) == pytest.approx(abs(z[2]).max(), abs=0.11)
+
+    def test_calibration_is_that_of_evaluate(self, recorded: Recorded) -> None:
+        found = calibration(recorded)
+        errors = [
+            calibration_error(
+                torch.from_numpy(run.output("test_probabilities")), torch.from_numpy(run.output("test_primary"))
+            )
+            for run in recorded.of_method("kmeans")
+        ]
+        assert found.errors["kmeans"].mean == pytest.approx(np.mean(errors), abs=1e-6)
+        assert sum(each.count for each in found.bins["kmeans"]) == 3 * recorded.comparison.test_size
+
+    def test_the_map_keeps_samples_and_their_labels_together(self, recorded: Recorded) -> None:
+        found = features(recorded, {"maxl": [0, 3] * 30})
+        assert found is not None
+        assert list(found.maps) == ["maxl", "single"]
+        own, run = found.maps["maxl"], recorded.of_method("maxl")[0]
+        assert list(own.rows) == run.output("test_feature_rows").tolist()
+        assert list(own.primary) == run.output("test_primary")[run.output("test_feature_rows")].tolist()
+        x, y, primary = np.array(own.x), np.array(own.y), np.array(own.primary)
+        centres = np.array([[x[primary == each].mean(), y[primary == each].mean()] for each in range(3)])
+        nearest = ((x[:, None] - centres[:, 0]) ** 2 + (y[:, None] - centres[:, 1]) ** 2).argmin(-1)
+        assert (nearest == primary).mean() > 0.95  # the features are three clouds, far apart
+        assert set(found.keys) == {"maxl/class", "maxl/subclass", "single/class"}
+
+
+class TestInvented:
+    def test_counts_and_typical_samples_are_those_of_the_labels(self, recorded: Recorded) -> None:
+        found = {each.method: each for each in invented(recorded)}
+        assert set(found) == {"maxl", "kmeans"}  # of the others, none is invented
+        labels = recorded.of_method("maxl")[0].output("train_labels").astype(float)
+        dogs = [row for row in range(TRAIN) if row % 3 == 1]
+        own = found["maxl"].classes[1]
+        assert (own.name, own.count) == ("dog", len(dogs))
+        for sub in own.subclasses:
+            inside = [row for row in dogs if labels[row].argmax() == sub.number - 1]
+            assert sub.used == len(inside)
+            best = sorted(inside, key=lambda row: -labels[row, sub.number - 1])[:8]
+            assert [id_ for id_, _ in sub.typical] == best
+        assert sum(sub.used for sub in own.subclasses) == own.count
+
+    def test_agreement_with_human_labels(self, recorded: Recorded) -> None:
+        found = invented(recorded)[0]
+        assert found.agreement is not None
+        assert found.agreement.mean == pytest.approx(0.1 + 1 / 50)
+        own = found.classes[0]
+        assert sorted(own.human) == [f"cat kind {slot}" for slot in range(SLOTS)]
+        assert sum(sum(sub.human) for sub in own.subclasses) == own.count
+
+    def test_what_does_not_fit_is_said(self, tmp_path: Path) -> None:
+        names = [f"class {number}" for number in range(MOST_CLASSES + 5)]
+        [found] = invented(full_runs(tmp_path, ("single", "maxl"), 1, names))
+        assert (len(found.classes), found.left_out) == (MOST_CLASSES, 5)
+        assert all(len(each.subclasses) <= MOST_SUBCLASSES for each in found.classes)
+
+    def test_wanted_are_the_samples_shown(self, recorded: Recorded) -> None:
+        train, test = wanted(recorded)
+        assert train == {id_ for each in invented(recorded) for id_ in Invented.ids(each)}
+        assert test == set(range(0, 240, 4))
+
+    def test_the_page_does_without_samples_and_says_why(self, recorded: Recorded) -> None:
+        found = Report(recorded, Samples(missing="the folder <gone> is empty."), {}).html()
+        assert "the folder &lt;gone&gt; is empty." in found
+        assert "<img src=" not in found.partition('id="invented"')[2].partition("<dialog")[0]
+
+    def test_rows_of_a_table(self, recorded: Recorded) -> None:
+        cells = {id_: (f"{id_}.5", "<red>") for id_ in range(TRAIN)}
+        found = Report(recorded, Samples("rows", cells, cells, ("height", "colour")), {}).html()
+        assert "<td>&lt;red&gt;</td>" in found
+        assert '<th scope="col">height</th>' in found
+
+
+class TestTraining:
+    def test_curves_are_those_of_the_records(self, recorded: Recorded) -> None:
+        curves = {measure.key: own for measure, own in learning(recorded).curves.items()}
+        [maxl] = [curve for curve in curves["test_accuracy"] if curve.method == "maxl"]
+        assert maxl.mean == pytest.approx([0.51, 0.56, 0.61, 0.66, 0.71])
+        assert (maxl.low[0], maxl.high[0]) == (0.5, 0.52)
+        assert "single" not in {curve.method for curve in curves["gradient_cosine"]}
+        assert "subclasses_used" not in curves
+
+    def test_long_runs_are_thinned_to_the_last_epoch(self, tmp_path: Path) -> None:
+        run = make_run(tmp_path, "maxl", 0, [1.0], epochs=400, curve=list(np.linspace(0, 1, 400)))
+        [curve] = next(own for measure, own in learning(Recorded.of([run])).curves.items() if measure.key[:4] == "test")
+        assert len(curve.epochs) == MOST_POINTS
+        assert (curve.epochs[0], curve.epochs[-1], curve.mean[-1]) == (1, 400, 1.0)
+
+
+class TestMade:
+    def test_the_command_makes_the_same_settings(self, tmp_path: Path) -> None:
+        from metaux.cli import Compare, Train, parse
+
+        settings = Settings(data="my photos/", subclasses=(2, 3), epochs=7, pretrained=True, train_size=50, root="x y")
+        run = make_run(tmp_path, "maxl", 1, [1.0], settings=settings)
+        import shlex
+
+        again = parse(shlex.split(provenance(Recorded.of([run], single=True)).command)[1:])
+        assert isinstance(again, Train)
+        assert (again.settings, again.method, again.seed) == (settings, "maxl", 1)
+        more = parse(shlex.split(provenance(Recorded.of([run])).command)[1:])
+        assert isinstance(more, Compare)
+        assert (more.settings, more.methods, more.seeds) == (settings, ("maxl",), 2)
+
+
+class TestPage:
+    def test_is_one_file_that_asks_for_nothing(self, html: str) -> None:
+        assert "default-src 'none'" in html
+        own = html.replace(
+            (Path(__file__).parents[2] / "src/metaux/report/html/vendor/plotly-cartesian.min.js").read_text(), ""
+        )
+        assert not re.search(r"""(src|href)=["']?(https?:)?//""", own)
+        assert " onclick" not in own
+        assert not re.search(r"@import|url\(\s*['\"]?http", own)
+
+    def test_the_numbers_to_take_away_are_the_comparison(self, html: str, recorded: Recorded) -> None:
+        data = data_of(html)
+        assert data["comparison_csv"] == to_csv(recorded.comparison)
+        assert len(list(csv.DictReader(io.StringIO(to_csv(recorded.comparison))))) == 6
+        numbers = data["numbers"]
+        assert isinstance(numbers, dict)
+        assert numbers["comparison"]["rows"][4]["accuracy"]["mean"] == recorded.comparison.rows[4].accuracy.mean
+        tables = numbers["tables"]
+        assert set(tables) == {
+            *("classes", "confusion", "calibration-error", "reliability"),
+            *("sub-classes", "human-sub-classes", "training", "features"),
+        }
+        assert {row["method"] for row in rows_of(tables["training"])} == set(recorded.methods)
+        assert all(f'data-download="{name}"' in html for name in tables)
+
+    def test_names_can_not_leave_their_place(self, tmp_path: Path) -> None:
+        found = Report(full_runs(tmp_path, ("single", "maxl"), 2, HOSTILE), pictures(), {}).html()
+        assert HOSTILE[0] not in found
+        assert HOSTILE[2] not in found
+        assert "&lt;img src=x onerror=alert(1)&gt;" in found
+        assert found.count("</script>") == 3
+
+    def test_the_same_runs_make_the_same_page(self, recorded: Recorded, html: str) -> None:
+        assert Report(recorded, pictures(), {"maxl": [0, 1] * 30}).html() == html
+
+    def test_a_single_run(self, tmp_path: Path) -> None:
+        recorded = Recorded.of([full_run(tmp_path, "maxl", 0)], single=True)
+        found = write_report(tmp_path, recorded, pictures()).read_text()
+        assert "This is one run of <strong>maxl</strong>" in found
+        assert "there is no single task to compare with" in found
+
+    def test_runs_with_the_least_that_a_run_has(self, tmp_path: Path) -> None:
+        runs = make_runs(tmp_path, {"single": [0.0], "uniform": [0.1]}, samples=20)
+        found = Report(Recorded.of(runs), Samples(), {}).html()
+        assert "None of these methods invents sub-classes" in found
+        assert "As the network sees them" not in found
+
+
+class TestSamples:
+    @pytest.mark.parametrize("channels", [1, 2, 3, 4])
+    def test_images_of_any_channels_and_size(self, channels: int) -> None:
+        assert picture(np.zeros((channels, 300, 200), dtype=np.uint8)).startswith("data:image/webp;base64,")
+
+    def test_a_sprite_has_every_picture_in_its_place(self) -> None:
+        from base64 import b64decode
+
+        from PIL import Image
+
+        shades = {7: 0, 3: 120, 99: 250}
+        found = sprite({key: np.full((1, 8, 8), shade, dtype=np.uint8) for key, shade in shades.items()})
+        assert found is not None
+        image = Image.open(io.BytesIO(b64decode(found.uri.partition(",")[2])))
+        for key, shade in shades.items():
+            left = found.edge * (found.places[key] % found.across)
+            pixel = image.getpixel((left + 4, 4))
+            assert isinstance(pixel, tuple)
+            assert pixel[0] == pytest.approx(shade, abs=4)
+        assert sprite({}) is None
