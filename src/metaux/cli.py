@@ -189,6 +189,35 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write a run's network for other programs, with a model card that says how to load it.
+
+    The primary network alone; what is normalised in it, and how, lies with it, as do the names of its classes.
+
+    For example:
+        metaux export photos-maxl --to onnx
+        metaux export results/runs/maxl-0 --to torch-export --out shared/photos
+        metaux export photos-maxl --to safetensors
+
+    Args:
+        folder: the folder of a finished run.
+        to: onnx (extra metaux[onnx]) and torch-export hold the network whole, from raw inputs to probabilities;
+            safetensors holds weights, under the names of timm or torchvision where the backbone is theirs.
+        out: a new folder, or that of an earlier export.
+    """
+
+    folder: Folder
+    to: Annotated[Literal["safetensors", "torch-export", "onnx"], arg(help_behavior_hint="(required)")]
+    out: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: RUN/FORM)")] = None
+
+    def run(self) -> None:
+        """Export."""
+        from metaux.commands import export_command
+
+        export_command(self.folder, self.to, self.out)
+
+
+@dataclass(frozen=True)
 class Reproduce:
     """Reproduce the papers' experiments, one item each; without an item, list them.
 
@@ -237,7 +266,7 @@ _DESCRIPTION = """Meta auxiliary learning: does an invented auxiliary task help 
 Start with metaux compare, or metaux compare FOLDER with one sub-folder of images per class.
 
 metaux COMMAND --help says what each command does, and gives examples."""
-Command = Compare | Train | Predict | Evaluate | Labels | Reproduce
+Command = Compare | Train | Predict | Evaluate | Labels | Export | Reproduce
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -259,6 +288,7 @@ def parse(arguments: Sequence[str]) -> Command:
         | Annotated[Predict, subcommand("predict", description=first_line[Predict])]
         | Annotated[Evaluate, subcommand("evaluate", description=first_line[Evaluate])]
         | Annotated[Labels, subcommand("labels", description=first_line[Labels])]
+        | Annotated[Export, subcommand("export", description=first_line[Export])]
         | Annotated[Reproduce, subcommand("reproduce", description=first_line[Reproduce])]
     )
     errors = io.StringIO()

@@ -173,6 +173,14 @@ def labels_command(folder: Path, out: Path | None) -> None:
     write_csv(["sample", "file", "class", "subclass", "probability"], rows, out)
 
 
+def export_command(folder: Path, to: str, out: Path | None) -> None:
+    """Export a network; see `metaux export --help`."""
+    from metaux.export.export import CARD, export
+
+    written = export(folder, to, out)
+    make_console().print(f"Exported: {written} ({CARD} says how to load it)", soft_wrap=True)
+
+
 def check_file(path: Path) -> None:
     """Check that a file can be written there, before the work that makes its content."""
     if path.is_dir():
