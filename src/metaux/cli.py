@@ -15,10 +15,11 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from metaux.errors import InputError, TrainingError
-from metaux.settings import Settings
+from metaux.settings import Said, Settings
 from metaux.usage_errors import in_one_line
 
 Shared = OmitArgPrefixes[Settings]
+Saying = OmitArgPrefixes[Said]
 _NEW_FOLDER = "(default: its own below metaux-runs/ for each configuration)"
 Out = Annotated[Path | None, arg(metavar="DIR", help_behavior_hint=_NEW_FOLDER)]
 OutFile = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: the terminal)")]
@@ -54,6 +55,7 @@ class Compare:
         jobs: runs side by side; 0 is one per processor (divided by the threads of a run), or one on a GPU.
         out: the folder for everything.
         config: a YAML file of settings, such as settings.yaml in an output folder; options win over it.
+        said: what is printed, and logged, on the way.
     """
 
     settings: Shared = field(default_factory=Settings)
@@ -62,12 +64,13 @@ class Compare:
     jobs: int = 0
     out: Out = None
     config: Config = None
+    said: Saying = field(default_factory=Said)
 
     def run(self) -> None:
         """Compare."""
         from metaux.commands import compare_command
 
-        compare_command(self.settings, self.methods, self.seeds, self.jobs, self.out)
+        compare_command(self.settings, self.methods, self.seeds, self.jobs, self.out, self.said)
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Train:
         seed: of everything random.
         out: the run's folder.
         config: a YAML file of settings, such as a run's settings.yaml; options win over it.
+        said: what is printed, and logged, on the way.
     """
 
     settings: Shared = field(default_factory=Settings)
@@ -95,12 +99,13 @@ class Train:
     seed: int = 0
     out: Out = None
     config: Config = None
+    said: Saying = field(default_factory=Said)
 
     def run(self) -> None:
         """Train."""
         from metaux.commands import train_command
 
-        train_command(self.settings, self.method, self.seed, self.out)
+        train_command(self.settings, self.method, self.seed, self.out, self.said)
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,7 @@ class Evaluate:
             has one, else all of it.
         hierarchy: a YAML or CSV file (or: cifar100) that says which of the run's classes the data's labels belong to.
         device: auto, cpu, cuda, cuda:1 or mps.
+        json: print one JSON object instead, for scripts.
     """
 
     folder: Folder
@@ -156,12 +162,13 @@ class Evaluate:
     ] = None
     hierarchy: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="(default: the run's)")] = None
     device: str = "auto"
+    json: bool = False
 
     def run(self) -> None:
         """Evaluate."""
         from metaux.commands import evaluate_command
 
-        evaluate_command(self.folder, self.data, self.device, self.hierarchy)
+        evaluate_command(self.folder, self.data, self.device, self.hierarchy, self.json)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,5 @@ def test_lines_take_the_weights_and_give_the_same(
     network = variables["network"].eval()
     network.load_state_dict(found.weights)
     torch.testing.assert_close(network(x), head(trunk(x)), atol=1e-5, rtol=1e-5)
-    assert (
-        name if kind == "linear" or name.startswith(("features", "0.")) else f"{name[:-6]}0.weight"
-    ) in found.weights
+    of_the_head = not name.startswith(("features", "0."))
+    assert (name.replace("weight", "0.weight") if kind == "mlp" and of_the_head else name) in found.weights

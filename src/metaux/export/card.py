@@ -131,9 +131,10 @@ def _accuracy(run: Run, name: str) -> str:
         return "It was not measured: there were no test samples."
     correct = probabilities.argmax(-1) == primary
     bounds = binomtest(int(correct.sum()), len(correct)).proportion_ci(method="wilson")
+    accuracy = f"{100 * float(correct.double().mean()):.2f} % [{100 * bounds.low:.2f}, {100 * bounds.high:.2f}]"
     return f"""| measure | value | n |
 | --- | --- | --- |
-| accuracy | {100 * float(correct.double().mean()):.2f} % [{100 * bounds.low:.2f}, {100 * bounds.high:.2f}] | {len(primary):,} |
+| accuracy | {accuracy} | {len(primary):,} |
 | balanced accuracy | {100 * float(class_recalls(correct, primary).mean()):.2f} % | {len(primary):,} |
 
 Measured with these weights on the {len(primary):,} test samples of {_plain(name)}, which selected nothing; in brackets,

@@ -1,6 +1,5 @@
 """A finished run to a folder that other programs read: network, description and model card."""
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -73,8 +72,8 @@ def _replace(out: Path, new: Path, old: Path) -> None:
     if out.is_dir():
         shutil.move(out, old)
     try:
-        os.rename(new, out)
+        new.rename(out)
     except OSError:
         if old.is_dir():
-            os.rename(old, out)
+            old.rename(out)
         raise

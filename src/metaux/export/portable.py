@@ -27,7 +27,7 @@ class Portable(nn.Module):
     def __init__(self, network: MultiTaskNetwork, preprocessing: Preprocessing):
         super().__init__()
         # The layout that is fast in training is none of an exported graph's business.
-        self.trunk = deepcopy(network.trunk).cpu().to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+        self.trunk = deepcopy(network.trunk).cpu().to(memory_format=torch.contiguous_format).eval()
         self.head = deepcopy(network.primary_head).cpu().eval()
         self.requires_grad_(False)
         scale, shift = preprocessing.scale_and_shift() if preprocessing.mean else (None, None)
