@@ -1,6 +1,9 @@
 """Logs of other programs: every epoch once, whatever was interrupted, and no part of what defines a run."""
 
+import json
+import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +27,31 @@ def of_tensorboard(folder: Path, name: str) -> list[tuple[int, float]]:
 
 def of_wandb(folder: Path) -> list[dict[str, Any]]:
     """Read what was logged from wandb's own files, in order of time."""
-    import json
-
     from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal.datastore import DataStore
 
     rows = []
     for file in sorted((folder / "wandb").glob("offline-run-*/*.wandb")):
-        store = DataStore()
-        store.open_for_scan(str(file))
-        while data := store.scan_data():
+        for data in parts(file.read_bytes()):
             record = wandb_internal_pb2.Record()
             record.ParseFromString(data)
             if record.history.item:
                 rows.append({(i.key or i.nested_key[0]): json.loads(i.value_json) for i in record.history.item})
-        store.close()
     return rows
+
+
+def parts(content: bytes, block: int = 2**15, header: int = 7) -> Iterator[bytes]:
+    """Yield the records of a file in LevelDB's log format, behind wandb's header."""
+    place, whole = header, b""
+    while place < len(content):
+        if block - place % block < header:
+            place += block - place % block
+            continue
+        _, length, kind = struct.unpack_from("<IHB", content, place)
+        whole += content[place + header : place + header + length]
+        place += header + length
+        if kind in (1, 4):  # whole, or the last part
+            yield whole
+            whole = b""
 
 
 @pytest.mark.filterwarnings("default")  # TensorBoard's own
