@@ -16,7 +16,7 @@ NEEDS = {
     "hugging_face": ["datasets", "transformers"],
     "timm_torchvision": ["timm"],
 }
-LEAST = {"timm_torchvision": 0.5, "pandas_frame": 0.8}
+LEAST = {"timm_torchvision": 0.45, "pandas_frame": 0.8}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py")))
@@ -25,7 +25,7 @@ def test_runs_and_learns(name: str, tmp_path: Path) -> None:
         pytest.skip(f"{' and '.join(missing)} not installed")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     words = [sys.executable, str(EXAMPLES / f"{name}.py")]
-    found = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    found = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
     assert found.returncode == 0, found.stderr
     accuracies = [float(number) for number in re.findall(r"accuracy ([0-9.]+)", found.stdout)]
     assert accuracies, found.stdout
