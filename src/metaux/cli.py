@@ -15,10 +15,11 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from metaux.errors import InputError, TrainingError
-from metaux.settings import Settings
+from metaux.settings import Said, Settings
 from metaux.usage_errors import in_one_line
 
 Shared = OmitArgPrefixes[Settings]
+Saying = OmitArgPrefixes[Said]
 _NEW_FOLDER = "(default: its own below metaux-runs/ for each configuration)"
 Out = Annotated[Path | None, arg(metavar="DIR", help_behavior_hint=_NEW_FOLDER)]
 OutFile = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: the terminal)")]
@@ -55,6 +56,7 @@ class Compare:
         out: the folder for everything.
         config: a YAML file of settings, such as settings.yaml in an output folder; options win over it.
         report: write report.html; metaux report does so later.
+        said: what is printed, and logged, on the way.
     """
 
     settings: Shared = field(default_factory=Settings)
@@ -64,12 +66,13 @@ class Compare:
     out: Out = None
     config: Config = None
     report: bool = True
+    said: Saying = field(default_factory=Said)
 
     def run(self) -> None:
         """Compare."""
         from metaux.commands import compare_command
 
-        compare_command(self.settings, self.methods, self.seeds, self.jobs, self.out, self.report)
+        compare_command(self.settings, self.methods, self.seeds, self.jobs, self.out, self.report, self.said)
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class Train:
         seed: of everything random.
         out: the run's folder.
         config: a YAML file of settings, such as a run's settings.yaml; options win over it.
+        said: what is printed, and logged, on the way.
     """
 
     settings: Shared = field(default_factory=Settings)
@@ -97,12 +101,13 @@ class Train:
     seed: int = 0
     out: Out = None
     config: Config = None
+    said: Saying = field(default_factory=Said)
 
     def run(self) -> None:
         """Train."""
         from metaux.commands import train_command
 
-        train_command(self.settings, self.method, self.seed, self.out)
+        train_command(self.settings, self.method, self.seed, self.out, self.said)
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,7 @@ class Evaluate:
             has one, else all of it.
         hierarchy: a YAML or CSV file (or: cifar100) that says which of the run's classes the data's labels belong to.
         device: auto, cpu, cuda, cuda:1 or mps.
+        json: print one JSON object instead, for scripts.
     """
 
     folder: Folder
@@ -158,12 +164,13 @@ class Evaluate:
     ] = None
     hierarchy: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="(default: the run's)")] = None
     device: str = "auto"
+    json: bool = False
 
     def run(self) -> None:
         """Evaluate."""
         from metaux.commands import evaluate_command
 
-        evaluate_command(self.folder, self.data, self.device, self.hierarchy)
+        evaluate_command(self.folder, self.data, self.device, self.hierarchy, self.json)
 
 
 @dataclass(frozen=True)
@@ -211,6 +218,35 @@ class Report:
         from metaux.commands import report_command
 
         report_command(self.folder)
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a run's network for other programs, with a model card that says how to load it.
+
+    The primary network alone; what is normalised in it, and how, lies with it, as do the names of its classes.
+
+    For example:
+        metaux export photos-maxl --to onnx
+        metaux export results/runs/maxl-0 --to torch-export --out shared/photos
+        metaux export photos-maxl --to safetensors
+
+    Args:
+        folder: the folder of a finished run.
+        to: onnx (extra metaux[onnx]) and torch-export hold the network whole, from raw inputs to probabilities;
+            safetensors holds weights, under the names of timm or torchvision where the backbone is theirs.
+        out: a new folder, or that of an earlier export.
+    """
+
+    folder: Folder
+    to: Annotated[Literal["safetensors", "torch-export", "onnx"], arg(help_behavior_hint="(required)")]
+    out: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: RUN/FORM)")] = None
+
+    def run(self) -> None:
+        """Export."""
+        from metaux.commands import export_command
+
+        export_command(self.folder, self.to, self.out)
 
 
 @dataclass(frozen=True)
@@ -262,7 +298,7 @@ _DESCRIPTION = """Meta auxiliary learning: does an invented auxiliary task help 
 Start with metaux compare, or metaux compare FOLDER with one sub-folder of images per class.
 
 metaux COMMAND --help says what each command does, and gives examples."""
-Command = Compare | Train | Predict | Evaluate | Labels | Report | Reproduce
+Command = Compare | Train | Predict | Evaluate | Labels | Report | Export | Reproduce
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -285,6 +321,7 @@ def parse(arguments: Sequence[str]) -> Command:
         | Annotated[Evaluate, subcommand("evaluate", description=first_line[Evaluate])]
         | Annotated[Labels, subcommand("labels", description=first_line[Labels])]
         | Annotated[Report, subcommand("report", description=first_line[Report])]
+        | Annotated[Export, subcommand("export", description=first_line[Export])]
         | Annotated[Reproduce, subcommand("reproduce", description=first_line[Reproduce])]
     )
     errors = io.StringIO()

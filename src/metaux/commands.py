@@ -11,6 +11,7 @@ from metaux.data.unlabelled import read_unlabelled
 from metaux.errors import InputError, choose
 from metaux.experiment.compare import compare
 from metaux.experiment.folders import check_writable, claim, default_folder
+from metaux.experiment.log import catch_up, check_log
 from metaux.experiment.model import Model, read_description
 from metaux.experiment.plan import check
 from metaux.experiment.progress import Job, shown
@@ -18,23 +19,32 @@ from metaux.experiment.quality import calibration_error, confusion
 from metaux.experiment.records import Run, is_finished
 from metaux.experiment.reporting import report, settings_of
 from metaux.experiment.run import run
+from metaux.experiment.table import to_json
 from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
-from metaux.settings import Settings, from_mapping
-from metaux.terminal import make_console, make_table, print_notes, reading, write_csv
+from metaux.settings import Said, Settings, from_mapping
+from metaux.terminal import make_console, make_table, print_json, print_notes, reading, write_csv
 from metaux.training.evaluate import measures
 
 SHOWN_CLASSES = 20
 
 
 def compare_command(
-    settings: Settings, methods: Sequence[str], seeds: int, jobs: int, out: Path | None, report: bool = True
+    settings: Settings,
+    methods: Sequence[str],
+    seeds: int,
+    jobs: int,
+    out: Path | None,
+    report: bool,
+    said: Said,
 ) -> None:
     """Compare methods; see `metaux compare --help`."""
-    folder, console = out or default_folder(settings), make_console()
-    compare(settings, methods, seeds, jobs, folder, console, report)
+    folder, console = out or default_folder(settings), make_console(said.quiet or said.json)
+    comparison = compare(settings, methods, seeds, jobs, folder, console, report, said.log)
     page = f"; report: {folder / 'report.html'}" if report else ""
     console.print(f"\nRecords, figures and trained weights: {folder}{page}", soft_wrap=True)
+    if said.json:
+        print_json(to_json(comparison))
 
 
 def report_command(folder: Path) -> None:
@@ -46,21 +56,28 @@ def report_command(folder: Path) -> None:
     console.print(f"Report: {path}", soft_wrap=True)
 
 
-def train_command(settings: Settings, method: str, seed: int, out: Path | None) -> None:
+def train_command(settings: Settings, method: str, seed: int, out: Path | None, said: Said) -> None:
     """Train one network; see `metaux train --help`."""
     choose("method", method, SOURCES)
     check(settings)
-    folder, console = out or default_folder(settings, f"{method}-{seed}"), make_console()
+    check_log(said.log)
+    folder = out or default_folder(settings, f"{method}-{seed}")
+    console = make_console(said.quiet or said.json)
     claim(folder, settings, {"method": method, "seed": seed})
-    if not is_finished(folder):
+    if is_finished(folder):
+        catch_up(said.log, folder)
+    else:
         with reading(console) as progress:
             data = load(settings, progress)
         print_notes(data.notices, console)
         job = Job(settings, method, seed, folder, resolve(settings).epochs, seconds=1.0)
         with shown([job], None, console):
-            run(settings, method, seed, data, folder, lambda note: print_notes([note], console))
-    _print_run(Run.read(folder), console)
+            run(settings, method, seed, data, folder, lambda note: print_notes([note], console), said.log)
+    finished = Run.read(folder)
+    _print_run(finished, console)
     console.print(f"Records and trained weights: {folder}", soft_wrap=True)
+    if said.json:
+        print_json(finished.result)
 
 
 def _print_run(finished: Run, console: Console) -> None:
@@ -99,24 +116,40 @@ def predict_command(folder: Path, inputs: Sequence[Path], out: Path | None, devi
     write_csv(["file", "class", "probability", "subclass"], rows, out)
 
 
-def evaluate_command(folder: Path, data: str | None, device: str, hierarchy: str | None = None) -> None:
+def evaluate_command(
+    folder: Path, data: str | None, device: str, hierarchy: str | None = None, json: bool = False
+) -> None:
     """Evaluate; see `metaux evaluate --help`."""
-    model, console = Model.read(folder, device), make_console()
+    model, console = Model.read(folder, device), make_console(quiet=json)
     settings, names = model.settings, model.hierarchy.class_names
     with reading(console) as progress:
         samples = load_for_evaluation(settings, names, model.preprocessing, data, progress, hierarchy)
     logits, _ = model.predict(samples)
     found = measures(logits, samples.primary)
+    calibration = calibration_error(logits.softmax(-1), samples.primary)
+    counts = confusion(logits.argmax(-1), samples.primary, len(names))
+    if json:
+        print_json(
+            {
+                "accuracy": found["accuracy"],
+                "balanced_accuracy": found["balanced_accuracy"],
+                "log_loss": found["loss"],
+                "calibration_error": calibration,
+                "samples": len(samples),
+                "class_names": names,
+                "confusion": counts.tolist(),
+            }
+        )
     rows = [
         ("accuracy", _percent(found["accuracy"])),
         ("balanced accuracy", _percent(found["balanced_accuracy"])),
         ("log loss", f"{found['loss']:.4f}"),
-        ("calibration error", f"{calibration_error(logits.softmax(-1), samples.primary):.4f}"),
+        ("calibration error", f"{calibration:.4f}"),
     ]
     console.print(make_table(("measure", "value"), rows, f"{len(samples):,} samples of {data or settings.data}"))
     if (reported := resolve(settings).reported_epochs) > 1:
         console.print(f"The run's own table has the mean of its last {reported} epochs; this is its final weights.")
-    _print_confusion(confusion(logits.argmax(-1), samples.primary, len(names)), names, console)
+    _print_confusion(counts, names, console)
 
 
 def _print_confusion(counts: Tensor, names: Sequence[str], console: Console) -> None:
@@ -184,6 +217,14 @@ def labels_command(folder: Path, out: Path | None) -> None:
         for id_, name, class_, slot, label in zip(ids, names, primary, slots, labels, strict=True)
     )
     write_csv(["sample", "file", "class", "subclass", "probability"], rows, out)
+
+
+def export_command(folder: Path, to: str, out: Path | None) -> None:
+    """Export a network; see `metaux export --help`."""
+    from metaux.export.export import CARD, export
+
+    written = export(folder, to, out)
+    make_console().print(f"Exported: {written} ({CARD} says how to load it)", soft_wrap=True)
 
 
 def check_file(path: Path) -> None:

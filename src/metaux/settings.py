@@ -88,6 +88,21 @@ class Settings:
     threads: int = 1
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a command says while it runs; no part of what defines a run, and so of neither file nor folder.
+
+    Args:
+        quiet: print nothing but errors.
+        json: print nothing but one JSON object at the end, for scripts.
+        log: write every epoch of every run to a log in the run's folder as well (extra metaux[log]).
+    """
+
+    quiet: bool = False
+    json: bool = False
+    log: Annotated[Literal["tensorboard", "wandb"] | None, arg(help_behavior_hint="")] = None
+
+
 def to_mapping(settings: Settings) -> dict[str, Any]:
     """Return settings as plain values for a YAML file; `from_mapping` reads them back.
 

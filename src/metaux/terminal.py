@@ -12,12 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from metaux.data.raw import Progress
-from metaux.files import write_text_atomic
+from metaux.files import to_json, write_text_atomic
 
 
-def make_console() -> Console:
-    """Return the terminal; text is shown as it is, without markup, emoji codes or highlighting."""
-    return Console(markup=False, emoji=False, highlight=False)
+def make_console(quiet: bool = False) -> Console:
+    """Return the terminal; text is shown as it is, without markup, emoji codes or highlighting; nothing if quiet."""
+    return Console(markup=False, emoji=False, highlight=False, quiet=quiet)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON object, for scripts."""
+    sys.stdout.write(to_json(value, indent=2) + "\n")
 
 
 def print_notes(notes: Sequence[str], console: Console) -> None:

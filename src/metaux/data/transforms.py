@@ -74,9 +74,14 @@ class Preprocessing:
             return inputs
         first, *rest = inputs
         x = first if first.is_floating_point() else first.to(torch.get_default_dtype())
-        shape = (1, -1, 1, 1) if self.kind == "image" else (1, -1)
-        scale, shift = (value.to(x).view(shape) for value in self._scale_and_shift)
+        scale, shift = (value.to(x) for value in self.scale_and_shift())
         return ((x - shift) * scale, *rest)
+
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        """Return what makes inputs of raw samples, (x - shift) * scale, in the shape of a batch of one."""
+        shape = (1, -1, 1, 1) if self.kind == "image" else (1, -1)
+        scale, shift = self._scale_and_shift
+        return scale.view(shape), shift.view(shape)
 
     @cached_property
     def _scale_and_shift(self) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from metaux.data.sources import load
 from metaux.errors import InputError, TrainingError, choose
 from metaux.experiment.comparison import Comparison
 from metaux.experiment.folders import claim, write_comparison
+from metaux.experiment.log import catch_up, check_log
 from metaux.experiment.plan import check, make_plan
 from metaux.experiment.progress import Job, duration, shown
 from metaux.experiment.records import Run, is_finished, run_folder
@@ -55,6 +56,7 @@ def compare(
     out: Path,
     console: Console,
     report: bool = False,
+    log: str | None = None,
 ) -> Comparison:
     """Train every method on every seed that is missing, compare them, and record the result.
 
@@ -66,6 +68,7 @@ def compare(
         out: where runs, table, verdict and figures go; runs that are there already are used.
         console: for estimate, progress, table and verdict.
         report: also write `report.html`.
+        log: tensorboard or wandb, for a log of every epoch in the folder of its run.
 
     Raises:
         InputError: for bad input, before anything is written.
@@ -75,6 +78,7 @@ def compare(
     for method in methods:
         choose("method", method, SOURCES)
     check(settings)
+    check_log(log)
     claim(out, settings)
     start = time.perf_counter()
     with reading(console) as progress:
@@ -87,6 +91,9 @@ def compare(
     failures: list[str] = []
     todo = _plan(settings, [run for run in wanted if not is_finished(run[2])], data, console)
     write_comparison(out, settings, methods, seeds)
+    for _, _, folder in wanted:
+        if is_finished(folder):
+            catch_up(log, folder)
     if todo:
         workers = min(jobs or default_workers(settings), len(todo))
         seconds = expected(todo, workers) + (START_OF_A_PROCESS + reading_time if workers > 1 else 0)
@@ -95,7 +102,7 @@ def compare(
             f"about {duration(seconds)}"
         )
         with shown(todo, seconds, console):
-            failures = work_through(todo, workers, lambda _: data)
+            failures = work_through([replace(job, log=log) for job in todo], workers, lambda _: data)
     finished = _read(folder for _, _, folder in wanted)
     if not finished:
         raise TrainingError(told(failures))

@@ -27,6 +27,7 @@ class Job:
         folder: where it is recorded.
         epochs: how many it takes.
         seconds: what an epoch is expected to take.
+        log: tensorboard or wandb, for a log of every epoch in the folder.
     """
 
     settings: Settings
@@ -35,6 +36,7 @@ class Job:
     folder: Path
     epochs: int
     seconds: float
+    log: str | None = None
 
 
 class State(NamedTuple):

@@ -17,10 +17,11 @@ from metaux.data.samples import LabelledData
 from metaux.data.sources import read
 from metaux.data.transforms import Preprocessing
 from metaux.errors import TrainingError
+from metaux.experiment.log import catch_up, opened
 from metaux.experiment.model import describe_model
 from metaux.experiment.plan import make_plan
 from metaux.experiment.records import is_finished, write_finished, write_records, write_settings
-from metaux.settings import Settings
+from metaux.settings import Settings, to_mapping
 from metaux.streams import stream
 from metaux.training.devices import make_fabric, threads
 from metaux.training.evaluate import class_recalls, passes
@@ -39,6 +40,7 @@ def run(
     data: LabelledData,
     folder: Path,
     notify: Callable[[str], None] = lambda _: None,
+    log: str | None = None,
 ) -> None:
     """Train and record one run; a run that was interrupted goes on, a finished one is left as it is.
 
@@ -49,16 +51,18 @@ def run(
         data: as `metaux.data.load` returned it for these settings.
         folder: where the run is recorded.
         notify: called before the training with what a user should know of it, if there is anything.
+        log: tensorboard or wandb, for a log of every epoch in the folder.
 
     Raises:
         InputError: for bad input; nothing is written.
         TrainingError: if the loss is no longer finite.
     """
     if is_finished(folder):
+        catch_up(log, folder)
         return
     fabric = make_fabric(settings)
     if settings.processes == 1:
-        train_and_record(fabric, settings, method, seed, data, folder, notify)
+        train_and_record(fabric, settings, method, seed, data, folder, notify, log)
         return
     # Bad input is found, and the user told, before any process is started; a GPU must not be in use by then.
     plan = make_plan(settings, method, seed, data)
@@ -67,7 +71,7 @@ def run(
             _tell(Trainer(plan, make_fabric(replace(settings, processes=1, device="cpu"))), notify)
     from metaux.experiment.share import run_share
 
-    share = partial(run_share, settings=settings, method=method, seed=seed, folder=folder)
+    share = partial(run_share, settings=settings, method=method, seed=seed, folder=folder, log=log)
     try:
         failure = fabric.launch(share)
     except ProcessExitedException:
@@ -96,23 +100,26 @@ def train_and_record(
     data: LabelledData,
     folder: Path,
     notify: Callable[[str], None] = lambda _: None,
+    log: str | None = None,
 ) -> None:
     """Train and record one run, or one process's share of it; only the first process writes."""
     first = fabric.is_global_zero
-
-    def record(records: list[Record]) -> None:
-        if first:
-            write_records(folder, records)
-
     with threads(settings.threads):
         plan = make_plan(settings, method, seed, data)
         trainer = Trainer(plan, fabric, folder / CHECKPOINT)
         _tell(trainer, notify)
         if first:
             write_settings(folder, settings, method, seed)
-        fitted = trainer.fit(record)
+        with opened(log if first else None, folder, f"{method}-{seed}", to_mapping(settings)) as write_log:
+
+            def record(records: list[Record]) -> None:
+                if first:
+                    write_records(folder, records)
+                    write_log(records)
+
+            fitted = trainer.fit(record)
+            record(fitted.records)
         if first:
-            write_records(folder, fitted.records)
             _finish(plan, fitted, method, folder, fabric)
 
 

@@ -132,6 +132,15 @@ def make_backbone(name: str, shape: Shape, kind: str = "", pretrained: bool = Fa
         raise InputError(f"text-cnn takes texts, found {kind} inputs; give --backbone auto")
     if is_of_library(name):
         return make_library_trunk(name, shape, pretrained)
-    if name == "auto":
-        name = "text-cnn" if kind == "text" else "small-cnn" if len(shape) == 3 else "mlp"
-    return BACKBONES[name](shape)
+    return BACKBONES[chosen(name, shape, kind)](shape)
+
+
+def chosen(name: str, shape: Shape, kind: str = "") -> str:
+    """Return the backbone's name, and in place of `auto` what that stands for.
+
+    >>> chosen("auto", (4,)), chosen("resnet32", (3, 32, 32))
+    ('mlp', 'resnet32')
+    """
+    if name != "auto":
+        return name
+    return "text-cnn" if kind == "text" else "small-cnn" if len(shape) == 3 else "mlp"

@@ -57,32 +57,49 @@ def fetch(model: str) -> Path:
     return file_of_address(settings.url)
 
 
-def build(model: str, shape: tuple[int, int, int], pretrained: bool) -> nn.Module:
-    """Make the model for images `[channels, height, width]`.
+def recipe(model: str, shape: tuple[int, int, int]) -> tuple[str, dict[str, Any]]:
+    """Return the call that makes the model, without classifier, for images `[channels, height, width]`.
 
-    Transformers get their image size, and patches small enough for it. Of pretrained weights, timm sums or repeats
-    the first filters over channels, and interpolates positions and patches.
+    Transformers get their image size, and patches small enough for it.
+
+    Returns:
+        The function's name and its options.
     """
     channels, height, width = shape
-    options: dict[str, Any] = {"num_classes": 0, "in_chans": channels}
+    options: dict[str, Any] = {"model_name": model, "num_classes": 0, "in_chans": channels}
     settings = _timm().get_pretrained_cfg(model)
     if settings is not None and settings.fixed_input_size:
         options["img_size"] = (height, width)
         if patch := _smaller_patch(model, shape):
             options["patch_size"] = patch
+    return "timm.create_model", options
+
+
+def build(model: str, shape: tuple[int, int, int], pretrained: bool) -> nn.Module:
+    """Make the model as its recipe says.
+
+    Of pretrained weights, timm sums or repeats the first filters over channels, and interpolates positions and patches.
+    """
+    _, options = recipe(model, shape)
     if not pretrained:
-        return _made(model, options)
+        return _made(options)
     file = fetch(model)
     source = {"pretrained": True, "pretrained_cfg_overlay": {"file": str(file), "custom_load": False}}
     try:
-        return _made(model, options | source)
+        return _made(options | source)
     except Exception as error:  # safetensors', pickle's and the system's
-        _made(model, options)  # unless the images were to blame, which shows here
+        _made(options)  # unless the images were to blame, which shows here
         raise unusable(file, error) from error
 
 
-def _made(model: str, options: dict[str, Any]) -> nn.Module:
-    made: nn.Module = _timm().create_model(model, **options)
+def place_of_head(trunk: Any, model: str) -> str | None:  # noqa: ARG001
+    """Return where timm has the classifier that the trunk lacks; None where that isn't one place."""
+    place = trunk.pretrained_cfg.get("classifier")
+    return place if isinstance(place, str) else None
+
+
+def _made(options: dict[str, Any]) -> nn.Module:
+    made: nn.Module = _timm().create_model(**options)
     return made
 
 

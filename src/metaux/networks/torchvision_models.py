@@ -52,43 +52,64 @@ def fetch(model: str) -> Path:
     return file_of_address(_weights(model).url)
 
 
-def build(model: str, shape: tuple[int, int, int], pretrained: bool) -> nn.Module:
-    """Make the model for images `[channels, height, width]`, with 3 channels whatever the shape says.
+def recipe(model: str, shape: tuple[int, int, int]) -> tuple[str, dict[str, Any]]:
+    """Return the call that makes the model, with its own classifier and 3 channels, for images of this size.
 
     Transformers get their image size, and patches small enough for it.
-    """
-    from torchvision import models
 
+    Returns:
+        The function's name and its options.
+    """
     _, height, width = shape
-    options = dict(_PLAIN.get(model, {}))
+    if model.startswith("vit_"):
+        return "torchvision.models.VisionTransformer", _vision_transformer(model, height, width)
+    options: dict[str, Any] = {"name": model, "weights": None, **_PLAIN.get(model, {})}
     if model.startswith("maxvit"):
         options["input_size"] = (height, width)
-    if model.startswith("vit_"):
-        made = _vision_transformer(model, height, width)
-    else:
-        made = models.get_model(model, weights=None, **options)
+    return "torchvision.models.get_model", options
+
+
+def build(model: str, shape: tuple[int, int, int], pretrained: bool) -> nn.Module:
+    """Make the model as its recipe says, without classifier; it has 3 channels whatever the shape says."""
+    from torchvision import models
+
+    function, options = recipe(model, shape)
+    made: nn.Module = getattr(models, function.rpartition(".")[2])(**options)
     if pretrained:
         _load(made, model)
     return _without_classifier(made, model)
 
 
-def _vision_transformer(model: str, height: int, width: int) -> nn.Module:
+def place_of_head(trunk: nn.Module, model: str) -> str | None:
+    """Return where the library has the last layer of the classifier that the trunk lacks; None for a pooled one."""
+    if is_pooled(model):
+        return None
+    [name] = [name for name in _CLASSIFIERS if hasattr(trunk, name)]
+    classifier = getattr(trunk, name)
+    return f"{name}.{len(classifier) - 1}" if isinstance(classifier, nn.Sequential) else name
+
+
+def is_pooled(model: str) -> bool:
+    """Return whether the trunk is the library's `features`, pooled: none of its classifier is kept."""
+    return model.startswith((*_POOLED, "squeezenet"))
+
+
+def _vision_transformer(model: str, height: int, width: int) -> dict[str, Any]:
     import torch
-    from torchvision.models import VisionTransformer, get_model
+    from torchvision.models import get_model
 
     if height != width:
         raise ValueError(f"it takes square images, found {height} x {width}")
     with torch.device("meta"):
         size = get_model(model, weights=None)
-    made: nn.Module = VisionTransformer(
-        image_size=height,
-        patch_size=patch_size((height, width), size.patch_size),
-        num_layers=len(size.encoder.layers),
-        num_heads=size.encoder.layers[0].num_heads,
-        hidden_dim=size.hidden_dim,
-        mlp_dim=size.mlp_dim,
-    )
-    return made
+    return {
+        "image_size": height,
+        "patch_size": patch_size((height, width), size.patch_size),
+        "num_layers": len(size.encoder.layers),
+        "num_heads": size.encoder.layers[0].num_heads,
+        "hidden_dim": size.hidden_dim,
+        "mlp_dim": size.mlp_dim,
+    }
 
 
 def _load(made: nn.Module, model: str) -> None:

@@ -1,0 +1,69 @@
+"""What an exported network takes and gives, as plain values for any program."""
+
+from typing import Any
+
+from metaux.data.samples import Columns
+from metaux.data.texts import VOCABULARY, WORD
+from metaux.experiment.model import Model
+from metaux.experiment.records import Run
+from metaux.export.portable import NAMES, TYPES
+from metaux.networks.backbones import Shape, chosen
+
+
+def describe(run: Run, model: Model, shape: Shape, in_graph: bool) -> dict[str, Any]:
+    """Return the content of `metaux.json`.
+
+    Args:
+        run: the network's.
+        model: the network.
+        shape: of one sample.
+        in_graph: whether the exported network normalises its input by itself, and ends in probabilities.
+    """
+    preprocessing = model.preprocessing
+    kind = preprocessing.kind
+    dtype = str(TYPES[kind]).removeprefix("torch.")
+    about: dict[str, Any] = {
+        "backbone": chosen(model.settings.backbone, shape, kind),
+        "class_names": list(model.hierarchy.class_names),
+        "input": {"name": NAMES[kind], "kind": kind, "dtype": dtype, "shape": ["n", *shape]},
+        "output": {
+            "name": "probabilities" if in_graph else "logits",
+            "dtype": "float32",
+            "shape": ["n", model.hierarchy.classes],
+        },
+        "method": run.method,
+        "versions": dict(run.result.get("versions", {})),
+    }
+    if kind != "text":
+        about["preprocessing"] = {
+            "scale": 1 / 255 if kind == "image" else 1.0,
+            "mean": list(preprocessing.mean),
+            "deviation": list(preprocessing.deviation),
+            "order": "(input * scale - mean) / deviation",
+            "in_graph": in_graph,
+        }
+    else:
+        about["words"] = {
+            "pattern": WORD.pattern,
+            "lower_case": True,
+            "id": f"1 + crc32(utf-8) % {VOCABULARY - 1}",
+            "padding": 0,
+            "length": shape[0],
+        }
+    if preprocessing.columns:
+        about["columns"] = [{"name": name, "categories": values} for name, *values in preprocessing.columns]
+        about["input"]["features"] = features(preprocessing.columns)
+    return about
+
+
+def features(columns: Columns) -> list[str]:
+    """Return what each number of a table's row is: a column's, or whether it is of a category, 1 or 0.
+
+    >>> features((("height",), ("colour", "blue", "red")))
+    ['height', 'colour = blue', 'colour = red']
+    """
+    return [
+        f"{name} = {category}" if category else name
+        for name, *categories in columns
+        for category in (categories or [""])
+    ]

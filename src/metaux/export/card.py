@@ -1,0 +1,198 @@
+"""The model card: what the network is, how it was trained, how good it is, and how to load it."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from metaux.data.texts import VOCABULARY, WORD
+from metaux.experiment.model import Model
+from metaux.experiment.quality import calibration_error
+from metaux.experiment.records import Run
+from metaux.export.forms import Form
+from metaux.settings import Settings, to_mapping
+from metaux.training.evaluate import class_recalls
+
+_TASKS = {"image": "image-classification", "table": "tabular-classification", "text": "text-classification"}
+# Where things lay and how it was computed: they say nothing of the network.
+_NOT_SHOWN = ("data", "root", "device", "processes", "threads")
+_SHOWN_CLASSES = 50
+
+
+def card(run: Run, model: Model, about: Mapping[str, Any], to: str, form: Form, code: str) -> str:
+    """Return a model card in the Hugging Face format: YAML, then Markdown.
+
+    Args:
+        run: the network's.
+        model: the network.
+        about: as `metaux.export.about.describe` returned it.
+        to: the form's name.
+        form: what it was exported in.
+        code: the lines that load it.
+    """
+    name = _data_name(model.settings)
+    kind = model.preprocessing.kind
+    data = model.settings.data
+    front = {
+        "library_name": "metaux",
+        "pipeline_tag": _TASKS[kind],
+        "tags": ["metaux", "auxiliary-learning", to, model.settings.backbone.partition(":")[0]],
+        "datasets": [data.partition(":")[2] if data.startswith("hf:") else name],
+        "metrics": ["accuracy"],
+    }
+    return f"""---
+# license: yours to choose
+{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---
+
+# {_plain(name)}: {about["backbone"]}, trained with {run.method}
+
+A classifier of {_input(model)} into {model.hierarchy.classes} classes: {_classes(model)}.
+
+The backbone is `{about["backbone"]}`. Auxiliary labels may have helped to train it (method `{run.method}`); this is the
+primary network alone, with neither auxiliary head nor label generator.
+
+## Training
+
+{run.train_size:,} training samples of {_plain(name)}, {run.result["epochs"]} epochs, seed {run.seed}, with metaux \
+{about["versions"].get("metaux", "")}. Settings that are not the default: {_settings(model.settings)}.
+
+## Accuracy
+
+{_accuracy(run, name)}
+
+## Limits
+
+- It was measured on the test part of the data set that it learned from: on other data it may be worse.
+- It gives every input one of its classes, also an input of none of them.
+- {_calibration(run)}
+{_limits(model)}
+## Loading
+
+The input is {_raw(model, about)} The files `{form.file}` and `metaux.json` lie in the current folder; needed are \
+{" and ".join(f"`{package}`" for package in _packages(form, code))}.
+
+```python
+{code}
+```
+
+For example, `class_names[probabilities(x)[0].argmax()]` is the class of the first sample. \
+`metaux.json` says the same of input, preprocessing and classes for any other program.
+{_words(model)}"""
+
+
+def _packages(form: Form, code: str) -> list[str]:
+    library = [name for name in ("timm", "torchvision", "metaux") if re.search(rf"^(import|from) {name}\b", code, re.M)]
+    return [*form.packages, *library]
+
+
+def _data_name(settings: Settings) -> str:
+    """Return what the data is called, without the folders above it, which are nobody's business."""
+    data = settings.data
+    return data.partition(":")[2] if data.startswith("hf:") else Path(data).stem or data
+
+
+def _input(model: Model) -> str:
+    return model.preprocessing.describe()
+
+
+def _plain(text: str) -> str:
+    return " ".join("".join(f"\\{c}" if c in "\\`*_[]<>#|" else c for c in text).split())
+
+
+def _classes(model: Model) -> str:
+    names = [_plain(name) for name in model.hierarchy.class_names]
+    more = f" and {len(names) - _SHOWN_CLASSES} more (see `metaux.json`)" if len(names) > _SHOWN_CLASSES else ""
+    return ", ".join(names[:_SHOWN_CLASSES]) + more
+
+
+def _settings(settings: Settings) -> str:
+    default = to_mapping(Settings())
+    changed = {
+        name: Path(value).name if isinstance(value, str) and name in ("hierarchy", "features", "embedding") else value
+        for name, value in to_mapping(settings).items()
+        if value != default[name] and name not in _NOT_SHOWN
+    }
+    return ", ".join(f"`{name}: {value}`" for name, value in changed.items()) or "none"
+
+
+def _final(run: Run) -> tuple[torch.Tensor, torch.Tensor]:
+    probabilities = torch.from_numpy(run.output("test_probabilities"))
+    return probabilities, torch.from_numpy(run.output("test_primary"))
+
+
+def _accuracy(run: Run, name: str) -> str:
+    from scipy.stats import binomtest
+
+    probabilities, primary = _final(run)
+    if len(primary) == 0:
+        return "It was not measured: there were no test samples."
+    correct = probabilities.argmax(-1) == primary
+    bounds = binomtest(int(correct.sum()), len(correct)).proportion_ci(method="wilson")
+    accuracy = f"{100 * float(correct.double().mean()):.2f} % [{100 * bounds.low:.2f}, {100 * bounds.high:.2f}]"
+    return f"""| measure | value | n |
+| --- | --- | --- |
+| accuracy | {accuracy} | {len(primary):,} |
+| balanced accuracy | {100 * float(class_recalls(correct, primary).mean()):.2f} % | {len(primary):,} |
+
+Measured with these weights on the {len(primary):,} test samples of {_plain(name)}, which selected nothing; in brackets,
+the 95 % interval over test samples (Wilson). It is one run: another seed gives another network."""
+
+
+def _calibration(run: Run) -> str:
+    probabilities, primary = _final(run)
+    if len(primary) == 0:
+        return "Its probabilities are not calibrated."
+    return (
+        "Its probabilities are not calibrated: their expected calibration error on the test samples is "
+        f"{calibration_error(probabilities, primary):.3f}."
+    )
+
+
+def _limits(model: Model) -> str:
+    limits = []
+    if model.preprocessing.kind == "image":
+        limits.append("- Images of another size have to be resized first, as those that it learned from were.")
+    if model.preprocessing.kind == "text":
+        limits.append(
+            f"- It looks at the first {model.preprocessing.channels} words of a text, each hashed to a number."
+        )
+    if model.settings.precision != "32-true":
+        limits.append("- It was trained and measured in mixed precision; exported, it computes in float32.")
+    return "".join(f"{limit}\n" for limit in limits)
+
+
+def _raw(model: Model, about: Mapping[str, Any]) -> str:
+    kind, shape = model.preprocessing.kind, about["input"]["shape"]
+    form = f"`{about['input']['dtype']} [{', '.join(map(str, shape))}]`"
+    if kind == "image":
+        return f"raw images, {form}: values from 0 to 255, not normalised."
+    if kind == "text":
+        return f"the ids of words, {form}, which the last lines of this card make of texts."
+    if names := about["input"].get("features"):
+        few = ", ".join(map(_plain, names[:_SHOWN_CLASSES])) + (", ..." if len(names) > _SHOWN_CLASSES else "")
+        return f"a table, {form}, not normalised; its numbers are, in this order: {few} (1 or 0 for a category)."
+    return f"a table, {form}, not normalised."
+
+
+def _words(model: Model) -> str:
+    if model.preprocessing.kind != "text":
+        return ""
+    length = model.preprocessing.channels
+    return f"""
+## Texts to ids
+
+```python
+import re
+import zlib
+
+
+def ids(text):
+    words = [word.lower() for word in re.findall({WORD.pattern!r}, text)][:{length}]
+    return [1 + zlib.crc32(word.encode()) % {VOCABULARY - 1} for word in words] + [0] * ({length} - len(words))
+```
+
+An input is `np.array` or `torch.tensor` of `[ids(text) for text in texts]`.
+"""

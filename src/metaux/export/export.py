@@ -1,0 +1,79 @@
+"""A finished run to a folder that other programs read: network, description and model card."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from metaux.errors import InputError, choose
+from metaux.experiment.folders import check_writable
+from metaux.experiment.model import Model, read_description
+from metaux.experiment.records import Run
+from metaux.export.about import describe
+from metaux.export.card import card
+from metaux.export.forms import ABOUT, FORMS
+from metaux.files import to_json
+
+CARD = "README.md"
+
+
+def export(folder: Path, to: str, out: Path | None = None) -> Path:
+    """Write a run's primary network, its description and its model card; all of it, or nothing.
+
+    Args:
+        folder: the finished run's.
+        to: safetensors, torch-export or onnx.
+        out: a new folder, or that of an earlier export, which is replaced; by default, one in the run's.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: if the run isn't finished, the folder holds something else, or a package is missing.
+    """
+    choose("form", to, FORMS)
+    run = Run.read(folder)
+    model = Model.read(folder)
+    _, _, shape = read_description(run)
+    if model.source.predict is not None:
+        raise InputError(
+            f"expected a method that predicts by the primary head alone, found {run.method}, which has a rule of its "
+            "own; use metaux predict"
+        )
+    out = folder / to if out is None else out
+    _check(out)
+    form = FORMS[to]
+    about = describe(run, model, shape, in_graph=to != "safetensors")
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".metaux-", dir=out.absolute().parent) as place:
+        new = Path(place) / "new"
+        new.mkdir()
+        code = form.write(model, shape, about, new / form.file)
+        (new / ABOUT).write_text(to_json(about, indent=2) + "\n", encoding="utf-8")
+        (new / CARD).write_text(card(run, model, about, to, form, code), encoding="utf-8", newline="\n")
+        _replace(out, new, Path(place) / "old")
+    return out
+
+
+def _check(out: Path) -> None:
+    """Check that the folder is new, empty, or holds an export and nothing else."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"expected a folder to export to, found the file '{out}'; give another --out")
+    own = {ABOUT, CARD, *(form.file for form in FORMS.values())}
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if found and not (ABOUT in found and found <= own):
+        other = min(found - own) if found - own else f"no {ABOUT}"
+        raise InputError(
+            f"expected a new folder or one of an earlier export at '{out}', found {other} in it; give another --out"
+        )
+    check_writable(out)
+
+
+def _replace(out: Path, new: Path, old: Path) -> None:
+    if out.is_dir():
+        shutil.move(out, old)
+    try:
+        new.rename(out)
+    except OSError:
+        if old.is_dir():
+            old.rename(out)
+        raise

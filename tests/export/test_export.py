@@ -1,0 +1,199 @@
+"""Exported networks, loaded again by the lines of their cards, in a process where metaux can't be imported."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from metaux.data.samples import Samples
+from metaux.experiment.model import Model
+from metaux.experiment.records import Run
+from metaux.experiment.run import load_once
+from metaux.export.export import export
+from metaux.settings import from_mapping
+from shell import below, done, metaux, write_images
+
+FORMS = ("safetensors", "torch-export", "onnx")
+FAST = ("--epochs", 1, "--subclasses", 2)
+WITHOUT_METAUX = """
+import sys
+sys.modules["metaux"] = None  # an import of it fails from here on
+import numpy as np
+x = np.load(sys.argv[1])
+{code}
+if not {array}:
+    import torch
+    x = torch.from_numpy(x)
+found = [np.asarray(probabilities(part)) for part in (x, x[:1])]
+np.savez(sys.argv[2], all=found[0], one=found[1], class_names=class_names)
+"""
+
+
+def write_text(path: Path) -> Path:
+    lines = [f'"{word}, the weather; don\'t worry {n}",{word}' for n in range(12) for word in ("sunny", "rainy")]
+    path.write_text("text,label\n" + "\n".join(lines))
+    return path
+
+
+def write_columns(path: Path) -> Path:
+    lines = [f"{n / 7},{'red' if n % 2 else 'blue, dark'},{'cat' if n % 2 else 'dog'}" for n in range(40)]
+    path.write_text("height,colour,label\n" + "\n".join(line.replace("blue, dark", '"blue, dark"') for line in lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run of each kind of data, on backbones of our own, of timm and of torchvision."""
+    path = tmp_path_factory.mktemp("runs")
+    images = write_images(path / "images", count=10, size=16)
+    made = {
+        "image": (images, "--method", "uniform", "--protocol", "neurips"),
+        "table": (write_columns(path / "pets.csv"),),
+        "text": (write_text(path / "weather.csv"), "--method", "single"),
+        "timm": (images, "--backbone", "timm:resnet10t", "--method", "single"),
+        "torchvision": (images, "--backbone", "torchvision:mobilenet_v3_small", "--method", "random"),
+    }
+    for name, words in made.items():
+        if name == "timm":
+            pytest.importorskip("timm", reason="timm isn't installed")
+        done("train", *words, *FAST, "--out", path / name)
+    return {name: path / name for name in made}
+
+
+def samples_of(folder: Path) -> Samples:
+    settings, _ = from_mapping(Run.read(folder).settings, {"method": str, "seed": int})
+    return load_once(settings).test
+
+
+def code_of(out: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def without_metaux(out: Path, x: np.ndarray[Any, Any], tmp_path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    np.save(tmp_path / "x.npy", x)
+    code = WITHOUT_METAUX.format(code=code_of(out)[0], array=out.name == "onnx")
+    words = [sys.executable, "-c", code, str(tmp_path / "x.npy"), str(tmp_path / "found.npz")]
+    found = subprocess.run(words, cwd=out, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    return dict(np.load(tmp_path / "found.npz"))
+
+
+@pytest.mark.filterwarnings("default")  # the exporters' own
+@pytest.mark.parametrize("to", FORMS)
+@pytest.mark.parametrize("name", ["image", "table", "text", "timm", "torchvision"])
+def test_the_card_s_lines_give_the_same_probabilities_without_metaux(
+    name: str, to: str, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    if to == "onnx":
+        pytest.importorskip("onnxscript", reason="onnx, onnxscript or onnxruntime isn't installed")
+    folder = runs[name]
+    assert str(folder / to) in done("export", folder, "--to", to)
+    samples = samples_of(folder)
+    expected = Model.read(folder).predict(samples).logits.softmax(-1).numpy()
+    x = samples.inputs[0].numpy()
+    if to == "safetensors" and name in ("image", "table", "text"):  # the backbone is metaux's own
+        variables: dict[str, Any] = {}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder / to)
+            exec(code_of(folder / to)[0], variables)
+        found = {"all": variables["probabilities"](torch.from_numpy(x)).numpy(), "one": expected[:1]}
+    else:
+        found = without_metaux(folder / to, x, tmp_path)
+        assert found["class_names"].tolist() == list(Model.read(folder).hierarchy.class_names)
+    np.testing.assert_allclose(found["all"], expected, atol=1e-5)
+    np.testing.assert_allclose(found["one"], expected[:1], atol=1e-5)
+
+
+@pytest.mark.filterwarnings("default")
+class TestFolder:
+    def test_describes_input_preprocessing_and_classes(self, runs: dict[str, Path], tmp_path: Path) -> None:
+        about = {}
+        for name in ("image", "table", "text"):
+            out = export(runs[name], "safetensors", tmp_path / name)
+            about[name] = json.loads((out / "metaux.json").read_text(encoding="utf-8"))
+        assert about["image"]["input"]["shape"] == ["n", 1, 16, 16]
+        assert about["image"]["backbone"] == "small-cnn"
+        assert about["table"]["class_names"] == ["cat", "dog"]
+        assert about["table"]["columns"][1] == {"name": "colour", "categories": ["blue, dark", "red"]}
+        assert about["table"]["input"]["features"] == ["height", "colour = blue, dark", "colour = red"]
+        assert about["text"]["words"]["length"] == samples_of(runs["text"]).inputs[0].shape[1]
+
+    def test_the_card_of_texts_makes_their_ids(self, runs: dict[str, Path], tmp_path: Path) -> None:
+        out = export(runs["text"], "torch-export", tmp_path / "out")
+        variables: dict[str, Any] = {}
+        exec(code_of(out)[1], variables)
+        known = samples_of(runs["text"]).inputs[0].tolist()
+        texts = [f"{word}, the weather; don't worry {n}" for n in range(12) for word in ("sunny", "rainy")]
+        assert all(ids in [variables["ids"](text) for text in texts] for ids in known)
+
+    def test_the_card_says_what_was_measured(self, runs: dict[str, Path], tmp_path: Path) -> None:
+        out = export(runs["table"], "safetensors", tmp_path / "out")
+        text = (out / "README.md").read_text(encoding="utf-8")
+        front = yaml.safe_load(text.split("---\n")[1])
+        assert front["datasets"] == ["pets"]
+        assert front["metrics"] == ["accuracy"]
+        assert "license" not in front
+        run = Run.read(runs["table"])
+        assert f"| accuracy | {100 * run.accuracy:.2f} % [" in text
+        assert f"{len(run.output('test_primary'))} test samples of pets" in text
+        assert str(tmp_path.parent) not in text
+
+    def test_the_card_is_one_for_the_hub(self, runs: dict[str, Path], tmp_path: Path) -> None:
+        hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub isn't installed")
+        out = export(runs["image"], "safetensors", tmp_path / "out")
+        card = hub.ModelCard.load(out / "README.md", ignore_metadata_errors=False)
+        assert isinstance(card.data, hub.ModelCardData)
+        assert card.data.library_name == "metaux"
+        assert card.data.pipeline_tag == "image-classification"
+        assert card.data.datasets == ["images"]
+
+    def test_replaces_an_earlier_export_and_nothing_else(self, runs: dict[str, Path], tmp_path: Path) -> None:
+        out = export(runs["table"], "torch-export", tmp_path / "out")
+        export(runs["table"], "safetensors", out)
+        assert sorted(path.name for path in out.iterdir()) == ["README.md", "metaux.json", "model.safetensors"]
+        (out / "notes.txt").write_text("mine")
+        before = below(tmp_path)
+        result = metaux("export", runs["table"], "--to", "safetensors", "--out", out)
+        assert result.code == 2
+        assert result.err.startswith("metaux: expected a new folder or one of an earlier export at")
+        assert "found notes.txt in it" in result.err
+        assert below(tmp_path) == before
+
+    def test_a_failure_leaves_what_was_there(
+        self, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = export(runs["table"], "safetensors", tmp_path / "out")
+        before = below(tmp_path)
+        monkeypatch.setitem(sys.modules, "onnxscript", None)
+        result = metaux("export", runs["table"], "--to", "onnx", "--out", out)
+        assert (result.code, result.err.count("\n")) == (2, 1)
+        assert "pip install 'metaux[onnx]'" in result.err
+        assert below(tmp_path) == before
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("--to", "pickle"), "expected one of"),
+            ((), "expected --to"),
+            (("--to", "onnx", "--out", "{path}/file"), "expected a folder to export to, found the file"),
+        ],
+    )
+    def test_bad_input_is_one_line(
+        self, words: tuple[str, ...], said: str, runs: dict[str, Path], tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        result = metaux("export", runs["table"], *(word.format(path=tmp_path) for word in words))
+        assert (result.code, result.err.count("\n")) == (2, 1), result
+        assert said in result.err
+
+    def test_a_run_that_is_none(self, tmp_path: Path) -> None:
+        result = metaux("export", tmp_path, "--to", "onnx")
+        assert result.code == 2
+        assert "expected the folder of a run" in result.err

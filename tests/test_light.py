@@ -1,0 +1,11 @@
+"""What importing metaux doesn't import."""
+
+import subprocess
+import sys
+
+
+def test_no_plotting() -> None:
+    code = "import sys, metaux\nfor name in metaux.__all__: getattr(metaux, name)\n"
+    code += "print(*sorted({'matplotlib', 'plotly', 'jinja2.nativetypes', 'wandb', 'onnx'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (found.returncode, found.stdout.strip()) == (0, ""), found.stderr
