@@ -17,10 +17,10 @@ def objective(trial: optuna.Trial) -> float:
         generator_learning_rate=trial.suggest_float("generator_learning_rate", 1e-4, 1e-2, log=True),
         random_state=0,
     )
-    return float(cross_val_score(classifier, X, y, cv=2).mean())
+    return float(cross_val_score(classifier, X, y, cv=3).mean())
 
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
-study.optimize(objective, n_trials=2)
+study.optimize(objective, n_trials=5)
 print(f"best: {study.best_params}, accuracy {study.best_value:.3f}")

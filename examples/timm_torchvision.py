@@ -7,6 +7,8 @@ from metaux import MetauxClassifier
 digits = load_digits()
 images, kinds = digits.images[:200], digits.target[:200] % 2
 for backbone in ("timm:resnet10t", "torchvision:shufflenet_v2_x0_5"):
-    classifier = MetauxClassifier(backbone=backbone, method="maxl", subclasses=5, epochs=1, random_state=0)
+    classifier = MetauxClassifier(
+        backbone=backbone, method="maxl", subclasses=5, epochs=4, batch_size=20, random_state=0
+    )
     classifier.fit(images, kinds)
     print(f"{backbone}: accuracy {classifier.score(images, kinds):.3f} on {len(images)} training images")

@@ -32,7 +32,7 @@ def of_wandb(folder: Path) -> list[dict[str, Any]]:
     rows = []
     for file in sorted((folder / "wandb").glob("offline-run-*/*.wandb")):
         for data in parts(file.read_bytes()):
-            record = wandb_internal_pb2.Record()
+            record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]
             record.ParseFromString(data)
             if record.history.item:
                 rows.append({(i.key or i.nested_key[0]): json.loads(i.value_json) for i in record.history.item})
@@ -65,7 +65,9 @@ class TestTensorboard:
             with opened("tensorboard", tmp_path, "maxl-0", {}) as write:
                 for count in known:
                     write(RECORDS[:count])
-        assert of_tensorboard(tmp_path, "test_accuracy") == [(n, pytest.approx(n / 10)) for n in range(1, 5)]
+        steps, values = zip(*of_tensorboard(tmp_path, "test_accuracy"), strict=True)
+        assert steps == (1, 2, 3, 4)
+        assert values == pytest.approx((0.1, 0.2, 0.3, 0.4))
         assert [step for step, _ in of_tensorboard(tmp_path, "train_loss")] == [1, 3, 4]
 
     def test_every_epoch_of_every_run_of_a_comparison(self, tmp_path: Path) -> None:
@@ -75,8 +77,9 @@ class TestTensorboard:
         for method in ("single", "uniform"):
             run = Run.read(tmp_path / "out" / "runs" / f"{method}-0")
             for name in ("test_accuracy", "train_loss", "seconds"):
-                expected = [(record["epoch"], pytest.approx(record[name], rel=1e-5)) for record in run.epochs]
-                assert of_tensorboard(run.folder, name) == expected
+                steps, values = zip(*of_tensorboard(run.folder, name), strict=True)
+                assert steps == tuple(record["epoch"] for record in run.epochs)
+                assert values == pytest.approx([record[name] for record in run.epochs], rel=1e-5)
 
     def test_a_log_is_no_part_of_what_defines_a_run(self, tmp_path: Path) -> None:
         table = write_table(tmp_path / "t.npz")
