@@ -44,14 +44,14 @@ class Findings:
         return {panel: Comparison.of(runs, vary=VARY) for panel, runs in self.panels.items()}
 
     def setting(self) -> str:
-        """Return in one line what the runs were made of, for a figure."""
+        """Return what the runs were made of, for a figure."""
         runs = [run for found in self.panels.values() for run in found]
         seeds = sorted({len({run.seed for run in found}) for found in self.panels.values()})
         images = sorted({run.train_size for run in runs})
         epochs = sorted({len(run.epochs) for run in runs})
         data = list(dict.fromkeys(self.titles[panel] for panel in self.panels))
         return (
-            f"{'; '.join(data)}: {_range(images)} training images, {_range(epochs)} epochs, {_range(seeds)} seeds; "
+            f"{'; '.join(data)}: {_range(images)} training images, {_range(epochs)} epochs, {_range(seeds)} seeds\n"
             f"{self.scale.name} scale: {self.scale.says}"
         )
 
