@@ -50,7 +50,8 @@ def table(bed: str) -> str:
 
 def sections() -> dict[str, str]:
     """Return the generated parts of the README by name."""
-    speed, start = (json.loads((HERE / "benchmarks" / f"{name}.json").read_text()) for name in ("meta-step", "startup"))
+    speed = json.loads((HERE / "reproduce" / "gradient" / "gradient.json").read_text())
+    start = json.loads((HERE / "benchmarks" / "startup.json").read_text())
     return {
         "results": "\n\n".join(table(bed) for bed in BEDS if bed != "digits"),
         "digits": table("digits"),
@@ -60,7 +61,7 @@ def sections() -> dict[str, str]:
 
 def speed_table(found: dict[str, Any], start: dict[str, Any]) -> str:
     """Return the benchmarks' figures that have a target, as a Markdown table."""
-    lines = [f"{found['setting']}; {found['processor']}, {found['cores']} cores.", ""]
+    lines = [f"{found['setting']}; {found['device']}, {found['threads']} threads.", ""]
     lines += ["| | measured | target: at most |", "| --- | --- | --- |"]
     lines += [f"| {name} | {found['ratios'][name]:.2f} | {bound:.2f} |" for name, bound in found["targets"].items()]
     lines += [

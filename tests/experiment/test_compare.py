@@ -63,7 +63,7 @@ def test_leaves_records_figures_settings_and_weights(compared: tuple[Path, str])
     path, _ = compared
     figures = {f"{name}.{kind}" for name in ("differences", "learning-curves") for kind in ("png", "svg")}
     found = {file.name for file in (path / "out").iterdir()}
-    assert found == {*figures, "comparison.json", "comparison.csv", "settings.yaml", "runs"}
+    assert found == {*figures, "comparison.json", "comparison.csv", "settings.yaml", "report.html", "runs"}
     names = {"settings.yaml", "records.jsonl", "result.json", "outputs.safetensors", "weights.safetensors"}
     for name in ("single-0", "single-1", "maxl-0", "maxl-1"):
         assert {file.name for file in (path / "out" / "runs" / name).iterdir()} == names
