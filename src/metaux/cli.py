@@ -1,4 +1,7 @@
-"""The command line: parses, and hands over. Torch is imported only once there is something to do."""
+"""The command line: parses, and hands over. Torch is imported only once there is something to do.
+
+It is longer than 300 lines for what users read of it: one class per command, whose docstring is its help.
+"""
 
 import contextlib
 import io

@@ -1,4 +1,7 @@
-"""The scikit-learn door: a classifier with `fit`, `predict` and `predict_proba`."""
+"""The scikit-learn door: a classifier with `fit`, `predict` and `predict_proba`.
+
+It is longer than 300 lines for its parameters, each of which is named, stored and explained.
+"""
 
 import warnings
 from collections.abc import Callable, Sequence
