@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from metaux.data.sources import load
 from metaux.errors import InputError, TrainingError
 from metaux.experiment.folders import claim
 from metaux.experiment.plan import make_plan
@@ -172,3 +173,14 @@ class TestProcesses:
         assert (process.returncode, err.count("\n")) == (130, 1), err
         wait_for_the_end(process.pid)
         assert json.loads((tmp_path / "out" / "records.jsonl").read_text().splitlines()[0])["epoch"] == 1
+
+
+def test_read_once_is_read_alike(tmp_path: Path) -> None:
+    """Levels that name columns of a table make them labels, not features, in every process."""
+    rows = [f"{kind},{kind}{number % 2},{number}" for kind in ("cat", "dog") for number in range(10)]
+    (tmp_path / "pets.csv").write_text("\n".join(["label,breed,weight", *rows]))
+    settings = Settings(data=str(tmp_path / "pets.csv"), primary="label", auxiliary="breed")
+    once, direct = load_once(settings), load(settings)
+    assert once.train.inputs[0].shape[1] == 1
+    assert torch.equal(once.train.inputs[0], direct.train.inputs[0])
+    assert once.hierarchy == direct.hierarchy

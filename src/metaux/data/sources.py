@@ -42,7 +42,7 @@ def load(settings: Settings, progress: Progress | None = None) -> LabelledData:
 
 
 def read(settings: Settings, progress: Progress | None = None) -> RawData:
-    """Read what `data`, `root` and `image_size` name, before anything is decided about classes and splits.
+    """Read the samples that the settings name (see `for_reading`), before classes and splits are decided.
 
     Raises:
         InputError: for data that can't be read.
@@ -51,6 +51,17 @@ def read(settings: Settings, progress: Progress | None = None) -> RawData:
     if size is not None and size < 1:
         raise InputError(f"expected an image size of 1 pixel or more, found {size}; correct --image-size")
     return _read(settings, AS_FOUND if size is None else ImageFormat((size, size)), progress)
+
+
+def for_reading(settings: Settings) -> Settings:
+    """Return only those settings that `read` depends on: equal ones read the same.
+
+    Of a CSV file or a hub data set, the levels may name label columns, which are then no features.
+    """
+    own = Settings(data=settings.data, root=settings.root, image_size=settings.image_size)
+    if settings.data.startswith(HUB) or Path(settings.data).suffix.lower() == ".csv":
+        return replace(own, primary=settings.primary, auxiliary=settings.auxiliary)
+    return own
 
 
 def load_for_evaluation(

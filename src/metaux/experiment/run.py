@@ -14,7 +14,7 @@ from torch.multiprocessing.spawn import ProcessExitedException
 from metaux.data.assemble import assemble
 from metaux.data.raw import RawData
 from metaux.data.samples import LabelledData
-from metaux.data.sources import read
+from metaux.data.sources import for_reading, read
 from metaux.data.transforms import Preprocessing
 from metaux.errors import TrainingError
 from metaux.experiment.log import catch_up, opened
@@ -84,12 +84,12 @@ def run(
 
 def load_once(settings: Settings) -> LabelledData:
     """Read the data, and keep what was read until other data is asked for."""
-    return assemble(_read_once(settings.data, settings.root, settings.image_size), settings)
+    return assemble(_read_once(for_reading(settings)), settings)
 
 
 @lru_cache(maxsize=1)
-def _read_once(data: str, root: str, image_size: int | None) -> RawData:
-    return read(Settings(data=data, root=root, image_size=image_size))
+def _read_once(settings: Settings) -> RawData:
+    return read(settings)
 
 
 def train_and_record(

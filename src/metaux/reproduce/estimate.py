@@ -7,6 +7,7 @@ import torch
 from metaux.data.samples import LabelledData, Samples
 from metaux.experiment.plan import make_plan
 from metaux.hierarchy import Hierarchy
+from metaux.labels.generated import Generated
 from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
 from metaux.settings import Settings
@@ -34,7 +35,7 @@ class Clock:
         if settings.image_size is not None:
             shape = (shape[0], settings.image_size, settings.image_size)
         source = SOURCES[method](Hierarchy([2, 2]), resolve(settings))
-        timed = "maxl" if source.meta_step is not None else "frozen" if method.startswith("frozen") else "uniform"
+        timed = "maxl" if source.meta_step is not None else "frozen" if isinstance(source, Generated) else "uniform"
         key = (settings.backbone, settings.device, settings.precision, settings.threads, shape, timed)
         if key not in self._known:
             self._known[key] = _per_sample(settings, timed, shape)
