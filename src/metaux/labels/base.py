@@ -113,11 +113,13 @@ class LabelSource(nn.Module):
         meta_step: called with a `MetaStep` as often as the protocol says; None if the source does not learn.
         combine: makes one gradient per parameter out of the primary and the auxiliary task's (gating); None to add
             the losses, which costs one backward pass fewer.
+        outer_fold: the outer batch is from a fifth of the data, another in each epoch, that the epoch does not train on.
         predict: the network's primary output for inputs at test time, where it is not simply the primary head's
             (averaged views).
     """
 
     needs_meta_split: bool = False
+    outer_fold: bool = False
     meta_step: Callable[[MetaStep], None] | None = None
     combine: Callable[[Gradients, Gradients], Gradients] | None = None
     predict: Callable[[MultiTaskNetwork, tuple[Tensor, ...]], Tensor] | None = None

@@ -7,6 +7,7 @@ from metaux.labels.base import LabelSource
 from metaux.labels.frozen import Frozen
 from metaux.labels.human import Human
 from metaux.labels.kmeans import KMeans
+from metaux.labels.leads import LEADS
 from metaux.labels.maxl import Maxl
 from metaux.labels.prototypical import Prototypical
 from metaux.labels.random import Random
@@ -43,4 +44,5 @@ SOURCES: dict[str, MakeSource] = {
     "single-split": _on_split(Single),
     "uniform-split": _on_split(Uniform),
     "frozen-split": _on_split(Frozen),
+    **LEADS,
 }
