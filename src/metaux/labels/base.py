@@ -38,13 +38,12 @@ PrimaryLoss = Callable[[Tensor, Batch], Tensor]
 class Auxiliary(NamedTuple):
     """What the auxiliary head has to learn from a batch.
 
-    `target` is anything the source's `auxiliary_loss` takes; `weight` an optional factor per sample; `inputs` go
-    through the network in a forward of their own, where the auxiliary task is on transformed samples.
+    `target` is anything the source's `auxiliary_loss` takes; `weight` an optional factor per sample. Of a source with
+    `views`, both are of all views.
     """
 
     target: Tensor
     weight: Tensor | None = None
-    inputs: tuple[Tensor, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +112,8 @@ class LabelSource(nn.Module):
         meta_step: called with a `MetaStep` as often as the protocol says; None if the source does not learn.
         combine: makes one gradient per parameter out of the primary and the auxiliary task's (gating); None to add
             the losses, which costs one backward pass fewer.
+        views: makes transformed copies of a batch's inputs, the inputs themselves first; all go through the network in
+            one forward, where the primary loss is on the first only. None for no other view.
         predict: the network's primary output for inputs at test time, where it is not simply the primary head's
             (averaged views).
     """
@@ -120,6 +121,7 @@ class LabelSource(nn.Module):
     needs_meta_split: bool = False
     meta_step: Callable[[MetaStep], None] | None = None
     combine: Callable[[Gradients, Gradients], Gradients] | None = None
+    views: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] | None = None
     predict: Callable[[MultiTaskNetwork, tuple[Tensor, ...]], Tensor] | None = None
 
     def __init__(self, hierarchy: Hierarchy, protocol: Protocol):
@@ -135,7 +137,7 @@ class LabelSource(nn.Module):
         return None
 
     def auxiliary(self, batch: Batch) -> Auxiliary | None:  # noqa: ARG002
-        """Turn a batch into the auxiliary task's target, weight and inputs; no gradient flows into the source."""
+        """Turn a batch into the auxiliary task's target and weight; no gradient flows into the source."""
         return None
 
     def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -166,7 +168,7 @@ class SubclassSource(LabelSource):
         return make_head(features, self.hierarchy.size, self.protocol.head)
 
     def auxiliary(self, batch: Batch) -> Auxiliary:
-        """Return the target without weight, on the batch's own inputs."""
+        """Return the target without weight."""
         with torch.no_grad():
             return Auxiliary(self.target(batch))
 

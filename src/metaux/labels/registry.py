@@ -10,6 +10,7 @@ from metaux.labels.kmeans import KMeans
 from metaux.labels.maxl import Maxl
 from metaux.labels.prototypical import Prototypical
 from metaux.labels.random import Random
+from metaux.labels.rotation import Rotated, Rotation, RotationSingle
 from metaux.labels.single import Single
 from metaux.labels.uniform import Uniform
 from metaux.labels.vector import FrozenVector, Vector
@@ -40,6 +41,9 @@ SOURCES: dict[str, MakeSource] = {
     "maxl": Maxl,
     "vector": Vector,
     "frozen-vector": FrozenVector,
+    "rotation": Rotation,
+    "rotation-single": RotationSingle,
+    "rotated": Rotated,
     "single-split": _on_split(Single),
     "uniform-split": _on_split(Uniform),
     "frozen-split": _on_split(Frozen),
