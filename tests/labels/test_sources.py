@@ -2,13 +2,12 @@
 
 import pytest
 import torch
-from torch import Tensor
 
 from metaux import InputError
 from metaux.data.samples import Samples
 from metaux.labels.registry import SOURCES
 from metaux.training.plan import Fitted
-from small import digits, trainer
+from small import digits, human_labels, trainer
 
 NOT_ON_SUBCLASSES = ("rotation", "rotation-single", "rotated")
 WITH_TASK = [name for name in SOURCES if not name.startswith("single") and name not in NOT_ON_SUBCLASSES]
@@ -103,11 +102,7 @@ def test_human_needs_finer_labels() -> None:
 
 def test_kmeans_finds_what_the_features_hold() -> None:
     # features that are the human label itself: each cluster is one human sub-class
-    def human(samples: Samples) -> Tensor:
-        assert samples.human is not None
-        return torch.nn.functional.one_hot(samples.human, 10).float()
-
-    made = trainer(SOURCES["kmeans"], features=human, epochs=1).fit()
+    made = trainer(SOURCES["kmeans"], features=human_labels, epochs=1).fit()
     assert made.records[0]["label_human_nmi"] == pytest.approx(1)
 
 

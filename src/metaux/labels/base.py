@@ -33,6 +33,7 @@ class Batch(NamedTuple):
 
 
 PrimaryLoss = Callable[[Tensor, Batch], Tensor]
+BatchLoss = Callable[[Batch], Tensor]
 
 
 class Auxiliary(NamedTuple):
@@ -57,6 +58,9 @@ class Preparation:
         trunk: makes a fresh backbone and its number of features, initialised from the random stream of that name.
         features: what clusters are made of: samples to `[n, features]`.
         embedding: what distances to prototypes are measured in: samples to `[n, features]`; made when first called.
+        recorded: the labels that a finished run recorded of samples: samples to `[n, K]`; read when first called.
+        fit: trains a network of the source's own on the training samples at the rows given, with the protocol, the
+            augmentation and the epochs of the run: network, rows int64 `[m]`, and the loss on a batch, a scalar.
         seed: the run's seed.
         device: where the networks are.
     """
@@ -67,6 +71,8 @@ class Preparation:
     trunk: Callable[[str], tuple[nn.Module, int]]
     features: Callable[[Samples], Tensor]
     embedding: Callable[[Samples], Tensor]
+    recorded: Callable[[Samples], Tensor]
+    fit: Callable[[nn.Module, Tensor, BatchLoss], None]
     seed: int
     device: torch.device
 

@@ -10,6 +10,7 @@ from metaux.labels.kmeans import KMeans
 from metaux.labels.maxl import Maxl
 from metaux.labels.prototypical import Prototypical
 from metaux.labels.random import Random
+from metaux.labels.recorded import Recorded, Shuffled
 from metaux.labels.rotation import Rotated, Rotation, RotationSingle
 from metaux.labels.single import Single
 from metaux.labels.uniform import Uniform
@@ -44,6 +45,8 @@ SOURCES: dict[str, MakeSource] = {
     "rotation": Rotation,
     "rotation-single": RotationSingle,
     "rotated": Rotated,
+    "recorded": Recorded,
+    "shuffled": Shuffled,
     "single-split": _on_split(Single),
     "uniform-split": _on_split(Uniform),
     "frozen-split": _on_split(Frozen),
