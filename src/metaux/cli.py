@@ -52,8 +52,9 @@ class Compare:
     Args:
         settings: what all runs share.
         methods: label sources to compare: single, uniform, random, frozen, kmeans, human, maxl; with protocol iclr
-            also single-split, uniform-split, frozen-split; on request also vector, frozen-vector and, with protocol
-            iclr, prototypical.
+            also single-split, uniform-split, frozen-split; on request also rotation, rotation-single and their control
+            rotated (of images), recorded and its control shuffled (with --labels), vector, frozen-vector and, with
+            protocol iclr, prototypical.
         seeds: how many seeds; they count from 0.
         jobs: runs side by side; 0 is one per processor (divided by the threads of a run), or one on a GPU.
         out: the folder for everything.
@@ -92,7 +93,8 @@ class Train:
     Args:
         settings: what the run is made of.
         method: where the auxiliary labels come from: single (none), uniform, random, frozen, kmeans, human, maxl, or
-            prototypical (with protocol iclr); vector and frozen-vector make target vectors instead.
+            prototypical (with protocol iclr), recorded or shuffled (with --labels); rotation, rotation-single and
+            rotated learn from turned images instead, vector and frozen-vector from target vectors.
         seed: of everything random.
         out: the run's folder.
         config: a YAML file of settings, such as a run's settings.yaml; options win over it.

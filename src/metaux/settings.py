@@ -43,6 +43,8 @@ class Settings:
             pretrained network (efficientnet-lite0, torchvision:NAME or timm:NAME), or the folder of a finished run.
         embedding: the pretrained network that prototypical measures distances in: efficientnet-lite0,
             torchvision:NAME, timm:NAME, or the folder of a finished run.
+        labels: the folder of a finished run whose final labels the methods recorded and shuffled learn from; {seed} in
+            it stands for the run's own seed.
         protocol: tuned (momentum, weight decay, cosine schedule), or as published: iclr, neurips.
         epochs: passes over the training data; the protocol's by default, as for all values below.
         batch_size: samples per batch.
@@ -73,6 +75,7 @@ class Settings:
     pretrained: bool = False
     features: str = "pixels"
     embedding: str = "efficientnet-lite0"
+    labels: Text = None
     protocol: str = "tuned"
     epochs: CountOverride = None
     batch_size: CountOverride = None

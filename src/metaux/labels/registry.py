@@ -11,6 +11,8 @@ from metaux.labels.leads import LEADS
 from metaux.labels.maxl import Maxl
 from metaux.labels.prototypical import Prototypical
 from metaux.labels.random import Random
+from metaux.labels.recorded import Recorded, Shuffled
+from metaux.labels.rotation import Rotated, Rotation, RotationSingle
 from metaux.labels.single import Single
 from metaux.labels.uniform import Uniform
 from metaux.labels.vector import FrozenVector, Vector
@@ -41,6 +43,11 @@ SOURCES: dict[str, MakeSource] = {
     "maxl": Maxl,
     "vector": Vector,
     "frozen-vector": FrozenVector,
+    "rotation": Rotation,
+    "rotation-single": RotationSingle,
+    "rotated": Rotated,
+    "recorded": Recorded,
+    "shuffled": Shuffled,
     "single-split": _on_split(Single),
     "uniform-split": _on_split(Uniform),
     "frozen-split": _on_split(Frozen),
