@@ -21,7 +21,8 @@ from metaux.labels.frozen import Frozen
 from metaux.labels.human import Human
 from metaux.labels.kmeans import KMeans
 from metaux.labels.maxl import Maxl
-from metaux.losses import entropy_loss, mask_softmax
+from metaux.labels.rotation import TURNS, Rotation
+from metaux.losses import entropy_loss, focal_losses, mask_softmax
 from metaux.metagradient import LookAhead, Parameters, TargetGradient, Tensors, alone
 from metaux.networks.multitask import MultiTaskNetwork, Outputs, place
 from metaux.protocols import Protocol
@@ -102,7 +103,7 @@ class Lead(Maxl):
         self._past: deque[tuple[Batch, Tensor]] = deque(maxlen=max(1, options.more_steps))
         self._snapshots: deque[MultiTaskNetwork] = deque(maxlen=max(1, options.snapshots))
         self._steps = 0
-        self._random = random.Random(0)  # noqa: S311
+        self._random = random.Random(0)
         if not options.learns:
             self.meta_step = None  # type: ignore[assignment]
 
@@ -449,4 +450,106 @@ LEADS: dict[str, Callable[[Hierarchy, Protocol], LabelSource]] = {
     "lead-gated-human": GatedHuman,
     "lead-gated-maxl": GatedMaxl,
     "lead-gated-frozen": GatedFrozen,
+}
+
+
+class TurnedLead(Rotation):
+    """Rotation whose labels are soft, and learned by the meta-gradient from the rotations as a starting point.
+
+    Args:
+        prior: the logit that a view's own rotation starts with.
+        learns: whether the generator learns; with prior 0 and without learning it is a frozen generator on views.
+        random: each view of each sample has a rotation of another one, always the same: no information.
+    """
+
+    def __init__(
+        self, hierarchy: Hierarchy, protocol: Protocol, prior: float = 4.0, learns: bool = True, random: bool = False
+    ):
+        super().__init__(hierarchy, protocol)
+        self.prior, self.random = prior, random
+        if learns:
+            self.meta_step = self._meta_step
+
+    def prepare(self, preparation: Preparation) -> None:
+        """Make the generator."""
+        super().prepare(preparation)
+        trunk, features = preparation.trunk("generator trunk")
+        with seeded(preparation.seed, "generator head"):
+            head = nn.Linear(features, TURNS * self.hierarchy.classes)
+        if self.prior:
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+        self.generator = nn.Sequential(trunk, head)
+        place(self.generator, preparation.device)
+        self._optimizer = torch.optim.Adam(self.generator.parameters(), self.protocol.generator_learning_rate)
+
+    def _target(self, batch: Batch) -> Tensor:
+        count, classes = len(batch.index), self.hierarchy.classes
+        turns = torch.arange(TURNS, device=batch.primary.device).repeat_interleave(count)
+        if self.random:
+            turns = (batch.index.repeat(TURNS) * 7919 + turns * 104729 + batch.index.repeat(TURNS) // 3) % TURNS
+        logits = self.prior * nn.functional.one_hot(turns, TURNS).float()
+        primary = batch.primary.repeat(TURNS)
+        if not self.random:
+            given = self.generator(*self.views(batch.inputs)).view(-1, classes, TURNS)
+            logits = logits + given[torch.arange(len(turns), device=turns.device), primary]
+        else:
+            logits = 100 * logits
+        labels = nn.functional.one_hot(primary, classes).float().unsqueeze(-1) * logits.softmax(-1).unsqueeze(1)
+        return labels.flatten(1)
+
+    def auxiliary(self, batch: Batch) -> Auxiliary:
+        """Return the soft labels of the views, `[4 batch, 4 classes]`."""
+        with torch.no_grad():
+            return Auxiliary(self._target(batch))
+
+    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each view."""
+        return (target * focal_losses(output, self.protocol.focal_gamma)).sum(-1)
+
+    def _meta_step(self, step: MetaStep) -> None:
+        target, count = self._target(step.inner), len(step.inner.index)
+
+        def inner_loss(outputs: Outputs, target: Tensor) -> Tensor:
+            assert outputs.auxiliary is not None
+            auxiliary = self.auxiliary_loss(outputs.auxiliary, target).mean()
+            return step.primary_loss(outputs.primary[:count], step.inner) + auxiliary
+
+        def outer_loss(outputs: Outputs) -> Tensor:
+            assert outputs.auxiliary is not None
+            logits = outputs.auxiliary.view(TURNS, -1, outputs.auxiliary.shape[-1])
+            mean = torch.stack([logits[turns, :, turns::TURNS] for turns in range(TURNS)]).mean(0)
+            return step.primary_loss(mean, step.outer)
+
+        result = step.meta_gradient(
+            step.network,
+            target.detach(),
+            self.views(step.inner.inputs),
+            inner_loss,
+            self.views(step.outer.inputs),
+            outer_loss,
+            step.look_ahead,
+            seed=step.seed,
+        )
+        assert isinstance(result.gradient, Tensor)
+        slope = result.gradient / result.gradient.norm().clamp(min=1e-12)
+        gradients = torch.autograd.grad((target * slope).sum(), list(self.generator.parameters()))
+        for parameter, gradient in zip(self.generator.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.protocol.generator_learning_rate * step.rate
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+
+    def diagnostics(self, step: MetaStep) -> dict[str, float]:
+        """Return how sure the labels are."""
+        with torch.no_grad():
+            target = self._target(step.inner)
+        return {"label_top_probability": float(target.max(-1).values.mean())}
+
+
+LEADS |= {
+    "lead-turned": TurnedLead,
+    "lead-turned-frozen": partial(TurnedLead, prior=0.0, learns=False),
+    "lead-turned-random": partial(TurnedLead, learns=False, random=True),
 }
