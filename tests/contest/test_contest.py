@@ -25,7 +25,7 @@ from shell import below, metaux
 
 BED = {"few-digits": Settings(data="digits", train_size=100, backbone="mlp", epochs=3, device="cpu")}
 RULES = Rules((0.05, 0.1), (5e-4,), pilot_seeds=3, least_seeds=2, most_seeds=3, finalists=1)
-ROWS = entered(("maxl", "rotation"))
+ROWS = entered(("maxl",))
 QUIET = Console(quiet=True)
 
 
@@ -80,7 +80,7 @@ def test_tuning_never_sees_a_test_sample(done: Path) -> None:
 
 def test_every_row_has_the_same_tuning(done: Path) -> None:
     tuning = result(done)["tuning"]
-    assert list(tuning)[:4] == [row.name for row in ROWS if row.method in SOURCES]
+    assert list(tuning)[:4] == [row.name for row in ROWS]
     for row, tried in tuning.items():
         assert [(own["learning_rate"], own["weight_decay"]) for own in tried] == [(0.05, 5e-4), (0.1, 5e-4)]
         best = max(tried, key=lambda own: (own["accuracy"], -own["loss"]))
@@ -169,10 +169,18 @@ def test_without_a_spread_the_most_seeds_are_planned(tmp_path: Path) -> None:
     assert (planned["seeds"], planned["deviation"]) == (3, None)
 
 
-def test_what_cannot_run_is_said(done: Path) -> None:
-    reason = "for image data" if "rotation" in SOURCES else "no method rotation"
-    notes = " ".join(result(done)["notes"])
-    assert ("rotation: not run" in notes) == ("rotation" not in SOURCES), reason
+def test_what_cannot_run_is_said(tmp_path: Path) -> None:
+    others = (
+        Contestant("later", "of another version"),
+        Contestant("cells", "uniform", kinds=("table",)),
+        Contestant("refused", "single-split"),
+    )
+    compete(tmp_path, "tune", (*ROWS[:1], *others))
+    notes = result(tmp_path)["notes"]
+    assert "later: not run: no method of another version in this version" in notes
+    assert "cells: not run: for table data, this is image" in notes
+    assert "refused could not be trained" in notes
+    assert list(result(tmp_path)["tuning"]) == ["single"]
 
 
 class TestRules:

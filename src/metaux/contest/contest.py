@@ -86,6 +86,7 @@ def contest(
             raise TrainingError(f"single task could not be trained on {name}: {told(refused)}")
         notes[name] += [f"{row.name} could not be trained" for row in entries[name] if row.name not in chosen[name]]
         entries[name] = [row for row in entries[name] if row.name in chosen[name]]
+        tuned[name] = {row.name: tuned[name][row.name] for row in entries[name]}
         _write(out / name, name, beds[name], rules, notes[name], {"tuning": tuned[name]})
     if refused:
         print_notes([told(refused)], console)
