@@ -298,12 +298,57 @@ class Reproduce:
         reproduce_command(names, self.scale, self.trial, self.root, self.out, self.seeds, self.jobs, self.device)
 
 
+@dataclass(frozen=True)
+class Contest:
+    """Let every method compete with single task, all tuned alike, on data that was fixed beforehand.
+
+    Each is tuned on validation data with the same few configurations; the number of seeds follows from the spread there
+    and is written down; only then is test data measured, on paired seeds.
+
+    Writes for each bed plan.json (before its first test run), contest.json and contest.csv; runs are shared.
+
+    The same command goes on where it was interrupted; more methods extend it.
+
+    For example:
+        metaux contest wine breast-cancer
+        metaux contest cifar100-3-10k --methods rotation kmeans --root /data --device cuda --jobs 8
+        metaux contest --stage tune
+
+    Args:
+        beds: cifar100-3-10k, cifar100-3-50k, cifar100-20-10k, fashion-500, wine, breast-cancer.
+        methods: rows to take part, with the controls that they are compared with.
+        stage: how far to go: tune on validation data, plan (fix the number of seeds), or test.
+        most_seeds: the most seeds on test data, whatever the spread asks for.
+        root: where data sets are kept; see docs/data.md.
+        out: the folder for everything.
+        jobs: runs side by side; 0 is one per processor, or one on a GPU.
+        device: auto, cpu, cuda, cuda:1 or mps.
+    """
+
+    beds: Annotated[Positional[tuple[str, ...]], arg(metavar="[BED ...]", help_behavior_hint="(default: all)")] = ()
+    methods: Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="(default: all that can run)")] = ()
+    stage: Literal["tune", "plan", "test"] = "test"
+    most_seeds: int = 16
+    root: str = "data"
+    out: Annotated[Path, arg(metavar="DIR")] = Path("metaux-contest")
+    jobs: int = 0
+    device: str = "auto"
+
+    def run(self) -> None:
+        """Compete."""
+        from metaux.commands import contest_command
+
+        contest_command(
+            self.beds, self.methods, self.stage, self.most_seeds, self.root, self.out, self.jobs, self.device
+        )
+
+
 _DESCRIPTION = """Meta auxiliary learning: does an invented auxiliary task help on my data?
 
 Start with metaux compare, or metaux compare FOLDER with one sub-folder of images per class.
 
 metaux COMMAND --help says what each command does, and gives examples."""
-Command = Compare | Train | Predict | Evaluate | Labels | Report | Export | Reproduce
+Command = Compare | Train | Predict | Evaluate | Labels | Report | Export | Reproduce | Contest
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -328,6 +373,7 @@ def parse(arguments: Sequence[str]) -> Command:
         | Annotated[Report, subcommand("report", description=first_line[Report])]
         | Annotated[Export, subcommand("export", description=first_line[Export])]
         | Annotated[Reproduce, subcommand("reproduce", description=first_line[Reproduce])]
+        | Annotated[Contest, subcommand("contest", description=first_line[Contest])]
     )
     errors = io.StringIO()
     try:
@@ -352,7 +398,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         command = parse(sys.argv[1:])
-        goes_on = isinstance(command, Compare | Train | Reproduce)
+        goes_on = isinstance(command, Compare | Train | Reproduce | Contest)
         with warnings.catch_warnings():
             if not sys.warnoptions:  # they speak to programmers; `python -W default -m metaux` shows them
                 warnings.simplefilter("ignore")

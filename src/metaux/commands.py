@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from torch import Tensor
@@ -195,6 +196,30 @@ def reproduce_command(
         reproduce(names, cut_down(SCALES[scale]), root, out / f"{scale}-trial", 1, jobs, device, console)
     else:
         reproduce(names, SCALES[scale], root, out / scale, seeds, jobs, device, console)
+
+
+def contest_command(
+    names: Sequence[str],
+    methods: tuple[str, ...],
+    stage: Literal["tune", "plan", "test"],
+    most_seeds: int,
+    root: str,
+    out: Path,
+    jobs: int,
+    device: str,
+) -> None:
+    """Let methods compete; see `metaux contest --help`."""
+    from metaux.contest.beds import BEDS, found
+    from metaux.contest.contest import contest
+    from metaux.contest.rules import Rules, entered
+
+    for name in names:
+        choose("bed", name, BEDS)
+    contestants, console = entered(methods), make_console()
+    beds, notes = found({name: BEDS[name] for name in names or BEDS}, root, device)
+    print_notes(notes, console)
+    contest(beds, contestants, Rules(most_seeds=most_seeds), out, jobs, stage, console)
+    console.print(f"Runs, plans and tables: {out}", soft_wrap=True)
 
 
 def labels_command(folder: Path, out: Path | None) -> None:

@@ -34,6 +34,9 @@ class Settings:
         auxiliary: the hierarchy's finer level that gives the sub-classes (by default, the data's own, or below).
         subclasses: sub-classes per class, without a hierarchy: one number, or one per class (5 by default).
         train_size: learn from this many training samples, drawn anew by each seed (all by default).
+        train_seed: draw them by this seed (by default, the run's own): networks of several seeds on the same samples.
+        evaluate_on: what accuracy is measured on: the test part, or a validation part that takes its place (the data's
+            own, or else a fifth of the training samples, always the same); the test part is then left untouched.
         image_size: resize images to this many pixels a side (by default, they stay as they are if all are alike).
         augment: random crops and horizontal flips; auto is what suits the data set.
         class_weights: weigh the primary loss inversely to class frequency.
@@ -68,6 +71,8 @@ class Settings:
     auxiliary: Text = None
     subclasses: Counts = None
     train_size: Count = None
+    train_seed: Count = None
+    evaluate_on: Literal["test", "validation"] = "test"
     image_size: Count = None
     augment: Literal["auto", "none", "crop", "crop-flip"] = "auto"
     class_weights: Literal["none", "balanced"] = "none"

@@ -15,14 +15,18 @@ from metaux.errors import InputError
 from metaux.settings import Settings
 
 TEST_FRACTION = 0.2
-TEST_SEED = 0  # fixed, so that the test set is the same whatever the run's seed
+# Fixed, so that what is measured is the same whatever the run's seed.
+TEST_SEED = 0
+VALIDATION_SEED = 1
 
 
 def assemble(raw: RawData, settings: Settings) -> LabelledData:
     """Turn a source's samples into training, validation and test samples with their classes.
 
     A source without a test part gives 20 % of its training samples for it, always the same ones: drawn with a
-    fixed seed, in the balance of the primary classes, and without dividing a group.
+    fixed seed, in the balance of the primary classes, and without dividing a group. To evaluate on validation, its
+    samples take the place of the test samples, which are left out; a source without them gives 20 % of the training
+    samples that remain, likewise.
 
     Raises:
         InputError: for one class only, a class with a single training sample or none, groups that straddle
@@ -36,12 +40,15 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
         _check_groups(rows, raw.groups)
     notices = (*raw.notices, *classes.notices)
     if len(rows["test"]) == 0:
-        train = samples.take(rows["train"])
-        first, second = split(train.primary, train.groups, TEST_FRACTION, np.random.default_rng(TEST_SEED))
-        rows["test"], rows["train"] = rows["train"][second], rows["train"][first]
+        count = len(rows["train"])
+        rows["train"], rows["test"] = _set_aside(samples, rows["train"], TEST_SEED)
         notices += (
-            f"no test part: {len(second)} of {len(train)} samples were set aside to measure, the same for all seeds",
+            f"no test part: {len(rows['test'])} of {count} samples were set aside to measure, the same for all seeds",
         )
+    if settings.evaluate_on == "validation":
+        if len(rows["val"]) == 0:
+            rows["train"], rows["val"] = _set_aside(samples, rows["train"], VALIDATION_SEED)
+        rows["test"], rows["val"] = rows["val"], rows["val"][:0]
     if settings.train_size is not None and settings.train_size > len(rows["train"]):
         raise InputError(
             f"expected a training size of at most {len(rows['train'])} (the training samples), found "
@@ -85,6 +92,13 @@ def primary_names(raw: RawData, settings: Settings, class_names: Sequence[str]) 
         f"({', '.join(class_names[:5])}{', ...' if len(known) > 5 else ''}), found '{outside}'; rename it, "
         "or give --hierarchy"
     )
+
+
+def _set_aside(samples: Samples, rows: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Split rows in those to learn from and a fifth to measure on."""
+    found = samples.take(rows)
+    first, second = split(found.primary, found.groups, TEST_FRACTION, np.random.default_rng(seed))
+    return rows[first], rows[second]
 
 
 def _classes(raw: RawData, settings: Settings) -> Classes:

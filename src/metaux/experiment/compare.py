@@ -20,7 +20,7 @@ from metaux.experiment.records import Run, is_finished, run_folder
 from metaux.experiment.reporting import write_report_of
 from metaux.experiment.table import table, to_csv, to_json
 from metaux.experiment.verdict import verdict
-from metaux.experiment.work import START_OF_A_PROCESS, default_workers, expected, told, work_through
+from metaux.experiment.work import START_OF_A_PROCESS, expected, told, work_through, workers_for
 from metaux.files import write_json, write_text_atomic
 from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
@@ -104,7 +104,7 @@ def compare(
         if is_finished(folder):
             catch_up(log, folder)
     if todo:
-        workers = min(jobs or default_workers(settings), len(todo))
+        workers = workers_for(todo, jobs)
         seconds = expected(todo, workers) + (START_OF_A_PROCESS + reading_time if workers > 1 else 0)
         console.print(
             f"{len(todo)} runs ({len(methods)} methods, {seeds} seeds, {todo[0].epochs} epochs), {workers} at a time: "

@@ -13,6 +13,7 @@ from metaux.experiment.statistics import (
     mean_over_samples,
     mean_over_seeds,
 )
+from metaux.settings import Settings, to_mapping
 
 if TYPE_CHECKING:
     import numpy as np
@@ -239,7 +240,11 @@ def _check_alike(runs: Sequence[Run], vary: Collection[str]) -> None:
 
 
 def _differing(first: Mapping[str, Any], other: Mapping[str, Any], vary: Collection[str]) -> str:
-    """Return the first setting that differs, with both values, and nothing if none does."""
+    """Return the first setting that differs, with both values, and nothing if none does.
+
+    A run of an earlier version has the defaults of settings that came later.
+    """
+    first, other = ({**to_mapping(Settings()), **settings} for settings in (first, other))
     for key in {**first, **other}:
         if key not in ("method", "seed", *vary) and first.get(key) != other.get(key):
             return f"'{key}' {first.get(key)} and {other.get(key)}"

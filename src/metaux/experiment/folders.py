@@ -19,8 +19,13 @@ OF_A_COMPARISON: Mapping[str, Any] = {"methods": tuple[str, ...], "seeds": int}
 
 
 def default_folder(settings: Settings, name: str = "") -> Path:
-    """Return `metaux-runs/<data>-...-<digest>`: the same settings find their folder again, others get their own."""
-    digest = hashlib.blake2b(json.dumps(to_mapping(settings), sort_keys=True).encode(), digest_size=3).hexdigest()
+    """Return `metaux-runs/<data>-...-<digest>`: the same settings find their folder again, others get their own.
+
+    Settings at their defaults leave no trace in the name, so that new ones do not hide old folders.
+    """
+    defaults = to_mapping(Settings())
+    content = {name: value for name, value in to_mapping(settings).items() if value != defaults[name]}
+    digest = hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=3).hexdigest()
     return Path("metaux-runs") / "-".join(filter(None, [Path(settings.data).stem, name, digest]))
 
 

@@ -33,8 +33,8 @@ def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) ->
         InputError: for an unknown method, backbone, protocol or a value out of range.
     """
     choose("method", method, SOURCES)
-    if seed < 0:
-        raise InputError(f"expected a seed of 0 or more, found {seed}; give another")
+    if min(seed, settings.train_seed or 0) < 0:
+        raise InputError(f"expected a seed of 0 or more, found {min(seed, settings.train_seed or 0)}; give another")
     protocol = resolve(settings)
     needs_split = SOURCES[method](data.hierarchy, protocol).needs_meta_split
     if needs_split and protocol.meta_fraction == 0:
@@ -42,7 +42,8 @@ def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) ->
             f"expected a protocol with a meta split for {method}, found '{protocol.name}'; "
             "give --protocol iclr, or leave the method out"
         )
-    train, meta = draw(data.train, seed, settings.train_size, protocol.meta_fraction if needs_split else 0.0)
+    draw_seed = seed if settings.train_seed is None else settings.train_seed
+    train, meta = draw(data.train, draw_seed, settings.train_size, protocol.meta_fraction if needs_split else 0.0)
     preprocessing = Preprocessing.fit(data, protocol.normalisation)
     shape = tuple(data.train.inputs[0].shape[1:])
     return Plan(

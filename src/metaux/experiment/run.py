@@ -1,6 +1,7 @@
 """One recorded run: from settings, method and seed to a folder of results."""
 
 import platform
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -105,8 +106,10 @@ def train_and_record(
     """Train and record one run, or one process's share of it; only the first process writes."""
     first = fabric.is_global_zero
     with threads(settings.threads):
+        start = time.perf_counter()
         plan = make_plan(settings, method, seed, data)
         trainer = Trainer(plan, fabric, folder / CHECKPOINT)
+        preparation = time.perf_counter() - start
         _tell(trainer, notify)
         if first:
             write_settings(folder, settings, method, seed)
@@ -120,7 +123,7 @@ def train_and_record(
             fitted = trainer.fit(record)
             record(fitted.records)
         if first:
-            _finish(plan, fitted, method, folder, fabric)
+            _finish(plan, fitted, method, folder, fabric, preparation)
 
 
 def _tell(trainer: Trainer, notify: Callable[[str], None]) -> None:
@@ -128,7 +131,7 @@ def _tell(trainer: Trainer, notify: Callable[[str], None]) -> None:
         notify(trainer.notice)
 
 
-def _finish(plan: Plan, fitted: Fitted, method: str, folder: Path, fabric: Fabric) -> None:
+def _finish(plan: Plan, fitted: Fitted, method: str, folder: Path, fabric: Fabric, preparation: float) -> None:
     data, preprocessing = plan.data, plan.preprocess
     assert isinstance(preprocessing, Preprocessing)
     test, correct, records = data.test, fitted.test_correct, fitted.records
@@ -160,6 +163,7 @@ def _finish(plan: Plan, fitted: Fitted, method: str, folder: Path, fabric: Fabri
         "accuracy": float(correct.double().mean()),
         "balanced_accuracy": float(class_recalls(correct, test.primary).mean()),
         "seconds_per_epoch": sum(record["seconds"] for record in records) / len(records),
+        "preparation_seconds": preparation,
         "epochs": len(records),
         "class_names": list(data.hierarchy.class_names),
         "train_size": len(plan.train) + (0 if plan.meta is None else len(plan.meta)),

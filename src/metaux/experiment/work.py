@@ -17,6 +17,7 @@ from metaux.training.devices import make_fabric
 
 Load = Callable[[Settings], LabelledData]
 START_OF_A_PROCESS = 5.0  # seconds, most of them torch's import
+KILLED = "a process was killed from outside (too little memory?); the same command goes on, with fewer --jobs"
 
 
 def default_workers(settings: Settings) -> int:
@@ -29,6 +30,11 @@ def default_workers(settings: Settings) -> int:
     if settings.processes > 1 or make_fabric(settings).device.type != "cpu":
         return 1
     return max(1, int(cpu_count()) // settings.threads)
+
+
+def workers_for(jobs: Sequence[Job], wanted: int) -> int:
+    """Return how many runs to do side by side: as many as wanted, or for 0 as suit the machine."""
+    return min(wanted or default_workers(jobs[0].settings), len(jobs))
 
 
 def expected(jobs: Sequence[Job], workers: int) -> float:
@@ -84,7 +90,7 @@ def _outcomes(jobs: Sequence[Job], workers: int, load: Load) -> Iterable[str]:
     try:
         yield from results
     except BrokenProcessPool:
-        yield "a process was killed from outside (too little memory?); the same command goes on, with fewer --jobs"
+        yield KILLED
 
 
 def _work(job: Job, load: Load = load_once) -> str:

@@ -60,17 +60,17 @@ def bed(name: str, scale: Scale, root: str, psi: int, primary: str | None = None
         primary: the level to classify.
         auxiliary: the level that gives the sub-classes.
     """
-    missing = _missing(name, root)
-    if missing and scale.stand_ins and name in ("cifar10", "cifar10.1") and not _missing("cifar100", root):
+    missing = missing_of(name, root)
+    if missing and scale.stand_ins and name in ("cifar10", "cifar10.1") and not missing_of("cifar100", root):
         stand_in = bed("cifar100", scale, root, psi, primary="10")
         title = f"CIFAR-100's 10-class level in place of {SOURCES[name].title}"
         return stand_in._replace(title=title, stands_in=True)
-    if missing and scale.stand_ins and name == "mnist" and not _missing("fashion-mnist", root):
+    if missing and scale.stand_ins and name == "mnist" and not missing_of("fashion-mnist", root):
         stand_in = bed("fashion-mnist", scale, root, psi)
         return stand_in._replace(title="Fashion-MNIST in place of MNIST", stands_in=True)
     source = SOURCES[name]
     settings = Settings(
-        data=_place(name, root), root=root, primary=primary, auxiliary=auxiliary, augment=source.augment
+        data=place_of(name, root), root=root, primary=primary, auxiliary=auxiliary, augment=source.augment
     )
     if name == "cifar100":
         settings = replace(settings, hierarchy="cifar100")
@@ -79,12 +79,13 @@ def bed(name: str, scale: Scale, root: str, psi: int, primary: str | None = None
     return Bed(source.title, settings, missing, source.samples, source.shape)
 
 
-def _missing(name: str, root: str) -> str:
+def missing_of(name: str, root: str) -> str:
     """Return what to do where the data is not there, and nothing where it is."""
     return "" if _is_folder(name, root) else availability(name, Path(root).expanduser()) or ""
 
 
-def _place(name: str, root: str) -> str:
+def place_of(name: str, root: str) -> str:
+    """Return how `Settings.data` names the data: by its folder where it lies as one."""
     return str(Path(root) / name) if _is_folder(name, root) else name
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from metaux.experiment.progress import Job, duration, shown
 from metaux.experiment.records import Run, is_finished
-from metaux.experiment.work import START_OF_A_PROCESS, default_workers, expected, work_through
+from metaux.experiment.work import START_OF_A_PROCESS, expected, work_through, workers_for
 from metaux.protocols import resolve
 from metaux.reproduce.beds import Bed
 from metaux.reproduce.estimate import Clock
@@ -18,6 +18,7 @@ from metaux.settings import Settings, to_mapping
 
 # Where a run is computed and where its data lies do not make it another run.
 _PLACES = ("root", "device", "processes", "threads")
+_PATHS = ("labels",)
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,24 @@ class Need:
 
 
 def folder_of(need: Need, seed: int, out: Path) -> Path:
-    """Return where the run with this seed lies: the same content has the same folder, in whatever experiment.
+    """Return where the run of this line and seed lies."""
+    return folder_by_content(need.settings, need.method, seed, out)
 
-    Settings at their defaults leave no trace in the name, so that new ones do not hide old runs.
+
+def folder_by_content(settings: Settings, method: str, seed: int, out: Path) -> Path:
+    """Return where a run lies: the same content has the same folder, in whatever experiment.
+
+    Settings at their defaults leave no trace in the name, so that new ones do not hide old runs. Of data and of other
+    runs that it builds on, the name counts, not the place.
     """
     defaults = to_mapping(Settings())
     content = {
-        name: value
-        for name, value in to_mapping(need.settings).items()
-        if value != defaults[name] and name not in _PLACES
+        name: value for name, value in to_mapping(settings).items() if value != defaults[name] and name not in _PLACES
     }
-    data = content["data"] = Path(need.settings.data).name
+    content |= {name: Path(content[name]).name for name in _PATHS if content.get(name)}
+    data = content["data"] = Path(settings.data).name
     digest = hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=4).hexdigest()
-    return out / "runs" / f"{data}-{digest}-{need.method}-{seed}"
+    return out / "runs" / f"{data}-{digest}-{method}-{seed}"
 
 
 def distinct(needs: Sequence[Need], seeds: int, out: Path) -> dict[Path, tuple[Need, int]]:
@@ -82,7 +88,7 @@ def train_missing(needs: Sequence[Need], seeds: int, out: Path, jobs: int, clock
         return []
     # Early seeds first: what is stopped halfway has whole seeds. Within a seed, long runs first.
     todo.sort(key=lambda job: (job.seed, job.settings.data, -job.seconds * job.epochs))
-    workers = min(jobs or default_workers(todo[0].settings), len(todo))
+    workers = workers_for(todo, jobs)
     seconds = expected(todo, workers) + (START_OF_A_PROCESS if workers > 1 else 0)
     console.print(f"{len(todo)} runs, {workers} at a time: about {duration(seconds)}")
     with shown(todo, seconds, console, accuracy=False):

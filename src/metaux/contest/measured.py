@@ -1,0 +1,140 @@
+"""The runs on test data: which there are, and what they say of each row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metaux.contest.plan import finalists, run_seconds
+from metaux.contest.rules import REFERENCES, SINGLE, Contestant, Rules
+from metaux.contest.trials import Trial
+from metaux.experiment.records import Run
+from metaux.experiment.statistics import Estimate, mean_over_seeds
+from metaux.labels.registry import SOURCES
+from metaux.settings import Settings
+
+# Apart from the seeds that anything was chosen with.
+FIRST_SEED = 100
+SECOND_NETWORK = 1000
+ENSEMBLE = "ensemble of two"
+SHUFFLED = "shuffled"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one row reached on test data.
+
+    Args:
+        name: what the table calls it.
+        role: as `Contestant.role`, or `baseline` for single task at other expense.
+        seeds: those that it ran with.
+        accuracies: with each of them.
+        accuracy: their mean and interval.
+        differences: to each row that it is compared with, seed by seed: mean and Student t interval.
+        by_seed: the differences themselves.
+        cost: seconds of training, where those of single task are 1.
+    """
+
+    name: str
+    role: str
+    seeds: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    accuracy: Estimate
+    differences: Mapping[str, Estimate]
+    by_seed: Mapping[str, tuple[float, ...]]
+    cost: float
+
+    @property
+    def beats_all(self) -> bool:
+        """Whether the interval of every difference is above zero."""
+        return bool(self.differences) and all(difference.above for difference in self.differences.values())
+
+
+def planned(
+    bed: Settings, contestants: Sequence[Contestant], plan: Mapping[str, Any], rules: Rules
+) -> dict[str, list[Trial]]:
+    """Return the runs on test data of each row, but for those that need another's labels."""
+    found: dict[str, list[Trial]] = {}
+    seeds = range(FIRST_SEED, FIRST_SEED + plan["seeds"])
+    for row in contestants:
+        if (values := plan["rows"].get(row.name)) is None:
+            continue
+        tuned = {name: values[name] for name in rules.grid[0]}
+        base = Trial(bed, row.method, 0).changed(**row.changes, **tuned)
+        found[row.name] = [Trial(base.settings, row.method, seed, values["cost"]) for seed in seeds]
+    single = found[SINGLE]
+    for name in finalists(contestants, plan, rules):
+        epochs = plan["rows"][name]["epochs_of_equal_compute"]
+        if plan["rows"][name]["cost"] > 1 and (longer := [trial.changed(epochs=epochs) for trial in single]) != single:
+            found[f"{SINGLE}, compute of {name}"] = longer
+    # The same samples for both networks: an ensemble's gain must not be that of more data.
+    found[ENSEMBLE] = [
+        Trial(trial.changed(train_seed=trial.seed).settings, trial.method, trial.seed + SECOND_NETWORK)
+        for trial in single
+    ]
+    return found
+
+
+def shuffled(
+    contestants: Sequence[Contestant], trials: Mapping[str, Sequence[Trial]], out: Path
+) -> dict[str, list[Trial]]:
+    """Return the control of each method whose labels are recorded: another sample's label of the same class."""
+    if SHUFFLED not in SOURCES:
+        return {}
+    found: dict[str, list[Trial]] = {}
+    for name in (row.name for row in contestants if row.role == "method" and row.name in trials):
+        runs = [(trial, run) for trial in trials[name] if (run := trial.run(out)) is not None]
+        if runs and all("train_labels" in run.outputs() for _, run in runs):
+            found[f"{name}, {SHUFFLED}"] = [
+                Trial(trial.changed(labels=str(run.folder)).settings, SHUFFLED, trial.seed) for trial, run in runs
+            ]
+    return found
+
+
+def measured(contestants: Sequence[Contestant], trials: Mapping[str, Sequence[Trial]], out: Path) -> list[Row]:
+    """Return what each row reached, in the order of the table: baselines, then each row above its shuffled labels."""
+    runs = {name: {t.seed: run for t in own if (run := t.run(out)) is not None} for name, own in trials.items()}
+    single = runs[SINGLE]
+    accuracy = {name: {seed: run.accuracy for seed, run in own.items()} for name, own in runs.items()}
+    second = {seed - SECOND_NETWORK: run for seed, run in runs[ENSEMBLE].items()}
+    accuracy[ENSEMBLE] = {seed: _together(run, second[seed]) for seed, run in single.items() if seed in second}
+    by_name = {row.name: row for row in contestants}
+    baselines = [name for name in accuracy if name not in by_name and not name.endswith(f", {SHUFFLED}")]
+    order = [SINGLE, *sorted(baselines)]
+    for row in contestants[1:]:
+        order += [row.name, f"{row.name}, {SHUFFLED}"]
+    rows = []
+    for name in order:
+        if not (own := accuracy.get(name)):
+            continue
+        contestant = by_name.get(name)
+        others = (SINGLE,) if contestant is None else (*REFERENCES, *contestant.controls)
+        compared = {other: accuracy.get(other, {}) for other in others if other != name}
+        if contestant is not None:
+            compared[SHUFFLED] = accuracy.get(f"{name}, {SHUFFLED}", {})
+        by_seed = {
+            other: tuple(value - theirs[seed] for seed, value in own.items() if seed in theirs)
+            for other, theirs in compared.items()
+        }
+        cost = run_seconds(list(runs[name].values())) / run_seconds(list(single.values()))
+        rows.append(
+            Row(
+                name=name,
+                role=contestant.role if contestant else "baseline" if name in baselines else "control",
+                seeds=tuple(own),
+                accuracies=tuple(own.values()),
+                accuracy=mean_over_seeds(list(own.values())),
+                differences={other: mean_over_seeds(values) for other, values in by_seed.items() if values},
+                by_seed={other: values for other, values in by_seed.items() if values},
+                cost=cost + 1 if name == ENSEMBLE else cost,
+            )
+        )
+    return rows
+
+
+def _together(first: Run, second: Run) -> float:
+    """Return the accuracy of the two networks' mean probabilities."""
+    probabilities = first.output("test_probabilities") + second.output("test_probabilities")
+    return float(np.mean(probabilities.argmax(-1) == first.output("test_primary")))

@@ -1,0 +1,101 @@
+"""What the contest is made of, as data: who takes part, against which controls, and how much tuning each gets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from metaux.errors import choose
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One row of the contest's table.
+
+    Args:
+        name: what the table calls it.
+        method: the label source's name.
+        changes: settings that differ from the bed's.
+        role: `control`, `method`, or `outside` for labels that no method has invented.
+        controls: rows that it is compared with, besides single task, uniform, frozen and its own labels shuffled.
+        kinds: of the data that it can run on.
+    """
+
+    name: str
+    method: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    role: Literal["control", "method", "outside"] = "method"
+    controls: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ("image", "table", "text")
+
+
+SINGLE = "single"
+# Those that every other row is compared with.
+REFERENCES = (SINGLE, "uniform", "frozen")
+_IMAGES = ("image",)
+CONTESTANTS = (
+    # No auxiliary task, and so no sub-classes: one run whatever their number.
+    Contestant(SINGLE, "single", {"auxiliary": None, "subclasses": None}, role="control"),
+    Contestant("uniform", "uniform", role="control"),
+    Contestant("frozen", "frozen", role="control"),
+    Contestant("maxl", "maxl"),
+    Contestant("kmeans", "kmeans"),
+    Contestant("balanced", "balanced"),
+    Contestant("leaves", "leaves", kinds=("table",)),
+    Contestant("rotated", "rotated", role="control", kinds=_IMAGES),
+    Contestant("rotation", "rotation", controls=("rotated",), kinds=_IMAGES),
+    Contestant("rotation-single", "rotation-single", controls=("rotated",), kinds=_IMAGES),
+    Contestant("self-distilled", "self-distilled", role="control"),
+    Contestant("distilled", "distilled", controls=("self-distilled",)),
+    Contestant("distilled-cross", "distilled-cross", controls=("self-distilled",)),
+    Contestant("human", "human", role="outside"),
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The same for every row.
+
+    Args:
+        learning_rates: that are tried on validation data, with every one of `weight_decays`.
+        weight_decays: likewise.
+        tuning_seeds: runs of each such configuration.
+        pilot_seeds: runs of the chosen configuration on validation data, from whose spread the number of seeds follows.
+        least_seeds: to measure with on test data, at least.
+        most_seeds: likewise, at most.
+        effect: the difference, as a fraction, that is to be shown with a power of 0.8.
+        finalists: how many methods single task is also run against at equal compute.
+    """
+
+    learning_rates: tuple[float, ...] = (0.02, 0.05, 0.1)
+    weight_decays: tuple[float, ...] = (5e-4, 2e-3)
+    tuning_seeds: int = 1
+    pilot_seeds: int = 4
+    least_seeds: int = 4
+    most_seeds: int = 16
+    effect: float = 0.01
+    finalists: int = 4
+
+    @property
+    def grid(self) -> tuple[dict[str, float], ...]:
+        """Every configuration that is tried."""
+        return tuple(
+            {"learning_rate": rate, "weight_decay": decay}
+            for rate in self.learning_rates
+            for decay in self.weight_decays
+        )
+
+
+def entered(names: tuple[str, ...]) -> tuple[Contestant, ...]:
+    """Return the rows of these names with the controls that they are compared with; all rows if none is named.
+
+    Raises:
+        InputError: for an unknown name.
+
+    >>> [contestant.name for contestant in entered(("rotation",))]
+    ['single', 'uniform', 'frozen', 'rotated', 'rotation']
+    """
+    by_name = {contestant.name: contestant for contestant in CONTESTANTS}
+    for name in names:
+        choose("method", name, by_name)
+    wanted = {*REFERENCES, *names, *(control for name in names for control in by_name[name].controls)}
+    return tuple(contestant for contestant in CONTESTANTS if not names or contestant.name in wanted)

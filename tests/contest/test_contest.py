@@ -1,0 +1,239 @@
+"""A contest from nothing to table, on a task of seconds: what is decided on which data, and when."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from metaux.contest.beds import BEDS, found
+from metaux.contest.contest import contest
+from metaux.contest.measured import FIRST_SEED, SECOND_NETWORK
+from metaux.contest.plan import decide, pilot
+from metaux.contest.rules import CONTESTANTS, Contestant, Rules, entered
+from metaux.errors import InputError, TrainingError
+from metaux.experiment.records import Run, read_runs
+from metaux.experiment.statistics import seeds_needed
+from metaux.labels.registry import SOURCES
+from metaux.protocols import resolve
+from metaux.settings import Settings
+from shell import below, metaux
+
+BED = {"few-digits": Settings(data="digits", train_size=100, backbone="mlp", epochs=3, device="cpu")}
+RULES = Rules((0.05, 0.1), (5e-4,), pilot_seeds=3, least_seeds=2, most_seeds=3, finalists=1)
+ROWS = entered(("maxl",))
+QUIET = Console(quiet=True)
+
+
+def compete(out: Path, stage: Any = "test", rows: tuple[Contestant, ...] = ROWS, rules: Rules = RULES) -> None:
+    contest(BED, rows, rules, out, 1, stage, QUIET)
+
+
+def evaluated(out: Path) -> list[str]:
+    return [run.settings["evaluate_on"] for run in read_runs(out)]
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("contest")
+    compete(out, "plan")
+    return out
+
+
+@pytest.fixture(scope="module")
+def plan(planned: Path) -> bytes:
+    """The plan as it was before any run on test data; asked for first, by the fixture below."""
+    assert set(evaluated(planned)) == {"validation"}
+    return (planned / "few-digits" / "plan.json").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def done(planned: Path, plan: bytes) -> Path:
+    compete(planned)
+    return planned
+
+
+def result(out: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((out / "few-digits" / "contest.json").read_text())
+    return content
+
+
+def test_the_plan_is_there_before_test_data_is_measured(done: Path, plan: bytes) -> None:
+    assert (done / "few-digits" / "plan.json").read_bytes() == plan
+    assert "test" in evaluated(done)
+    decided = json.loads(plan)
+    assert decided["seeds"] == min(max(seeds_needed(decided["deviation"], RULES.effect), 2), 3)
+    assert "power 0.8" in decided["why"]
+
+
+def test_tuning_never_sees_a_test_sample(done: Path) -> None:
+    runs = read_runs(done)
+    sizes = {run.settings["evaluate_on"]: run.result["test_size"] for run in runs}
+    assert sizes == {"validation": 288, "test": 359}
+    assert {run.seed >= FIRST_SEED for run in runs if run.settings["evaluate_on"] == "validation"} == {False}
+    assert {run.seed >= FIRST_SEED for run in runs if run.settings["evaluate_on"] == "test"} == {True}
+
+
+def test_every_row_has_the_same_tuning(done: Path) -> None:
+    tuning = result(done)["tuning"]
+    assert list(tuning)[:4] == [row.name for row in ROWS]
+    for row, tried in tuning.items():
+        assert [(own["learning_rate"], own["weight_decay"]) for own in tried] == [(0.05, 5e-4), (0.1, 5e-4)]
+        best = max(tried, key=lambda own: (own["accuracy"], -own["loss"]))
+        assert result(done)["plan"]["rows"][row]["learning_rate"] == best["learning_rate"]
+
+
+def test_the_table_has_paired_differences_and_intervals(done: Path) -> None:
+    rows = {row["name"]: row for row in result(done)["table"]}
+    longer = next(name for name in rows if name.startswith("single, compute of"))
+    assert {"single", "ensemble of two", longer, "uniform", "frozen", "maxl"} <= set(rows)
+    maxl, single = rows["maxl"], rows["single"]
+    assert maxl["seeds"] == single["seeds"] == list(range(FIRST_SEED, FIRST_SEED + result(done)["plan"]["seeds"]))
+    assert maxl["by_seed"]["single"] == pytest.approx(np.subtract(maxl["accuracies"], single["accuracies"]))
+    for other in ("single", "uniform", "frozen"):
+        difference = maxl["differences"][other]
+        assert difference["low"] <= difference["mean"] <= difference["high"]
+    assert maxl["cost"] > single["cost"] == 1
+    with (done / "few-digits" / "contest.csv").open(newline="") as file:
+        written = {row["row"]: row for row in csv.DictReader(file)}
+    assert list(written) == list(rows)
+    assert float(written["maxl"]["minus_single"]) == maxl["differences"]["single"]["mean"]
+
+
+def test_single_task_gets_the_epochs_that_a_method_costs(done: Path) -> None:
+    epochs = result(done)["plan"]["rows"]["maxl"]["epochs_of_equal_compute"]
+    assert epochs > 3
+    assert {len(run.epochs) for run in read_runs(done)} == {3, epochs}
+
+
+def test_an_ensemble_is_of_two_networks_on_the_same_samples(done: Path) -> None:
+    runs = {run.seed: run for run in read_runs(done) if run.method == "single" and len(run.epochs) == 3}
+    first, second = runs[FIRST_SEED], runs[FIRST_SEED + SECOND_NETWORK]
+    assert np.array_equal(first.output("train_ids"), second.output("train_ids"))
+    assert first.weights()["network.primary_head.weight"].ne(second.weights()["network.primary_head.weight"]).any()
+    mean = first.output("test_probabilities") + second.output("test_probabilities")
+    row = next(row for row in result(done)["table"] if row["name"] == "ensemble of two")
+    assert row["accuracies"][0] == pytest.approx((mean.argmax(-1) == first.output("test_primary")).mean())
+
+
+@pytest.mark.skipif("shuffled" not in SOURCES, reason="no method shuffled in this version")
+def test_a_method_is_compared_with_its_own_labels_shuffled(done: Path) -> None:
+    rows = {row["name"]: row for row in result(done)["table"]}
+    assert rows["maxl, shuffled"]["seeds"] == rows["maxl"]["seeds"]
+    assert "shuffled" in rows["maxl"]["differences"]
+    for run in read_runs(done):
+        if run.method == "shuffled":
+            assert np.array_equal(run.output("train_ids"), Run.read(run.settings["labels"]).output("train_ids"))
+
+
+def test_goes_on_where_it_was_interrupted(done: Path) -> None:
+    lost = next(run for run in read_runs(done) if run.method == "maxl" and run.seed >= FIRST_SEED)
+    table = {row["name"]: row["accuracies"] for row in result(done)["table"]}
+    before = below(done / "runs")
+    (lost.folder / "result.json").unlink()
+    compete(done)
+    after = below(done / "runs")
+    assert before.keys() == after.keys()
+    assert {Path(name).parts[0] for name in before if before[name] != after[name]} == {lost.folder.name}
+    assert {row["name"]: row["accuracies"] for row in result(done)["table"]} == table
+
+
+def test_more_rows_extend_it_and_change_no_decision(done: Path) -> None:
+    before = result(done)["plan"]
+    rules = replace(RULES, most_seeds=2 if before["seeds"] == 3 else 3)
+    compete(done, rows=entered(("kmeans",)), rules=rules)
+    after = result(done)["plan"]
+    assert {key: after[key] for key in ("seeds", "why")} == {key: before[key] for key in ("seeds", "why")}
+    assert after["rows"] == {**before["rows"], "kmeans": after["rows"]["kmeans"]}
+    assert set(result(done)["tuning"]) >= {"maxl", "kmeans"}
+
+
+def test_a_configuration_that_diverges_is_not_chosen(tmp_path: Path) -> None:
+    rules = replace(RULES, learning_rates=(1e30, 0.05))
+    compete(tmp_path, "tune", ROWS[:1], rules)
+    assert [own["accuracy"] is None for own in result(tmp_path)["tuning"]["single"]] == [True, False]
+    compete(tmp_path, "plan", ROWS[:2], rules)
+    assert result(tmp_path)["rules"]["learning_rates"] == [1e30, 0.05]
+    assert json.loads((tmp_path / "few-digits" / "plan.json").read_text())["rows"]["single"]["learning_rate"] == 0.05
+    with pytest.raises(TrainingError, match="single task could not be trained on few-digits"):
+        compete(tmp_path / "other", "tune", ROWS[:1], replace(RULES, learning_rates=(1e30,)))
+
+
+def test_without_a_spread_the_most_seeds_are_planned(tmp_path: Path) -> None:
+    compete(tmp_path, "plan", ROWS[:2], replace(RULES, pilot_seeds=1))
+    planned = json.loads((tmp_path / "few-digits" / "plan.json").read_text())
+    assert (planned["seeds"], planned["deviation"]) == (3, None)
+
+
+def test_what_cannot_run_is_said(tmp_path: Path) -> None:
+    others = (
+        Contestant("later", "of another version"),
+        Contestant("cells", "uniform", kinds=("table",)),
+        Contestant("refused", "single-split"),
+    )
+    compete(tmp_path, "tune", (*ROWS[:1], *others))
+    notes = result(tmp_path)["notes"]
+    assert "later: not run: no method of another version in this version" in notes
+    assert "cells: not run: for table data, this is image" in notes
+    assert "refused could not be trained" in notes
+    assert list(result(tmp_path)["tuning"]) == ["single"]
+
+
+class TestRules:
+    def test_beds_are_as_fixed(self) -> None:
+        sizes = {name: (bed.primary, bed.auxiliary, bed.train_size, bed.epochs) for name, bed in BEDS.items()}
+        assert sizes == {
+            "cifar100-3-10k": ("3", "100", 10_000, 40),
+            "cifar100-3-50k": ("3", "100", None, 20),
+            "cifar100-20-10k": ("20", "100", 10_000, 40),
+            "fashion-500": (None, None, 500, 100),
+            "wine": (None, None, None, 60),
+            "breast-cancer": (None, None, None, 60),
+        }
+        assert {resolve(bed).name for bed in BEDS.values()} == {"tuned"}
+
+    def test_what_is_there(self, tmp_path: Path) -> None:
+        there, notes = found(BEDS, str(tmp_path), "cpu")
+        assert list(there) == ["wine", "breast-cancer"]
+        assert len(notes) == 4
+        with pytest.raises(InputError, match="expected the data of fashion-500"):
+            found({"fashion-500": BEDS["fashion-500"]}, str(tmp_path), "cpu")
+
+    def test_every_contestant_has_its_controls(self) -> None:
+        names = [row.name for row in CONTESTANTS]
+        assert len(set(names)) == len(names)
+        assert {control for row in CONTESTANTS for control in row.controls} <= set(names)
+        assert entered(()) == CONTESTANTS
+        assert len(Rules().grid) == 6
+
+    def test_pilots_start_from_the_tuning_run(self, done: Path) -> None:
+        bed, row = BED["few-digits"], ROWS[0]
+        chosen = {"learning_rate": 0.05, "weight_decay": 5e-4}
+        assert pilot(bed, row, chosen, RULES)[0].run(done) is not None
+        kept = decide(bed, ROWS[:1], {"single": chosen}, RULES, done, {"seeds": 9, "rows": {"single": {}}})
+        assert kept == {"seeds": 9, "rows": {"single": {}}}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["wines"], "did you mean 'wine'"),
+        (["wine", "--methods", "rotatoin"], "rotation"),
+        (["fashion-500", "--root", "nowhere"], "docs/data.md"),
+        (["wine", "--most-seeds", 1], "--most-seeds"),
+        (["wine", "--jobs", -1], "--jobs"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(
+    words: list[object], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = metaux("contest", *words)
+    assert said.code == 2
+    assert told in said.err
+    assert said.err.count("\n") == 1
+    assert not any(tmp_path.iterdir())
