@@ -39,6 +39,9 @@ ON_REQUEST = (
     "rotated",
     "recorded",
     "shuffled",
+    "distilled",
+    "distilled-cross",
+    "self-distilled",
 )
 
 
