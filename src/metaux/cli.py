@@ -329,7 +329,7 @@ class Contest:
     beds: Annotated[Positional[tuple[str, ...]], arg(metavar="[BED ...]", help_behavior_hint="(default: all)")] = ()
     methods: Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="(default: all that can run)")] = ()
     stage: Literal["tune", "plan", "test"] = "test"
-    most_seeds: int = 16
+    most_seeds: int = 8
     root: str = "data"
     out: Annotated[Path, arg(metavar="DIR")] = Path("metaux-contest")
     jobs: int = 0

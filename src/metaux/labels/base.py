@@ -118,7 +118,7 @@ class LabelSource(nn.Module):
         meta_step: called with a `MetaStep` as often as the protocol says; None if the source does not learn.
         combine: makes one gradient per parameter out of the primary and the auxiliary task's (gating); None to add
             the losses, which costs one backward pass fewer.
-        outer_fold: the outer batch is from a fifth of the data, another in each epoch, that the epoch does not train on.
+        outer_fold: the outer batch is from a fifth of the data, each epoch another, that it does not train on.
         views: makes transformed copies of a batch's inputs, the inputs themselves first; all go through the network in
             one forward, where the primary loss is on the first only. None for no other view.
         predict: the network's primary output for inputs at test time, where it is not simply the primary head's

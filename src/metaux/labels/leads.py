@@ -179,9 +179,11 @@ class Lead(Maxl):
         mask = self.hierarchy.mask(primary)
         labels = mask_softmax(logits / options.temperature, mask)
         if options.balanced:
-            share = mask.float().mean(0) * len(labels) / torch.tensor(self.hierarchy.slots, device=labels.device)[
-                self.hierarchy.parent.to(labels.device)
-            ]
+            share = (
+                mask.float().mean(0)
+                * len(labels)
+                / torch.tensor(self.hierarchy.slots, device=labels.device)[self.hierarchy.parent.to(labels.device)]
+            )
             for _ in range(3):
                 labels = labels / labels.sum(0).clamp(min=1e-6) * share
                 labels = labels / labels.sum(-1, keepdim=True).clamp(min=1e-6)
@@ -205,7 +207,7 @@ class Lead(Maxl):
         with torch.no_grad():
             return Auxiliary(self.target(batch), self._weights(batch))
 
-    def meta_step(self, step: MetaStep) -> None:  # type: ignore[no-redef]
+    def meta_step(self, step: MetaStep) -> None:
         """Step the generator once, after the warm-up."""
         self._network = [step.network]
         self._steps += 1
@@ -392,7 +394,7 @@ def implicit(
 class _Gated(LabelSource):
     """The auxiliary gradient counts on shared layers only while it points where the primary one does."""
 
-    def combine(self, primary: Gradients, auxiliary: Gradients) -> Gradients:  # type: ignore[override]
+    def combine(self, primary: Gradients, auxiliary: Gradients) -> Gradients:
         """Return the sum, without the auxiliary part where its cosine with the primary one is negative."""
         dot = torch.stack([(a * b).sum() for a, b in zip(primary, auxiliary, strict=True)]).sum()
         gate = (dot > 0).to(dot.dtype)
