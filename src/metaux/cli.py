@@ -54,7 +54,7 @@ class Compare:
         methods: label sources to compare: single, uniform, random, frozen, kmeans, human, maxl; with protocol iclr
             also single-split, uniform-split, frozen-split; on request also rotation, rotation-single and their control
             rotated (of images), distilled, distilled-cross and their control self-distilled, recorded and its control
-            shuffled (with --labels), vector, frozen-vector and, with protocol iclr, prototypical.
+            shuffled (with --labels), balanced, leaves, vector, frozen-vector and, with protocol iclr, prototypical.
         seeds: how many seeds; they count from 0.
         jobs: runs side by side; 0 is one per processor (divided by the threads of a run), or one on a GPU.
         out: the folder for everything.
@@ -92,10 +92,10 @@ class Train:
 
     Args:
         settings: what the run is made of.
-        method: where the auxiliary labels come from: single (none), uniform, random, frozen, kmeans, human, maxl, or
-            prototypical (with protocol iclr), distilled, distilled-cross, recorded or shuffled (with --labels);
-            rotation, rotation-single and rotated learn from turned images instead, self-distilled from the classes
-            of a teacher, vector and frozen-vector from target vectors.
+        method: where the auxiliary labels come from: single (none), uniform, random, frozen, kmeans, balanced, leaves,
+            human, maxl, distilled, distilled-cross, recorded or shuffled (with --labels), or prototypical (with
+            protocol iclr); rotation, rotation-single and rotated learn from turned images instead, self-distilled from
+            a teacher's classes, vector and frozen-vector from target vectors.
         seed: of everything random.
         out: the run's folder.
         config: a YAML file of settings, such as a run's settings.yaml; options win over it.

@@ -37,6 +37,8 @@ ON_REQUEST = (
     "rotation",
     "rotation-single",
     "rotated",
+    "balanced",
+    "leaves",
     "recorded",
     "shuffled",
     "distilled",

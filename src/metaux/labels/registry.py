@@ -7,8 +7,9 @@ from metaux.labels.base import LabelSource
 from metaux.labels.distilled import Distilled, DistilledCross
 from metaux.labels.frozen import Frozen
 from metaux.labels.human import Human
-from metaux.labels.kmeans import KMeans
+from metaux.labels.kmeans import Balanced, KMeans
 from metaux.labels.leads import LEADS
+from metaux.labels.leaves import Leaves
 from metaux.labels.maxl import Maxl
 from metaux.labels.prototypical import Prototypical
 from metaux.labels.random import Random
@@ -48,6 +49,8 @@ SOURCES: dict[str, MakeSource] = {
     "rotation": Rotation,
     "rotation-single": RotationSingle,
     "rotated": Rotated,
+    "balanced": Balanced,
+    "leaves": Leaves,
     "recorded": Recorded,
     "shuffled": Shuffled,
     "distilled": Distilled,

@@ -11,6 +11,11 @@ from metaux.networks.multitask import MultiTaskNetwork, make_head
 TURNS = 4
 
 
+def turned(images: Tensor) -> Tensor:
+    """Return images `[batch, channels, side, side]` turned by 0, 90, 180 and 270 degrees, one after another."""
+    return torch.cat([torch.rot90(images, turns, (-2, -1)) for turns in range(TURNS)])
+
+
 class Rotated(LabelSource):
     """The control of `Rotation`: the same four views, and the same averaging of them, but the class alone to learn.
 
@@ -33,8 +38,8 @@ class Rotated(LabelSource):
             )
 
     def views(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return the images `[batch, channels, side, side]` turned by 0, 90, 180 and 270 degrees, one after another."""
-        return (torch.cat([torch.rot90(inputs[0], turns, (-2, -1)) for turns in range(TURNS)]),)
+        """Return the images `[batch, channels, side, side]` in all four views, `[4 batch, ...]`."""
+        return (turned(inputs[0]),)
 
     def auxiliary_head(self, features: int) -> nn.Module:
         """Make a head with one logit per class, of the protocol's kind."""
