@@ -101,9 +101,17 @@ class Hierarchy:
         slots = torch.tensor(self.slots)
         return slots.cumsum(0) - slots
 
+    @cached_property
+    def _parents(self) -> dict[torch.device, Tensor]:
+        """`parent` on each device that it was needed on."""
+        return {}
+
     def mask(self, primary: Tensor) -> Tensor:
         """Return which sub-classes belong to each sample's class: int64 `[batch]` to bool `[batch, K]`."""
-        return self.parent.to(primary.device) == primary.unsqueeze(-1)
+        device = primary.device
+        if device not in self._parents:
+            self._parents[device] = self.parent.to(device)
+        return self._parents[device] == primary.unsqueeze(-1)
 
     def flat(self, primary: Tensor, slot: Tensor) -> Tensor:
         """Return the flat index of a slot of a class, both int64 `[batch]`.

@@ -432,5 +432,5 @@ def _named_gap(way: str) -> Iterator[None]:
 def _load_forward_formulas() -> None:
     """Let PyTorch load its formulas, which happens at the first dual and warns about PyTorch's own code."""
     with catch_warnings(), forward_ad.dual_level():
-        filterwarnings("ignore", r".*torch\.jit\.script", FutureWarning)
+        filterwarnings("ignore", r".*torch\.jit\.script")
         forward_ad.make_dual(torch.zeros(()), torch.zeros(()))

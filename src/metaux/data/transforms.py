@@ -12,6 +12,7 @@ from torch import Tensor
 from metaux.data.images import ImageFormat, read_images
 from metaux.data.samples import Columns, LabelledData
 from metaux.errors import InputError, choose
+from metaux.transfer import sent
 
 AUGMENTATIONS = ("auto", "none", "crop", "crop-flip")
 
@@ -74,7 +75,11 @@ class Preprocessing:
             return inputs
         first, *rest = inputs
         x = first if first.is_floating_point() else first.to(torch.get_default_dtype())
-        scale, shift = (value.to(x) for value in self.scale_and_shift())
+        kind = (x.device, x.dtype)
+        if kind not in self._placed:
+            scale, shift = self.scale_and_shift()
+            self._placed[kind] = scale.to(x), shift.to(x)
+        scale, shift = self._placed[kind]
         return ((x - shift) * scale, *rest)
 
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
@@ -82,6 +87,11 @@ class Preprocessing:
         shape = (1, -1, 1, 1) if self.kind == "image" else (1, -1)
         scale, shift = self._scale_and_shift
         return scale.view(shape), shift.view(shape)
+
+    @cached_property
+    def _placed(self) -> dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]]:
+        """Scale and shift where they were needed before, and in what type."""
+        return {}
 
     @cached_property
     def _scale_and_shift(self) -> tuple[Tensor, Tensor]:
@@ -147,15 +157,16 @@ class Augmentation:
             return images
         count, channels, height, width = images.shape
         reach = 2 * self.padding + 1
-        offsets = torch.randint(reach, (2, count, 1), generator=generator)
-        mirrored = torch.rand(count, 1, generator=generator) < 0.5
-        rows = offsets[0] + torch.arange(height)
-        columns = offsets[1] + torch.arange(width)
+        device = images.device
+        offsets = sent(torch.randint(reach, (2, count, 1), generator=generator), device)
+        mirrored = sent(torch.rand(count, 1, generator=generator) < 0.5, device)
+        rows = offsets[0] + torch.arange(height, device=device)
+        columns = offsets[1] + torch.arange(width, device=device)
         if self.flip:
             columns = torch.where(mirrored, columns.flip(1), columns)
         padded = torch.nn.functional.pad(images, (self.padding,) * 4).flatten(2)
         pixels = rows.unsqueeze(2) * (width + 2 * self.padding) + columns.unsqueeze(1)
-        pixels = pixels.to(images.device).view(count, 1, -1).expand(-1, channels, -1)
+        pixels = pixels.view(count, 1, -1).expand(-1, channels, -1)
         return padded.gather(2, pixels).view(images.shape)
 
 

@@ -9,9 +9,12 @@ from torch import Tensor
 from metaux.data.samples import Samples
 from metaux.labels.base import Batch
 from metaux.streams import stream
+from metaux.transfer import sent
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Preprocess = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
+# Samples of up to so many bytes lie on the device as a whole, and batches are taken from them there.
+RESIDENT = 2 * 2**30
 
 
 def shuffled(count: int, batch_size: int, seed: int, *names: str | int) -> list[Tensor]:
@@ -30,7 +33,7 @@ class Loader:
     Args:
         samples: where the rows point.
         preprocess: raw inputs to network inputs.
-        augment: of uint8 images, with a random generator; None for none.
+        augment: of uint8 images on any device, with a random generator on the processor; None for none.
         seed: of the augmentation.
         device: where the batch goes.
         share: (rank, processes) takes every so-manieth row of each batch.
@@ -46,6 +49,10 @@ class Loader:
         share: tuple[int, int] = (0, 1),
     ):
         self.samples = samples
+        size = sum(tensor.numel() * tensor.element_size() for tensor in samples.inputs)
+        place = device if size <= RESIDENT else torch.device("cpu")
+        self._inputs = tuple(tensor.to(place) for tensor in samples.inputs)
+        self._primary = samples.primary.to(device)
         self.preprocess = preprocess
         self.augment = augment
         self.seed = seed
@@ -55,26 +62,29 @@ class Loader:
 
     def load(self, rows: Tensor) -> Batch:
         """Return these rows as they are, without augmentation."""
-        inputs = tuple(tensor[rows].to(self.device, non_blocking=True) for tensor in self.samples.inputs)
-        return self._batch(rows, inputs)
+        here = sent(rows, self.device)
+        return self._batch(here, tuple(sent(part, self.device) for part in self._take(rows, here)))
 
     def augmented(self, rows: Tensor, *name: str | int) -> Batch:
         """Return these rows with the augmentation of that name (epoch and position); the last two are kept."""
         if name not in self._last:
-            inputs = self.samples.inputs
-            images = tuple(tensor[rows] for tensor in inputs)
+            here = sent(rows, self.device)
+            images = self._take(rows, here)
             if self.augment is not None:
                 images = (self.augment(images[0], stream(self.seed, "augmentation", *name)), *images[1:])
             rank, processes = self.share
-            mine = tuple(tensor[rank::processes].to(self.device, non_blocking=True) for tensor in images)
+            mine = tuple(sent(tensor[rank::processes], self.device) for tensor in images)
             self._last = dict([*self._last.items()][-1:])
-            self._last[name] = self._batch(rows[rank::processes], mine)
+            self._last[name] = self._batch(here[rank::processes], mine)
         return self._last[name]
 
+    def _take(self, rows: Tensor, here: Tensor) -> tuple[Tensor, ...]:
+        """Return the inputs at these rows, wherever they lie; `here` are the rows on the device."""
+        return tuple(tensor[here if tensor.device == here.device else rows] for tensor in self._inputs)
+
     def _batch(self, rows: Tensor, inputs: tuple[Tensor, ...]) -> Batch:
-        primary = self.samples.primary[rows].to(self.device)
         prepared = tuple(
             tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
             for tensor in self.preprocess(inputs)
         )
-        return Batch(prepared, primary, rows.to(self.device))
+        return Batch(prepared, self._primary[rows], rows)

@@ -212,8 +212,8 @@ class Trainer:
 
     def _train(self, batch: Batch) -> Tensor:
         loss, output = training_step(self.network, self.source, batch, self.optimizer, self.primary_loss, self.average)
-        count = len(batch.index)
-        return torch.stack([loss * count, (output.argmax(-1) == batch.primary).sum(), loss.new_tensor(count)])
+        count = torch.full_like(loss, len(batch.index))
+        return torch.stack([loss * count, (output.argmax(-1) == batch.primary).sum(), count])
 
     def _meta(self, orders: dict[str, list[Tensor]], epoch: int, position: int, rate: float) -> None:
         rows = orders["meta"]
