@@ -220,6 +220,13 @@ def test_reading_is_shown_on_a_terminal_only() -> None:
         assert bool(file.getvalue()) == terminal
 
 
+def test_a_file_is_no_terminal_whatever_the_environment_says() -> None:
+    code = "from metaux.terminal import make_console; print(make_console().is_terminal)"
+    forced = {**os.environ, "FORCE_COLOR": "1"}
+    found = subprocess.run([sys.executable, "-c", code], env=forced, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "False\n"), found.stderr
+
+
 def test_many_classes_are_shown_as_their_confusions() -> None:
     import torch
 
