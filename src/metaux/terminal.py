@@ -53,7 +53,7 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str
     """Return a table of plain text."""
     table = Table(title=Text(title) if title else None, title_justify="left", title_style="bold")
     for column in columns:
-        table.add_column(Text(column))
+        table.add_column(Text(column), overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     return table
