@@ -16,7 +16,7 @@ from metaux.cli import parse
 from metaux.errors import InputError
 from metaux.experiment.records import Run
 from metaux.settings import Settings
-from metaux.terminal import print_notes, reading
+from metaux.terminal import make_table, print_notes, reading
 from metaux.usage_errors import in_one_line
 from shell import done, metaux, write_images, write_table
 
@@ -219,6 +219,19 @@ def test_reading_is_shown_on_a_terminal_only() -> None:
             progress(2000, 50000)
         assert ("reading the data" in file.getvalue()) == terminal
         assert bool(file.getvalue()) == terminal
+
+
+def test_a_table_cuts_no_word() -> None:
+    file = io.StringIO()
+    Console(file=file, width=20).print(make_table(("name",), [("finite-differences-everywhere",)]))
+    assert "…" not in file.getvalue()
+
+
+def test_a_file_is_no_terminal_whatever_the_environment_says() -> None:
+    code = "from metaux.terminal import make_console; print(make_console().is_terminal)"
+    forced = {**os.environ, "FORCE_COLOR": "1"}
+    found = subprocess.run([sys.executable, "-c", code], env=forced, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "False\n"), found.stderr
 
 
 def test_many_classes_are_shown_as_their_confusions() -> None:

@@ -17,7 +17,9 @@ from metaux.files import to_json, write_text_atomic
 
 def make_console(quiet: bool = False) -> Console:
     """Return the terminal; text is shown as it is, without markup, emoji codes or highlighting; nothing if quiet."""
-    return Console(markup=False, emoji=False, highlight=False, quiet=quiet)
+    # FORCE_COLOR, which notebooks and build servers set, would put every step of the progress into a file.
+    terminal = None if sys.stdout.isatty() else False
+    return Console(markup=False, emoji=False, highlight=False, quiet=quiet, force_terminal=terminal)
 
 
 def print_json(value: object) -> None:
@@ -51,7 +53,7 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str
     """Return a table of plain text."""
     table = Table(title=Text(title) if title else None, title_justify="left", title_style="bold")
     for column in columns:
-        table.add_column(Text(column))
+        table.add_column(Text(column), overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     return table

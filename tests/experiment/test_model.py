@@ -60,3 +60,7 @@ def test_refuses_what_is_no_run(tmp_path: Path) -> None:
     run(Settings(epochs=1, train_size=100, backbone="mlp"), "single", 0, load_once(DATA), tmp_path / "run")
     with pytest.raises(InputError, match="unknown device"):
         Model.read(tmp_path / "run", "tpu")
+    settings = tmp_path / "run" / "settings.yaml"
+    settings.write_text(settings.read_text() + "of_tomorrow: 1\n")
+    with pytest.raises(InputError, match=r"found 'of_tomorrow'; .* \(in '.*settings.yaml'\)"):
+        Model.read(tmp_path / "run")

@@ -232,6 +232,16 @@ def test_a_single_run_opens_as_well(browser: Any, tmp_path: Path) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_only_pictures_that_are_shown_hold_up_the_page(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file) as page:
+        there = "each => [...each.querySelectorAll('img')].map(image => image.complete && image.naturalWidth > 0)"
+        first, second = page.query_selector_all("details.class")[:2]
+        assert set(first.evaluate(there)) == {True}
+        assert set(second.evaluate(there)) == {False}
+        second.query_selector("summary").click()
+        page.wait_for_function("document.querySelectorAll('details.class')[1].querySelector('img').naturalWidth > 0")
+
+
 def test_prints_open_lists_but_no_closed_class(browser: Any, page_file: Path) -> None:
     with opened(browser, page_file) as page:
         changed = page.locator("#where details:not(.class)").first

@@ -11,7 +11,7 @@ from torch import Tensor
 from metaux.data.samples import Samples
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, choose
-from metaux.experiment.records import Run
+from metaux.experiment.records import SETTINGS, Run
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource, SubclassSource
 from metaux.labels.registry import SOURCES
@@ -91,7 +91,10 @@ class Model:
             InputError: if the folder is not a finished run, or its weights do not fit.
         """
         run = Run.read(folder)
-        settings, _ = from_mapping(run.settings, {"method": str, "seed": int})
+        try:
+            settings, _ = from_mapping(run.settings, {"method": str, "seed": int})
+        except InputError as error:
+            raise InputError(f"{error} (in '{run.folder / SETTINGS}')") from None
         fabric = make_fabric(replace(settings, device=device, processes=1))
         hierarchy, preprocessing, shape = read_description(run)
         choose("method", run.method, SOURCES)
