@@ -16,7 +16,7 @@ from metaux.labels.matching import cross_fitted, matched
 from metaux.labels.registry import SOURCES
 from metaux.streams import stream
 from metaux.training.generated_labels import human_agreement, training_labels
-from small import digits, human_labels, plan, trainer
+from small import digits, human_labels, trainer
 
 HIERARCHY = Hierarchy([2, 3])
 
@@ -121,13 +121,3 @@ def test_self_distillation_learns_what_the_teacher_says_of_the_classes() -> None
 def test_a_teacher_that_diverges_says_so() -> None:
     with pytest.raises(TrainingError, match="network that makes the labels became nan; use a smaller learning rate"):
         trainer(SOURCES["distilled"], learning_rate=1e8, epochs=30)
-
-
-def test_the_teacher_has_random_numbers_of_its_own() -> None:
-    """A source with a teacher leaves everybody else's order and augmentation as they were."""
-    assert plan(SOURCES["distilled"]).seed == plan(SOURCES["single"]).seed
-    with_teacher, without = trainer(SOURCES["distilled"]), trainer(SOURCES["single"])
-    first, second = (made._orders(0)["train"] for made in (with_teacher, without))
-    assert all(one.equal(other) for one, other in zip(first, second, strict=True))
-    one, other = (made.loader.augmented(first[0], "train", 0, 0).inputs[0] for made in (with_teacher, without))
-    assert one.equal(other)

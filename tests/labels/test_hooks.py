@@ -1,11 +1,9 @@
 """Toy sources for the hooks that no built-in source uses: what a new method may need without touching the loop."""
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from metaux.labels.base import Auxiliary, Batch, Gradients, LabelSource, Preparation, SubclassSource
-from metaux.networks.multitask import MultiTaskNetwork
 from small import trainer
 
 
@@ -42,27 +40,6 @@ class Weighted(SubclassSource):
         return Auxiliary(self.target(batch), weight=torch.zeros(len(batch.index)))
 
 
-class Rotations(LabelSource):
-    """Class x rotation: transformed copies of the batch, a head and a loss of its own, views averaged at test time."""
-
-    def auxiliary_head(self, features: int) -> nn.Module:
-        return nn.Linear(features, 4 * self.hierarchy.classes)
-
-    def views(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (torch.cat([torch.rot90(inputs[0], turns, (-2, -1)) for turns in range(4)]),)
-
-    def auxiliary(self, batch: Batch) -> Auxiliary:
-        turns = torch.arange(4).repeat_interleave(len(batch.index))
-        return Auxiliary(4 * batch.primary.repeat(4) + turns)
-
-    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
-        return functional.cross_entropy(output, target, reduction="none")
-
-    def predict(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
-        views = [network(torch.rot90(inputs[0], turns, (-2, -1))).auxiliary for turns in range(4)]
-        return torch.stack([view[:, turns::4] for turns, view in enumerate(views)]).mean(0)
-
-
 class Gated(Weighted):
     """Combines the two tasks' gradients: the auxiliary one only where it does not point against the primary one."""
 
@@ -94,10 +71,6 @@ def test_weight_zero_and_a_closed_gate_are_single_task() -> None:
             expected = getattr(single, part).state_dict()
             for name, value in getattr(network, part).state_dict().items():
                 torch.testing.assert_close(value, expected[name])
-
-
-def test_a_task_on_transformed_copies_with_averaged_views() -> None:
-    assert accuracy(Rotations) > 0.7
 
 
 def test_a_gate_on_the_gradients() -> None:

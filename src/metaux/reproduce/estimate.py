@@ -35,7 +35,8 @@ class Clock:
         if settings.image_size is not None:
             shape = (shape[0], settings.image_size, settings.image_size)
         source = SOURCES[method](Hierarchy([2, 2]), resolve(settings))
-        timed = "maxl" if source.meta_step is not None else "frozen" if isinstance(source, Generated) else "uniform"
+        alone = "uniform" if source.views is None else "rotated"
+        timed = "maxl" if source.meta_step is not None else "frozen" if isinstance(source, Generated) else alone
         key = (settings.backbone, settings.device, settings.precision, settings.threads, shape, timed)
         if key not in self._known:
             self._known[key] = _per_sample(settings, timed, shape)
