@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from making import make_runs
-from metaux.contest.race import GRID, SEARCH, SHORT_GRID, Candidate, Cost, _better_half, affordable, single_task
+from metaux.contest.race import GRID, SHORT_GRID, Candidate, Cost, _better_half, affordable, single_task
 from metaux.contest.recommend import _Budget, _conclude
 from metaux.contest.rules import CONTESTANTS
 from metaux.errors import InputError

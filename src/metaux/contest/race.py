@@ -117,7 +117,9 @@ class Affordable:
 
 
 def affordable(bed: Settings, costs: Mapping[str, Cost], seconds: float, workers: int) -> Affordable:
-    """Return the longest runs, then the most methods, then the most configurations, that a search and a test with few seeds have time for.
+    """Return the longest runs, then the most methods, then the most configurations, that there is time for.
+
+    The time is that of a search, and of a test with few seeds.
 
     Args:
         bed: the data; its epochs are the most.
