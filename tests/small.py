@@ -18,6 +18,11 @@ from metaux.training.fit import Trainer
 from metaux.training.plan import Plan
 
 
+def human_labels(samples: Samples) -> torch.Tensor:
+    assert samples.human is not None
+    return torch.nn.functional.one_hot(samples.human, 10).float()
+
+
 @cache
 def digits(count: int = 200) -> LabelledData:
     from sklearn.datasets import load_digits
@@ -58,6 +63,7 @@ def plan(source: MakeSource, protocol: str = "tuned", epochs: int = 2, **changes
         protocol=replace(PROTOCOLS[protocol], epochs=epochs, **values),
         meta_gradient=forward_mode,
         embedding=lambda samples: samples.inputs[0].float().flatten(1),
+        recorded=human_labels,
     )
     return replace(made, **changes)
 

@@ -61,13 +61,14 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             returns a fresh module, or a module, which is copied and never changed: any network from a batch to features
             `[batch, features]`. The copies, of which the label generator has its own, start from the module's weights.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
-        method: where the auxiliary labels come from: maxl, single (none), uniform, random, frozen, kmeans, human or
-            prototypical; vector and frozen-vector make target vectors; or a callable (hierarchy, protocol) ->
-            `LabelSource`.
+        method: where the auxiliary labels come from: maxl, single (none), uniform, random, frozen, kmeans, balanced,
+            leaves, human, distilled, distilled-cross or prototypical; rotation, rotation-single and rotated learn from
+            turned images, self-distilled from a teacher's classes, vector and frozen-vector from target vectors; or a
+            callable (hierarchy, protocol) -> `LabelSource`.
         subclasses: sub-classes per class, one number or one per class in the order of `classes_`; not used where
             `fit` is given auxiliary labels.
-        features: what kmeans clusters: pixels (the inputs as they are), autoencoder, efficientnet-lite0,
-            torchvision:NAME, timm:NAME, or the folder of a finished run.
+        features: what kmeans, balanced and leaves cluster: pixels (the inputs as they are), autoencoder, rotations,
+            contrastive, efficientnet-lite0, torchvision:NAME, timm:NAME, or the folder of a finished run.
         embedding: what prototypical measures distances in: one of the last four.
         protocol: tuned, iclr or neurips, or a `Protocol` of one's own.
         epochs: passes over the training data; the protocol's by default, as for all values below.

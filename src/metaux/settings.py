@@ -42,10 +42,13 @@ class Settings:
         class_weights: weigh the primary loss inversely to class frequency.
         backbone: the network: auto, mlp, small-cnn, conv4, vgg16, resnet32, text-cnn, torchvision:NAME or timm:NAME.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
-        features: what k-means clusters: pixels (of texts, the counts of words), autoencoder (its latent space), a
-            pretrained network (efficientnet-lite0, torchvision:NAME or timm:NAME), or the folder of a finished run.
+        features: what kmeans, balanced and leaves cluster: pixels (of texts, the counts of words), autoencoder (its
+            latent space), rotations or contrastive (the backbone, trained on the images without labels), a pretrained
+            network (efficientnet-lite0, torchvision:NAME or timm:NAME), or the folder of a finished run.
         embedding: the pretrained network that prototypical measures distances in: efficientnet-lite0,
             torchvision:NAME, timm:NAME, or the folder of a finished run.
+        labels: the folder of a finished run whose final labels the methods recorded and shuffled learn from; {seed} in
+            it stands for the run's own seed.
         protocol: tuned (momentum, weight decay, cosine schedule), or as published: iclr, neurips.
         epochs: passes over the training data; the protocol's by default, as for all values below.
         batch_size: samples per batch.
@@ -78,6 +81,7 @@ class Settings:
     pretrained: bool = False
     features: str = "pixels"
     embedding: str = "efficientnet-lite0"
+    labels: Text = None
     protocol: str = "tuned"
     epochs: CountOverride = None
     batch_size: CountOverride = None

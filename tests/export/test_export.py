@@ -153,6 +153,7 @@ class TestFolder:
         assert card.data.library_name == "metaux"
         assert card.data.pipeline_tag == "image-classification"
         assert card.data.datasets == ["images"]
+        assert "auto" not in (card.data.tags or [])
 
     def test_replaces_an_earlier_export_and_nothing_else(self, runs: dict[str, Path], tmp_path: Path) -> None:
         out = export(runs["table"], "torch-export", tmp_path / "out")

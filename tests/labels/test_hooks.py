@@ -48,10 +48,12 @@ class Rotations(LabelSource):
     def auxiliary_head(self, features: int) -> nn.Module:
         return nn.Linear(features, 4 * self.hierarchy.classes)
 
+    def views(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (torch.cat([torch.rot90(inputs[0], turns, (-2, -1)) for turns in range(4)]),)
+
     def auxiliary(self, batch: Batch) -> Auxiliary:
-        views = torch.cat([torch.rot90(batch.inputs[0], turns, (-2, -1)) for turns in range(4)])
         turns = torch.arange(4).repeat_interleave(len(batch.index))
-        return Auxiliary(4 * batch.primary.repeat(4) + turns, inputs=(views,))
+        return Auxiliary(4 * batch.primary.repeat(4) + turns)
 
     def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
         return functional.cross_entropy(output, target, reduction="none")

@@ -113,6 +113,13 @@ def test_the_toggle_changes_the_theme_and_the_charts(browser: Any, page_file: Pa
         assert before[1] != after[1]
 
 
+def test_no_confusion_is_the_colour_of_the_paper(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file, scheme="dark") as page:
+        draw_all(page)
+        scale = "document.querySelector('[data-chart=confusion]').data[0].colorscale[0]"
+        assert page.evaluate(scale) == [0, "#161719"]
+
+
 def test_the_selector_changes_every_chart_of_its_group(browser: Any, page_file: Path) -> None:
     with opened(browser, page_file) as page:
         draw_all(page)
@@ -223,6 +230,17 @@ def test_a_single_run_opens_as_well(browser: Any, tmp_path: Path) -> None:
     with opened(browser, write_report(tmp_path, recorded, pictures()), 360) as page:
         draw_all(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_prints_open_lists_but_no_closed_class(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file) as page:
+        changed = page.locator("#where details:not(.class)").first
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert changed.get_attribute("open") is not None
+        assert [each.is_visible() for each in page.query_selector_all("details.class")[:2]] == [True, False]
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert changed.get_attribute("open") is None
 
 
 def test_prints_every_chart_on_light_paper(browser: Any, page_file: Path) -> None:

@@ -133,6 +133,14 @@ class TestWhere:
         mean = sum(each.count * each.seeds.mean for each in found.rows["maxl"]) / recorded.comparison.test_size
         assert mean == pytest.approx(recorded.comparison.rows[0].accuracy.mean)
 
+    def test_no_interval_is_drawn_beyond_what_can_be(self, tmp_path: Path) -> None:
+        found = where(full_runs(tmp_path, ("single", "maxl"), 2, [f"class {number}" for number in range(60)]))
+        lows = [row.seeds.low for row in found.rows["maxl"] if row.seeds.low is not None]
+        assert min(lows) < -1  # two seeds say little of a class of four test samples
+        figure = found.chart.figures["maxl"]
+        assert min(end for end in figure["data"][1]["x"] if end is not None) == -100
+        assert figure["layout"]["xaxis"]["range"][0] > -110
+
     def test_many_classes_are_cut_in_the_chart_only(self, tmp_path: Path) -> None:
         names = [f"class {number}" for number in range(60)]
         found = where(full_runs(tmp_path, ("single", "maxl"), 2, names))
@@ -215,6 +223,13 @@ class TestInvented:
         assert (len(found.classes), found.left_out) == (MOST_CLASSES, 5)
         assert all(len(each.subclasses) <= MOST_SUBCLASSES for each in found.classes)
 
+    def test_many_sub_classes_show_fewer_samples_each(self, recorded: Recorded) -> None:
+        found = invented(recorded, most_pictures=2 * len(NAMES) * SLOTS * 3)
+        assert [each.method for each in found] == ["maxl", "kmeans"]
+        shown = [len(sub.typical) for each in found for own in each.classes for sub in own.subclasses]
+        assert max(shown) == 3
+        assert all(sub.typical for each in invented(recorded, 1) for own in each.classes for sub in own.subclasses)
+
     def test_wanted_are_the_samples_shown(self, recorded: Recorded) -> None:
         train, test = wanted(recorded)
         assert train == {id_ for each in invented(recorded) for id_ in Invented.ids(each)}
@@ -240,6 +255,9 @@ class TestTraining:
         assert (maxl.low[0], maxl.high[0]) == (0.5, 0.52)
         assert "single" not in {curve.method for curve in curves["gradient_cosine"]}
         assert "subclasses_used" not in curves
+
+    def test_between_few_epochs_nothing_is_marked(self, recorded: Recorded) -> None:
+        assert all(chart.figures[""]["layout"]["xaxis"]["dtick"] == 1 for _, chart in learning(recorded).charts)
 
     def test_long_runs_are_thinned_to_the_last_epoch(self, tmp_path: Path) -> None:
         run = make_run(tmp_path, "maxl", 0, [1.0], epochs=400, curve=list(np.linspace(0, 1, 400)))

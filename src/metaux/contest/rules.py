@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from metaux.errors import choose
+from metaux.labels.leads import LEADS
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,20 @@ CONTESTANTS = (
     Contestant("balanced", "balanced"),
     Contestant("leaves", "leaves", kinds=("table",)),
     Contestant("rotated", "rotated", role="control", kinds=_IMAGES),
-    Contestant("rotation", "rotation", controls=("rotated",), kinds=_IMAGES),
+    Contestant("rotation", "rotation", controls=("rotated", "rotation, shuffled"), kinds=_IMAGES),
+    Contestant("rotation, shuffled", "lead-turned-random", role="control", kinds=_IMAGES),
+    Contestant("rotation, frozen", "lead-turned-frozen", role="control", kinds=_IMAGES),
+    Contestant(
+        "rotation, learned",
+        "lead-turned",
+        controls=("rotated", "rotation, shuffled", "rotation, frozen", "rotation"),
+        kinds=_IMAGES,
+    ),
     Contestant("rotation-single", "rotation-single", controls=("rotated",), kinds=_IMAGES),
     Contestant("self-distilled", "self-distilled", role="control"),
     Contestant("distilled", "distilled", controls=("self-distilled",)),
     Contestant("distilled-cross", "distilled-cross", controls=("self-distilled",)),
+    *(Contestant(name, name, kinds=_IMAGES) for name in LEADS if "turned" not in name),
     Contestant("human", "human", role="outside"),
 )
 
@@ -66,14 +76,14 @@ class Rules:
         finalists: how many methods single task is also run against at equal compute.
     """
 
-    learning_rates: tuple[float, ...] = (0.02, 0.05, 0.1)
+    learning_rates: tuple[float, ...] = (0.04, 0.12)
     weight_decays: tuple[float, ...] = (5e-4, 2e-3)
     tuning_seeds: int = 1
-    pilot_seeds: int = 4
+    pilot_seeds: int = 3
     least_seeds: int = 4
-    most_seeds: int = 16
+    most_seeds: int = 8
     effect: float = 0.01
-    finalists: int = 4
+    finalists: int = 2
 
     @property
     def grid(self) -> tuple[dict[str, float], ...]:

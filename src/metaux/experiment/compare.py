@@ -29,8 +29,22 @@ from metaux.terminal import print_notes, reading
 from metaux.training.devices import make_fabric, threads
 from metaux.training.fit import Trainer
 
-# One needs a network trained on other images, which may have to be fetched; the others are an open question.
-ON_REQUEST = ("prototypical", "vector", "frozen-vector")
+# They need other data or another run (prototypical, recorded), cost several times as much, or are an open question.
+ON_REQUEST = (
+    "prototypical",
+    "vector",
+    "frozen-vector",
+    "rotation",
+    "rotation-single",
+    "rotated",
+    "balanced",
+    "leaves",
+    "recorded",
+    "shuffled",
+    "distilled",
+    "distilled-cross",
+    "self-distilled",
+)
 
 
 def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:

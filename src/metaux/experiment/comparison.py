@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # A gain is one over all three: no auxiliary task, one without information, an untrained generator's labels.
 REFERENCES = ("single", "uniform", "frozen")
-CONTROLS = (*REFERENCES, "random")
+CONTROLS = (*REFERENCES, "random", "rotated", "shuffled", "self-distilled")
 # Their labels come from a person, or from a network trained on other data: what they gain, no method has invented.
 OUTSIDE = ("human", "prototypical")
 
@@ -32,8 +32,8 @@ def role(method: str) -> Literal["control", "method", "outside"]:
     >>> role("uniform-split"), role("frozen-vector"), role("vector"), role("human")
     ('control', 'control', 'method', 'outside')
     """
-    stem = method.partition("-")[0]
-    return "control" if stem in CONTROLS else "outside" if stem in OUTSIDE else "method"
+    names = {method, method.partition("-")[0]}
+    return "control" if names & {*CONTROLS} else "outside" if names & {*OUTSIDE} else "method"
 
 
 def in_order(methods: Iterable[str]) -> list[str]:

@@ -12,12 +12,18 @@ from metaux.data.texts import word_counts
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, nearest
 from metaux.experiment.model import Model
+from metaux.networks.backbones import make_backbone
+from metaux.networks.multitask import feature_size
 from metaux.networks.zoo import is_of_library
+from metaux.protocols import resolve
 from metaux.settings import Settings
+from metaux.streams import seeded
+from metaux.training.batches import Loader
 from metaux.training.devices import make_fabric
 from metaux.training.features import Features, of_module
 
 PIXELS, AUTOENCODER, EFFICIENTNET = "pixels", "autoencoder", "efficientnet-lite0"
+ROTATIONS, CONTRASTIVE = SELF_SUPERVISED = ("rotations", "contrastive")
 # EfficientNet-Lite0 sees small images enlarged this many times, rather than to the 224 pixels a side of its training:
 # most of the agreement with human labels at a third of the pixels.
 ENLARGED, LEAST, MOST = 4, 64, 224
@@ -39,7 +45,9 @@ def make_features(settings: Settings, train: Samples, preprocessing: Preprocessi
         return (lambda samples: word_counts(samples.inputs[0])) if preprocessing.kind == "text" else None
     if settings.features == AUTOENCODER:
         return _autoencoder(settings, train, preprocessing, seed)
-    _check("features", settings.features, (PIXELS, AUTOENCODER, EFFICIENTNET))
+    if settings.features in SELF_SUPERVISED:
+        return _self_supervised(settings, train, preprocessing, seed)
+    _check("features", settings.features, (PIXELS, AUTOENCODER, *SELF_SUPERVISED, EFFICIENTNET))
     return _pretrained("features", settings.features, settings, preprocessing)
 
 
@@ -64,6 +72,30 @@ def _autoencoder(settings: Settings, train: Samples, preprocessing: Preprocessin
 
     device = _device(settings)
     load = cache(lambda: of_module(train_autoencoder(train, preprocessing, seed, device).encode, preprocessing, device))
+    return lambda samples: load()(samples)
+
+
+def _self_supervised(settings: Settings, train: Samples, preprocessing: Preprocessing, seed: int) -> Features:
+    """Return the features of the run's backbone, trained without labels when they are first asked for."""
+    size = preprocessing.image_size
+    if size is None or size[0] != size[1]:
+        raise InputError(
+            f"expected square images for --features {settings.features}, found {preprocessing.describe()}; "
+            "give other features, or --image-size"
+        )
+    from metaux.training.self_supervised import train_contrastive, train_on_rotations
+
+    train_trunk = {ROTATIONS: train_on_rotations, CONTRASTIVE: train_contrastive}[settings.features]
+    device, shape = _device(settings), tuple(train.inputs[0].shape[1:])
+
+    @cache
+    def load() -> Features:
+        with seeded(seed, "self-supervised trunk"):
+            trunk = make_backbone(settings.backbone, shape, preprocessing.kind)
+        features = feature_size(trunk, (torch.zeros(1, *shape),))
+        train_trunk(trunk, features, Loader(train, preprocessing, None, seed, device), resolve(settings))
+        return of_module(trunk, preprocessing, device)
+
     return lambda samples: load()(samples)
 
 

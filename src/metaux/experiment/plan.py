@@ -5,6 +5,7 @@ from metaux.data.splits import draw
 from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
 from metaux.experiment.features import make_embedding, make_features
+from metaux.experiment.recorded import make_recorded
 from metaux.labels.registry import SOURCES
 from metaux.networks.backbones import check_backbone, make_backbone
 from metaux.protocols import resolve
@@ -57,6 +58,7 @@ def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) ->
         meta_gradient=way_by_name(settings.meta_gradient),
         features=make_features(settings, train, preprocessing, seed),
         embedding=make_embedding(settings, preprocessing),
+        recorded=make_recorded(settings, data.hierarchy, seed),
         balanced=settings.class_weights == "balanced",
         seed=seed,
     )

@@ -39,7 +39,7 @@ def card(run: Run, model: Model, about: Mapping[str, Any], to: str, form: Form, 
     front = {
         "library_name": "metaux",
         "pipeline_tag": _TASKS[kind],
-        "tags": ["metaux", "auxiliary-learning", to, model.settings.backbone.partition(":")[0]],
+        "tags": ["metaux", "auxiliary-learning", to, str(about["backbone"]).partition(":")[0]],
         "datasets": [data.partition(":")[2] if data.startswith("hf:") else name],
         "metrics": ["accuracy"],
     }
@@ -71,8 +71,8 @@ primary network alone, with neither auxiliary head nor label generator.
 {_limits(model)}
 ## Loading
 
-The input is {_raw(model, about)} The files `{form.file}` and `metaux.json` lie in the current folder; needed are \
-{" and ".join(f"`{package}`" for package in _packages(form, code))}.
+The input is {_raw(model, about)} The files `{form.file}` and `metaux.json` lie in the current folder; it takes \
+{_packages(form, code)}.
 
 ```python
 {code}
@@ -83,9 +83,10 @@ For example, `class_names[probabilities(x)[0].argmax()]` is the class of the fir
 {_words(model)}"""
 
 
-def _packages(form: Form, code: str) -> list[str]:
+def _packages(form: Form, code: str) -> str:
     library = [name for name in ("timm", "torchvision", "metaux") if re.search(rf"^(import|from) {name}\b", code, re.M)]
-    return [*form.packages, *library]
+    *others, last = (f"`{package}`" for package in [*form.packages, *library])
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _data_name(settings: Settings) -> str:

@@ -33,18 +33,18 @@ class Batch(NamedTuple):
 
 
 PrimaryLoss = Callable[[Tensor, Batch], Tensor]
+BatchLoss = Callable[[Batch], Tensor]
 
 
 class Auxiliary(NamedTuple):
     """What the auxiliary head has to learn from a batch.
 
-    `target` is anything the source's `auxiliary_loss` takes; `weight` an optional factor per sample; `inputs` go
-    through the network in a forward of their own, where the auxiliary task is on transformed samples.
+    `target` is anything the source's `auxiliary_loss` takes; `weight` an optional factor per sample. Of a source with
+    `views`, both are of all views.
     """
 
     target: Tensor
     weight: Tensor | None = None
-    inputs: tuple[Tensor, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,9 @@ class Preparation:
         trunk: makes a fresh backbone and its number of features, initialised from the random stream of that name.
         features: what clusters are made of: samples to `[n, features]`.
         embedding: what distances to prototypes are measured in: samples to `[n, features]`; made when first called.
+        recorded: the labels that a finished run recorded of samples: samples to `[n, K]`; read when first called.
+        fit: trains a network of the source's own on the training samples at the rows given, with the protocol, the
+            augmentation and the epochs of the run: network, rows int64 `[m]`, and the loss on a batch, a scalar.
         seed: the run's seed.
         device: where the networks are.
     """
@@ -68,6 +71,8 @@ class Preparation:
     trunk: Callable[[str], tuple[nn.Module, int]]
     features: Callable[[Samples], Tensor]
     embedding: Callable[[Samples], Tensor]
+    recorded: Callable[[Samples], Tensor]
+    fit: Callable[[nn.Module, Tensor, BatchLoss], None]
     seed: int
     device: torch.device
 
@@ -113,13 +118,18 @@ class LabelSource(nn.Module):
         meta_step: called with a `MetaStep` as often as the protocol says; None if the source does not learn.
         combine: makes one gradient per parameter out of the primary and the auxiliary task's (gating); None to add
             the losses, which costs one backward pass fewer.
+        outer_fold: the outer batch is from a fifth of the data, each epoch another, that it does not train on.
+        views: makes transformed copies of a batch's inputs, the inputs themselves first; all go through the network in
+            one forward, where the primary loss is on the first only. None for no other view.
         predict: the network's primary output for inputs at test time, where it is not simply the primary head's
             (averaged views).
     """
 
     needs_meta_split: bool = False
+    outer_fold: bool = False
     meta_step: Callable[[MetaStep], None] | None = None
     combine: Callable[[Gradients, Gradients], Gradients] | None = None
+    views: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] | None = None
     predict: Callable[[MultiTaskNetwork, tuple[Tensor, ...]], Tensor] | None = None
 
     def __init__(self, hierarchy: Hierarchy, protocol: Protocol):
@@ -135,7 +145,7 @@ class LabelSource(nn.Module):
         return None
 
     def auxiliary(self, batch: Batch) -> Auxiliary | None:  # noqa: ARG002
-        """Turn a batch into the auxiliary task's target, weight and inputs; no gradient flows into the source."""
+        """Turn a batch into the auxiliary task's target and weight; no gradient flows into the source."""
         return None
 
     def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -166,7 +176,7 @@ class SubclassSource(LabelSource):
         return make_head(features, self.hierarchy.size, self.protocol.head)
 
     def auxiliary(self, batch: Batch) -> Auxiliary:
-        """Return the target without weight, on the batch's own inputs."""
+        """Return the target without weight."""
         with torch.no_grad():
             return Auxiliary(self.target(batch))
 

@@ -1,4 +1,4 @@
-"""What the sources with one fixed sub-class per training sample share."""
+"""What the sources with one fixed label per training sample share."""
 
 import torch
 from torch import Tensor, nn
@@ -22,3 +22,25 @@ class FixedLabels(SubclassSource):
     def target(self, batch: Batch) -> Tensor:
         """Return the one-hot label of each sample, `[batch, K]`."""
         return nn.functional.one_hot(self.assigned[batch.index], self.hierarchy.size).to(torch.get_default_dtype())
+
+
+class SoftLabels(SubclassSource):
+    """One distribution over sub-classes per training sample, made before training. One method is missing: `distribute`.
+
+    It is held in single precision, `[n, K]`: 40 MB for 100,000 samples and 100 sub-classes.
+    """
+
+    labels_of_samples: Tensor
+
+    def distribute(self, preparation: Preparation) -> Tensor:
+        """Return the label of every training sample, `[n, K]`, rows summing to 1, zero outside each sample's class."""
+        raise NotImplementedError
+
+    def prepare(self, preparation: Preparation) -> None:
+        """Make the labels."""
+        labels = self.distribute(preparation).to(preparation.device, torch.get_default_dtype())
+        self.register_buffer("labels_of_samples", labels)
+
+    def target(self, batch: Batch) -> Tensor:
+        """Return the label of each sample, `[batch, K]`."""
+        return self.labels_of_samples[batch.index]

@@ -1,13 +1,21 @@
-"""K-Means: clusters of each primary class, the NeurIPS version's baseline."""
+"""K-Means: clusters of each primary class, the NeurIPS version's baseline; and balanced clusters."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from metaux.errors import InputError
+from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Preparation
 from metaux.labels.fixed import FixedLabels
 from metaux.streams import stream_seed
+
+ROUNDS = 5
+SINKHORN_STEPS = 20
+HALVINGS = 14  # of the entropy's weight, from the mean squared distance on
 
 
 class KMeans(FixedLabels):
@@ -22,18 +30,91 @@ class KMeans(FixedLabels):
         Raises:
             InputError: if a class has fewer samples than sub-classes.
         """
-        from sklearn.cluster import KMeans as ScikitKMeans
-
-        primary = preparation.samples.primary
         features = preparation.features(preparation.samples).cpu().numpy().astype(np.float32)
-        slot = torch.zeros_like(primary)
-        for class_, slots in enumerate(self.hierarchy.slots):
-            rows = (primary == class_).nonzero().squeeze(-1)
-            if len(rows) < slots:
-                raise InputError(
-                    f"class '{self.hierarchy.class_names[class_]}' has {len(rows)} training samples, "
-                    f"too few for {slots} clusters; ask for fewer sub-classes"
-                )
-            clusters = ScikitKMeans(slots, random_state=stream_seed(preparation.seed, "k-means", class_))
-            slot[rows] = torch.from_numpy(clusters.fit_predict(features[rows.numpy()])).long()
-        return self.hierarchy.flat(primary, slot)
+        primary = preparation.samples.primary
+        return clusters_within(features, primary, self.hierarchy, preparation.seed, self.clusters)
+
+    def clusters(self, features: Any, count: int, seed: int) -> Tensor:
+        """Return the cluster of each sample of a class, int64 `[m]`, from features `[m, features]`."""
+        return k_means(features, count, seed)
+
+
+class Balanced(KMeans):
+    """K-means with clusters of equal size, so that no sub-class is left almost empty.
+
+    Assignment and centres take turns, as in k-means, from whose clusters they start; see `balanced_assignment`.
+
+    Source: Asano, Rupprecht, Vedaldi, *Self-labelling via simultaneous clustering and representation learning* (ICLR
+    2020), which alternates it with the training of the features.
+    """
+
+    def clusters(self, features: Any, count: int, seed: int) -> Tensor:
+        """Return the cluster of each sample of a class, int64 `[m]`, from features `[m, features]`."""
+        x = torch.from_numpy(features).double()
+        cluster = k_means(features, count, seed)
+        for _ in range(ROUNDS):
+            share = torch.nn.functional.one_hot(cluster, count).double()
+            centres = share.T @ x / share.sum(0).clamp(min=1).unsqueeze(-1)
+            cluster = balanced_assignment(torch.cdist(x, centres).square())
+        return cluster
+
+
+def balanced_assignment(distance: Tensor) -> Tensor:
+    """Return the cluster of each sample, int64 `[m]`, of equal sizes.
+
+    Each cluster asks a price, and each sample goes where distance and price are least. The prices at which all clusters
+    are of one size are those of an assignment with some entropy, which Sinkhorn-Knopp finds, as the entropy goes down
+    to next to nothing. Sizes may differ by samples that lie exactly between two clusters.
+
+    Args:
+        distance: squared, of samples to centres, float64 `[m, count]`.
+
+    >>> balanced_assignment(torch.tensor([[0.0, 9.0], [1.0, 7.0], [2.0, 5.0], [3.0, 4.0]]).double()).tolist()
+    [0, 0, 1, 1]
+    """
+    price = distance.new_zeros(distance.shape[1])
+    scale = distance.mean().clamp(min=torch.finfo(distance.dtype).tiny)
+    for _ in range(HALVINGS):
+        for _ in range(SINKHORN_STEPS):
+            row = ((-distance - price) / scale).logsumexp(1, keepdim=True)
+            price = scale * (-distance / scale - row).logsumexp(0)
+        scale = scale / 2
+    return (distance + price).argmin(-1)
+
+
+def k_means(features: Any, count: int, seed: int) -> Tensor:
+    """Return the cluster of each sample, int64 `[m]`, from an array or a sparse matrix `[m, features]`."""
+    from sklearn.cluster import KMeans as ScikitKMeans
+
+    return torch.from_numpy(ScikitKMeans(count, random_state=seed).fit_predict(features)).long()
+
+
+def clusters_within(
+    features: Any,
+    primary: Tensor,
+    hierarchy: Hierarchy,
+    seed: int,
+    clusters: Callable[[Any, int, int], Tensor] = k_means,
+) -> Tensor:
+    """Return the flat sub-class of each sample, int64 `[n]`: its cluster among the samples of its class.
+
+    Args:
+        features: an array or a sparse matrix, `[n, features]`.
+        primary: the classes, int64 `[n]`.
+        hierarchy: of the classes.
+        seed: the run's.
+        clusters: makes clusters: features of a class's samples, the number of clusters, and a seed.
+
+    Raises:
+        InputError: if a class has fewer samples than sub-classes.
+    """
+    slot = torch.zeros_like(primary)
+    for class_, slots in enumerate(hierarchy.slots):
+        rows = (primary == class_).nonzero().squeeze(-1)
+        if len(rows) < slots:
+            raise InputError(
+                f"class '{hierarchy.class_names[class_]}' has {len(rows)} training samples, "
+                f"too few for {slots} clusters; ask for fewer sub-classes"
+            )
+        slot[rows] = clusters(features[rows.numpy()], slots, stream_seed(seed, "k-means", class_))
+    return hierarchy.flat(primary, slot)

@@ -1,15 +1,15 @@
 """Prototypical Net: soft labels by the distance to the human sub-classes' means, the ICLR submission's baseline."""
 
-import torch
 from torch import Tensor
 
 from metaux.data.samples import Samples
 from metaux.errors import InputError
-from metaux.labels.base import Batch, Preparation, SubclassSource
+from metaux.labels.base import Preparation
+from metaux.labels.fixed import SoftLabels
 from metaux.labels.prototypes import inverse_temperature, prototypes, soft_assignment
 
 
-class Prototypical(SubclassSource):
+class Prototypical(SoftLabels):
     """Differentiable nearest neighbour to the prototypes of a few samples with human sub-classes.
 
     The prototype c_k of sub-class k is the mean embedding of the meta split's samples of it; a training sample x of
@@ -30,9 +30,8 @@ class Prototypical(SubclassSource):
     """
 
     needs_meta_split = True
-    labels_of_samples: Tensor
 
-    def prepare(self, preparation: Preparation) -> None:
+    def distribute(self, preparation: Preparation) -> Tensor:
         """Embed both splits, and label the training samples.
 
         Raises:
@@ -51,12 +50,7 @@ class Prototypical(SubclassSource):
         means, counts = prototypes(known, meta.human, self.hierarchy.size)
         beta = inverse_temperature(known, meta.human, means, counts, self.hierarchy)
         embedded = _embedded(preparation, samples)
-        labels = soft_assignment(embedded, samples.primary, means, counts > 0, self.hierarchy, beta)
-        self.register_buffer("labels_of_samples", labels.to(preparation.device, torch.get_default_dtype()))
-
-    def target(self, batch: Batch) -> Tensor:
-        """Return the soft label of each sample, `[batch, K]`."""
-        return self.labels_of_samples[batch.index]
+        return soft_assignment(embedded, samples.primary, means, counts > 0, self.hierarchy, beta)
 
     def _check(self, meta: Samples) -> None:
         counts = meta.primary.bincount(minlength=self.hierarchy.classes).tolist()

@@ -4,12 +4,18 @@ from collections.abc import Callable
 
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource
+from metaux.labels.distilled import Distilled, DistilledCross
 from metaux.labels.frozen import Frozen
 from metaux.labels.human import Human
-from metaux.labels.kmeans import KMeans
+from metaux.labels.kmeans import Balanced, KMeans
+from metaux.labels.leads import LEADS
+from metaux.labels.leaves import Leaves
 from metaux.labels.maxl import Maxl
 from metaux.labels.prototypical import Prototypical
 from metaux.labels.random import Random
+from metaux.labels.recorded import Recorded, Shuffled
+from metaux.labels.rotation import Rotated, Rotation, RotationSingle
+from metaux.labels.self_distilled import SelfDistilled
 from metaux.labels.single import Single
 from metaux.labels.uniform import Uniform
 from metaux.labels.vector import FrozenVector, Vector
@@ -40,7 +46,18 @@ SOURCES: dict[str, MakeSource] = {
     "maxl": Maxl,
     "vector": Vector,
     "frozen-vector": FrozenVector,
+    "rotation": Rotation,
+    "rotation-single": RotationSingle,
+    "rotated": Rotated,
+    "balanced": Balanced,
+    "leaves": Leaves,
+    "recorded": Recorded,
+    "shuffled": Shuffled,
+    "distilled": Distilled,
+    "distilled-cross": DistilledCross,
+    "self-distilled": SelfDistilled,
     "single-split": _on_split(Single),
     "uniform-split": _on_split(Uniform),
     "frozen-split": _on_split(Frozen),
+    **LEADS,
 }

@@ -27,7 +27,7 @@ class FrozenVector(Generated):
         return make_head(features, self.hierarchy.size, self.protocol.head)
 
     def auxiliary(self, batch: Batch) -> Auxiliary:
-        """Return the target vectors without weight, on the batch's own inputs."""
+        """Return the target vectors without weight."""
         with torch.no_grad():
             return Auxiliary(self.target(batch))
 

@@ -15,13 +15,19 @@ def passes(
     network: MultiTaskNetwork, samples: Samples, preprocess: Preprocess, device: torch.device, batch_size: int = 500
 ) -> Iterator[tuple[tuple[Tensor, ...], Outputs]]:
     """Yield inputs and outputs batch by batch, in order, in evaluation mode and without graph."""
+    for inputs in _batches(network, samples, preprocess, device, batch_size):
+        yield inputs, network(*inputs)
+
+
+def _batches(
+    network: MultiTaskNetwork, samples: Samples, preprocess: Preprocess, device: torch.device, batch_size: int = 500
+) -> Iterator[tuple[Tensor, ...]]:
     loader = Loader(samples, preprocess, None, 0, device)
     training = network.training
     network.eval()
     with torch.inference_mode():
         for rows in torch.arange(len(samples)).split(batch_size):
-            inputs = loader.load(rows).inputs
-            yield inputs, network(*inputs)
+            yield loader.load(rows).inputs
     network.train(training)
 
 
@@ -34,8 +40,8 @@ def primary_outputs(
 ) -> Tensor:
     """Return the primary output for every sample, `[n, classes]` on the processor, as the source predicts it."""
     found = []
-    for inputs, outputs in passes(network, samples, preprocess, device):
-        primary = outputs.primary if source.predict is None else source.predict(network, inputs)
+    for inputs in _batches(network, samples, preprocess, device):
+        primary = network(*inputs).primary if source.predict is None else source.predict(network, inputs)
         found.append(primary.float().cpu())
     return torch.cat(found)
 

@@ -43,3 +43,8 @@ def of_module(module: nn.Module, preprocess: Preprocess, device: torch.device | 
 def no_embedding(samples: Samples) -> NoReturn:  # noqa: ARG001
     """Say that a plan is without the embedding that its source needs."""
     raise InputError("expected an embedding for this method, found none; give the plan one (samples to [n, features])")
+
+
+def no_recorded_labels(samples: Samples) -> NoReturn:  # noqa: ARG001
+    """Say that a plan is without the recorded labels that its source needs."""
+    raise InputError("expected the labels of a finished run for this method, found none; give its folder with --labels")

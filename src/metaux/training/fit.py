@@ -14,20 +14,22 @@ from torch import Tensor, nn
 from metaux.data.samples import Samples
 from metaux.errors import InputError, TrainingError
 from metaux.files import write_bytes_atomic
-from metaux.labels.base import Batch, MetaStep, Preparation
+from metaux.labels.base import Batch, BatchLoss, MetaStep, Preparation
 from metaux.metagradient import LookAhead, MetaGradient, forward_mode
 from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, place
 from metaux.streams import seeded, stream_seed
 from metaux.training.batches import Loader, shuffled
 from metaux.training.evaluate import measures, primary_outputs
-from metaux.training.features import no_embedding
+from metaux.training.features import no_embedding, no_recorded_labels
 from metaux.training.generated_labels import describe, training_labels
 from metaux.training.meta_gradients import suitable_way
 from metaux.training.plan import Fitted, Plan, Record, make_primary_loss, schedule
+from metaux.training.pretrain import pretrain
 from metaux.training.processes import averager
 from metaux.training.step import gradient_cosine, training_step
 
 DIAGNOSTIC_SAMPLES = 100
+FOLDS = 5
 
 
 class Trainer:
@@ -63,6 +65,8 @@ class Trainer:
                 trunk=self._trunk,
                 features=plan.features or self._pixels,
                 embedding=plan.embedding or no_embedding,
+                recorded=plan.recorded or no_recorded_labels,
+                fit=self._pretrain,
                 seed=plan.seed,
                 device=device,
             )
@@ -87,6 +91,13 @@ class Trainer:
         with seeded(self.plan.seed, name):
             trunk = self.plan.trunk()
         return trunk, feature_size(trunk, self.plan.preprocess(self.plan.train.take(torch.arange(1)).inputs))
+
+    def _pretrain(self, network: nn.Module, rows: Tensor, loss: BatchLoss) -> None:
+        plan = self.plan
+        device = self.fabric.device
+        loader = Loader(plan.train.take(rows), plan.preprocess, plan.augment, plan.seed, device)
+        with self.fabric.autocast():
+            pretrain(network, loader, plan.protocol, loss)
 
     def _meta_gradient(self) -> tuple[MetaGradient | None, str]:
         if self.source.meta_step is None:
@@ -185,6 +196,12 @@ class Trainer:
         """Return the rows of each batch: of the training pass, and of the look-ahead's."""
         protocol, seed = self.plan.protocol, self.plan.seed
         train = shuffled(len(self.plan.train), protocol.batch_size, seed, "order", epoch)
+        if self.source.outer_fold:
+            outside = torch.arange(len(self.plan.train)) % FOLDS == epoch % FOLDS
+            kept = torch.cat(train)
+            parts = kept[~outside[kept]], kept[outside[kept]]
+            train, outer = (list(rows.split(protocol.batch_size)) for rows in parts)
+            return {"train": train, "meta": train, "outer": outer}
         if self.meta_loader is not self.loader:
             meta = shuffled(len(self.meta_loader.samples), protocol.batch_size, seed, "meta order", epoch)
         elif protocol.meta_order == "epoch":
@@ -208,6 +225,9 @@ class Trainer:
 
         inner = batch(position)
         outer = inner if self.plan.protocol.outer_batch == "same" else batch(position + 1)
+        if "outer" in orders:
+            place = position % len(orders["outer"])
+            outer = self.meta_loader.augmented(orders["outer"][place], "outer", epoch, place)
         assert self.source.meta_step is not None
         self.source.meta_step(self._meta_step(inner, outer, rate, epoch, position))
 

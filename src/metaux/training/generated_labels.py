@@ -17,6 +17,16 @@ def own_slots(labels: Tensor, primary: Tensor, hierarchy: Hierarchy) -> Tensor:
     return labels.gather(-1, flat.clamp(max=hierarchy.size - 1)) * (slots < counts.unsqueeze(-1))
 
 
+def over_all(own: Tensor, primary: Tensor, hierarchy: Hierarchy) -> Tensor:
+    """Return labels over all sub-classes, `[n, K]`, of labels over the own slots, `[n, max(psi)]`: the other way round.
+
+    >>> over_all(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), torch.tensor([1, 0]), Hierarchy([1, 2])).tolist()
+    [[0.0, 0.5, 0.5], [1.0, 0.0, 0.0]]
+    """
+    slots = hierarchy.slot(torch.arange(hierarchy.size)).to(own.device)
+    return own[:, slots] * hierarchy.mask(primary)
+
+
 def training_labels(source: LabelSource, loader: Loader, batch_size: int = 500) -> Tensor | None:
     """Return `own_slots` of every training sample without augmentation, `[n, max(psi)]`; None if there are none."""
     found = []

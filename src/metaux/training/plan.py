@@ -37,6 +37,7 @@ class Plan:
         features: what clusters are made of; pixels (the network's flattened inputs) if None.
         embedding: what distances to prototypes are measured in, for the source that needs it; any network will do, see
             `metaux.training.features.of_module`.
+        recorded: the labels that a finished run recorded, `[n, K]`, for the sources that learn those.
         balanced: weigh the primary loss inversely to class frequency.
         seed: of everything random.
     """
@@ -52,6 +53,7 @@ class Plan:
     meta_gradient: MetaGradient | None
     features: Callable[[Samples], Tensor] | None = None
     embedding: Callable[[Samples], Tensor] | None = None
+    recorded: Callable[[Samples], Tensor] | None = None
     balanced: bool = False
     seed: int = 0
 

@@ -10,20 +10,20 @@ from metaux.networks.multitask import MultiTaskNetwork, Outputs
 
 def multi_task_losses(
     network: MultiTaskNetwork, source: LabelSource, batch: Batch, primary_loss: PrimaryLoss
-) -> tuple[Outputs, Tensor, Tensor | None]:
-    """Return the outputs and the two terms of the multi-task objective (equation 2); the second may be missing.
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return the primary output and the two terms of the multi-task objective (equation 2); the second may be missing.
 
     No gradient flows into the source.
     """
-    outputs: Outputs = network(*batch.inputs)
-    primary = primary_loss(outputs.primary, batch)
+    outputs: Outputs = network(*(batch.inputs if source.views is None else source.views(batch.inputs)))
+    output = outputs.primary[: len(batch.index)]  # the first view's, that of the samples themselves
+    primary = primary_loss(output, batch)
     task = source.auxiliary(batch)
     if task is None:
-        return outputs, primary, None
-    output = outputs.auxiliary if task.inputs is None else network(*task.inputs).auxiliary
-    assert output is not None, "a source with an auxiliary task brings an auxiliary head"
-    losses = source.auxiliary_loss(output, task.target)
-    return outputs, primary, (losses if task.weight is None else task.weight * losses).mean()
+        return output, primary, None
+    assert outputs.auxiliary is not None, "a source with an auxiliary task brings an auxiliary head"
+    losses = source.auxiliary_loss(outputs.auxiliary, task.target)
+    return output, primary, (losses if task.weight is None else task.weight * losses).mean()
 
 
 def training_step(
@@ -40,7 +40,7 @@ def training_step(
         The total loss and the primary output, `[batch, classes]`, both before the step and without graph.
     """
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    outputs, primary, auxiliary = multi_task_losses(network, source, batch, primary_loss)
+    output, primary, auxiliary = multi_task_losses(network, source, batch, primary_loss)
     total = primary if auxiliary is None else primary + auxiliary
     if source.combine is None or auxiliary is None:
         gradients = list(autograd.grad(total, parameters, materialize_grads=True))
@@ -53,7 +53,7 @@ def training_step(
         parameter.grad = gradient
     optimizer.step()
     optimizer.zero_grad()
-    return total.detach(), outputs.primary.detach()
+    return total.detach(), output.detach()
 
 
 def gradient_cosine(

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_METHODS = 3
-MOST_CLASSES = 20
+MOST_CLASSES = 100
 MOST_SUBCLASSES = 12
 MOST_SAMPLES = 8
+MOST_PICTURES = 3000  # of at most 64 x 64 pixels, about 7 MB
 MOST_HUMAN = 30
 
 
@@ -98,14 +99,16 @@ class Invented:
         return {id_ for each in self.classes for sub in each.subclasses for id_, _ in sub.typical}
 
 
-def invented(recorded: Recorded) -> list[Invented]:
-    """Return what each method found by itself; nothing for those whose labels a person gave, or chance."""
-    found = []
-    for method in recorded.ranked():
-        run = recorded.of_method(method)[0]
-        if role(method) == "method" and "train_labels" in run.outputs():
-            found.append(_of_run(run, recorded))
-    return found[:MOST_METHODS]
+def invented(recorded: Recorded, most_pictures: int = MOST_PICTURES) -> list[Invented]:
+    """Return what each method found by itself; nothing for those whose labels a person gave, or chance.
+
+    Args:
+        recorded: the runs.
+        most_pictures: how many samples all methods together show; of many sub-classes each shows fewer than 8.
+    """
+    runs = [recorded.of_method(method)[0] for method in recorded.ranked() if role(method) == "method"]
+    runs = [run for run in runs if "train_labels" in run.outputs()][:MOST_METHODS]
+    return [_of_run(run, recorded, most_pictures // len(runs)) for run in runs]
 
 
 def table(inventions: Sequence[Invented]) -> Table:
@@ -137,18 +140,20 @@ def human_table(inventions: Sequence[Invented]) -> Table:
     )
 
 
-def _of_run(run: Run, recorded: Recorded) -> Invented:
+def _of_run(run: Run, recorded: Recorded, room: int) -> Invented:
     labels, primary, ids = (run.output(f"train_{name}") for name in ("labels", "primary", "ids"))
     human = run.output("train_human") if "train_human" in run.outputs() else None
     model = run.result.get("model", {})
     slots = model.get("slots") or [labels.shape[1]] * len(recorded.class_names)
     last = [own.curve("label_human_nmi")[-1] for own in recorded.of_method(run.method)]
+    shown = sum(min(count, MOST_SUBCLASSES) for count in slots[:MOST_CLASSES])
+    samples = max(1, min(MOST_SAMPLES, room // shown))
     classes = []
     for number, name in enumerate(recorded.class_names[:MOST_CLASSES]):
         rows = primary == number
         own = None if human is None else human[rows]
         found = labels[rows][:, : slots[number]].astype("float64")
-        classes.append(_of_class(name, found, ids[rows], own, model.get("subclass_names")))
+        classes.append(_of_class(name, found, ids[rows], own, model.get("subclass_names"), samples))
     return Invented(
         method=run.method,
         seed=run.seed,
@@ -160,7 +165,7 @@ def _of_run(run: Run, recorded: Recorded) -> Invented:
 
 
 def _of_class(
-    name: str, labels: "Array", ids: "Array", human: "Array | None", names: Sequence[str] | None
+    name: str, labels: "Array", ids: "Array", human: "Array | None", names: Sequence[str] | None, samples: int
 ) -> Invention:
     import numpy as np
 
@@ -173,7 +178,7 @@ def _of_class(
     subclasses = []
     for slot in kept:
         inside = np.flatnonzero(top == slot)
-        typical = inside[np.argsort(-labels[inside, slot], kind="stable")][:MOST_SAMPLES]
+        typical = inside[np.argsort(-labels[inside, slot], kind="stable")][:samples]
         subclasses.append(
             Subclass(
                 number=slot + 1,

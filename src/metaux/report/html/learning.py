@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_POINTS = 150
+MOST_MARKED = 10
 
 
 class Measure(NamedTuple):
@@ -143,7 +144,9 @@ def _figure(measure: Measure, curves: Sequence[Curve], methods: Sequence[str]) -
                 "hovertemplate": f"{curve.method}, epoch %{{x}}: %{{y:.{decimals}f}} {measure.unit}<extra></extra>",
             }
         )
-    return figure(traces, {"xaxis": axis("epoch"), "yaxis": axis(), "margin": {"l": 8, "r": 12, "t": 8, "b": 36}})
+    # Of few epochs each is marked, and nothing between them.
+    epochs = axis("epoch", dtick=1) if curves[0].epochs[-1] <= MOST_MARKED else axis("epoch")
+    return figure(traces, {"xaxis": epochs, "yaxis": axis(), "margin": {"l": 8, "r": 12, "t": 8, "b": 36}})
 
 
 def _scaled(values: Sequence[float | None], factor: float) -> list[float | None]:

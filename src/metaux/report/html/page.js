@@ -18,7 +18,8 @@
 
   const inked = (value) => {
     if (typeof value === "string") return (theme === "dark" && DARK[value.toLowerCase()]) || value;
-    if (Array.isArray(value)) return typeof value[0] === "number" ? value : value.map(inked);
+    // A stop of a colour scale is a number and a colour.
+    if (Array.isArray(value)) return typeof value.at(-1) === "number" ? value : value.map(inked);
     if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, own]) => [key, inked(own)]));
     return value;
   };
@@ -180,10 +181,13 @@
     });
   }
 
-  // Paper is light, narrow, and shows every chart.
+  // Paper is light, narrow, and shows every chart and list; of the classes, those that are open.
   let before = theme;
+  let folded = [];
   addEventListener("beforeprint", () => {
     before = theme;
+    folded = all("details:not(.class, [open])");
+    for (const element of folded) element.open = true;
     setTheme("light");
     for (const element of all(".chart")) {
       if (element.offsetParent === null) continue;
@@ -193,6 +197,7 @@
   });
   addEventListener("afterprint", () => {
     for (const element of all(".chart[data-drawn]")) Plotly.relayout(element, { width: null, autosize: true });
+    for (const element of folded) element.open = false;
     setTheme(before);
   });
 

@@ -115,7 +115,7 @@ def _figure(rows: Sequence[ClassRow], paired: bool) -> Figure:
         {
             "type": "scatter",
             "mode": "lines",
-            "x": [value for row in rows for value in _span(getattr(row, of))],
+            "x": [value for row in rows for value in _span(getattr(row, of), paired)],
             "y": [value for place in places for value in (place + 0.18 * (of == "test"),) * 2 + (None,)],
             "line": {"width": width, "color": COLOURS[1]},
             "hoverinfo": "skip",
@@ -151,16 +151,21 @@ def _figure(rows: Sequence[ClassRow], paired: bool) -> Figure:
 
 def _range(rows: Sequence[ClassRow], paired: bool) -> list[float]:
     """Return what the axis has to show, with a margin: all ends of intervals, and zero of differences."""
-    ends = [100 * end for row in rows for end in _numbers(row) if end is not None] + ([0.0] if paired else [])
+    found = (_inside(end, paired) for row in rows for end in _numbers(row))
+    ends = [end for end in found if end is not None] + ([0.0] if paired else [])
     margin = 0.04 * (max(ends) - min(ends)) or 1.0
     return [min(ends) - margin, max(ends) + margin]
 
 
-def _span(estimate: Estimate) -> tuple[float | None, float | None, None]:
+def _span(estimate: Estimate, paired: bool) -> tuple[float | None, float | None, None]:
     """Return a line's two ends and the gap to the next."""
-    if estimate.low is None or estimate.high is None:
-        return (None, None, None)
-    return (100 * estimate.low, 100 * estimate.high, None)
+    low, high = _inside(estimate.low, paired), _inside(estimate.high, paired)
+    return (None, None, None) if low is None or high is None else (low, high, None)
+
+
+def _inside(end: float | None, paired: bool) -> float | None:
+    """Return an interval's end in points, no farther than it can be: Student's t knows no bound."""
+    return None if end is None else 100 * max(-1.0 if paired else 0.0, min(1.0, end))
 
 
 def _colour(row: ClassRow, paired: bool) -> str:

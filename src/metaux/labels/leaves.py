@@ -1,0 +1,48 @@
+"""Leaves: clusters of samples that fall into the same leaves of trees that never saw them, for tables."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metaux.labels.base import Preparation
+from metaux.labels.fixed import SoftLabels
+from metaux.labels.kmeans import clusters_within
+from metaux.labels.matching import cross_fitted
+from metaux.streams import stream_seed
+
+FOLDS = 5
+TREES = 100
+LEAVES = 32  # per tree, at most: in small ones, two samples hardly ever meet
+
+
+class Leaves(SoftLabels):
+    """Each class is clustered by the leaves of a random forest that predicts the classes without the sample.
+
+    A forest of 100 trees is fitted to the classes of four fifths of the training samples. Its leaves are features: two
+    samples lie as far apart as there are trees that part them (one-hot leaf indices, squared distance). Each class is
+    clustered by k-means on them, and the clusters of the samples that the forest has not seen are kept; see
+    `cross_fitted` for how those of the five forests are made the same ones.
+
+    The forest takes what `--features` makes; of a table, its columns.
+    """
+
+    def distribute(self, preparation: Preparation) -> Tensor:
+        """Fit the forests, and return the clusters of the samples that each has not seen, one-hot `[n, K]`.
+
+        Raises:
+            InputError: if a class has fewer samples than sub-classes.
+        """
+        from sklearn.ensemble import RandomForestClassifier
+        from sklearn.preprocessing import OneHotEncoder
+
+        primary, seed = preparation.samples.primary, preparation.seed
+        features = preparation.features(preparation.samples).cpu().numpy().astype(np.float32)
+
+        def label(rows: Tensor) -> Tensor:
+            forest = RandomForestClassifier(TREES, max_leaf_nodes=LEAVES, random_state=stream_seed(seed, "forest"))
+            forest.fit(features[rows.numpy()], primary[rows].numpy())
+            leaves = OneHotEncoder(dtype=np.float32).fit_transform(forest.apply(features))
+            subclass = clusters_within(leaves, primary, self.hierarchy, seed)
+            return torch.nn.functional.one_hot(subclass, self.hierarchy.size).float()
+
+        return cross_fitted(primary, FOLDS, self.hierarchy, seed, label)

@@ -1,0 +1,96 @@
+"""Class x rotation: four rotated views of each image, labelled jointly by class and rotation; and its control."""
+
+import torch
+from torch import Tensor, nn
+
+from metaux.errors import InputError
+from metaux.labels.base import Auxiliary, Batch, LabelSource, Preparation
+from metaux.losses import focal_losses
+from metaux.networks.multitask import MultiTaskNetwork, make_head
+
+TURNS = 4
+
+
+def turned(images: Tensor) -> Tensor:
+    """Return images `[batch, channels, side, side]` turned by 0, 90, 180 and 270 degrees, one after another."""
+    return torch.cat([torch.rot90(images, turns, (-2, -1)) for turns in range(TURNS)])
+
+
+class Rotated(LabelSource):
+    """The control of `Rotation`: the same four views, and the same averaging of them, but the class alone to learn.
+
+    The auxiliary head has one output per class. Its loss is the mean over the views; so is its prediction, of the
+    logits.
+    """
+
+    def prepare(self, preparation: Preparation) -> None:
+        """Check that there is something to rotate.
+
+        Raises:
+            InputError: unless the samples are square images.
+        """
+        shapes = [tuple(tensor.shape[1:]) for tensor in preparation.samples.inputs]
+        if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][1] != shapes[0][2]:
+            found = " and ".join("x".join(map(str, shape)) for shape in shapes)
+            raise InputError(
+                f"expected square images (channels x side x side) for a method that rotates them, found samples of "
+                f"{found}; give --image-size, or leave the method out"
+            )
+
+    def views(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the images `[batch, channels, side, side]` in all four views, `[4 batch, ...]`."""
+        return (turned(inputs[0]),)
+
+    def auxiliary_head(self, features: int) -> nn.Module:
+        """Make a head with one logit per class, of the protocol's kind."""
+        return make_head(features, self.hierarchy.classes, self.protocol.head)
+
+    def auxiliary(self, batch: Batch) -> Auxiliary:
+        """Return the class of each view, `[4 batch]`."""
+        return Auxiliary(batch.primary.repeat(TURNS))
+
+    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the focal loss of each view, `[4 batch]`."""
+        losses = focal_losses(output, self.protocol.focal_gamma)
+        return losses.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+
+    def predict(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Return the mean of the four views' logits, `[batch, classes]`."""
+        return self._of_views(network, inputs).mean(0)
+
+    def _of_views(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
+        output: Tensor = network(*self.views(inputs)).auxiliary
+        return output.view(TURNS, -1, output.shape[-1])
+
+
+class Rotation(Rotated):
+    """Self-supervised label augmentation: each view's label is the pair of its class and its rotation.
+
+    With z_j the 4 x classes auxiliary logits of the view turned j times, the auxiliary loss of a sample of class y is
+    1/4 sum_j L(z_j, (y, j)), and its prediction averages what each view says of its own rotation,
+
+        p(i | x) = softmax over the classes i of  1/4 sum_j z_j[(i, j)].
+
+    Source: Lee, Hwang, Shin, *Self-supervised label augmentation via input transformations* (ICML 2020), SLA+AG. There
+    the joint head is the only one; here, as for every source, the primary head learns the unrotated images beside it.
+    """
+
+    def auxiliary_head(self, features: int) -> nn.Module:
+        """Make a head with one logit per pair of class and rotation, of the protocol's kind."""
+        return make_head(features, TURNS * self.hierarchy.classes, self.protocol.head)
+
+    def auxiliary(self, batch: Batch) -> Auxiliary:
+        """Return the pair of class and rotation of each view, 4 class + rotation, `[4 batch]`."""
+        turns = torch.arange(TURNS, device=batch.primary.device).repeat_interleave(len(batch.primary))
+        return Auxiliary(TURNS * batch.primary.repeat(TURNS) + turns)
+
+    def predict(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Return the mean over the views of each view's logits for its own rotation, `[batch, classes]`."""
+        logits = self._of_views(network, inputs)
+        return torch.stack([logits[turns, :, turns::TURNS] for turns in range(TURNS)]).mean(0)
+
+
+class RotationSingle(Rotation):
+    """The network of `Rotation`, which predicts by its primary head from the image as it is: one pass, not four."""
+
+    predict = None  # type: ignore[assignment]  # what the attribute of `LabelSource` may be

@@ -1,0 +1,148 @@
+"""Four rotated views: what is learned from them, how they are averaged, and what can't be rotated."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from metaux import Hierarchy, InputError
+from metaux.data.samples import Samples
+from metaux.experiment.model import Model
+from metaux.experiment.records import Run
+from metaux.experiment.run import load_once
+from metaux.labels.base import Batch
+from metaux.labels.registry import SOURCES
+from metaux.labels.rotation import Rotated, Rotation
+from metaux.networks.multitask import MultiTaskNetwork, Outputs
+from metaux.protocols import TUNED
+from metaux.settings import Settings
+from metaux.training.step import multi_task_losses
+from shell import done, metaux, write_images, write_table
+from small import digits, trainer
+
+VIEWS = [torch.tensor([[0.0, 1.0], [2.0, 3.0]]).rot90(turns) for turns in range(4)]
+
+
+class Corners(nn.Module):
+    """A trunk whose features are the four pixels of an image of 2 x 2."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1)
+
+
+def network(outputs: int) -> MultiTaskNetwork:
+    torch.manual_seed(0)
+    return MultiTaskNetwork(Corners(), nn.Linear(4, 2), nn.Linear(4, outputs))
+
+
+def batch() -> Batch:
+    return Batch((torch.stack([VIEWS[0], 2 * VIEWS[0]]).unsqueeze(1),), torch.tensor([1, 0]), torch.arange(2))
+
+
+def test_the_views_are_the_image_turned_four_times() -> None:
+    [views] = Rotation(Hierarchy([2, 2]), TUNED).views(batch().inputs)
+    expected = [factor * view for view in VIEWS for factor in (1, 2)]
+    assert views.squeeze(1).equal(torch.stack(expected))
+
+
+def test_the_loss_is_the_mean_over_the_views_of_class_and_rotation() -> None:
+    source, net = Rotation(Hierarchy([2, 2]), TUNED), network(8)
+    output, primary, auxiliary = multi_task_losses(
+        net, source, batch(), lambda output, batch: functional.cross_entropy(output, batch.primary)
+    )
+    assert output.shape == (2, 2)
+    assert auxiliary is not None
+    torch.testing.assert_close(output, net(batch().inputs[0]).primary)
+    by_hand = []
+    for place, class_ in enumerate((1, 0)):
+        for turns in range(4):
+            logits = net.auxiliary_head((place + 1) * VIEWS[turns].flatten())  # type: ignore[misc]
+            by_hand.append(-logits.log_softmax(-1)[4 * class_ + turns])
+    torch.testing.assert_close(auxiliary, torch.stack(by_hand).mean())
+    torch.testing.assert_close(primary, functional.cross_entropy(output, torch.tensor([1, 0])))
+
+
+def test_the_prediction_averages_what_each_view_says_of_its_own_rotation() -> None:
+    net = network(8)
+    found = Rotation(Hierarchy([2, 2]), TUNED).predict(net, batch().inputs)
+    logits = [net.auxiliary_head(view.flatten()) for view in VIEWS]  # type: ignore[misc]
+    expected = [sum(logits[turns][4 * class_ + turns] for turns in range(4)) / 4 for class_ in range(2)]
+    torch.testing.assert_close(found[0], torch.stack(expected))
+
+
+def test_the_control_averages_what_each_view_says_of_the_class() -> None:
+    net = network(2)
+    found = Rotated(Hierarchy([2, 2]), TUNED).predict(net, batch().inputs)
+    torch.testing.assert_close(
+        found[0],
+        torch.stack([net.auxiliary_head(view.flatten()) for view in VIEWS]).mean(0),  # type: ignore[misc]
+    )
+    # turned images have the same views, so the control can't tell them apart
+    turned = Rotated(Hierarchy([2, 2]), TUNED).predict(net, (batch().inputs[0].rot90(1, (-2, -1)),))
+    torch.testing.assert_close(found, turned)
+
+
+def test_one_view_is_another_prediction_of_the_same_network() -> None:
+    averaged, single = (trainer(SOURCES[name]).fit() for name in ("rotation", "rotation-single"))
+    first, second = averaged.network.state_dict(), single.network.state_dict()
+    assert all(first[name].equal(second[name]) for name in first)
+    test = digits().test.inputs[0].float() / 255 - 0.3
+    outputs: Outputs = single.network.eval()(test)
+    torch.testing.assert_close(single.test_logits, outputs.primary)
+    assert not averaged.test_logits.argmax(-1).equal(single.test_logits.argmax(-1))
+
+
+def test_the_unrotated_image_passes_the_network_once() -> None:
+    made, seen = trainer(SOURCES["rotation"]), []
+    made.network.trunk.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    made._train(made.loader.load(torch.arange(10)))
+    assert seen == [40]
+
+
+@pytest.mark.parametrize(
+    ("shape", "found"), [((200, 1, 8, 4), "1x8x4"), ((200, 64), "64"), ((200, 1, 2, 8, 8), "1x2x8x8")]
+)
+def test_refuses_what_is_no_square_image(shape: tuple[int, ...], found: str) -> None:
+    train = digits().train
+    other = Samples((torch.zeros(shape),), train.primary)
+    with pytest.raises(InputError, match=f"expected square images .* found samples of {found}; give"):
+        trainer(SOURCES["rotation"], train=other, augment=None, trunk=nn.Flatten)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("rotation")
+    images = write_images(path / "images", count=10)
+    done("train", images, "--method", "rotation", "--epochs", 2, "--out", path / "run")
+    return path
+
+
+def test_a_run_predicts_and_evaluates_by_all_views(folder: Path) -> None:
+    run = Run.read(folder / "run")
+    test = load_once(Settings(data=str(folder / "images"))).test
+    model = Model.read(folder / "run")
+    logits, subclasses = model.predict(test)
+    assert subclasses is None
+    assert torch.from_numpy(run.output("test_probabilities")).equal(logits.softmax(-1))
+    single = replace(model, source=SOURCES["single"](model.hierarchy, TUNED)).predict(test).logits
+    assert not torch.allclose(single, logits)
+    assert f"{100 * run.accuracy:.2f} %" in done("evaluate", folder / "run")
+    rows = done("predict", folder / "run", folder / "images").splitlines()[1:]
+    assert len(rows) == 20
+    assert all(row.endswith(",") for row in rows)
+
+
+def test_a_run_is_not_exported_without_its_views(folder: Path) -> None:
+    result = metaux("export", folder / "run", "--to", "torch-export")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "expected a method that predicts by the primary head alone, found rotation" in result.err
+
+
+def test_refuses_a_table(tmp_path: Path) -> None:
+    result = metaux("train", write_table(tmp_path / "t.npz"), "--method", "rotation", "--out", tmp_path / "out")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "found samples of 4;" in result.err
+    assert not (tmp_path / "out").exists()

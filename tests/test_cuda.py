@@ -1,0 +1,77 @@
+"""On a GPU: every label source trains, as it does on processors; a run may change devices."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from metaux.experiment.model import Model
+from metaux.experiment.run import load_once, run
+from metaux.labels.registry import SOURCES
+from metaux.metagradient import LookAhead, double_backward, finite_difference, forward_mode
+from metaux.settings import Settings
+from metaux.training.fit import Trainer
+from small import plan, small_cnn
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+def on(device: str, method: str, checkpoint: Path | None = None, **changes: object) -> Trainer:
+    return Trainer(plan(SOURCES[method], **changes), Fabric(accelerator=device, devices=1), checkpoint)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", sorted(SOURCES))
+def test_a_source_trains_as_on_processors(method: str) -> None:
+    theirs, ours = (on(device, method, epochs=1).fit() for device in ("cpu", "cuda"))
+    assert next(ours.network.parameters()).device.type == "cuda"
+    for name in ("train_loss", "label_entropy", "gradient_cosine"):
+        if name in theirs.records[0]:
+            assert ours.records[0][name] == pytest.approx(theirs.records[0][name], rel=0.05, abs=0.02)
+    assert ours.test_logits.device.type == "cpu"
+
+
+@pytest.mark.parametrize("way", [forward_mode, finite_difference])
+def test_meta_gradient_is_exact(way: object) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(small_cnn(), nn.Tanh(), nn.Linear(128, 6)).cuda().double()
+    images = torch.rand(20, 1, 8, 8, device="cuda", dtype=torch.double)
+    target = torch.rand(20, 6, device="cuda", dtype=torch.double)
+
+    def inner(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (output - target).pow(2).mean() + output.exp().mean()
+
+    def outer(output: torch.Tensor) -> torch.Tensor:
+        return output.sin().mean()
+
+    arguments = network, target, (images,), inner, (images,), outer, LookAhead(0.1)
+    found, oracle = (make(*arguments).gradient for make in (way, double_backward))  # type: ignore[operator]
+    assert float((found - oracle).norm() / oracle.norm()) < (1e-10 if way is forward_mode else 1e-3)
+
+
+def test_goes_on_from_a_checkpoint_of_either_device(tmp_path: Path) -> None:
+    for first, second in (("cuda", "cpu"), ("cpu", "cuda")):
+        place = tmp_path / f"{first}.pt"
+        begun = on(first, "maxl", place)
+        begun._epoch(0)
+        begun._save()
+        gone_on = on(second, "maxl", place).fit()
+        whole = on(second, "maxl").fit()
+        assert len(gone_on.records) == 2
+        assert gone_on.records[1]["train_loss"] == pytest.approx(whole.records[1]["train_loss"], rel=0.05)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_recorded_run_is_used_on_processors(precision: str, tmp_path: Path) -> None:
+    settings = replace(Settings(device="cuda", epochs=1, train_size=300), precision=precision)  # type: ignore[arg-type]
+    data = load_once(settings)
+    run(settings, "maxl", 0, data, tmp_path)
+    result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    assert result["device"] == torch.cuda.get_device_name()
+    few = data.test.take(torch.arange(100))
+    logits = Model.read(tmp_path).predict(few).logits
+    assert logits.device.type == "cpu"
+    assert logits.shape == (100, 10)
