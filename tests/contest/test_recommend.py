@@ -22,6 +22,8 @@ MINUTES = 0.25
 WORDS = ("recommend", "digits", "--train-size", 100, "--backbone", "mlp", "--epochs", 4, "--jobs", 1, "--device", "cpu")
 KMEANS = next(row for row in CONTESTANTS if row.name == "kmeans")
 
+pytestmark = pytest.mark.xdist_group("recommend")
+
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:

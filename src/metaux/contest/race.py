@@ -29,9 +29,9 @@ PRIOR = {
     "table": ("leaves", "kmeans", "maxl", "balanced"),
     "text": ("kmeans", "maxl", "balanced"),
 }
-GRID = Rules().grid
+GRID = Rules((0.02, 0.05, 0.1), (5e-4, 2e-3)).grid
 # Where a method does not fit with all of it: one weight decay.
-SHORT_GRID = Rules(weight_decays=(5e-4,)).grid
+SHORT_GRID = Rules((0.02, 0.05, 0.1), (5e-4,)).grid
 # Of the epochs of a whole run.
 RUNGS = (0.25, 0.5, 1.0)
 # Of the budget: for the search as planned, and the most that it may become; the rest is for test data.
@@ -173,17 +173,19 @@ class Race:
         self.bed, self.plan, self.costs, self.out = bed, plan, costs, out
         self.workers, self.console = workers, console
         self.slower = 1.0  # than estimated: measuring, recording and other runs beside it take time as well
+        self.rungs = 0  # that have been run
         self.records: list[dict[str, Any]] = []
 
     def seconds(self, candidates: Sequence[Candidate], epochs: int) -> float:
         """Return how long the runs of these candidates are expected to take."""
         return self.slower * sum(self.costs[c.row.name].of(epochs) for c in candidates) / self.workers
 
-    def run(self, left: float) -> list[Candidate]:
+    def run(self, left: float, rungs: int) -> list[Candidate]:
         """Return the candidates of the last rung that there was time for, best first.
 
         Args:
             left: the seconds that the search may take.
+            rungs: how many are run in any case: the first, and those that an earlier call had time for.
         """
         start = time.perf_counter()
         candidates = self.plan.candidates()
@@ -192,13 +194,14 @@ class Race:
             begin = time.perf_counter()
             trials = [c.trial(self.bed, epochs, self.costs[c.row.name].epoch) for c in candidates]
             expected = self.seconds([c for c, t in zip(candidates, trials, strict=True) if not t.run(self.out)], epochs)
-            if number and expected and begin - start + expected > left:
+            if number >= rungs and expected and begin - start + expected > left:
                 self.console.print("no time for longer runs of the search")
                 break
             failures = train(trials, f"search, {epochs} epochs", self.out, self.workers, self.console)
             if expected:
                 self.slower *= (time.perf_counter() - begin) / expected
             candidates = self._ranked(candidates, trials, epochs)
+            self.rungs = number + 1
             if not any(c.row.name == SINGLE for c in candidates):
                 raise InputError(
                     f"expected single task to train on this data, found that it does not: {told(failures)}"

@@ -128,8 +128,8 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
     left_out = [row.name for row in suitable(data.kind) if row.name not in plan.methods]
     print_notes([f"not tried, for want of time or not for such data: {listed(left_out)}"] if left_out else [], console)
     race = Race(settings, plan, costs, out, workers, console)
-    ranked = race.run(MOST_SEARCH * budget.total - budget.spent)
-    budget.note(search=race.records)
+    ranked = race.run(MOST_SEARCH * budget.total - budget.spent, max(1, budget.state.get("rungs", 0)))
+    budget.note(search=race.records, rungs=race.rungs)
     single = next(candidate for candidate in ranked if candidate.row.name == SINGLE)
     winner = next((candidate for candidate in ranked if candidate.row.name != SINGLE), None)
     trials = _tested(settings, plan, single, winner)
