@@ -41,6 +41,7 @@ CONTESTANTS = (
     Contestant("maxl", "maxl"),
     Contestant("kmeans", "kmeans"),
     Contestant("balanced", "balanced"),
+    Contestant("balanced, contrastive", "balanced", {"features": "contrastive"}, kinds=_IMAGES),
     Contestant("leaves", "leaves", kinds=("table",)),
     Contestant("rotated", "rotated", role="control", kinds=_IMAGES),
     Contestant("rotation", "rotation", controls=("rotated", "rotation, shuffled"), kinds=_IMAGES),
