@@ -369,7 +369,8 @@ class Recommend:
         jobs: runs side by side; 0 is one per processor (divided by the threads of a run), or one on a GPU.
         out: the folder for everything.
         config: a YAML file of settings; options win over it.
-        said: what is printed on the way.
+        quiet: print nothing but errors.
+        json: print nothing but one JSON object at the end, for scripts.
     """
 
     settings: Shared = field(default_factory=Settings)
@@ -377,13 +378,14 @@ class Recommend:
     jobs: int = 0
     out: Out = None
     config: Config = None
-    said: Saying = field(default_factory=Said)
+    quiet: bool = False
+    json: bool = False
 
     def run(self) -> None:
         """Recommend."""
         from metaux.commands import recommend_command
 
-        recommend_command(self.settings, self.minutes, self.jobs, self.out, self.said)
+        recommend_command(self.settings, self.minutes, self.jobs, self.out, self.quiet, self.json)
 
 
 _DESCRIPTION = """Meta auxiliary learning: does an invented auxiliary task help on my data?

@@ -198,13 +198,13 @@ def reproduce_command(
         reproduce(names, SCALES[scale], root, out / scale, seeds, jobs, device, console)
 
 
-def recommend_command(settings: Settings, minutes: float, jobs: int, out: Path | None, said: Said) -> None:
+def recommend_command(settings: Settings, minutes: float, jobs: int, out: Path | None, quiet: bool, json: bool) -> None:
     """Search, test and hand over; see `metaux recommend --help`."""
     from metaux.contest.recommend import recommend
 
-    folder, console = out or default_folder(settings, "recommend"), make_console(said.quiet or said.json)
+    folder, console = out or default_folder(settings, "recommend"), make_console(quiet or json)
     found = recommend(settings, minutes, jobs, folder, console)
-    if said.json:
+    if json:
         print_json(found.details)
 
 

@@ -179,7 +179,8 @@ def _test(
     dearest = winner.row.name if winner else SINGLE
     rows = len(trials) + (winner is not None)  # with the winner's labels shuffled
     at_once = race.workers
-    expected = race.slower * rows * race.costs[dearest].of(plan.epochs) * at_once / race.workers
+    console.print(f"test of {listed(list(trials))}, with as many seeds as there is time for", soft_wrap=True)
+    expected = race.slower * rows * race.costs[dearest].of(plan.epochs)  # of as many seeds as there are workers
     found: dict[str, list[Run]] = {}
     for first in range(FIRST_SEED, FIRST_SEED + MOST_SEEDS, at_once):
         seeds = range(first, min(first + at_once, FIRST_SEED + MOST_SEEDS))
@@ -188,7 +189,7 @@ def _test(
         if new and found and (budget.concluded or budget.spent + expected > budget.total):
             break
         begin = time.perf_counter()
-        failures = train(wanted, f"test, seeds {seeds[0]} to {seeds[-1]}", race.out, race.workers, console)
+        failures = train(wanted, "", race.out, race.workers, console)
         if failures:
             raise TrainingError(told(failures))
         round_ = {name: [replace(trial, seed=seed) for seed in seeds] for name, trial in trials.items()}
@@ -208,7 +209,7 @@ def _shuffled(trials: Sequence[Trial], race: Race, console: Console) -> dict[str
     if not all("train_labels" in run.outputs() for _, run in runs):
         return {}
     wanted = [Trial(trial.changed(labels=str(run.folder)).settings, SHUFFLED, trial.seed) for trial, run in runs]
-    if failures := train(wanted, "its labels shuffled", race.out, race.workers, console):
+    if failures := train(wanted, "", race.out, race.workers, console):
         raise TrainingError(told(failures))
     return {SHUFFLED: wanted}
 
