@@ -20,7 +20,7 @@ from metaux.terminal import make_table, print_notes, reading
 from metaux.usage_errors import in_one_line
 from shell import done, metaux, write_images, write_table
 
-COMMANDS = ("compare", "train", "predict", "evaluate", "labels")
+COMMANDS = ("compare", "train", "predict", "evaluate", "labels", "recommend", "contest")
 ODD = ("[red]x", "a, \"b\" & 'c'", "ünï çødé ✓", ":smile:")
 
 

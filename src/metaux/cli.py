@@ -344,12 +344,56 @@ class Contest:
         )
 
 
+@dataclass(frozen=True)
+class Recommend:
+    """Find out within some minutes what to train on this data, and train it.
+
+    Times an epoch, says what the minutes pay for, and searches on validation data: short runs of single task and of
+    every method that suits, tuned alike, then longer ones of the better half.
+
+    The best method is then measured on test data beside tuned single task and its controls, on as many seeds as there
+    is time for. Ends in a verdict, the trained network, and the command that trains it again.
+
+    Where nothing is shown to help, it says so, and the network is that of single task.
+
+    The same command on the same folder goes on where it was interrupted.
+
+    For example:
+        metaux recommend photos/ --minutes 60
+        metaux recommend table.csv --minutes 5 --out found
+        metaux recommend cifar100 --primary 20 --auxiliary 100 --train-size 10000
+
+    Args:
+        settings: what all runs share; learning rate and weight decay are searched, epochs are the most.
+        minutes: the time for all of it.
+        jobs: runs side by side; 0 is one per processor (divided by the threads of a run), or one on a GPU.
+        out: the folder for everything.
+        config: a YAML file of settings; options win over it.
+        quiet: print nothing but errors.
+        json: print nothing but one JSON object at the end, for scripts.
+    """
+
+    settings: Shared = field(default_factory=Settings)
+    minutes: float = 30.0
+    jobs: int = 0
+    out: Out = None
+    config: Config = None
+    quiet: bool = False
+    json: bool = False
+
+    def run(self) -> None:
+        """Recommend."""
+        from metaux.commands import recommend_command
+
+        recommend_command(self.settings, self.minutes, self.jobs, self.out, self.quiet, self.json)
+
+
 _DESCRIPTION = """Meta auxiliary learning: does an invented auxiliary task help on my data?
 
 Start with metaux compare, or metaux compare FOLDER with one sub-folder of images per class.
 
 metaux COMMAND --help says what each command does, and gives examples."""
-Command = Compare | Train | Predict | Evaluate | Labels | Report | Export | Reproduce | Contest
+Command = Compare | Train | Predict | Evaluate | Labels | Report | Export | Reproduce | Contest | Recommend
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -374,6 +418,7 @@ def parse(arguments: Sequence[str]) -> Command:
         | Annotated[Report, subcommand("report", description=first_line[Report])]
         | Annotated[Export, subcommand("export", description=first_line[Export])]
         | Annotated[Reproduce, subcommand("reproduce", description=first_line[Reproduce])]
+        | Annotated[Recommend, subcommand("recommend", default=Recommend(settings), description=first_line[Recommend])]
         | Annotated[Contest, subcommand("contest", description=first_line[Contest])]
     )
     errors = io.StringIO()
@@ -399,7 +444,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         command = parse(sys.argv[1:])
-        goes_on = isinstance(command, Compare | Train | Reproduce | Contest)
+        goes_on = isinstance(command, Compare | Train | Reproduce | Contest | Recommend)
         with warnings.catch_warnings():
             if not sys.warnoptions:  # they speak to programmers; `python -W default -m metaux` shows them
                 warnings.simplefilter("ignore")

@@ -198,6 +198,16 @@ def reproduce_command(
         reproduce(names, SCALES[scale], root, out / scale, seeds, jobs, device, console)
 
 
+def recommend_command(settings: Settings, minutes: float, jobs: int, out: Path | None, quiet: bool, json: bool) -> None:
+    """Search, test and hand over; see `metaux recommend --help`."""
+    from metaux.contest.recommend import recommend
+
+    folder, console = out or default_folder(settings, "recommend"), make_console(quiet or json)
+    found = recommend(settings, minutes, jobs, folder, console)
+    if json:
+        print_json(found.details)
+
+
 def contest_command(
     names: Sequence[str],
     methods: tuple[str, ...],

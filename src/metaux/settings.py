@@ -122,6 +122,27 @@ def to_mapping(settings: Settings) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
+def as_words(values: Mapping[str, Any]) -> list[str]:
+    """Return the words of a command line that says these settings: the data, and what isn't at its default.
+
+    >>> as_words({"data": "iris", "epochs": 3, "subclasses": [2], "pretrained": True})
+    ['iris', '--subclasses', '2', '--pretrained', '--epochs', '3']
+    """
+    defaults = to_mapping(Settings())
+    words = [str(values.get("data", defaults["data"]))]
+    # In the order that --help has them; what an older version wrote and this one doesn't know is left out.
+    for name, default in defaults.items():
+        value = values.get(name, default)
+        if name == "data" or value == default or value is None:
+            continue
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(option if value else f"--no-{option[2:]}")
+        else:
+            words += [option, *map(str, value if isinstance(value, list | tuple) else [value])]
+    return words
+
+
 def from_mapping(values: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> tuple[Settings, dict[str, Any]]:
     """Return settings from plain values (a YAML file's), and the values of the `extra` keys, which are not settings.
 

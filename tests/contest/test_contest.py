@@ -27,6 +27,7 @@ BED = {"few-digits": Settings(data="digits", train_size=100, backbone="mlp", epo
 RULES = Rules((0.05, 0.1), (5e-4,), pilot_seeds=3, least_seeds=2, most_seeds=3, finalists=1)
 ROWS = entered(("maxl",))
 QUIET = Console(quiet=True)
+pytestmark = pytest.mark.xdist_group("contest")
 
 
 def compete(out: Path, stage: Any = "test", rows: tuple[Contestant, ...] = ROWS, rules: Rules = RULES) -> None:
@@ -190,7 +191,7 @@ class TestRules:
             "cifar100-3-10k": ("3", "100", 10_000, 40),
             "cifar100-3-50k": ("3", "100", None, 20),
             "cifar100-20-10k": ("20", "100", 10_000, 40),
-            "fashion-500": (None, None, 500, 100),
+            "fashion-500": (None, None, 500, 50),
             "wine": (None, None, None, 60),
             "breast-cancer": (None, None, None, 60),
         }
@@ -208,7 +209,7 @@ class TestRules:
         assert len(set(names)) == len(names)
         assert {control for row in CONTESTANTS for control in row.controls} <= set(names)
         assert entered(()) == CONTESTANTS
-        assert len(Rules().grid) == 6
+        assert len(Rules((0.1, 0.2, 0.3), (0.0, 1.0)).grid) == 6
 
     def test_pilots_start_from_the_tuning_run(self, done: Path) -> None:
         bed, row = BED["few-digits"], ROWS[0]

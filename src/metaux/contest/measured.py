@@ -106,13 +106,13 @@ def measured(contestants: Sequence[Contestant], trials: Mapping[str, Sequence[Tr
     for row in contestants[1:]:
         order += [row.name, f"{row.name}, {SHUFFLED}"]
     rows = []
-    for name in order:
+    for name in dict.fromkeys(order):  # a row's shuffled labels may be a contestant of their own
         if not (own := accuracy.get(name)):
             continue
         contestant = by_name.get(name)
         others = (SINGLE,) if contestant is None else (*REFERENCES, *contestant.controls)
         compared = {other: accuracy.get(other, {}) for other in others if other != name}
-        if contestant is not None:
+        if contestant is not None and f"{name}, {SHUFFLED}" not in compared:
             compared[SHUFFLED] = accuracy.get(f"{name}, {SHUFFLED}", {})
         by_seed = {
             other: tuple(value - theirs[seed] for seed, value in own.items() if seed in theirs)

@@ -103,7 +103,7 @@ def entered(names: tuple[str, ...]) -> tuple[Contestant, ...]:
         InputError: for an unknown name.
 
     >>> [contestant.name for contestant in entered(("rotation",))]
-    ['single', 'uniform', 'frozen', 'rotated', 'rotation']
+    ['single', 'uniform', 'frozen', 'rotated', 'rotation', 'rotation, shuffled']
     """
     by_name = {contestant.name: contestant for contestant in CONTESTANTS}
     for name in names:

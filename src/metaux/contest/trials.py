@@ -51,7 +51,7 @@ def train(trials: Sequence[Trial], what: str, out: Path, jobs: int, console: Con
 
     Args:
         trials: the runs, those on the same data one after the other.
-        what: they are, in words.
+        what: they are, in words; empty to say nothing.
         out: where they are recorded.
         jobs: runs side by side; 0 for as many as suit the machine.
         console: for progress.
@@ -74,7 +74,8 @@ def train(trials: Sequence[Trial], what: str, out: Path, jobs: int, console: Con
     order = list(dict.fromkeys(trial.settings.data for trial in trials))
     todo.sort(key=lambda job: (order.index(job.settings.data), -job.seconds * job.epochs, job.seed))
     workers = workers_for(todo, jobs)
-    console.print(f"{what}: {len(todo)} of {len(by_folder)} runs to do, {workers} at a time")
+    if what:
+        console.print(f"{what}: {len(todo)} of {len(by_folder)} runs to do, {workers} at a time")
     with shown(todo, None, console, accuracy=False):
         failures = work_through(todo, workers)
     if KILLED in failures:

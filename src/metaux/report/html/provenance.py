@@ -2,11 +2,11 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from metaux.report.html.methods import Recorded
-from metaux.settings import Settings
+from metaux.settings import Settings, as_words
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,7 @@ def provenance(recorded: Recorded) -> Provenance:
 
 def command(recorded: Recorded, settings: Mapping[str, Any]) -> str:
     """Return the command line that trains the same; of settings, those that aren't the defaults are named."""
-    defaults = asdict(Settings())
-    words = ["metaux", "train" if recorded.single else "compare", str(settings.get("data", defaults["data"]))]
-    # In the order that --help has them; what an older version wrote and this one doesn't know is left out.
-    for name in (field.name for field in fields(Settings)):
-        value = settings.get(name, _plain(defaults[name]))
-        if name == "data" or value == _plain(defaults[name]) or value is None:
-            continue
-        option = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
-            words.append(option if value else f"--no-{option[2:]}")
-        else:
-            words += [option, *map(str, value if isinstance(value, list | tuple) else [value])]
+    words = ["metaux", "train" if recorded.single else "compare", *as_words(settings)]
     if recorded.single:
         words += ["--method", recorded.runs[0].method, "--seed", str(recorded.runs[0].seed)]
     else:

@@ -1,0 +1,242 @@
+"""Successive halving on validation data: short runs of everything, longer ones of the better half."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from metaux.contest.plan import on_validation
+from metaux.contest.rules import CONTESTANTS, SINGLE, Contestant, Rules
+from metaux.contest.trials import Trial, train
+from metaux.data.samples import LabelledData
+from metaux.errors import InputError
+from metaux.experiment.plan import make_plan
+from metaux.experiment.progress import duration
+from metaux.experiment.work import told
+from metaux.labels.registry import SOURCES
+from metaux.protocols import resolve
+from metaux.settings import Settings
+from metaux.training.devices import make_fabric, threads
+from metaux.training.fit import Trainer
+
+# In the order in which they are tried where time is short: what helped most on the contest's beds first.
+PRIOR = {
+    "image": ("rotation", "kmeans", "maxl", "distilled", "balanced"),
+    "table": ("leaves", "kmeans", "maxl", "balanced"),
+    "text": ("kmeans", "maxl", "balanced"),
+}
+GRID = Rules((0.02, 0.05, 0.1), (5e-4, 2e-3)).grid
+# Where a method does not fit with all of it: one weight decay.
+SHORT_GRID = Rules((0.02, 0.05, 0.1), (5e-4,)).grid
+# Of the epochs of a whole run.
+RUNGS = (0.25, 0.5, 1.0)
+# Of the budget: for the search as planned, and the most that it may become; the rest is for test data.
+SEARCH, MOST_SEARCH = 0.4, 0.6
+LEAST_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of a method's preparation and of an epoch, as timed on a few steps."""
+
+    preparation: float
+    epoch: float
+
+    def of(self, epochs: int) -> float:
+        """Return the seconds of a run."""
+        return self.preparation + self.epoch * epochs
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A row with one configuration."""
+
+    row: Contestant
+    values: Mapping[str, float]
+
+    def trial(self, bed: Settings, epochs: int, cost: float) -> Trial:
+        """Return its run on validation data."""
+        return replace(on_validation(bed, self.row).changed(**self.values, epochs=epochs), cost=cost)
+
+
+def suitable(kind: str) -> list[Contestant]:
+    """Return the methods that can run on data of that kind, in the order in which they are tried."""
+    by_name = {row.name: row for row in CONTESTANTS}
+    return [by_name[name] for name in PRIOR.get(kind, ("maxl",)) if by_name[name].method in SOURCES]
+
+
+def single_task() -> Contestant:
+    """Return the row that all are compared with."""
+    return next(row for row in CONTESTANTS if row.name == SINGLE)
+
+
+def time_epochs(bed: Settings, rows: Sequence[Contestant], data: LabelledData, seconds: float) -> dict[str, Cost]:
+    """Time a few steps of each row, as far as the seconds for it go; single task and one method are always timed.
+
+    A method's preparation may take as long as a run of single task, and is not begun where there is no time for that.
+    """
+    found: dict[str, Cost] = {}
+    start = time.perf_counter()
+    for row in rows:
+        if len(found) > 1 and time.perf_counter() - start + found[SINGLE].of(resolve(bed).epochs) > seconds:
+            break
+        trial = on_validation(bed, row)
+        with threads(bed.threads):
+            begin = time.perf_counter()
+            try:
+                plan = make_plan(trial.settings, row.method, 0, data)
+                trainer = Trainer(plan, make_fabric(replace(bed, processes=1)))
+            except InputError:  # not for data like this
+                if row.name == SINGLE:
+                    raise
+                continue
+            preparation = time.perf_counter() - begin
+            found[row.name] = Cost(preparation, sum(trainer.time_epoch()))
+    return found
+
+
+@dataclass(frozen=True)
+class Affordable:
+    """What fits the budget.
+
+    Args:
+        epochs: of a whole run.
+        methods: that are tried, besides single task.
+        grid: the configurations of each.
+    """
+
+    epochs: int
+    methods: tuple[str, ...]
+    grid: tuple[dict[str, float], ...]
+
+    def candidates(self) -> list[Candidate]:
+        """Return every configuration of single task and the methods: the same for all."""
+        rows = [row for row in CONTESTANTS if row.name in (SINGLE, *self.methods)]
+        return [Candidate(row, values) for row in rows for values in self.grid]
+
+
+def affordable(bed: Settings, costs: Mapping[str, Cost], seconds: float, workers: int) -> Affordable:
+    """Return the longest runs, then the most methods, then the most configurations, that there is time for.
+
+    The time is that of a search, and of a test with few seeds.
+
+    Args:
+        bed: the data; its epochs are the most.
+        costs: of single task and of each method, in the order in which they are tried.
+        seconds: the budget.
+        workers: runs side by side.
+
+    Raises:
+        InputError: if not even runs of one epoch fit.
+    """
+    single, *methods = costs
+    epochs = resolve(bed).epochs
+    while epochs:
+        for count, grid in product(range(len(methods), 0, -1), (GRID, SHORT_GRID)):
+            rows = [single, *methods[:count]]
+            search = sum(_search_seconds(costs[name], epochs, len(grid)) for name in rows) / workers
+            # The winner and a control of its own, single task, uniform and frozen.
+            dearest = max(costs[name].of(epochs) for name in rows)
+            test = LEAST_SEEDS * (2 * dearest + 3 * costs[single].of(epochs)) / workers
+            if search <= SEARCH * seconds and test <= (1 - MOST_SEARCH) * seconds:
+                return Affordable(epochs, tuple(methods[:count]), grid)
+        epochs //= 2
+    least = 1.0 / SEARCH * sum(_search_seconds(costs[name], 1, len(SHORT_GRID)) for name in (single, *methods[:1]))
+    raise InputError(
+        f"expected time for runs of at least one epoch, found {duration(seconds)} of which the search alone would take "
+        f"more; give --minutes {max(1, round(2 * least / 60))} or more, or a smaller --train-size"
+    )
+
+
+def _search_seconds(cost: Cost, epochs: int, configurations: int) -> float:
+    """Return the seconds of a row's search, half of whose configurations go on from rung to rung."""
+    shares = enumerate(RUNGS)
+    return sum((configurations * 0.5**rung * cost.of(max(1, int(epochs * share))) for rung, share in shares), 0.0)
+
+
+class Race:
+    """The search, rung by rung; what is trained already is used.
+
+    Args:
+        bed: the data.
+        plan: what is affordable.
+        costs: of each row.
+        out: where the runs go.
+        workers: runs side by side.
+        console: for progress.
+    """
+
+    def __init__(
+        self, bed: Settings, plan: Affordable, costs: Mapping[str, Cost], out: Path, workers: int, console: Console
+    ):
+        self.bed, self.plan, self.costs, self.out = bed, plan, costs, out
+        self.workers, self.console = workers, console
+        self.slower = 1.0  # than estimated: measuring, recording and other runs beside it take time as well
+        self.rungs = 0  # that have been run
+        self.records: list[dict[str, Any]] = []
+
+    def seconds(self, candidates: Sequence[Candidate], epochs: int) -> float:
+        """Return how long the runs of these candidates are expected to take."""
+        return self.slower * sum(self.costs[c.row.name].of(epochs) for c in candidates) / self.workers
+
+    def run(self, left: float, rungs: int) -> list[Candidate]:
+        """Return the candidates of the last rung that there was time for, best first.
+
+        Args:
+            left: the seconds that the search may take.
+            rungs: how many are run in any case: the first, and those that an earlier call had time for.
+        """
+        start = time.perf_counter()
+        candidates = self.plan.candidates()
+        for number, share in enumerate(RUNGS):
+            epochs = max(1, int(self.plan.epochs * share))
+            begin = time.perf_counter()
+            trials = [c.trial(self.bed, epochs, self.costs[c.row.name].epoch) for c in candidates]
+            expected = self.seconds([c for c, t in zip(candidates, trials, strict=True) if not t.run(self.out)], epochs)
+            if number >= rungs and expected and begin - start + expected > left:
+                self.console.print("no time for longer runs of the search")
+                break
+            failures = train(trials, f"search, {epochs} epochs", self.out, self.workers, self.console)
+            if expected:
+                self.slower *= (time.perf_counter() - begin) / expected
+            candidates = self._ranked(candidates, trials, epochs)
+            self.rungs = number + 1
+            if not any(c.row.name == SINGLE for c in candidates):
+                raise InputError(
+                    f"expected single task to train on this data, found that it does not: {told(failures)}"
+                )
+            if share < 1:
+                candidates = _better_half(candidates)
+        return candidates
+
+    def _ranked(self, candidates: Sequence[Candidate], trials: Sequence[Trial], epochs: int) -> list[Candidate]:
+        """Return those that came to their end, the most accurate first; of equal ones that of the lower loss."""
+        found = []
+        for candidate, trial in zip(candidates, trials, strict=True):
+            if (run := trial.run(self.out)) is not None:
+                loss = float(run.epochs[-1]["test_loss"])
+                found.append(((-run.accuracy, loss), candidate))
+                self.records.append(
+                    {
+                        "epochs": epochs,
+                        "row": candidate.row.name,
+                        **candidate.values,
+                        "validation_accuracy": run.accuracy,
+                        "validation_loss": loss,
+                    }
+                )
+        return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+
+
+def _better_half(ranked: Sequence[Candidate]) -> list[Candidate]:
+    """Return the better half, with the best of single task and the best of the methods among them in any case."""
+    kept = list(ranked[: (len(ranked) + 1) // 2])
+    for of_single in (True, False):
+        own = [candidate for candidate in ranked if (candidate.row.name == SINGLE) == of_single]
+        if own and own[0] not in kept:
+            kept.append(own[0])
+    return kept

@@ -1,0 +1,258 @@
+"""From data and minutes to a network to use: search on validation data, then an honest test of what was found."""
+
+import json
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from metaux.contest.measured import FIRST_SEED, SHUFFLED
+from metaux.contest.plan import on_validation
+from metaux.contest.race import (
+    MOST_SEARCH,
+    SEARCH,
+    Affordable,
+    Candidate,
+    Cost,
+    Race,
+    affordable,
+    single_task,
+    suitable,
+    time_epochs,
+)
+from metaux.contest.rules import CONTESTANTS, REFERENCES, SINGLE
+from metaux.contest.trials import Trial, train
+from metaux.errors import InputError, TrainingError
+from metaux.experiment.comparison import Comparison
+from metaux.experiment.folders import claim, write_comparison
+from metaux.experiment.plan import check
+from metaux.experiment.progress import duration
+from metaux.experiment.records import Run
+from metaux.experiment.run import load_once
+from metaux.experiment.statistics import Estimate, mean_over_seeds
+from metaux.experiment.table import table, to_json
+from metaux.experiment.verdict import verdict
+from metaux.experiment.wording import counted, difference_in_points, listed
+from metaux.experiment.work import default_workers, told
+from metaux.files import write_json
+from metaux.labels.registry import SOURCES
+from metaux.settings import Settings, as_words
+from metaux.terminal import print_notes
+
+STATE = "recommend.json"
+MOST_SEEDS = 20
+# Of the budget: timing a few steps of each method.
+TIMING = 0.1
+# What tuning changes; the table's rows differ in it.
+_TUNED = ("learning_rate", "weight_decay", "auxiliary", "subclasses", "evaluate_on")
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What came of it.
+
+    Args:
+        method: the label source to use; `single` where nothing helps.
+        helps: whether a method is above single task and every control.
+        says: the verdict, with its uncertainty.
+        folder: of the trained network.
+        command: that trains it again.
+        seconds: that all of it took, earlier calls included.
+        details: what was affordable, searched and measured.
+    """
+
+    method: str
+    helps: bool
+    says: str
+    folder: Path
+    command: str
+    seconds: float
+    details: Mapping[str, Any]
+
+
+class _Budget:
+    """The seconds that there are, and what earlier calls of the same command have spent of them."""
+
+    def __init__(self, minutes: float, path: Path):
+        self.path, self.total = path, 60 * minutes
+        self.state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        self.concluded = self.state.get("minutes") == self.total / 60
+        self.before, self.start = float(self.state.get("seconds", 0.0)), time.perf_counter()
+
+    @property
+    def spent(self) -> float:
+        return self.before + time.perf_counter() - self.start
+
+    def note(self, **values: Any) -> None:
+        """Record what is known, with the time that it took."""
+        self.state |= {**values, "seconds": self.spent}
+        write_json(self.path, self.state)
+
+
+def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console: Console) -> Recommendation:
+    """Search for what helps on this data, and test it, in the time that is given.
+
+    Args:
+        settings: the data and what all runs share; its epochs are the most, learning rate and weight decay are
+            searched.
+        minutes: the budget; of a command that was interrupted, the rest of it.
+        jobs: runs side by side; 0 for as many as suit the machine.
+        out: where the runs and `recommend.json` go.
+        console: for what is affordable, progress and the verdict.
+
+    Raises:
+        InputError: for bad input, or too little time for anything.
+        TrainingError: if no network could be trained.
+    """
+    if not 0 < minutes < float("inf") or jobs < 0:
+        raise InputError(f"expected minutes above 0, found {minutes}, and 0 jobs or more, found {jobs}; correct that")
+    check(settings)
+    claim(out, settings)
+    budget = _Budget(minutes, out / STATE)
+    data = load_once(replace(settings, evaluate_on="validation"))
+    print_notes(data.notices, console)
+    workers = jobs or default_workers(settings)
+    if "plan" not in budget.state:
+        costs = time_epochs(settings, [single_task(), *suitable(data.kind)], data, TIMING * budget.total)
+        plan = affordable(settings, costs, budget.total - budget.spent, workers)
+        write_comparison(out, settings, (), 0)
+        budget.note(plan=asdict(plan), costs={name: asdict(cost) for name, cost in costs.items()})
+    costs = {name: Cost(**cost) for name, cost in budget.state["costs"].items()}
+    known = budget.state["plan"]
+    plan = Affordable(known["epochs"], tuple(known["methods"]), tuple(known["grid"]))
+    _say(plan, costs, minutes, console)
+    left_out = [row.name for row in suitable(data.kind) if row.name not in plan.methods]
+    print_notes([f"not tried, for want of time or not for such data: {listed(left_out)}"] if left_out else [], console)
+    race = Race(settings, plan, costs, out, workers, console)
+    ranked = race.run(MOST_SEARCH * budget.total - budget.spent, max(1, budget.state.get("rungs", 0)))
+    budget.note(search=race.records, rungs=race.rungs)
+    single = next(candidate for candidate in ranked if candidate.row.name == SINGLE)
+    winner = next((candidate for candidate in ranked if candidate.row.name != SINGLE), None)
+    trials = _tested(settings, plan, single, winner)
+    runs = _test(trials, winner, race, plan, budget, console)
+    return _conclude(runs, winner, budget, console)
+
+
+def _say(plan: Affordable, costs: Mapping[str, Cost], minutes: float, console: Console) -> None:
+    rows = listed(["single task", *plan.methods])
+    each = ", ".join(f"{name} {cost.epoch:.2g} s" for name, cost in costs.items())
+    console.print(
+        f"An epoch takes: {each}. {duration(60 * minutes)} pay for a search over "
+        f"{rows}, {counted(len(plan.grid), 'configuration')} each, with runs of up to "
+        f"{counted(plan.epochs, 'epoch')}; about {100 * (1 - SEARCH):.0f} % are kept to test the winner.",
+        soft_wrap=True,
+    )
+
+
+def _tested(bed: Settings, plan: Affordable, single: Candidate, winner: Candidate | None) -> dict[str, Trial]:
+    """Return the runs that are tested, by the row that each is in; controls have the winner's configuration."""
+
+    def trial(candidate: Candidate) -> Trial:
+        base = on_validation(bed, candidate.row)
+        return base.changed(**candidate.values, epochs=plan.epochs, evaluate_on="test")
+
+    found = {SINGLE: trial(single)}
+    if winner is not None:
+        controls = {*REFERENCES[1:], *winner.row.controls}
+        found[winner.row.name] = trial(winner)
+        found |= {
+            row.name: trial(replace(winner, row=row))
+            for row in CONTESTANTS
+            if row.name in controls and row.method in SOURCES
+        }
+    return found
+
+
+def _test(
+    trials: Mapping[str, Trial],
+    winner: Candidate | None,
+    race: Race,
+    plan: Affordable,
+    budget: _Budget,
+    console: Console,
+) -> dict[str, list[Run]]:
+    """Train and measure as many paired seeds as there is time for, and return the runs of those that are whole."""
+    dearest = winner.row.name if winner else SINGLE
+    rows = len(trials) + (winner is not None)  # with the winner's labels shuffled
+    at_once = race.workers
+    console.print(f"test of {listed(list(trials))}, with as many seeds as there is time for", soft_wrap=True)
+    expected = race.slower * rows * race.costs[dearest].of(plan.epochs)  # of as many seeds as there are workers
+    found: dict[str, list[Run]] = {}
+    for first in range(FIRST_SEED, FIRST_SEED + MOST_SEEDS, at_once):
+        seeds = range(first, min(first + at_once, FIRST_SEED + MOST_SEEDS))
+        wanted = [replace(trial, seed=seed) for seed in seeds for trial in trials.values()]
+        new = any(trial.run(race.out) is None for trial in wanted)
+        if new and found and (budget.concluded or budget.spent + expected > budget.total):
+            break
+        begin = time.perf_counter()
+        failures = train(wanted, "", race.out, race.workers, console)
+        if failures:
+            raise TrainingError(told(failures))
+        round_ = {name: [replace(trial, seed=seed) for seed in seeds] for name, trial in trials.items()}
+        if winner is not None and SHUFFLED in SOURCES:
+            round_ |= _shuffled(round_[winner.row.name], race, console)
+        for name, own in round_.items():
+            found.setdefault(name, []).extend(run for trial in own if (run := trial.run(race.out)) is not None)
+        if new:
+            expected = time.perf_counter() - begin
+        budget.note()
+    return found
+
+
+def _shuffled(trials: Sequence[Trial], race: Race, console: Console) -> dict[str, list[Trial]]:
+    """Train the winner's control: another sample's label of the same class; none where no labels are recorded."""
+    runs = [(trial, run) for trial in trials if (run := trial.run(race.out)) is not None]
+    if not all("train_labels" in run.outputs() for _, run in runs):
+        return {}
+    wanted = [Trial(trial.changed(labels=str(run.folder)).settings, SHUFFLED, trial.seed) for trial, run in runs]
+    if failures := train(wanted, "", race.out, race.workers, console):
+        raise TrainingError(told(failures))
+    return {SHUFFLED: wanted}
+
+
+def _conclude(
+    runs: Mapping[str, Sequence[Run]], winner: Candidate | None, budget: _Budget, console: Console
+) -> Recommendation:
+    """Say what the numbers support, and which network to use."""
+    labelled = [run.labelled(name) for name, own in runs.items() for run in own]
+    name = winner.row.name if winner else SINGLE
+    vary = {*_TUNED, *(winner.row.changes if winner else ())}
+    comparison = Comparison.of([run for run in labelled if run.method in (*REFERENCES, name)], vary=vary)
+    own_row = comparison.row(name)
+    assert own_row is not None
+    others = {other: _paired(runs[name], own) for other, own in runs.items() if other not in (*REFERENCES, name)}
+    helps = winner is not None and comparison.gain(own_row) and all(found.above for found in others.values())
+    says = verdict(comparison) if winner else "No method could be trained on this data beside single task."
+    if others:
+        told_ = "; ".join(f"{other}: {difference_in_points(found)}" for other, found in others.items())
+        says += f" {name} minus its own controls: {told_}."
+    method = name if helps else SINGLE
+    says += f" Use {method}." if helps else " Nothing is shown to help here: use single task, tuned."
+    chosen = runs[method][0]
+    words = ["metaux", "train", *as_words(chosen.settings), "--method", str(chosen.result["method"])]
+    command = shlex.join([*words, "--seed", str(chosen.seed)])
+    console.print(table(comparison))
+    console.print(f"\n{says}\n", style="bold")
+    details = {
+        "minutes": budget.total / 60,
+        "verdict": says,
+        "method": method,
+        "helps": helps,
+        "command": command,
+        "model": str(chosen.folder),
+        "comparison": to_json(comparison),
+        "own_controls": {other: asdict(found) for other, found in others.items()},
+    }
+    budget.note(**details)
+    console.print(f"Trained network: {chosen.folder}\nTo train it again: {command}", soft_wrap=True)
+    console.print(f"This took {duration(budget.spent)} of {duration(budget.total)}.")
+    return Recommendation(method, helps, says, chosen.folder, command, budget.spent, budget.state)
+
+
+def _paired(own: Sequence[Run], others: Sequence[Run]) -> Estimate:
+    theirs = {run.seed: run.accuracy for run in others}
+    return mean_over_seeds([run.accuracy - theirs[run.seed] for run in own if run.seed in theirs])

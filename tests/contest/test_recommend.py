@@ -1,0 +1,156 @@
+"""From data and minutes to a network: what is searched where, how long it takes, and what is handed over."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from making import make_runs
+from metaux.contest.race import GRID, SHORT_GRID, Candidate, Cost, _better_half, affordable, single_task
+from metaux.contest.recommend import _Budget, _conclude
+from metaux.contest.rules import CONTESTANTS
+from metaux.errors import InputError
+from metaux.experiment.records import Run, read_runs
+from metaux.settings import Settings
+from shell import below, done, metaux
+
+MINUTES = 0.25
+WORDS = ("recommend", "digits", "--train-size", 100, "--backbone", "mlp", "--epochs", 4, "--jobs", 1, "--device", "cpu")
+KMEANS = next(row for row in CONTESTANTS if row.name == "kmeans")
+
+pytestmark = pytest.mark.xdist_group("recommend")
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recommended") / "out"
+
+
+@pytest.fixture(scope="module")
+def found(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done(*WORDS, "--minutes", MINUTES, "--out", out, "--json"))
+    return found
+
+
+def test_ends_in_time(found: dict[str, Any]) -> None:
+    assert found["seconds"] < 1.25 * 60 * MINUTES
+
+
+def test_searches_on_validation_data_and_tests_on_paired_seeds(found: dict[str, Any], out: Path) -> None:
+    seeds: dict[str, list[int]] = {}
+    for run in read_runs(out):
+        assert (run.settings["evaluate_on"] == "test") == (run.seed >= 100)
+        if run.seed >= 100:
+            seeds.setdefault(run.method, []).append(run.seed)
+    assert len({tuple(own) for own in seeds.values()}) == 1
+    assert {"single", "uniform", "frozen"} < set(seeds)
+    searched = {row["row"] for row in found["search"]}
+    assert searched == {"single", *found["plan"]["methods"]}
+    first = [row for row in found["search"] if row["epochs"] == found["search"][0]["epochs"]]
+    assert {name: sum(row["row"] == name for row in first) for name in searched} == dict.fromkeys(
+        searched, len(found["plan"]["grid"])
+    )
+
+
+def test_says_which_network_to_use(found: dict[str, Any]) -> None:
+    assert found["method"] == Run.read(found["model"]).method
+    assert (found["method"] == "single") == (not found["helps"])
+    assert found["verdict"].endswith("Use " + found["method"] + "." if found["helps"] else "use single task, tuned.")
+
+
+def test_the_command_trains_the_same_network(found: dict[str, Any], tmp_path: Path) -> None:
+    program, *words = shlex.split(found["command"])
+    assert program == "metaux"
+    done(*words, "--out", tmp_path / "again")
+    assert Run.read(tmp_path / "again").accuracy == Run.read(found["model"]).accuracy
+
+
+def test_the_same_command_goes_on_where_it_was(found: dict[str, Any], out: Path) -> None:
+    before = below(out / "runs")
+    said = done(*WORDS, "--minutes", MINUTES, "--out", out)
+    assert below(out / "runs") == before
+    assert found["verdict"] in " ".join(said.split())
+    lost = next(run.folder for run in read_runs(out) if run.seed < 100)
+    (lost / "result.json").unlink()
+    again = json.loads(done(*WORDS, "--minutes", MINUTES, "--out", out, "--json"))
+    assert below(out / "runs").keys() == before.keys()
+    assert (again["verdict"], again["search"]) == (found["verdict"], found["search"])
+
+
+def test_other_settings_need_another_folder(found: dict[str, Any], out: Path) -> None:
+    said = metaux("recommend", "digits", "--train-size", 99, "--out", out)
+    assert found
+    assert said.code == 2
+    assert "give the same, or another --out" in said.err
+
+
+@pytest.mark.parametrize("minutes", [0, -1, 1e-6])
+def test_too_little_time_is_told_before_anything_is_written(minutes: float, tmp_path: Path) -> None:
+    said = metaux(*WORDS, "--minutes", minutes, "--out", tmp_path / "out")
+    assert said.code == 2
+    assert "minutes" in said.err
+    assert not (tmp_path / "out").exists()
+
+
+COSTS = {"single": Cost(0.1, 1.0), "kmeans": Cost(1.0, 1.2), "maxl": Cost(0.1, 5.0)}
+
+
+class TestAffordable:
+    def test_more_time_pays_for_longer_runs_more_methods_and_more_configurations(self) -> None:
+        found = [affordable(Settings(epochs=16), COSTS, 60 * minutes, 1) for minutes in (1, 5, 10, 1000)]
+        sizes = [(plan.epochs, len(plan.methods), len(plan.grid)) for plan in found]
+        assert sizes == sorted(sizes)
+        assert (found[-1].epochs, found[-1].methods, found[-1].grid) == (16, ("kmeans", "maxl"), GRID)
+        assert found[0].epochs < 16
+
+    def test_every_row_has_the_same_configurations(self) -> None:
+        candidates = affordable(Settings(epochs=16), COSTS, 60_000, 1).candidates()
+        assert [(c.row.name, c.values) for c in candidates] == [
+            (name, values) for name in ("single", "maxl", "kmeans") for values in GRID
+        ]
+
+    def test_workers_are_time(self) -> None:
+        bed = Settings(epochs=16)
+        assert affordable(bed, COSTS, 300, 2) == affordable(bed, COSTS, 600, 1)
+
+    def test_nothing_fits(self) -> None:
+        with pytest.raises(InputError, match="give --minutes 1 or more"):
+            affordable(Settings(), COSTS, 5, 1)
+
+
+def test_the_better_half_keeps_single_task_and_a_method() -> None:
+    single, kmeans = ([Candidate(row, values) for values in SHORT_GRID] for row in (single_task(), KMEANS))
+    assert _better_half([*single, *kmeans]) == [*single, kmeans[0]]
+    assert _better_half([*kmeans, *single]) == [*kmeans, single[0]]
+    assert _better_half([single[0], kmeans[0], kmeans[1], single[1]]) == [single[0], kmeans[0]]
+    assert _better_half(single) == single[:2]
+
+
+class TestConclusion:
+    NONE = (0.0, 0.001, -0.001, 0.0)
+    MUCH = (0.1, 0.11, 0.1, 0.09)
+
+    def conclude(self, tmp_path: Path, **gains: Sequence[float]) -> Any:
+        gains = {"single": self.NONE, "uniform": self.NONE, "frozen": self.NONE, **gains}
+        runs: dict[str, list[Run]] = {}
+        for run in make_runs(tmp_path, gains):
+            runs.setdefault(run.method, []).append(run)
+        winner = Candidate(KMEANS, SHORT_GRID[0])
+        return _conclude(runs, winner, _Budget(1, tmp_path / "recommend.json"), Console(quiet=True))
+
+    def test_what_helps_is_handed_over(self, tmp_path: Path) -> None:
+        found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.NONE)
+        assert (found.method, found.helps) == ("kmeans", True)
+        assert found.folder.name == "kmeans-0"
+        assert "kmeans minus its own controls: shuffled: +10.0 points" in found.says
+        assert found.command == "metaux train toy --epochs 3 --method kmeans --seed 0"
+
+    @pytest.mark.parametrize(("kmeans", "shuffled"), [(NONE, NONE), (MUCH, MUCH)])
+    def test_what_does_not_is_not(self, tmp_path: Path, kmeans: Sequence[float], shuffled: Sequence[float]) -> None:
+        found = self.conclude(tmp_path, kmeans=kmeans, shuffled=shuffled)
+        assert (found.method, found.helps, found.folder.name) == ("single", False, "single-0")
+        assert found.says.endswith("Nothing is shown to help here: use single task, tuned.")
