@@ -316,7 +316,8 @@ class Contest:
         metaux contest --stage tune
 
     Args:
-        beds: cifar100-3-10k, cifar100-3-50k, cifar100-20-10k, fashion-500, wine, breast-cancer.
+        beds: cifar100-3-10k, cifar100-3-50k, cifar100-20-10k, fashion-500,
+            cifar100-3-10k-short, wine, breast-cancer.
         methods: rows to take part, with the controls that they are compared with.
         stage: how far to go: tune on validation data, plan (fix the number of seeds), or test.
         most_seeds: the most seeds on test data, whatever the spread asks for.

@@ -192,6 +192,7 @@ class TestRules:
             "cifar100-3-50k": ("3", "100", None, 20),
             "cifar100-20-10k": ("20", "100", 10_000, 40),
             "fashion-500": (None, None, 500, 50),
+            "cifar100-3-10k-short": ("3", "100", 10_000, 40),
             "wine": (None, None, None, 60),
             "breast-cancer": (None, None, None, 60),
         }

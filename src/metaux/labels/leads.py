@@ -230,7 +230,8 @@ class Lead(Maxl):
 
     def diagnostics(self, step: MetaStep) -> dict[str, float]:
         """Return the mean weight."""
-        weights = self._weights(step.inner)
+        with torch.no_grad():
+            weights = self._weights(step.inner)
         return {} if weights is None else {"mean_weight": float(weights.mean()), "largest_weight": float(weights.max())}
 
     def objectives(self, step: MetaStep) -> dict[str, Tensor]:
