@@ -201,7 +201,7 @@ class TestRules:
     def test_what_is_there(self, tmp_path: Path) -> None:
         there, notes = found(BEDS, str(tmp_path), "cpu")
         assert list(there) == ["wine", "breast-cancer"]
-        assert len(notes) == 4
+        assert len(notes) == 5
         with pytest.raises(InputError, match="expected the data of fashion-500"):
             found({"fashion-500": BEDS["fashion-500"]}, str(tmp_path), "cpu")
 

@@ -146,3 +146,18 @@ def test_refuses_a_table(tmp_path: Path) -> None:
     assert (result.code, result.err.count("\n")) == (2, 1)
     assert "found samples of 4;" in result.err
     assert not (tmp_path / "out").exists()
+
+
+def test_shuffled_rotations_are_fixed_and_say_nothing_of_the_view() -> None:
+    made = trainer(SOURCES["rotation-shuffled"])
+    rows = torch.arange(200)
+    batch = made.loader.load(rows)
+    first, again = (made.source.auxiliary(batch) for _ in range(2))
+    assert first is not None
+    assert again is not None
+    assert first.target.equal(again.target)
+    class_, turns = first.target // 4, (first.target % 4).view(4, 200)
+    assert class_.equal(batch.primary.repeat(4))
+    assert turns.sort(0).values.equal(torch.arange(4).unsqueeze(-1).expand(4, 200))
+    right = (turns == torch.arange(4).unsqueeze(-1)).float().mean()
+    assert 0.15 < right < 0.35

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from metaux.errors import choose
-from metaux.labels.leads import LEADS
 
 
 @dataclass(frozen=True)
@@ -44,20 +43,12 @@ CONTESTANTS = (
     Contestant("balanced, contrastive", "balanced", {"features": "contrastive"}, kinds=_IMAGES),
     Contestant("leaves", "leaves", kinds=("table",)),
     Contestant("rotated", "rotated", role="control", kinds=_IMAGES),
-    Contestant("rotation", "rotation", controls=("rotated", "rotation, shuffled"), kinds=_IMAGES),
-    Contestant("rotation, shuffled", "lead-turned-random", role="control", kinds=_IMAGES),
-    Contestant("rotation, frozen", "lead-turned-frozen", role="control", kinds=_IMAGES),
-    Contestant(
-        "rotation, learned",
-        "lead-turned",
-        controls=("rotated", "rotation, shuffled", "rotation, frozen", "rotation"),
-        kinds=_IMAGES,
-    ),
+    Contestant("rotation", "rotation", controls=("rotated", "rotation-shuffled"), kinds=_IMAGES),
+    Contestant("rotation-shuffled", "rotation-shuffled", role="control", kinds=_IMAGES),
     Contestant("rotation-single", "rotation-single", controls=("rotated",), kinds=_IMAGES),
     Contestant("self-distilled", "self-distilled", role="control"),
     Contestant("distilled", "distilled", controls=("self-distilled",)),
     Contestant("distilled-cross", "distilled-cross", controls=("self-distilled",)),
-    *(Contestant(name, name, kinds=_IMAGES) for name in LEADS if "turned" not in name),
     Contestant("human", "human", role="outside"),
 )
 
@@ -103,7 +94,7 @@ def entered(names: tuple[str, ...]) -> tuple[Contestant, ...]:
         InputError: for an unknown name.
 
     >>> [contestant.name for contestant in entered(("rotation",))]
-    ['single', 'uniform', 'frozen', 'rotated', 'rotation', 'rotation, shuffled']
+    ['single', 'uniform', 'frozen', 'rotated', 'rotation', 'rotation-shuffled']
     """
     by_name = {contestant.name: contestant for contestant in CONTESTANTS}
     for name in names:

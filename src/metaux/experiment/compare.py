@@ -36,6 +36,7 @@ ON_REQUEST = (
     "frozen-vector",
     "rotation",
     "rotation-single",
+    "rotation-shuffled",
     "rotated",
     "balanced",
     "leaves",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # A gain is one over all three: no auxiliary task, one without information, an untrained generator's labels.
 REFERENCES = ("single", "uniform", "frozen")
-CONTROLS = (*REFERENCES, "random", "rotated", "shuffled", "self-distilled")
+CONTROLS = (*REFERENCES, "random", "rotated", "rotation-shuffled", "shuffled", "self-distilled")
 # Their labels come from a person, or from a network trained on other data: what they gain, no method has invented.
 OUTSIDE = ("human", "prototypical")
 

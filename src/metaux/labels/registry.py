@@ -8,13 +8,12 @@ from metaux.labels.distilled import Distilled, DistilledCross
 from metaux.labels.frozen import Frozen
 from metaux.labels.human import Human
 from metaux.labels.kmeans import Balanced, KMeans
-from metaux.labels.leads import LEADS
 from metaux.labels.leaves import Leaves
 from metaux.labels.maxl import Maxl
 from metaux.labels.prototypical import Prototypical
 from metaux.labels.random import Random
 from metaux.labels.recorded import Recorded, Shuffled
-from metaux.labels.rotation import Rotated, Rotation, RotationSingle
+from metaux.labels.rotation import Rotated, Rotation, RotationShuffled, RotationSingle
 from metaux.labels.self_distilled import SelfDistilled
 from metaux.labels.single import Single
 from metaux.labels.uniform import Uniform
@@ -48,6 +47,7 @@ SOURCES: dict[str, MakeSource] = {
     "frozen-vector": FrozenVector,
     "rotation": Rotation,
     "rotation-single": RotationSingle,
+    "rotation-shuffled": RotationShuffled,
     "rotated": Rotated,
     "balanced": Balanced,
     "leaves": Leaves,
@@ -59,5 +59,4 @@ SOURCES: dict[str, MakeSource] = {
     "single-split": _on_split(Single),
     "uniform-split": _on_split(Uniform),
     "frozen-split": _on_split(Frozen),
-    **LEADS,
 }

@@ -1,4 +1,4 @@
-"""Class x rotation: four rotated views of each image, labelled jointly by class and rotation; and its control."""
+"""Class x rotation: four rotated views of each image, labelled jointly by class and rotation; and its controls."""
 
 import torch
 from torch import Tensor, nn
@@ -7,6 +7,7 @@ from metaux.errors import InputError
 from metaux.labels.base import Auxiliary, Batch, LabelSource, Preparation
 from metaux.losses import focal_losses
 from metaux.networks.multitask import MultiTaskNetwork, make_head
+from metaux.streams import stream
 
 TURNS = 4
 
@@ -79,15 +80,39 @@ class Rotation(Rotated):
         """Make a head with one logit per pair of class and rotation, of the protocol's kind."""
         return make_head(features, TURNS * self.hierarchy.classes, self.protocol.head)
 
+    def rotations(self, batch: Batch) -> Tensor:
+        """Return the rotation that each view is labelled with, from 0 to 3, int64 `[4 batch]`."""
+        return torch.arange(TURNS, device=batch.primary.device).repeat_interleave(len(batch.primary))
+
     def auxiliary(self, batch: Batch) -> Auxiliary:
         """Return the pair of class and rotation of each view, 4 class + rotation, `[4 batch]`."""
-        turns = torch.arange(TURNS, device=batch.primary.device).repeat_interleave(len(batch.primary))
-        return Auxiliary(TURNS * batch.primary.repeat(TURNS) + turns)
+        return Auxiliary(TURNS * batch.primary.repeat(TURNS) + self.rotations(batch))
 
     def predict(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
         """Return the mean over the views of each view's logits for its own rotation, `[batch, classes]`."""
         logits = self._of_views(network, inputs)
         return torch.stack([logits[turns, :, turns::TURNS] for turns in range(TURNS)]).mean(0)
+
+
+class RotationShuffled(Rotation):
+    """The control of `Rotation` without its information: each sample's four rotations in an order of their own.
+
+    A view's rotation is that of another view of the sample, or its own, the same throughout the training; which, is
+    drawn for each sample. Every rotation is as frequent as before, and says nothing of the view.
+    """
+
+    shifts: Tensor
+
+    def prepare(self, preparation: Preparation) -> None:
+        """Draw by how many views each sample's rotations are off."""
+        super().prepare(preparation)
+        generator = stream(preparation.seed, "shuffled rotations")
+        shifts = torch.randint(TURNS, (len(preparation.samples),), generator=generator)
+        self.register_buffer("shifts", shifts.to(preparation.device))
+
+    def rotations(self, batch: Batch) -> Tensor:
+        """Return the rotation that each view is labelled with, int64 `[4 batch]`."""
+        return (super().rotations(batch) + self.shifts[batch.index].repeat(TURNS)) % TURNS
 
 
 class RotationSingle(Rotation):
