@@ -2,7 +2,8 @@
 
 A folder here holds what the command in its `command.txt` left in its output folder: `comparison.json`,
 `comparison.csv`, `settings.yaml` and the two figures; a folder in `reproduce`, what `metaux reproduce` left in that
-item's. The tables of the README and of docs/reproduction.md are made from these files alone.
+item's; one in `contest`, what `metaux contest` left in a bed's. The tables of the README, docs/reproduction.md and
+docs/does-it-help.md are made from these files alone.
 """
 
 import json
@@ -104,6 +105,37 @@ def _time(item: dict[str, Any]) -> str:
     return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
+CONTESTS = {"cifar100-3-10k-short": "CIFAR-100, 3 classes, 10,000 images, 40 epochs in batches of 250"}
+
+
+def contests() -> dict[str, str]:
+    """Return the generated part of docs/does-it-help.md: one table for each bed that was recorded."""
+    parts = []
+    for name, title in CONTESTS.items():
+        found = json.loads((HERE / "contest" / name / "contest.json").read_text())
+        rows = {row["name"]: row for row in found["table"]}
+        seeds = len(rows["single"]["seeds"])
+        lines = [
+            f"**{title}**, {seeds} paired seeds, {(HERE / 'contest' / name / 'made.txt').read_text().strip()}",
+            "",
+            "| row | test accuracy, % | minus single | minus uniform | minus frozen | minus its own controls | cost |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        for row in rows.values():
+            differences = row["differences"]
+            own = [f"{other} {points({'seeds': d})}" for other, d in differences.items() if other not in _REFERENCES]
+            accuracy = row["accuracy"]
+            interval = f"{100 * accuracy['mean']:.1f} [{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}]"
+            cells = [row["name"], interval]
+            cells += [points({"seeds": differences[n]} if n in differences else None) for n in _REFERENCES]
+            lines.append("| " + " | ".join([*cells, "; ".join(own) or "-", f"{row['cost']:.1f}"]) + " |")
+        parts.append("\n".join(lines))
+    return {"contests": "\n\n".join(parts)}
+
+
+_REFERENCES = ("single", "uniform", "frozen")
+
+
 def filled(page: str, parts: dict[str, str]) -> str:
     """Return a page with its generated parts renewed."""
     for name, text in parts.items():
@@ -116,7 +148,8 @@ def filled(page: str, parts: dict[str, str]) -> str:
     return page
 
 
-PAGES = {README: sections, HERE.parent / "docs" / "reproduction.md": reproduction}
+DOCS = HERE.parent / "docs"
+PAGES = {README: sections, DOCS / "reproduction.md": reproduction, DOCS / "does-it-help.md": contests}
 
 if __name__ == "__main__":
     for path, parts in PAGES.items():

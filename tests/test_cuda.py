@@ -24,12 +24,41 @@ def on(device: str, method: str, checkpoint: Path | None = None, **changes: obje
     return Trainer(plan(SOURCES[method], **changes), Fabric(accelerator=device, devices=1), checkpoint)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("method", sorted(SOURCES))
+@pytest.mark.parametrize("method", sorted({*SOURCES} - {"recorded", "shuffled"}))
 def test_a_source_trains_as_on_processors(method: str) -> None:
-    theirs, ours = (on(device, method, epochs=1).fit() for device in ("cpu", "cuda"))
-    assert next(ours.network.parameters()).device.type == "cuda"
-    assert ours.records[0]["train_loss"] == pytest.approx(theirs.records[0]["train_loss"], rel=0.1)
-    assert ours.test_logits.device.type == "cpu"
+    """The first step's loss is the same, but for the rounding of the GPU's products; then both go their ways."""
+    losses = []
+    for device in ("cpu", "cuda"):
+        made = on(device, method, epochs=1)
+        rows = made._orders(0)["train"][0]
+        total, _, count = made._train(made.loader.augmented(rows, "train", 0, 0)).tolist()
+        losses.append(total / count)
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
+    fitted = on("cuda", method, epochs=1).fit()
+    assert next(fitted.network.parameters()).device.type == "cuda"
+    assert fitted.test_logits.device.type == "cpu"
+    assert fitted.test_logits.isfinite().all()
+
+
+def test_no_step_waits_for_the_gpu() -> None:
+    for method in ("single", "kmeans", "maxl", "rotation"):
+        made = on("cuda", method, epochs=1)
+        orders = made._orders(0)
+        steps = [
+            lambda place, made=made, orders=orders: made._train(  # type: ignore[misc]
+                made.loader.augmented(orders["train"][place], "train", 0, place)
+            )
+        ]
+        if made.source.meta_step is not None:
+            steps.append(lambda place, made=made, orders=orders: made._meta(orders, 0, place, 1.0))  # type: ignore[misc]
+        for step in steps:
+            step(0)  # what is set up once may wait
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for step in steps:
+                step(1)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("way", [forward_mode, finite_difference])

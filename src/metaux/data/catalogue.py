@@ -199,7 +199,7 @@ PUBLISHED: dict[str, Published] = {
         "UCF101, frames",
         "101 human actions",
         "frames of 9,537 + 3,783 videos (split 1), 320x240",
-        "6.5 GB",
+        "6.9 GB",
         "https://www.crcv.ucf.edu/data/UCF101/",
         (File("UCF101.rar"), File("UCF101TrainTestSplits-RecognitionTask.zip", 113943)),
         (File("UCF101/train"), File("UCF101/test")),
