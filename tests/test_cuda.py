@@ -40,27 +40,6 @@ def test_a_source_trains_as_on_processors(method: str) -> None:
     assert fitted.test_logits.isfinite().all()
 
 
-def test_no_step_waits_for_the_gpu() -> None:
-    for method in ("single", "kmeans", "maxl", "rotation"):
-        made = on("cuda", method, epochs=1)
-        orders = made._orders(0)
-        steps = [
-            lambda place, made=made, orders=orders: made._train(  # type: ignore[misc]
-                made.loader.augmented(orders["train"][place], "train", 0, place)
-            )
-        ]
-        if made.source.meta_step is not None:
-            steps.append(lambda place, made=made, orders=orders: made._meta(orders, 0, place, 1.0))  # type: ignore[misc]
-        for step in steps:
-            step(0)  # what is set up once may wait
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            for step in steps:
-                step(1)
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-
-
 @pytest.mark.parametrize("way", [forward_mode, finite_difference])
 def test_meta_gradient_is_exact(way: object) -> None:
     torch.manual_seed(0)
