@@ -135,10 +135,19 @@ def test_a_run_predicts_and_evaluates_by_all_views(folder: Path) -> None:
     assert all(row.endswith(",") for row in rows)
 
 
-def test_a_run_is_not_exported_without_its_views(folder: Path) -> None:
-    result = metaux("export", folder / "run", "--to", "torch-export")
+def test_a_run_is_exported_with_its_views(folder: Path) -> None:
+    test = load_once(Settings(data=str(folder / "images"))).test
+    expected = Model.read(folder / "run").predict(test).logits.softmax(-1)
+    done("export", folder / "run", "--to", "torch-export", "--out", folder / "exported")
+    network = torch.export.load(folder / "exported" / "model.pt2").module()
+    torch.testing.assert_close(network(test.inputs[0]), expected, atol=1e-5, rtol=0)
+
+
+def test_weights_alone_hold_no_views(folder: Path) -> None:
+    result = metaux("export", folder / "run", "--to", "safetensors")
     assert (result.code, result.err.count("\n")) == (2, 1)
-    assert "expected a method that predicts by the primary head alone, found rotation" in result.err
+    assert "give --to torch-export or --to onnx" in result.err
+    assert not (folder / "run" / "safetensors").exists()
 
 
 def test_refuses_a_table(tmp_path: Path) -> None:

@@ -34,11 +34,6 @@ def export(folder: Path, to: str, out: Path | None = None) -> Path:
     run = Run.read(folder)
     model = Model.read(folder)
     _, _, shape = read_description(run)
-    if model.source.predict is not None:
-        raise InputError(
-            f"expected a method that predicts by the primary head alone, found {run.method}, which has a rule of its "
-            "own; use metaux predict"
-        )
     out = folder / to if out is None else out
     _check(out)
     form = FORMS[to]

@@ -39,8 +39,13 @@ class Form:
 def _safetensors(model: Model, shape: Shape, about: About, file: Path) -> str:
     kind = model.preprocessing.kind
     backbone = chosen(model.settings.backbone, shape, kind)
-    portable = Portable(model.network, model.preprocessing)
-    found = rebuilt(backbone, portable.trunk, portable.head, shape)
+    if model.source.predict is not None:
+        raise InputError(
+            "expected a method that predicts by the primary head alone to export to safetensors, found one with a rule "
+            "of its own, which weights do not hold; give --to torch-export or --to onnx"
+        )
+    network = Portable(model.network, model.preprocessing).network
+    found = rebuilt(backbone, network.trunk, network.primary_head, shape)
     metadata = {"format": "pt", "class_names": json.dumps(about["class_names"])}
     write_tensors(file, found.weights, metadata)
     imports = [name for name in (*found.imports, "import torch") if name.startswith("import ")]
@@ -74,7 +79,7 @@ def _safetensors(model: Model, shape: Shape, about: About, file: Path) -> str:
 
 def _torch_export(model: Model, shape: Shape, about: About, file: Path) -> str:
     kind = model.preprocessing.kind
-    module = Portable(model.network, model.preprocessing)
+    module = Portable(model.network, model.preprocessing, model.source.predict)
     arguments = (example(model.preprocessing, shape),)
     program = torch.export.export(module, arguments, dynamic_shapes=({0: torch.export.Dim("samples")},))
     torch.export.save(program, file, extra_files={ABOUT: to_json(about)})
@@ -106,7 +111,7 @@ def _onnx(model: Model, shape: Shape, about: About, file: Path) -> str:
             "pip install 'metaux[onnx]'"
         ) from None
     program = torch.onnx.export(
-        Portable(model.network, model.preprocessing),
+        Portable(model.network, model.preprocessing, model.source.predict),
         (example(model.preprocessing, shape),),
         input_names=[name],
         output_names=["probabilities"],

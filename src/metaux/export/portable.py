@@ -1,5 +1,6 @@
 """The primary network with its preprocessing, as one module of plain tensors: raw samples to probabilities."""
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import torch
@@ -14,21 +15,29 @@ TYPES = {"image": torch.uint8, "table": torch.float32, "text": torch.int64}
 
 
 class Portable(nn.Module):
-    """Trunk and primary head, between normalisation and softmax; neither label generator nor auxiliary head.
+    """What predicts, between normalisation and softmax: no label generator, and no auxiliary head unless it predicts.
 
     Args:
         network: trained; it is copied.
         preprocessing: what its training normalised with.
+        predict: the label source's own rule of prediction, if it has one.
     """
 
     scale: Tensor | None
     shift: Tensor | None
 
-    def __init__(self, network: MultiTaskNetwork, preprocessing: Preprocessing):
+    def __init__(
+        self,
+        network: MultiTaskNetwork,
+        preprocessing: Preprocessing,
+        predict: Callable[[MultiTaskNetwork, tuple[Tensor, ...]], Tensor] | None = None,
+    ):
         super().__init__()
         # The layout that is fast in training is none of an exported graph's business.
-        self.trunk = deepcopy(network.trunk).cpu().to(memory_format=torch.contiguous_format).eval()
-        self.head = deepcopy(network.primary_head).cpu().eval()
+        self.network = deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
+        if predict is None:
+            self.network.auxiliary_head = None
+        self.predict = predict
         self.requires_grad_(False)
         scale, shift = preprocessing.scale_and_shift() if preprocessing.mean else (None, None)
         self.register_buffer("scale", None if scale is None else scale.float())
@@ -38,7 +47,7 @@ class Portable(nn.Module):
         """Return probabilities, `[n, classes]`, of raw samples: images of 0 to 255, a table, or ids of words."""
         if self.scale is not None and self.shift is not None:
             x = (x.float() - self.shift) * self.scale
-        logits: Tensor = self.head(self.trunk(x))
+        logits: Tensor = self.network(x).primary if self.predict is None else self.predict(self.network, (x,))
         return logits.softmax(-1)
 
 
