@@ -207,3 +207,12 @@ class TestBatches:
             for rank in range(2)
         ]
         assert torch.cat([share.index for share in shares]).sort().values.equal(rows)
+
+
+def test_few_training_samples_are_measured_less_often(tmp_path: Path) -> None:
+    """With ten test samples for each that is trained on, after every second epoch; the reported ones always."""
+    made = trainer(SOURCES["single"], epochs=5, train=digits().train.take(torch.arange(10)), reported_epochs=1)
+    fitted = made.fit()
+    assert [record["epoch"] for record in fitted.records if "test_accuracy" in record] == [2, 4, 5]
+    whole = trainer(SOURCES["single"], epochs=1).fit()
+    assert "test_accuracy" in whole.records[0]

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ class Job:
 
 
 class State(NamedTuple):
-    """How far a run is: epochs done, and the test accuracy after the last of them, if any was measured."""
+    """How far a run is: epochs done, and the last test accuracy, if any was measured."""
 
     epochs: int = 0
     accuracy: float | None = None
@@ -52,8 +52,9 @@ def read_state(folder: Path) -> State:
         lines = (folder / RECORDS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return State()
-    last: Mapping[str, Any] = json.loads(lines[-1]) if lines else {}
-    return State(len(lines), last.get("test_accuracy"))
+    records: Iterable[Mapping[str, Any]] = map(json.loads, reversed(lines))
+    measured = (record["test_accuracy"] for record in records if "test_accuracy" in record)
+    return State(len(lines), next(measured, None))
 
 
 def time_left(expected: float | None, elapsed: float, share: float) -> float | None:

@@ -131,7 +131,8 @@ _REMARK: dict[str, Any] = {"color": FAINT, "fontsize": 7.5, "va": "center", "sty
 def _curve(axes: "Axes", method: str, curves: "np.ndarray[Any, np.dtype[np.float64]]", look: Look) -> None:
     import numpy as np
 
-    epochs = np.arange(1, curves.shape[1] + 1)
+    measured = np.isfinite(curves).all(axis=0)
+    epochs, curves = np.flatnonzero(measured) + 1, curves[:, measured]
     axes.plot(
         epochs,
         curves.mean(axis=0),

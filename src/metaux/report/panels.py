@@ -139,7 +139,7 @@ def _curves(runs: Sequence[Run], measure: str, factor: float) -> dict[str, "np.n
     found = {}
     for method in in_order(run.method for run in runs):
         values = np.stack([factor * run.curve(measure) for run in runs if run.method == method])
-        if np.isfinite(values).all():
+        if np.isfinite(values[:, -1]).all():
             found[method] = values
     return found
 
@@ -150,7 +150,7 @@ def _limits(curves: "Iterable[np.ndarray[Any, np.dtype[np.float64]]]") -> tuple[
     The first epochs, and the intervals of few seeds, may span more than all there is to see.
     """
     means = [values.mean(0)[values.shape[1] // 4 :] for values in curves]
-    low, high = min(map(np.min, means)), max(map(np.max, means))
+    low, high = min(map(np.nanmin, means)), max(map(np.nanmax, means))
     margin = 0.08 * (high - low) or 0.5
     return low - margin, high + margin
 
@@ -158,7 +158,8 @@ def _limits(curves: "Iterable[np.ndarray[Any, np.dtype[np.float64]]]") -> tuple[
 def _band(
     axes: "Axes", values: "np.ndarray[Any, np.dtype[np.float64]]", colour: str, line: Any, marker: str, label: str
 ) -> None:
-    epochs = np.arange(1, values.shape[1] + 1)
+    measured = np.isfinite(values).all(axis=0)
+    epochs, values = np.flatnonzero(measured) + 1, values[:, measured]
     every = max(1, len(epochs) // 8)
     axes.plot(
         epochs, values.mean(0), color=colour, linestyle=line, marker=marker, markevery=every, markersize=3.5,

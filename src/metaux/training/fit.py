@@ -29,6 +29,8 @@ from metaux.training.processes import averager
 from metaux.training.step import gradient_cosine, training_step
 
 DIAGNOSTIC_SAMPLES = 100
+# Measuring after every epoch would take longer than training with more than so many samples for each to learn from.
+MEASURED_EACH = 4
 
 
 class Trainer:
@@ -129,7 +131,7 @@ class Trainer:
         return Fitted(self.network, self.source, self.records, logits, correct, labels, self.meta_gradient)
 
     def time_epoch(self, steps: int = 2) -> tuple[float, float]:
-        """Return an estimate of the seconds of an epoch's steps, and of its evaluation on the test samples.
+        """Return an estimate of the seconds of an epoch's steps, and of its evaluation (of its share, if not of each).
 
         From a few real steps; the trainer is of no use afterwards.
         """
@@ -153,7 +155,9 @@ class Trainer:
         start, test = time.perf_counter(), self.plan.data.test
         few = test.take(torch.arange(min(len(test), 500)))
         self._test_logits(few)
-        return total, (time.perf_counter() - start) * len(test) / max(1, len(few))
+        evaluation = (time.perf_counter() - start) * len(test) / max(1, len(few))
+        epochs = self.plan.protocol.epochs
+        return total, evaluation * sum(map(self._is_measured, range(epochs))) / epochs
 
     def _epoch(self, epoch: int) -> None:
         start, rate = time.perf_counter(), schedule(self.plan.protocol, epoch)
@@ -241,17 +245,24 @@ class Trainer:
         """Return what is recorded of the network and the labels; nothing of it changes either."""
         data = self.plan.data
         record: Record = {}
-        logits = self._test_logits(data.test)
-        self.reported = [*self.reported, logits.argmax(-1) == data.test.primary][-self.plan.protocol.reported_epochs :]
-        if len(data.test):
-            record |= {f"test_{name}": value for name, value in measures(logits, data.test.primary).items()}
-        if data.validation is not None:
-            found = measures(self._test_logits(data.validation), data.validation.primary)
-            record |= {f"validation_{name}": value for name, value in found.items()}
+        if self._is_measured(epoch):
+            logits, last = self._test_logits(data.test), self.plan.protocol.reported_epochs
+            self.reported = [*self.reported, logits.argmax(-1) == data.test.primary][-last:]
+            if len(data.test):
+                record |= {f"test_{name}": value for name, value in measures(logits, data.test.primary).items()}
+            if data.validation is not None:
+                found = measures(self._test_logits(data.validation), data.validation.primary)
+                record |= {f"validation_{name}": value for name, value in found.items()}
         labels = training_labels(self.source, self.loader)
         if labels is not None:
             record |= describe(labels, self.plan.train, data.hierarchy)
         return record | self._diagnose(epoch)
+
+    def _is_measured(self, epoch: int) -> bool:
+        """Return whether samples that are not trained on are looked at after this epoch: the reported ones always."""
+        every = max(1, round(len(self.plan.data.test) / (MEASURED_EACH * len(self.plan.train))))
+        protocol = self.plan.protocol
+        return (epoch + 1) % every == 0 or epoch >= protocol.epochs - protocol.reported_epochs
 
     def _diagnose(self, epoch: int) -> Record:
         """Return the gradients' cosine and the source's own numbers, on one fixed batch."""

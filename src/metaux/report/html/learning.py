@@ -110,11 +110,11 @@ def _curve(recorded: Recorded, method: str, measure: Measure) -> Curve | None:
     import numpy as np
 
     values = np.stack([run.curve(measure.key) for run in recorded.of_method(method)])
-    if np.isnan(values).all():
+    measured = np.flatnonzero(np.isfinite(values).all(axis=0))
+    if len(measured) == 0:
         return None
-    count = values.shape[1]
     # The last epoch is always among them.
-    shown = np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int))
+    shown = measured[np.unique(np.linspace(0, len(measured) - 1, min(len(measured), MOST_POINTS)).round().astype(int))]
     values = values[:, shown]
     mean, low, high = (
         [rounded(float(value)) for value in each]
