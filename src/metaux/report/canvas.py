@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metaux.experiment.wording import counted
@@ -26,6 +27,7 @@ LINES: tuple[Any, ...] = (
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*")
 FAINT = "#8c8c8c"
+CHARACTERS_PER_INCH = 13  # of text at 9 points
 
 
 class Look(NamedTuple):
@@ -62,8 +64,17 @@ def described(data: str, train_size: int, test_size: int, epochs: int, seeds: se
 
 def caption(figure: "Figure", title: str, described: str, how: str) -> None:
     """Write above a figure what it shows, what it was made of, and how to read it."""
+    width = int(figure.get_figwidth() * CHARACTERS_PER_INCH)
+    lines = [part for line in f"{title}\n{described}\n{how}".splitlines() for part in wrap(line, width)]
     # A data set's name is the user's: a dollar sign in it is no formula.
-    figure.suptitle(f"{title}\n{described}\n{how}".replace("$", r"\$"), fontsize=9)
+    figure.suptitle("\n".join(lines).replace("$", r"\$"), fontsize=9)
+
+
+def legend_below(figure: "Figure", handles: "Sequence[Any]", names: Sequence[str]) -> None:
+    """Write a legend under a figure, in as many columns as its width has room for."""
+    entry = 0.6 + max(map(len, names)) / CHARACTERS_PER_INCH  # inches: the line, then the longest name
+    columns = max(1, min(len(names), int(figure.get_figwidth() / entry)))
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def save(draw: "Callable[[Figure], None]", folder: Path, name: str, inches: tuple[float, float]) -> tuple[Path, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from metaux.experiment.comparison import in_order
 from metaux.experiment.records import Run
 from metaux.experiment.statistics import Estimate, mean_over_seeds
-from metaux.report.canvas import LINES, caption, looks, save
+from metaux.report.canvas import LINES, caption, legend_below, looks, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,10 +59,7 @@ def curve_panels(
             place.set_ylabel(label)
         handles = {line.get_label(): line for place in axes for line in place.get_lines()}
         shown = [method for method in methods if method in handles]
-        figure.legend(
-            [handles[method] for method in shown], shown, loc="outside lower center", ncols=min(8, len(shown)),
-            frameon=False,
-        )  # fmt: skip
+        legend_below(figure, [handles[method] for method in shown], shown)
         caption(figure, *heading, "lines: means over seeds; bands: 95 % intervals over seeds (Student t)")
 
     return save(draw, folder, name, (3.4 * columns + 0.6, 2.7 * rows + 1.2))
@@ -102,8 +99,7 @@ def gains_along(
             place.set_title(title)
             place.set_xlabel(axis)
         figure.axes[0].set_ylabel("gain over single task (points)")
-        handles, names = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=min(6, len(names)), frameon=False)
+        legend_below(figure, *figure.axes[0].get_legend_handles_labels())
         caption(figure, *heading, "points: means of paired differences; bars: 95 % intervals over seeds (Student t)")
 
     return save(draw, folder, name, (max(6.4, 4.8 * len(panels)), 4.4))

@@ -52,7 +52,7 @@ def _draw_figure4(findings: Findings) -> str:
         )
         for control in ("uniform", "frozen"):
             higher = sum(a.low > b.mean for (_, a), (_, b) in zip(lines[WITH], lines[control], strict=False) if a.low)
-            parts.append(f"Its whole interval lies above the mean gain of {control} labels at {higher}.")
+            parts.append(f"Its whole interval lies above the mean gain of {control} labels at {higher} psi.")
     with_and_without = [d for runs in findings.panels.values() if (d := paired(runs, WITH, WITHOUT)) is not None]
     parts.append(
         f"With against without the entropy loss: better at {sum(d.above for d in with_and_without)}, worse at "
