@@ -30,7 +30,8 @@ class Given(LabelSource):
         if samples.given is None:
             raise InputError(
                 "method given needs labels of another kind beside the classes, and this data has none; name their "
-                "column of a CSV file with --given, add the array y_given to an .npz file, or leave the method out"
+                "column of a CSV file with --given, add the array y_given to an .npz file, give them to fit as given, "
+                "or leave the method out"
             )
         self.auxiliary_names = samples.given_names
         self.register_buffer("given", samples.given.to(preparation.device))
