@@ -31,7 +31,8 @@ def digits(count: int = 200) -> LabelledData:
     images = torch.from_numpy(pixels / 16 * 255).to(torch.uint8).view(-1, 1, 8, 8)
     digit = torch.from_numpy(digit).long()
     hierarchy = Hierarchy([5, 5], ["even", "odd"])
-    samples = Samples((images,), digit % 2, hierarchy.flat(digit % 2, digit // 2))
+    finer = hierarchy.flat(digit % 2, digit // 2)
+    samples = Samples((images,), digit % 2, finer, given=digit % 3, given_names=("zero", "one", "two"))
     train, test = samples.take(torch.arange(count)), samples.take(torch.arange(count, count + 100))
     return LabelledData(train, test, hierarchy, "image")
 

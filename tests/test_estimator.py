@@ -230,6 +230,23 @@ def test_auxiliary_labels_set_the_hierarchy() -> None:
         quick().fit(X[TRAIN], Y[TRAIN] % 3, auxiliary=Y[TRAIN] % 2)
 
 
+def test_given_labels_are_learned_beside_the_classes() -> None:
+    thirds = np.array(["none", "one", "two"])[Y % 3]
+    classifier = quick(method="given", epochs=10).fit(X[TRAIN], Y[TRAIN] % 2, given=thirds[TRAIN])
+    assert classifier.labels_ is None
+    assert classifier.score(X[TEST], Y[TEST] % 2) > 0.8
+    network = classifier.network_
+    standardised = torch.from_numpy((X[TEST] - X[TRAIN].mean(0)) / np.maximum(X[TRAIN].std(0), 1e-6)).float()
+    found = network(standardised).auxiliary.argmax(-1).numpy()
+    assert (np.array(["none", "one", "two"])[found] == thirds[TEST]).mean() > 0.7
+    with pytest.raises(ValueError, match="method given needs labels of another kind"):
+        quick(method="given").fit(X[TRAIN], Y[TRAIN])
+    with pytest.raises(ValueError, match="two different given labels or more, found one only"):
+        quick(method="given").fit(X[TRAIN], Y[TRAIN], given=np.zeros(400, dtype=int))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        quick(method="given").fit(X[TRAIN], Y[TRAIN], given=thirds)
+
+
 @pytest.mark.parametrize("method", ["single", "uniform", "random", "frozen", "kmeans", Uniform])
 def test_every_method(method: Any) -> None:
     classifier = quick(method=method, subclasses=[1, 2, 3]).fit(FLOWERS, KINDS)

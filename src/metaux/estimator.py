@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from metaux.data.classes import DEFAULT_SUBCLASSES
 from metaux.data.in_memory import Form, InMemory, read_dataset, read_images, read_tensors
-from metaux.data.in_memory_labels import read_hierarchy, read_labels
+from metaux.data.in_memory_labels import read_given, read_hierarchy, read_labels
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.splits import draw
 from metaux.data.transforms import Preprocessing, augmentation
@@ -62,9 +62,9 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             `[batch, features]`. The copies, of which the label generator has its own, start from the module's weights.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
         method: where the auxiliary labels come from: maxl, single (none), uniform, random, frozen, kmeans, balanced,
-            leaves, human, distilled, distilled-cross or prototypical; rotation, rotation-single, rotation-shuffled and
-            rotated learn from turned images, self-distilled from a teacher's classes, vector and frozen-vector from
-            target vectors; or a callable (hierarchy, protocol) -> `LabelSource`.
+            leaves, human, given, distilled, distilled-cross or prototypical; rotation, rotation-single,
+            rotation-shuffled and rotated learn from turned images, self-distilled from a teacher's classes, vector and
+            frozen-vector from target vectors; or a callable (hierarchy, protocol) -> `LabelSource`.
         subclasses: sub-classes per class, one number or one per class in the order of `classes_`; not used where
             `fit` is given auxiliary labels.
         features: what kmeans, balanced and leaves cluster: pixels (the inputs as they are), autoencoder, rotations,
@@ -156,7 +156,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.threads = threads
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None, auxiliary: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, auxiliary: Any = None, given: Any = None) -> Self:
         """Train on samples.
 
         Args:
@@ -164,6 +164,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             y: the label of each sample; None if `X` is a Dataset that has them.
             auxiliary: a finer label of each sample, within its class; needed by the method human. They set the
                 sub-classes, and to other methods they are what `history_` compares the generated labels with.
+            given: a label of any other kind of each sample, for the method given, which learns it beside the classes.
 
         Returns:
             The classifier itself.
@@ -176,7 +177,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         found = self._read(X, fitting=True, labelled=y is None)
         self.classes_, primary = read_labels(found.labels if y is None else y, len(found.inputs[0]))
         hierarchy, human = read_hierarchy(self.classes_, primary, auxiliary, self.subclasses)
-        samples = Samples(found.inputs, torch.from_numpy(primary), human)
+        given_labels, given_names = read_given(given, len(primary))
+        samples = Samples(found.inputs, torch.from_numpy(primary), human, given=given_labels, given_names=given_names)
         plan = self._plan(settings, samples, hierarchy, found.form)
         fabric = make_fabric(settings)
         with threads(settings.threads):

@@ -32,6 +32,8 @@ class Settings:
         hierarchy: a YAML or CSV file that names the classes in any number of levels.
         primary: the hierarchy's level to classify (by default, the one above the auxiliary one).
         auxiliary: the hierarchy's finer level that gives the sub-classes (by default, the data's own, or below).
+        given: a column of labels of any kind that method given learns beside the classes (of a CSV file; an .npz file
+            has them as y_given).
         subclasses: sub-classes per class, without a hierarchy: one number, or one per class (5 by default).
         train_size: learn from this many training samples, drawn anew by each seed (all by default).
         train_seed: draw them by this seed (by default, the run's own): networks of several seeds on the same samples.
@@ -70,6 +72,7 @@ class Settings:
     hierarchy: Text = None
     primary: Text = None
     auxiliary: Text = None
+    given: Text = None
     subclasses: Counts = None
     train_size: Count = None
     train_seed: Count = None

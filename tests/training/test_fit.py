@@ -105,7 +105,7 @@ class TestMetaStep:
 
 
 class TestGoingOn:
-    @pytest.mark.parametrize("method", ["maxl", "vector", "random", "prototypical"])
+    @pytest.mark.parametrize("method", ["maxl", "vector", "random", "given", "prototypical"])
     def test_an_interrupted_run_ends_in_the_same_bits(self, method: str, tmp_path: Path) -> None:
         whole = trainer(SOURCES[method], epochs=3)
         expected = whole.fit()

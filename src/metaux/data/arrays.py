@@ -15,12 +15,12 @@ from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 
 Array = np.ndarray[Any, Any]
-KNOWN = ("x", "y", "y_fine", "x_test", "y_test", "y_fine_test")
+KNOWN = ("x", "y", "y_fine", "y_given", "x_test", "y_test", "y_fine_test")
 
 
 def read_arrays(path: Path, wanted: ImageFormat = AS_FOUND) -> RawData:
-    """Read an .npz file with `x`, `y` and optionally `y_fine` (finer labels), `x_test`, `y_test`,
-    `y_fine_test`.
+    """Read an .npz file with `x`, `y` and optionally `y_fine` (finer labels), `y_given` (labels of another kind, of
+    `x` only), `x_test`, `y_test`, `y_fine_test`.
 
     `x` is a table (n, features), or images (n, h, w) or (n, h, w, channels). Image values are whole numbers
     from 0 to 255, or floats: from 0 to 1 if none in `x` is above 1, else from 0 to 255. Labels are whole
@@ -109,7 +109,7 @@ def _interpret(arrays: Mapping[str, Array], wanted: ImageFormat) -> RawData:
         raise InputError("expected y_fine and y_fine_test together, found only one; add the other or leave out both")
     suffixes = ("", "_test") if "x_test" in arrays else ("",)
     for suffix in suffixes:
-        for name in ("y", "y_fine"):
+        for name in ("y", "y_fine", "y_given"):
             if name + suffix in arrays and len(arrays[name + suffix]) != len(arrays["x" + suffix]):
                 raise InputError(
                     f"expected one label in {name}{suffix} per row of x{suffix}, found "
@@ -138,6 +138,9 @@ def _interpret(arrays: Mapping[str, Array], wanted: ImageFormat) -> RawData:
         unit = _in_unit_range(x)
         inputs = torch.cat([_images("x" + suffix, arrays["x" + suffix], unit) for suffix in suffixes])
         inputs = conform(inputs, wanted)
+    given = None
+    if "y_given" in arrays:
+        given = (*_labels("y_given", arrays["y_given"]), *[""] * (len(inputs) - len(x)))
     unknown = [name for name in arrays if name not in KNOWN]
     return RawData(
         inputs,
@@ -147,6 +150,7 @@ def _interpret(arrays: Mapping[str, Array], wanted: ImageFormat) -> RawData:
         if len(suffixes) == 2
         else None,
         notices=(f"the arrays {', '.join(unknown)} are not used",) if unknown else (),
+        given=given,
     )
 
 

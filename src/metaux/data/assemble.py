@@ -1,6 +1,7 @@
 """From what a reader found to `LabelledData`: classes, parts, and the checks before any training."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -30,7 +31,8 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
 
     Raises:
         InputError: for one class only, a class with a single training sample or none, groups that straddle
-            the source's parts, a training size that is too large, and all that `assign` refuses.
+            the source's parts, a training size that is too large, a training sample without its given label, and all
+            that `assign` refuses.
     """
     classes = _classes(raw, settings)
     samples = Samples((raw.inputs,), classes.primary, classes.human, raw.names, groups=_numbered(raw.groups))
@@ -54,6 +56,8 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
             f"expected a training size of at most {len(rows['train'])} (the training samples), found "
             f"{settings.train_size}; correct --train-size"
         )
+    given, given_names = _given(raw, rows["train"])
+    samples = replace(samples, given=given, given_names=given_names)
     return LabelledData(
         samples.take(rows["train"]),
         samples.take(rows["test"]),
@@ -117,6 +121,26 @@ def _classes(raw: RawData, settings: Settings) -> Classes:
             )
     labels = columns[primary if auxiliary is None else auxiliary]
     return assign(Levels.from_columns(chosen), labels, primary, auxiliary, settings.subclasses)
+
+
+def _given(raw: RawData, train: Tensor) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Return the place of each sample's given label among those of the training samples, -1 if not there; and these."""
+    if raw.given is None:
+        return None, ()
+    names = sorted(_taken(raw.given, train))
+    if "" in names:
+        row = next(row for row in train.tolist() if not raw.given[row])
+        raise InputError(
+            f"expected a given label for every training sample, found none for sample {row} "
+            f"({raw.names[row] if raw.names else 'counted from 0'}); fill it in, or leave out the sample"
+        )
+    if len(names) < 2:
+        raise InputError(
+            f"expected two different given labels or more among the training samples, found only '{names[0]}'; "
+            "give others, or none"
+        )
+    number = {name: index for index, name in enumerate(names)}
+    return torch.tensor([number.get(label, -1) for label in raw.given]), tuple(names)
 
 
 def _numbered(groups: Sequence[str] | None) -> Tensor | None:

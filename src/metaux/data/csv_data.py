@@ -1,6 +1,7 @@
 """A CSV file of images, texts or a table; which of them, its columns say."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -23,6 +24,7 @@ def read_csv(
     progress: Progress | None = None,
     label_columns: Sequence[str | None] = (),
     like: Preprocessing | None = None,
+    given: str | None = None,
 ) -> RawData:
     """Read a CSV file of labelled samples, one per row.
 
@@ -37,13 +39,21 @@ def read_csv(
         progress: is told how many of the images have been read.
         label_columns: further columns of a table that are labels; names that it doesn't have are left out.
         like: what a finished run takes; texts get its length, words its categories.
+        given: the column of given labels, if there is one; it is neither a feature nor, unless it is among the
+            `label_columns`, a finer label.
 
     Raises:
         InputError: naming the line, for what is missing or wrong.
     """
     csv = read_csv_file(path)
+    given_labels = None
+    if given is not None:
+        csv.require((given,))
+        given_labels = csv.columns[given]
+        if given not in (*NOT_INPUTS, "file", "text", *label_columns):
+            del csv.columns[given]
     if "file" in csv.columns:
-        return read_manifest(csv, wanted, progress)
+        return replace(read_manifest(csv, wanted, progress), given=given_labels)
     csv.require(("label",))
     csv.require_cells(("label", "split", "text"))
     if not csv.lines:
@@ -55,7 +65,7 @@ def read_csv(
         labels = {name: cells for name, cells in csv.columns.items() if name not in ("text", "label", "split", "group")}
         labels = {"label": csv.columns["label"], **labels}
         length = like.channels if like is not None and like.kind == "text" else None
-        return RawData(encode(csv.columns["text"], length), labels, "text", parts, groups=groups)
+        return RawData(encode(csv.columns["text"], length), labels, "text", parts, groups=groups, given=given_labels)
     finer = [name for name in csv.columns if name.endswith("_label") or name in label_columns]
     labels = {name: csv.columns[name] for name in dict.fromkeys(("label", *finer))}
     cells = {name: column for name, column in csv.columns.items() if name not in (*NOT_INPUTS, *finer)}
@@ -63,7 +73,7 @@ def read_csv(
         raise InputError(f"expected columns beside the labels in '{path}', found none; add the features")
     columns = like.columns if like is not None and like.columns else find_columns(cells, _places(csv))
     table = encode_columns(cells, columns, _places(csv))
-    return RawData(table, labels, "table", parts, groups=groups, columns=columns)
+    return RawData(table, labels, "table", parts, groups=groups, columns=columns, given=given_labels)
 
 
 def read_csv_inputs(path: Path, preprocessing: Preprocessing) -> Tensor:

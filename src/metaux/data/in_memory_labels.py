@@ -1,4 +1,4 @@
-"""The labels that a program gives with its samples: classes, and sub-classes where there are finer labels."""
+"""The labels that a program gives with its samples: classes, sub-classes where there are finer labels, and others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -81,6 +81,28 @@ def read_hierarchy(
     flat = {name: index for index, name in enumerate(subclass_names)}
     hierarchy = Hierarchy([len(inside) for inside in below.values()], names, subclass_names)
     return hierarchy, torch.tensor([flat[label] for label in finer])
+
+
+def read_given(given: Any, count: int) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Return the place of each sample's given label among the different ones, int64 `[n]`, and what these are called.
+
+    Args:
+        given: a label of any kind of each sample, or None.
+        count: the number of samples.
+
+    Raises:
+        InputError: for one label only.
+
+    >>> places, names = read_given([7, 3, 7], 3)
+    >>> places.tolist(), names
+    ([1, 0, 1], ('3', '7'))
+    """
+    if given is None:
+        return None, ()
+    names, places = _numbered(_column(given, "given", count))
+    if len(names) < 2:
+        raise InputError(f"expected two different given labels or more, found one only ({names[0]}); give others")
+    return torch.from_numpy(places), tuple(map(str, names.tolist()))
 
 
 def _column(labels: Any, name: str, count: int) -> Array:

@@ -30,6 +30,7 @@ class RawData:
         augmentation: what `--augment auto` means for the source.
         notices: what a user should know about how it was read.
         columns: the name and categories of each column of a table, where they are known (see `metaux.data.columns`).
+        given: the given label of each sample, of any kind, where the source has them; empty for a sample without.
     """
 
     inputs: Tensor
@@ -42,3 +43,4 @@ class RawData:
     augmentation: str = "none"
     notices: tuple[str, ...] = ()
     columns: Columns = ()
+    given: tuple[str, ...] | None = None

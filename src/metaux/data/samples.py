@@ -25,6 +25,9 @@ class Samples:
         names: what to call each sample (its file), in order of `ids`; empty if samples have no names.
         ids: the row of each sample in the data source, int64 `[n]`; it survives every selection and shuffle.
         groups: samples of one group never straddle a split, int64 `[n]`.
+        given: the place of each sample's given label among `given_names`, int64 `[n]`, where the data has labels of
+            another kind; -1 for one that no training sample has.
+        given_names: the different given labels of all training samples that the data has.
     """
 
     inputs: tuple[Tensor, ...]
@@ -33,6 +36,8 @@ class Samples:
     names: tuple[str, ...] = ()
     ids: Tensor | None = None
     groups: Tensor | None = None
+    given: Tensor | None = None
+    given_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.ids is None:

@@ -25,7 +25,7 @@ def load(settings: Settings, progress: Progress | None = None) -> LabelledData:
     """Read the data that the settings name, with everything checked before training starts.
 
     Args:
-        settings: `data`, `root`, `hierarchy`, `primary`, `auxiliary`, `subclasses`, `train_size` (only
+        settings: `data`, `root`, `hierarchy`, `primary`, `auxiliary`, `given`, `subclasses`, `train_size` (only
             checked) and `image_size` are used.
         progress: is told how many of the images have been read.
 
@@ -50,15 +50,21 @@ def read(settings: Settings, progress: Progress | None = None) -> RawData:
     size = settings.image_size
     if size is not None and size < 1:
         raise InputError(f"expected an image size of 1 pixel or more, found {size}; correct --image-size")
+    if settings.given is not None and Path(settings.data).suffix.lower() != ".csv":
+        raise InputError(
+            f"expected a CSV file for --given {settings.given}, found '{settings.data}'; leave --given out (an .npz "
+            "file has its given labels in the array y_given)"
+        )
     return _read(settings, AS_FOUND if size is None else ImageFormat((size, size)), progress)
 
 
 def for_reading(settings: Settings) -> Settings:
     """Return only those settings that `read` depends on: equal ones read the same.
 
-    Of a CSV file or a hub data set, the levels may name label columns, which are then no features.
+    Of a CSV file or a hub data set, the levels may name label columns, which are then no features; nor is the column
+    of given labels.
     """
-    own = Settings(data=settings.data, root=settings.root, image_size=settings.image_size)
+    own = Settings(data=settings.data, root=settings.root, image_size=settings.image_size, given=settings.given)
     if settings.data.startswith(HUB) or Path(settings.data).suffix.lower() == ".csv":
         return replace(own, primary=settings.primary, auxiliary=settings.auxiliary)
     return own
@@ -100,7 +106,7 @@ def load_for_evaluation(
         return load(settings, progress).test
     wanted = ImageFormat(preprocessing.image_size, preprocessing.channels)
     wanted = wanted if preprocessing.kind == "image" else AS_FOUND
-    raw = _read(replace(settings, data=data), wanted, progress, preprocessing)
+    raw = _read(replace(settings, data=data, given=None), wanted, progress, preprocessing)
     if raw.kind != preprocessing.kind or (raw.kind == "table" and raw.inputs.shape[1] != preprocessing.channels):
         raise InputError(
             f"expected data like the run's ({preprocessing.describe()}), found {raw.kind} inputs of shape "
@@ -125,7 +131,7 @@ def _read(
     if path.is_dir():
         return read_folder(path, wanted, progress)
     if path.is_file() and path.suffix.lower() == ".csv":
-        return read_csv(path, wanted, progress, levels, like)
+        return read_csv(path, wanted, progress, levels, like, settings.given)
     if path.is_file() and path.suffix.lower() == ".npz":
         return read_arrays(path, wanted)
     found = "a file of another kind" if path.exists() else "nothing there"
@@ -150,4 +156,5 @@ def _part(raw: RawData, part: str) -> RawData:
         parts=None,
         names=tuple(raw.names[row] for row in rows) if raw.names else (),
         groups=None,
+        given=None,
     )

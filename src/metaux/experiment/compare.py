@@ -29,9 +29,11 @@ from metaux.terminal import print_notes, reading
 from metaux.training.devices import make_fabric, threads
 from metaux.training.fit import Trainer
 
-# They need other data or another run (prototypical, recorded), cost several times as much, or are an open question.
+# They need other data, labels or another run (prototypical, given, recorded), cost several times as much, or are an
+# open question.
 ON_REQUEST = (
     "prototypical",
+    "given",
     "vector",
     "frozen-vector",
     "rotation",

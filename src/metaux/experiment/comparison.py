@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 REFERENCES = ("single", "uniform", "frozen")
 CONTROLS = (*REFERENCES, "random", "rotated", "rotation-shuffled", "shuffled", "self-distilled")
 # Their labels come from a person, or from a network trained on other data: what they gain, no method has invented.
-OUTSIDE = ("human", "prototypical")
+OUTSIDE = ("human", "given", "prototypical")
 
 
 def role(method: str) -> Literal["control", "method", "outside"]:

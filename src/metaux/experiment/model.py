@@ -23,13 +23,16 @@ from metaux.training.devices import make_fabric, threads
 from metaux.training.evaluate import passes, primary_outputs
 
 
-def describe_model(hierarchy: Hierarchy, preprocessing: Preprocessing, shape: tuple[int, ...]) -> dict[str, Any]:
+def describe_model(
+    hierarchy: Hierarchy, preprocessing: Preprocessing, shape: tuple[int, ...], auxiliary_names: tuple[str, ...]
+) -> dict[str, Any]:
     """Return what a run's `result.json` says of its network beyond the settings, in plain values."""
     return {
         "shape": list(shape),
         "slots": list(hierarchy.slots),
         "class_names": list(hierarchy.class_names),
         "subclass_names": list(hierarchy.subclass_names),
+        "auxiliary_names": list(auxiliary_names),
         "preprocessing": preprocessing.to_dict(),
     }
 
@@ -100,6 +103,7 @@ class Model:
         choose("method", run.method, SOURCES)
         protocol = resolve(settings)
         source = SOURCES[run.method](hierarchy, protocol)
+        source.auxiliary_names = tuple(run.result["model"].get("auxiliary_names", ()))
         trunk = make_backbone(settings.backbone, shape, preprocessing.kind)
         example = torch.zeros(1, *shape, dtype=torch.int64 if preprocessing.kind == "text" else None)
         features = feature_size(trunk, (example,))

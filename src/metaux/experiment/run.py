@@ -170,7 +170,9 @@ def _finish(plan: Plan, fitted: Fitted, method: str, folder: Path, fabric: Fabri
         "test_size": len(test),
         "train_names": list(plan.train.names),
         "meta_gradient": None if fitted.meta_gradient is None else name_of_way(fitted.meta_gradient),
-        "model": describe_model(data.hierarchy, preprocessing, tuple(plan.train.inputs[0].shape[1:])),
+        "model": describe_model(
+            data.hierarchy, preprocessing, tuple(plan.train.inputs[0].shape[1:]), fitted.source.auxiliary_names
+        ),
         "device": device_name(fabric.device),
         "versions": {name: version(name) for name in ("metaux", "torch", "torchvision", "numpy", "scikit-learn")}
         | {"python": platform.python_version()},

@@ -114,6 +114,8 @@ class LabelSource(nn.Module):
         protocol: the training protocol's values.
 
     Attributes:
+        auxiliary_names: of the auxiliary head's outputs, where the data decides on them; recorded with a run, and set
+            before the head is made anew where its network is read back.
         needs_meta_split: give up `protocol.meta_fraction` of the training data to a meta split.
         meta_step: called with a `MetaStep` as often as the protocol says; None if the source does not learn.
         combine: makes one gradient per parameter out of the primary and the auxiliary task's (gating); None to add
@@ -124,6 +126,7 @@ class LabelSource(nn.Module):
             (averaged views).
     """
 
+    auxiliary_names: tuple[str, ...] = ()
     needs_meta_split: bool = False
     meta_step: Callable[[MetaStep], None] | None = None
     combine: Callable[[Gradients, Gradients], Gradients] | None = None

@@ -6,6 +6,7 @@ from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource
 from metaux.labels.distilled import Distilled, DistilledCross
 from metaux.labels.frozen import Frozen
+from metaux.labels.given import Given
 from metaux.labels.human import Human
 from metaux.labels.kmeans import Balanced, KMeans
 from metaux.labels.leaves import Leaves
@@ -42,6 +43,7 @@ SOURCES: dict[str, MakeSource] = {
     "kmeans": KMeans,
     "prototypical": Prototypical,
     "human": Human,
+    "given": Given,
     "maxl": Maxl,
     "vector": Vector,
     "frozen-vector": FrozenVector,
