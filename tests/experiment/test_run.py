@@ -28,11 +28,12 @@ def train(settings: Settings, folder: Path, method: str = "maxl", seed: int = 0)
     return Run.read(folder)
 
 
-# Those that need a meta split have none in this protocol, and the data no given labels; for prototypical see
-# test_features.py, for given labels/test_given.py.
-@pytest.mark.parametrize(
-    "method", [n for n in SOURCES if not n.endswith("-split") and n not in ("prototypical", "given")]
-)
+# Those that need a meta split have none in this protocol, and the data neither given labels nor a run's; for
+# prototypical see test_features.py, for the others labels/test_given.py and labels/test_recorded.py.
+ELSEWHERE = ("prototypical", "given", "recorded", "shuffled")
+
+
+@pytest.mark.parametrize("method", [n for n in SOURCES if not n.endswith("-split") and n not in ELSEWHERE])
 def test_equal_configuration_gives_equal_bits(method: str, tmp_path: Path) -> None:
     first, second = (train(FAST, tmp_path / name, method) for name in ("a", "b"))
     files = ["weights.safetensors", "outputs.safetensors", "settings.yaml"]
