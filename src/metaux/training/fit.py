@@ -1,4 +1,7 @@
-"""The training loop: both networks, every label source, any protocol; it can stop and go on after any epoch."""
+"""The training loop: both networks, every label source, any protocol; it can stop and go on after any epoch.
+
+This file is longer than 300 lines, since one class holds all that an interrupted run needs to go on.
+"""
 
 import io
 import time
