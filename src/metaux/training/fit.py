@@ -90,6 +90,7 @@ class Trainer:
         self.meta_gradient, self.notice = self._meta_gradient()
         self.records: list[Record] = []
         self.reported: list[Tensor] = []
+        self.last: tuple[Tensor, Tensor | None] | None = None  # what `_outputs` returned last
 
     def _trunk(self, name: str) -> tuple[nn.Module, int]:
         with seeded(self.plan.seed, name):
@@ -128,8 +129,7 @@ class Trainer:
             self._epoch(len(self.records))
             self._save()
             on_epoch(self.records)
-        logits = self._test_logits(self.plan.data.test)
-        labels = training_labels(self.source, self.loader)
+        logits, labels = self.last or self._outputs()
         correct = torch.stack(self.reported).float().mean(0)
         return Fitted(self.network, self.source, self.records, logits, correct, labels, self.meta_gradient)
 
@@ -249,14 +249,16 @@ class Trainer:
         data = self.plan.data
         record: Record = {}
         if self._is_measured(epoch):
-            logits, last = self._test_logits(data.test), self.plan.protocol.reported_epochs
-            self.reported = [*self.reported, logits.argmax(-1) == data.test.primary][-last:]
+            self.last = logits, labels = self._outputs()
+            correct, count = logits.argmax(-1) == data.test.primary, self.plan.protocol.reported_epochs
+            self.reported = [*self.reported, correct][-count:]
             if len(data.test):
                 record |= {f"test_{name}": value for name, value in measures(logits, data.test.primary).items()}
             if data.validation is not None:
                 found = measures(self._test_logits(data.validation), data.validation.primary)
                 record |= {f"validation_{name}": value for name, value in found.items()}
-        labels = training_labels(self.source, self.loader)
+        else:
+            labels = training_labels(self.source, self.loader)
         if labels is not None:
             record |= describe(labels, self.plan.train, data.hierarchy)
         return record | self._diagnose(epoch)
@@ -281,6 +283,10 @@ class Trainer:
         for buffer, value in zip(buffers, before, strict=True):
             buffer.copy_(value)
         return record if cosine is None else {"gradient_cosine": cosine, **record}
+
+    def _outputs(self) -> tuple[Tensor, Tensor | None]:
+        """Return the primary output for every test sample, and the label of every training sample."""
+        return self._test_logits(self.plan.data.test), training_labels(self.source, self.loader)
 
     def _test_logits(self, samples: Samples) -> Tensor:
         if len(samples) == 0:
