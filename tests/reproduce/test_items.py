@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -225,6 +226,16 @@ class TestRuns:
         reproduce([name], tiny, str(root), out, 2, 1, "cpu", quiet())
         assert {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/result.json")} == before
         assert {path.suffix for path in (out / name).iterdir()} == {".png", ".svg", ".csv", ".json"}
+
+    def test_the_data_may_have_moved_since(
+        self, figure3: Path, tiny: Scale, root: Path, out: Path, tmp_path: Path
+    ) -> None:
+        line = next(n for n in ITEMS["cosine"].needs(tiny, str(root)) if n.method == "uniform")
+        lost = folder_of(line, 0, out)
+        shutil.rmtree(lost)
+        (tmp_path / "moved").symlink_to(root)
+        reproduce(["cosine"], tiny, str(tmp_path / "moved"), out, 2, 1, "cpu", quiet())
+        assert (lost / "result.json").exists()
 
     def test_agreement_of_a_run_with_itself_is_perfect(self, figure3: Path, tiny: Scale, root: Path, out: Path) -> None:
         from metaux.experiment.records import Run

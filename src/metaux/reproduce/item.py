@@ -15,7 +15,9 @@ from metaux.reproduce.scales import Scale
 # What may differ between the lines of one panel: they stay comparable, seed by seed.
 VARY = (
     *("auxiliary", "subclasses", "features", "embedding", "protocol", "entropy_weight", "focal_gamma"),
-    *("generator_learning_rate", "meta_gradient", "root", "device", "threads", "processes", "pretrained"),
+    *("generator_learning_rate", "meta_gradient", "pretrained"),
+    # Runs are found by their content, of which these are no part: the name of the data is, its place is not.
+    *("data", "root", "device", "threads", "processes"),
 )
 
 
