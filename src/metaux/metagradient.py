@@ -35,7 +35,7 @@ This file is longer than 300 lines for its docstrings and for one signature writ
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache, wraps
+from functools import cache, cached_property, wraps
 from typing import Any, NamedTuple, Protocol
 from warnings import catch_warnings, filterwarnings
 
@@ -194,7 +194,32 @@ class _Problem:
     def forward(self, parameters: Parameters, inputs: tuple[Tensor, ...], seed: int) -> Any:
         """Return the network's outputs at `parameters`, on cloned buffers and a random stream of its own."""
         with _random_stream(seed, [*parameters.values(), *inputs]):
-            return functional_call(self.network, _substitutes(self.network, parameters), inputs, tie_weights=False)
+            return functional_call(self.network, self._substitutes(parameters), inputs, tie_weights=False)
+
+    def _substitutes(self, parameters: Parameters) -> Parameters:
+        """Return what stands in for the network's tensors in a forward pass: `parameters`, and clones of buffers."""
+        clones = {id(buffer): buffer.clone() for buffer in self._tensors.values() if isinstance(buffer, Tensor)}
+        return {
+            name: parameters[tensor] if isinstance(tensor, str) else clones[id(tensor)]
+            for name, tensor in self._tensors.items()
+        }
+
+    @cached_property
+    def _tensors(self) -> dict[str, str | Tensor]:
+        """By every name of a tensor in the network: the parameter's first name, or the buffer.
+
+        A tied tensor has all of its names here, a shared module only one: with more, `functional_call` leaves the
+        substitutes in the real network (pytorch/pytorch#164759).
+        """
+        known: dict[int, str | Tensor] = {id(buffer): buffer for buffer in self.network.buffers()}
+        known |= {id(value): name for name, value in self.network.named_parameters() if name in self.parameters}
+        return {
+            name: known[id(value)]
+            for prefix, module in self.network.named_modules()
+            for own in (module.named_parameters, module.named_buffers)
+            for name, value in own(prefix, recurse=False, remove_duplicate=False)
+            if id(value) in known
+        }
 
     def inner(self, target: Tensors, create_graph: bool = False) -> tuple[list[Tensor], Any]:
         """Return g, the inner loss's gradient at theta, and the outputs there."""
@@ -338,23 +363,6 @@ def double_backward(problem: _Problem) -> TargetGradient:
     direction, loss = problem.outer(problem.step(gradient))
     with _named_gap("double_backward"):
         return TargetGradient(_backward(gradient, direction.values(), target), loss)
-
-
-def _substitutes(network: nn.Module, parameters: Parameters) -> Parameters:
-    """Return what stands in for the network's tensors in a forward pass: `parameters`, and clones of buffers.
-
-    A tied tensor has all of its names here, a shared module only one: with more, `functional_call` leaves the
-    substitutes in the real network (pytorch/pytorch#164759).
-    """
-    stands_in = {id(value): parameters[name] for name, value in network.named_parameters() if name in parameters}
-    stands_in |= {id(buffer): buffer.clone() for buffer in network.buffers()}
-    return {
-        name: stands_in[id(value)]
-        for prefix, module in network.named_modules()
-        for own in (module.named_parameters, module.named_buffers)
-        for name, value in own(prefix, recurse=False, remove_duplicate=False)
-        if id(value) in stands_in
-    }
 
 
 def _slopes(loss: Tensor, leaves: list[Tensor], name: str, create_graph: bool = False) -> list[Tensor]:
