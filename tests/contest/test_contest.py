@@ -18,7 +18,6 @@ from metaux.contest.rules import CONTESTANTS, Contestant, Rules, entered
 from metaux.errors import InputError, TrainingError
 from metaux.experiment.records import Run, read_runs
 from metaux.experiment.statistics import seeds_needed
-from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
 from metaux.settings import Settings
 from shell import below, metaux
@@ -121,7 +120,6 @@ def test_an_ensemble_is_of_two_networks_on_the_same_samples(done: Path) -> None:
     assert row["accuracies"][0] == pytest.approx((mean.argmax(-1) == first.output("test_primary")).mean())
 
 
-@pytest.mark.skipif("shuffled" not in SOURCES, reason="no method shuffled in this version")
 def test_a_method_is_compared_with_its_own_labels_shuffled(done: Path) -> None:
     rows = {row["name"]: row for row in result(done)["table"]}
     assert rows["maxl, shuffled"]["seeds"] == rows["maxl"]["seeds"]
@@ -172,13 +170,11 @@ def test_without_a_spread_the_most_seeds_are_planned(tmp_path: Path) -> None:
 
 def test_what_cannot_run_is_said(tmp_path: Path) -> None:
     others = (
-        Contestant("later", "of another version"),
         Contestant("cells", "uniform", kinds=("table",)),
         Contestant("refused", "single-split"),
     )
     compete(tmp_path, "tune", (*ROWS[:1], *others))
     notes = result(tmp_path)["notes"]
-    assert "later: not run: no method of another version in this version" in notes
     assert "cells: not run: for table data, this is image" in notes
     assert "refused could not be trained" in notes
     assert list(result(tmp_path)["tuning"]) == ["single"]

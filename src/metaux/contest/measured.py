@@ -12,7 +12,6 @@ from metaux.contest.rules import REFERENCES, SINGLE, Contestant, Rules
 from metaux.contest.trials import Trial
 from metaux.experiment.records import Run
 from metaux.experiment.statistics import Estimate, mean_over_seeds
-from metaux.labels.registry import SOURCES
 from metaux.settings import Settings
 
 # Apart from the seeds that anything was chosen with.
@@ -81,8 +80,6 @@ def shuffled(
     contestants: Sequence[Contestant], trials: Mapping[str, Sequence[Trial]], out: Path
 ) -> dict[str, list[Trial]]:
     """Return the control of each method whose labels are recorded: another sample's label of the same class."""
-    if SHUFFLED not in SOURCES:
-        return {}
     found: dict[str, list[Trial]] = {}
     for name in (row.name for row in contestants if row.role == "method" and row.name in trials):
         runs = [(trial, run) for trial in trials[name] if (run := trial.run(out)) is not None]

@@ -17,7 +17,6 @@ from metaux.errors import InputError
 from metaux.experiment.plan import make_plan
 from metaux.experiment.progress import duration
 from metaux.experiment.work import told
-from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
 from metaux.settings import Settings
 from metaux.training.devices import make_fabric, threads
@@ -66,7 +65,7 @@ class Candidate:
 def suitable(kind: str) -> list[Contestant]:
     """Return the methods that can run on data of that kind, in the order in which they are tried."""
     by_name = {row.name: row for row in CONTESTANTS}
-    return [by_name[name] for name in PRIOR.get(kind, ("maxl",)) if by_name[name].method in SOURCES]
+    return [by_name[name] for name in PRIOR.get(kind, ("maxl",))]
 
 
 def single_task() -> Contestant:

@@ -39,7 +39,6 @@ from metaux.experiment.verdict import verdict
 from metaux.experiment.wording import counted, difference_in_points, listed
 from metaux.experiment.work import default_workers, told
 from metaux.files import write_json
-from metaux.labels.registry import SOURCES
 from metaux.settings import Settings, as_words
 from metaux.terminal import print_notes
 
@@ -159,11 +158,7 @@ def _tested(bed: Settings, plan: Affordable, single: Candidate, winner: Candidat
     if winner is not None:
         controls = {*REFERENCES[1:], *winner.row.controls}
         found[winner.row.name] = trial(winner)
-        found |= {
-            row.name: trial(replace(winner, row=row))
-            for row in CONTESTANTS
-            if row.name in controls and row.method in SOURCES
-        }
+        found |= {row.name: trial(replace(winner, row=row)) for row in CONTESTANTS if row.name in controls}
     return found
 
 
@@ -193,7 +188,7 @@ def _test(
         if failures:
             raise TrainingError(told(failures))
         round_ = {name: [replace(trial, seed=seed) for seed in seeds] for name, trial in trials.items()}
-        if winner is not None and SHUFFLED in SOURCES:
+        if winner is not None:
             round_ |= _shuffled(round_[winner.row.name], race, console)
         for name, own in round_.items():
             found.setdefault(name, []).extend(run for trial in own if (run := trial.run(race.out)) is not None)
