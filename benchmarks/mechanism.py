@@ -9,8 +9,8 @@ the sample's own class and less its mean over them. Of that derivative it record
 - shared: the part of its energy that is the same for all samples of a class;
 - human: the part that differs between the human sub-classes of a class, and human_shuffled: the same with those
   sub-classes shuffled among the samples of the class;
-- again_train, again_held_out, again_batch: the cosine of what is left without the shared part (a sample's own wish)
-  with the same by other outer samples: 4,000 training samples, 4,000 held out, 100 training samples as in a meta step;
+- again_batch, again_train, again_held_out: the part of what is left (a sample's own wish) that is the same whichever
+  the outer samples are: eight times 100 training samples as in a meta step, four times 1,000, and 1,000 held out;
 - own_later: the cosine of a sample's own wish with that at the age before.
 """
 
@@ -33,7 +33,7 @@ from metaux.training.devices import make_fabric, threads
 from metaux.training.fit import Trainer
 
 BED = "cifar100-3-10k"
-INNER, OUTER, BATCH = 1000, 4000, 100
+INNER, BATCH = 1000, 100
 
 
 def wishes(made: Trainer, outer: Batch) -> Tensor:
@@ -72,6 +72,14 @@ def cosine(first: list[Tensor], second: list[Tensor]) -> float:
     return float(torch.nn.functional.cosine_similarity(a, b, dim=0))
 
 
+def common(several: list[list[Tensor]]) -> float:
+    """Return the part of the energy that several sets of wishes have in common: 0 if they are independent."""
+    flat = torch.stack([torch.cat([part.flatten() for part in parts]) for parts in several])
+    products = flat @ flat.T
+    energy, count = products.trace(), len(flat)
+    return float((products.sum() - energy) / (count - 1) / energy)
+
+
 def measure(made: Trainer, before: list[Tensor] | None) -> tuple[dict[str, float], list[Tensor]]:
     """Return what is recorded at this age, and each sample's own wish."""
     buffers = [*made.network.buffers(), *made.source.buffers()]
@@ -79,17 +87,17 @@ def measure(made: Trainer, before: list[Tensor] | None) -> tuple[dict[str, float
     made.network.train()
     found = {}
     held_out = Loader(made.plan.data.test, made.plan.preprocess, None, 0, made.fabric.device)
-    for name, loader, start, size in (
-        ("train", made.loader, INNER, OUTER),
-        ("held_out", held_out, 0, OUTER),
-        ("batch", made.loader, INNER, BATCH),
+    for name, loader, start, count, size in (
+        ("batch", made.loader, INNER, 8, BATCH),
+        ("train", made.loader, INNER, 4, 1000),
+        ("held_out", held_out, 0, 4, 1000),
     ):
-        outers = [loader.load(torch.arange(start + k * size, start + (k + 1) * size)) for k in (0, 1)]
-        first, second = (by_class(made, wishes(made, outer)) for outer in outers)
-        own, again = ([part - part.mean(0) for part in parts] for parts in (first, second))
-        found[f"again_{name}"] = cosine(own, again)
+        outers = [loader.load(torch.arange(start + k * size, start + (k + 1) * size)) for k in range(count)]
+        several = [by_class(made, wishes(made, outer)) for outer in outers]
+        own = [[part - part.mean(0) for part in parts] for parts in several]
+        found[f"again_{name}"] = common(own)
         if name == "train":
-            wish, left = first, own
+            wish, left = ([torch.stack(parts).mean(0) for parts in zip(*sets, strict=True)] for sets in (several, own))
     for buffer, value in zip(buffers, kept, strict=True):
         buffer.copy_(value)
     primary, human = made.plan.train.primary[:INNER], made.plan.train.human
@@ -116,7 +124,7 @@ def main() -> None:
     beds, _ = found({BED: BEDS[BED]}, given.root, "auto")
     settings = replace(beds[BED], epochs=given.epochs, evaluate_on="validation")
     ages = sorted({1, given.epochs // 3, 2 * given.epochs // 3, given.epochs - 1})
-    names = ("shared", "human", "human_shuffled", "again_train", "again_held_out", "again_batch", "own_later")
+    names = ("shared", "human", "human_shuffled", "again_batch", "again_train", "again_held_out", "own_later")
     with given.out.open("w", encoding="utf-8", newline="") as file, threads(settings.threads):
         writer = csv.writer(file)
         writer.writerow(["seed", "epoch", "validation_accuracy", *names])

@@ -6,10 +6,14 @@ item's; one in `contest`, what `metaux contest` left in a bed's. The tables of t
 docs/does-it-help.md are made from these files alone.
 """
 
+import csv
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from metaux.experiment.statistics import mean_over_seeds
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -136,6 +140,57 @@ def contests() -> dict[str, str]:
 _REFERENCES = ("single", "uniform", "frozen")
 
 
+LEADS = HERE / "leads"
+
+
+def leads() -> dict[str, str]:
+    """Return the generated parts on what learned labels learn: the screened leads, and the meta-gradient's own."""
+    changes = json.loads((LEADS / "leads.json").read_text())
+    accuracies: dict[str, dict[str, float]] = {}
+    for line in _lines(LEADS / "screen.csv"):
+        accuracies.setdefault(line["method"], {})[line["seed"]] = float(line["validation_accuracy"])
+    screened = ["| labels | the change | n | validation accuracy, % | minus single | minus uniform | minus frozen |"]
+    screened.append("| --- | --- | --- | --- | --- | --- | --- |")
+    for name, own in sorted(accuracies.items(), key=lambda pair: -sum(pair[1].values()) / len(pair[1])):
+        cells = [name.removeprefix("lead-"), changes.get(name, "-"), str(len(own))]
+        cells.append(f"{100 * mean_over_seeds(list(own.values())).mean:.1f}")
+        for other in _REFERENCES:
+            theirs = accuracies[other]
+            difference = mean_over_seeds([value - theirs[seed] for seed, value in own.items() if seed in theirs])
+            cells.append("-" if other == name else points({"seeds": asdict(difference)}))
+        screened.append("| " + " | ".join(cells) + " |")
+    lines = _lines(LEADS / "mechanism.csv")
+    measured = ["| after epoch | " + " | ".join(MECHANISM.values()) + " |", "| --- " * (len(MECHANISM) + 1) + "|"]
+    for epoch in dict.fromkeys(line["epoch"] for line in lines):
+        cells = [epoch]
+        for name in MECHANISM:
+            values = [float(line[name]) for line in lines if line["epoch"] == epoch]
+            found = mean_over_seeds(values)
+            cells.append(f"{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]")
+        measured.append("| " + " | ".join(cells) + " |")
+    return {"screened": "\n".join(screened), "mechanism": "\n".join(measured)}
+
+
+def study() -> dict[str, str]:
+    """Return the generated parts of docs/does-it-help.md."""
+    return contests() | leads()
+
+
+MECHANISM = {
+    "shared": "the same for the whole class",
+    "human": "differs between human sub-classes",
+    "human_shuffled": "by chance",
+    "again_batch": "whichever the 100 outer samples",
+    "again_train": "the 1,000",
+    "again_held_out": "the 1,000 held out",
+}
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def filled(page: str, parts: dict[str, str]) -> str:
     """Return a page with its generated parts renewed."""
     for name, text in parts.items():
@@ -149,7 +204,11 @@ def filled(page: str, parts: dict[str, str]) -> str:
 
 
 DOCS = HERE.parent / "docs"
-PAGES = {README: sections, DOCS / "reproduction.md": reproduction, DOCS / "does-it-help.md": contests}
+PAGES = {
+    README: sections,
+    DOCS / "reproduction.md": reproduction,
+    DOCS / "does-it-help.md": lambda: contests() | leads(),
+}
 
 if __name__ == "__main__":
     for path, parts in PAGES.items():
