@@ -51,7 +51,8 @@ def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-cur
         panels[0].set_ylabel("test accuracy (%)")
         for axes in panels:
             axes.set_xlabel("epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+            axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         if enlarged:
             first = epochs - epochs // 2
             late = np.concatenate([curves[:, first - 1 :] for curves in grouped.values()])

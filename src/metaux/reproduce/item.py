@@ -7,6 +7,7 @@ from pathlib import Path
 from metaux.experiment.comparison import Comparison
 from metaux.experiment.records import Run
 from metaux.experiment.statistics import Estimate, mean_over_seeds
+from metaux.experiment.wording import counted
 from metaux.protocols import PROTOCOLS
 from metaux.reproduce.beds import Bed
 from metaux.reproduce.runs import Need
@@ -52,10 +53,8 @@ class Findings:
         images = sorted({run.train_size for run in runs})
         epochs = sorted({len(run.epochs) for run in runs})
         data = list(dict.fromkeys(self.titles[panel] for panel in self.panels))
-        return (
-            f"{'; '.join(data)}: {_range(images)} training images, {_range(epochs)} epochs, {_range(seeds)} seeds\n"
-            f"{self.scale.name} scale: {self.scale.says}"
-        )
+        counts = [_range(images, "training image"), _range(epochs, "epoch"), _range(seeds, "seed")]
+        return f"{'; '.join(data)}: {', '.join(counts)}\n{self.scale.name} scale: {self.scale.says}"
 
 
 @dataclass(frozen=True)
@@ -101,5 +100,5 @@ def nothing(scale: Scale, root: str) -> list[Need]:  # noqa: ARG001
     return []
 
 
-def _range(values: Sequence[int]) -> str:
-    return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"
+def _range(values: Sequence[int], noun: str) -> str:
+    return counted(values[0], noun) if len(values) == 1 else f"{values[0]:,} to {values[-1]:,} {noun}s"

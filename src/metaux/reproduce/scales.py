@@ -50,4 +50,5 @@ SCALES = {scale.name: scale for scale in (SMALL, PAPER)}
 
 def cut_down(scale: Scale) -> Scale:
     """Return the same scale cut down to one epoch of twenty training steps (of 18 where a tenth is a meta split)."""
-    return replace(scale, changes={**scale.changes, "epochs": 1, "train_size": 100 * TRIAL_STEPS})
+    changes = {**scale.changes, "epochs": 1, "train_size": 100 * TRIAL_STEPS}
+    return replace(scale, changes=changes, says=f"{scale.says}, cut down to {TRIAL_STEPS} training steps")
