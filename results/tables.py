@@ -9,7 +9,6 @@ docs/does-it-help.md are made from these files alone.
 import csv
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -140,55 +139,39 @@ def contests() -> dict[str, str]:
 _REFERENCES = ("single", "uniform", "frozen")
 
 
-LEADS = HERE / "leads"
+# Of the energy of what samples want; the last three, of what is left without the class's part.
+SHARES = {
+    "shared": "the same for the whole class",
+    "human": "differs between human sub-classes",
+    "human_shuffled": "so by chance",
+    "again_batch": "the rest, the same by any 100 outer samples",
+    "again_train": "by any 1,000",
+    "again_held_out": "by any 1,000 held out",
+}
 
 
-def leads() -> dict[str, str]:
-    """Return the generated parts on what learned labels learn: the screened leads, and the meta-gradient's own."""
-    changes = json.loads((LEADS / "leads.json").read_text())
-    accuracies: dict[str, dict[str, float]] = {}
-    for line in _lines(LEADS / "screen.csv"):
-        accuracies.setdefault(line["method"], {})[line["seed"]] = float(line["validation_accuracy"])
-    screened = ["| labels | the change | n | validation accuracy, % | minus single | minus uniform | minus frozen |"]
-    screened.append("| --- | --- | --- | --- | --- | --- | --- |")
-    for name, own in sorted(accuracies.items(), key=lambda pair: -sum(pair[1].values()) / len(pair[1])):
-        cells = [name.removeprefix("lead-"), changes.get(name, "-"), str(len(own))]
-        cells.append(f"{100 * mean_over_seeds(list(own.values())).mean:.1f}")
-        for other in _REFERENCES:
-            theirs = accuracies[other]
-            difference = mean_over_seeds([value - theirs[seed] for seed, value in own.items() if seed in theirs])
-            cells.append("-" if other == name else points({"seeds": asdict(difference)}))
-        screened.append("| " + " | ".join(cells) + " |")
-    lines = _lines(LEADS / "mechanism.csv")
-    measured = ["| after epoch | " + " | ".join(MECHANISM.values()) + " |", "| --- " * (len(MECHANISM) + 1) + "|"]
+def mechanism() -> dict[str, str]:
+    """Return the generated part of docs/does-it-help.md on what the meta-gradient asks of the labels."""
+    with (HERE / "leads" / "mechanism.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    titles = [*(f"{title}, %" for title in SHARES.values()), "cosine with the age before"]
+    rows = ["| after epoch | " + " | ".join(titles) + " |", "| --- " * (len(titles) + 1) + "|"]
     for epoch in dict.fromkeys(line["epoch"] for line in lines):
-        cells = [epoch]
-        for name in MECHANISM:
-            values = [float(line[name]) for line in lines if line["epoch"] == epoch]
-            found = mean_over_seeds(values)
-            cells.append(f"{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]")
-        measured.append("| " + " | ".join(cells) + " |")
-    return {"screened": "\n".join(screened), "mechanism": "\n".join(measured)}
+        own = [line for line in lines if line["epoch"] == epoch]
+        found = [mean_over_seeds([100 * float(line[name]) for line in own]) for name in SHARES]
+        cells = [epoch, *(f"{share.mean:.1f} [{share.low:.1f}, {share.high:.1f}]" for share in found)]
+        if cosines := [float(line["own_later"]) for line in own if line["own_later"]]:
+            cosine = mean_over_seeds(cosines)
+            cells.append(f"{cosine.mean:.2f} [{cosine.low:.2f}, {cosine.high:.2f}]")
+        else:
+            cells.append("-")
+        rows.append("| " + " | ".join(cells) + " |")
+    return {"mechanism": "\n".join(rows)}
 
 
 def study() -> dict[str, str]:
     """Return the generated parts of docs/does-it-help.md."""
-    return contests() | leads()
-
-
-MECHANISM = {
-    "shared": "the same for the whole class",
-    "human": "differs between human sub-classes",
-    "human_shuffled": "by chance",
-    "again_batch": "whichever the 100 outer samples",
-    "again_train": "the 1,000",
-    "again_held_out": "the 1,000 held out",
-}
-
-
-def _lines(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return contests() | mechanism()
 
 
 def filled(page: str, parts: dict[str, str]) -> str:
@@ -207,7 +190,7 @@ DOCS = HERE.parent / "docs"
 PAGES = {
     README: sections,
     DOCS / "reproduction.md": reproduction,
-    DOCS / "does-it-help.md": lambda: contests() | leads(),
+    DOCS / "does-it-help.md": study,
 }
 
 if __name__ == "__main__":
