@@ -52,7 +52,6 @@ def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-cur
         for axes in panels:
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-            axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         if enlarged:
             first = epochs - epochs // 2
             late = np.concatenate([curves[:, first - 1 :] for curves in grouped.values()])

@@ -53,7 +53,6 @@ def curve_panels(
             place.set_title(title)
             place.set_xlabel("epoch")
             place.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-            place.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         for place in axes[len(panels) :]:
             place.set_axis_off()
         for place in axes[::columns]:
