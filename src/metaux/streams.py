@@ -26,7 +26,7 @@ def stream(seed: int, *names: str | int) -> torch.Generator:
 def seeded(seed: int, *names: str | int) -> Iterator[None]:
     """Within the block, torch's global random state stands at the start of the stream of that name."""
     elsewhere = torch.cuda.is_initialized() or torch.backends.mps.is_available()
-    # Until a GPU is in use, `torch.manual_seed` only notes down who called it: two fifths of a small network's step.
+    # Until a GPU is in use, `torch.manual_seed` notes down the call stack for it: much of a small network's step.
     start = torch.manual_seed if elsewhere else torch.default_generator.manual_seed
     with torch.random.fork_rng(None if elsewhere else []):
         start(stream_seed(seed, *names))
