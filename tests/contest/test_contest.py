@@ -180,6 +180,26 @@ def test_what_cannot_run_is_said(tmp_path: Path) -> None:
     assert list(result(tmp_path)["tuning"]) == ["single"]
 
 
+def test_outside_data_take_part_only_where_they_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stripes along and across: a pretrained network tells them apart without being trained."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    generator = np.random.default_rng(0)
+    y = np.arange(100) % 2
+    stripes = np.zeros((100, 8, 8), np.uint8)
+    stripes[y == 0, ::2], stripes[y == 1, :, ::2] = 200, 200
+    np.savez(tmp_path / "stripes.npz", x=stripes + generator.integers(0, 50, stripes.shape, np.uint8), y=y)
+    bed = Settings(data=str(tmp_path / "stripes.npz"), subclasses=(2,), epochs=1, device="cpu")
+    rows = entered(("linear probe", "fine-tuned"))
+    contest({"stripes": bed}, rows, replace(RULES, learning_rates=(0.05,)), tmp_path, 1, "test", QUIET)
+    found = json.loads((tmp_path / "stripes" / "contest.json").read_text())
+    table = {row["name"]: row for row in found["table"]}
+    assert table["linear probe"]["accuracies"] == [1.0] * len(table["single"]["seeds"])
+    assert table["linear probe"]["differences"].keys() == {"single", "uniform", "frozen"}
+    assert [note for note in found["notes"] if note.startswith("fine-tuned: not run: expected")]
+    measured = json.loads((tmp_path / "stripes" / "probe.json").read_text())
+    assert [int(seed) for seed in measured] == table["single"]["seeds"]
+
+
 class TestRules:
     def test_beds_are_as_fixed(self) -> None:
         sizes = {name: (bed.primary, bed.auxiliary, bed.train_size, bed.epochs) for name, bed in BEDS.items()}
@@ -205,7 +225,7 @@ class TestRules:
         names = [row.name for row in CONTESTANTS]
         assert len(set(names)) == len(names)
         assert {control for row in CONTESTANTS for control in row.controls} <= set(names)
-        assert entered(()) == CONTESTANTS
+        assert entered(()) == tuple(row for row in CONTESTANTS if row.role != "pretrained")
         assert len(Rules((0.1, 0.2, 0.3), (0.0, 1.0)).grid) == 6
 
     def test_pilots_start_from_the_tuning_run(self, done: Path) -> None:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,11 +13,13 @@ from rich.console import Console
 
 from metaux.contest.measured import Row, measured, planned, shuffled
 from metaux.contest.plan import best, decide, pilot, tried, tuning
-from metaux.contest.rules import SINGLE, Contestant, Rules
+from metaux.contest.probe import probe
+from metaux.contest.rules import PROBE, SINGLE, Contestant, Rules
 from metaux.contest.trials import train
+from metaux.data.samples import LabelledData
 from metaux.errors import InputError, TrainingError
 from metaux.experiment.folders import check_writable
-from metaux.experiment.plan import check
+from metaux.experiment.plan import check, make_plan
 from metaux.experiment.run import load_once
 from metaux.experiment.statistics import Estimate
 from metaux.experiment.wording import interval_of_points, listed, percent, points
@@ -70,6 +72,8 @@ def contest(
     for bed in beds.values():
         check(bed)
     entries, notes = _entries(beds, contestants)
+    probing = {name: [row for row in own if row.method == PROBE] for name, own in entries.items()}
+    entries = {name: [row for row in own if row.method != PROBE] for name, own in entries.items()}
     print_notes([f"{name}: {note}" for name, own in notes.items() for note in own], console)
     trials = [
         trial for name, bed in beds.items() for row in entries[name] for own in tuning(bed, row, rules) for trial in own
@@ -114,7 +118,9 @@ def contest(
     )
     rows = {}
     for name, bed in beds.items():
-        rows[name] = measured(entries[name], {**runs[name], **others[name]}, out)
+        seeds = [trial.seed for trial in runs[name][SINGLE]]
+        probes = {row.name: probe(bed, row, load_once(bed), seeds, out / name) for row in probing[name]}
+        rows[name] = measured([*entries[name], *probing[name]], {**runs[name], **others[name]}, out, probes)
         content = {"tuning": tuned[name], "plan": plans[name], "table": [_plain(row) for row in rows[name]]}
         _write(out / name, name, bed, rules, notes[name], content)
         write_text_atomic(out / name / TABLE, to_csv(name, rows[name]))
@@ -176,9 +182,22 @@ def _entries(
                 notes[name].append(f"{row.name}: not run: for {listed(row.kinds)} data, this is {data.kind}")
             elif row.method == "human" and data.train.human is None:
                 notes[name].append(f"{row.name}: not run: no human sub-classes")
+            elif row.role == "pretrained" and (why := _refused(bed, row, data)):
+                notes[name].append(f"{row.name}: not run: {why}")
             else:
                 entries[name].append(row)
     return entries, notes
+
+
+def _refused(bed: Settings, row: Contestant, data: LabelledData) -> str:
+    """Say why a pretrained network can't be had: its package isn't installed, or its weights can't be fetched."""
+    settings = replace(bed, **row.changes)
+    try:
+        check(settings)
+        make_plan(settings, SINGLE, 0, data)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def _say_tuned(

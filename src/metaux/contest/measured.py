@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from metaux.contest.plan import finalists, run_seconds
+from metaux.contest.probe import Probed
 from metaux.contest.rules import REFERENCES, SINGLE, Contestant, Rules
 from metaux.contest.trials import Trial
 from metaux.experiment.records import Run
@@ -90,11 +91,26 @@ def shuffled(
     return found
 
 
-def measured(contestants: Sequence[Contestant], trials: Mapping[str, Sequence[Trial]], out: Path) -> list[Row]:
-    """Return what each row reached, in the order of the table: baselines, then each row above its shuffled labels."""
+def measured(
+    contestants: Sequence[Contestant],
+    trials: Mapping[str, Sequence[Trial]],
+    out: Path,
+    probes: Mapping[str, Probed] | None = None,
+) -> list[Row]:
+    """Return what each row reached, in the order of the table: baselines, then each row above its shuffled labels.
+
+    Args:
+        contestants: the rows.
+        trials: their runs, and those of the rows that follow from them.
+        out: where the runs are.
+        probes: the rows that are no runs.
+    """
     runs = {name: {t.seed: run for t in own if (run := t.run(out)) is not None} for name, own in trials.items()}
     single = runs[SINGLE]
     accuracy = {name: {seed: run.accuracy for seed, run in own.items()} for name, own in runs.items()}
+    seconds = {name: run_seconds(list(own.values())) for name, own in runs.items() if own}
+    for name, probed in (probes or {}).items():
+        accuracy[name], seconds[name] = probed.accuracies, probed.seconds
     second = {seed - SECOND_NETWORK: run for seed, run in runs[ENSEMBLE].items()}
     accuracy[ENSEMBLE] = {seed: _together(run, second[seed]) for seed, run in single.items() if seed in second}
     by_name = {row.name: row for row in contestants}
@@ -115,7 +131,7 @@ def measured(contestants: Sequence[Contestant], trials: Mapping[str, Sequence[Tr
             other: tuple(value - theirs[seed] for seed, value in own.items() if seed in theirs)
             for other, theirs in compared.items()
         }
-        cost = run_seconds(list(runs[name].values())) / run_seconds(list(single.values()))
+        cost = seconds[name] / seconds[SINGLE]
         rows.append(
             Row(
                 name=name,

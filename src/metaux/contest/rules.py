@@ -15,7 +15,8 @@ class Contestant:
         name: what the table calls it.
         method: the label source's name.
         changes: settings that differ from the bed's.
-        role: `control`, `method`, or `outside` for labels that no method has invented.
+        role: `control`, `method`, `outside` for labels that no method has invented, or `pretrained` for what brings
+            in outside data by a pretrained network: such a row takes part only where it is named.
         controls: rows that it is compared with, besides single task, uniform, frozen and its own labels shuffled.
         kinds: of the data that it can run on.
     """
@@ -23,7 +24,7 @@ class Contestant:
     name: str
     method: str
     changes: Mapping[str, Any] = field(default_factory=dict)
-    role: Literal["control", "method", "outside"] = "method"
+    role: Literal["control", "method", "outside", "pretrained"] = "method"
     controls: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ("image", "table", "text")
 
@@ -31,7 +32,11 @@ class Contestant:
 SINGLE = "single"
 # Those that every other row is compared with.
 REFERENCES = (SINGLE, "uniform", "frozen")
+# The method of a row that is no network that is trained.
+PROBE = "probe"
 _IMAGES = ("image",)
+_FEATURES = {"features": "efficientnet-lite0"}
+_FINE_TUNED = {"backbone": "timm:efficientnet_lite0", "pretrained": True}
 CONTESTANTS = (
     # No auxiliary task, and so no sub-classes: one run whatever their number.
     Contestant(SINGLE, "single", {"auxiliary": None, "subclasses": None}, role="control"),
@@ -50,6 +55,9 @@ CONTESTANTS = (
     Contestant("distilled", "distilled", controls=("self-distilled",)),
     Contestant("distilled-cross", "distilled-cross", controls=("self-distilled",)),
     Contestant("human", "human", role="outside"),
+    Contestant("kmeans, pretrained", "kmeans", _FEATURES, "pretrained", controls=("linear probe",), kinds=_IMAGES),
+    Contestant("linear probe", PROBE, _FEATURES, "pretrained", kinds=_IMAGES),
+    Contestant("fine-tuned", SINGLE, _FINE_TUNED, "pretrained", kinds=_IMAGES),
 )
 
 
@@ -88,7 +96,10 @@ class Rules:
 
 
 def entered(names: tuple[str, ...]) -> tuple[Contestant, ...]:
-    """Return the rows of these names with the controls that they are compared with; all rows if none is named.
+    """Return the rows of these names with the controls that they are compared with.
+
+    Args:
+        names: of rows; if there are none, all but the pretrained ones.
 
     Raises:
         InputError: for an unknown name.
@@ -99,5 +110,6 @@ def entered(names: tuple[str, ...]) -> tuple[Contestant, ...]:
     by_name = {contestant.name: contestant for contestant in CONTESTANTS}
     for name in names:
         choose("method", name, by_name)
-    wanted = {*REFERENCES, *names, *(control for name in names for control in by_name[name].controls)}
-    return tuple(contestant for contestant in CONTESTANTS if not names or contestant.name in wanted)
+    named = names or [name for name, row in by_name.items() if row.role != "pretrained"]
+    wanted = {*REFERENCES, *named, *(control for name in named for control in by_name[name].controls)}
+    return tuple(contestant for contestant in CONTESTANTS if contestant.name in wanted)

@@ -1,0 +1,80 @@
+"""What a pretrained network's features are worth by themselves: a linear classifier on them."""
+
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metaux.contest.rules import SINGLE, Contestant
+from metaux.data.samples import LabelledData, Samples
+from metaux.experiment.plan import make_plan
+from metaux.files import write_json
+from metaux.settings import Settings
+from metaux.training.devices import threads
+from metaux.training.features import Features
+
+if TYPE_CHECKING:
+    from sklearn.model_selection import GridSearchCV
+
+Array = np.ndarray[Any, Any]
+MEASURED = "probe.json"
+# The inverse strengths of regularisation that are tried.
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+
+
+@dataclass(frozen=True)
+class Probed:
+    """Test accuracies by seed, and the seconds that it takes to make the training samples' features and to fit."""
+
+    accuracies: dict[int, float]
+    seconds: float
+
+
+def probe(bed: Settings, row: Contestant, data: LabelledData, seeds: Sequence[int], folder: Path) -> Probed:
+    """Return what logistic regression on a row's features reaches, with the training samples of each seed.
+
+    How strongly it is regularised is decided by cross-validation within them.
+
+    Args:
+        bed: the data's settings.
+        row: its changes name the features.
+        data: the bed's.
+        seeds: of the training samples.
+        folder: the bed's; what was measured is kept there, and not measured again.
+    """
+    path = folder / MEASURED
+    found: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if missing := [seed for seed in seeds if str(seed) not in found]:
+        plans = {seed: make_plan(replace(bed, **row.changes), SINGLE, seed, data) for seed in missing}
+        features = plans[missing[0]].features
+        assert features is not None
+        with threads(bed.threads):
+            test = _numbers(data.test, features)
+            for seed, plan in plans.items():
+                start = time.perf_counter()
+                classifier = _tuned().fit(*_numbers(plan.train, features))
+                seconds = time.perf_counter() - start
+                found[str(seed)] = {"accuracy": float(classifier.score(*test)), "seconds": seconds}
+                write_json(path, found)
+    own = [found[str(seed)] for seed in seeds]
+    accuracies = {seed: values["accuracy"] for seed, values in zip(seeds, own, strict=True)}
+    return Probed(accuracies, statistics.median(values["seconds"] for values in own))
+
+
+def _numbers(samples: Samples, features: Features) -> tuple[Array, Array]:
+    return features(samples).numpy(), samples.primary.numpy()
+
+
+def _tuned() -> "GridSearchCV":
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    return GridSearchCV(classifier, {"logisticregression__C": STRENGTHS}, cv=3)
