@@ -330,7 +330,9 @@ class Contest:
     """
 
     beds: Annotated[Positional[tuple[str, ...]], arg(metavar="[BED ...]", help_behavior_hint="(default: all)")] = ()
-    methods: Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="(default: all that can run)")] = ()
+    methods: Annotated[
+        tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="(default: all without outside data)")
+    ] = ()
     stage: Literal["tune", "plan", "test"] = "test"
     most_seeds: int = 8
     root: str = "data"
