@@ -275,3 +275,13 @@ def test_a_disk_that_is_full_is_told_in_one_line(tmp_path: Path, monkeypatch: py
     result = metaux("train", tmp_path / "t.npz", "--backbone", "mlp", "--epochs", 1, "--out", tmp_path / "out")
     assert (result.code, result.err.count("\n")) == (1, 1)
     assert "No space left on device" in result.err
+
+
+def test_predicts_for_a_list_of_images(tmp_path: Path) -> None:
+    write_images(tmp_path / "photos", count=10)
+    done("train", tmp_path / "photos", "--method", "single", "--epochs", 1, "--out", tmp_path / "run")
+    (tmp_path / "photos" / "new.csv").write_text("file\ncat/1.png\ndog/2.png\n")
+    listed = done("predict", tmp_path / "run", tmp_path / "photos" / "new.csv").splitlines()
+    files = [tmp_path / "photos" / name for name in ("cat/1.png", "dog/2.png")]
+    assert listed == done("predict", tmp_path / "run", *files).splitlines()
+    assert len(listed) == 3

@@ -143,3 +143,13 @@ def test_pickles_are_never_read(tmp_path: Path) -> None:
     (tmp_path / "a.npy").rename(tmp_path / "data.npz")
     with pytest.raises(InputError, match="that isn't one"):
         load(Settings(data=str(tmp_path / "data.npz")))
+
+
+def test_a_damaged_compressed_file(tmp_path: Path) -> None:
+    path = tmp_path / "t.npz"
+    np.savez_compressed(path, x=np.random.default_rng(0).normal(size=(50, 4)), y=np.arange(50) % 2)
+    content = bytearray(path.read_bytes())
+    content[200:260] = bytes(60)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="that isn't one"):
+        load(Settings(data=str(path)))

@@ -9,6 +9,7 @@ from metaux.data.sources import load, load_for_evaluation
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 from metaux.settings import Settings
+from shell import write_images
 
 RGB = Preprocessing("image", 3, (6, 6), (0.5,) * 3, (0.2,) * 3)
 CLASSES = ("cat", "dog")
@@ -82,3 +83,23 @@ def test_images_in_memory(own: Settings, tmp_path: Path) -> None:
     found = evaluate(own, tmp_path / "images.npz")
     assert found.inputs[0].shape == (3, 3, 6, 6)
     assert found.primary.tolist() == [1, 0, 1]
+
+
+def test_of_several_columns_the_runs_own_is_measured(tmp_path: Path) -> None:
+    rows = [f"{row % 7},{row % 2},{row // 2 % 2}" for row in range(40)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["a,label,risk_label", *rows]))
+    settings = Settings(data=str(path), primary="risk_label", subclasses=(2,), epochs=1)
+    data = load(settings)
+    other = path.rename(tmp_path / "other.csv")
+    preprocessing = Preprocessing.fit(data, "data")
+    samples = load_for_evaluation(settings, data.hierarchy.class_names, preprocessing, str(other))
+    assert samples.primary.tolist() == [row // 2 % 2 for row in range(40)]
+
+
+def test_a_class_that_came_since(tmp_path: Path) -> None:
+    settings = Settings(data=str(write_images(tmp_path / "photos")), subclasses=(2,))
+    data = load(settings)
+    write_images(tmp_path / "photos", ("ant",))
+    with pytest.raises(InputError, match="the data has changed"):
+        load_for_evaluation(settings, data.hierarchy.class_names, Preprocessing.fit(data, "data"))

@@ -135,3 +135,14 @@ def test_bad_settings(tmp_path: Path, settings: Settings, message: str) -> None:
     class_folders(tmp_path, {"cat": 3, "dog": 3})
     with pytest.raises(InputError, match=message):
         load(replace(settings, data=str(tmp_path)))
+
+
+def test_parts_in_another_spelling_and_images_in_no_class(tmp_path: Path) -> None:
+    for part, count in (("Training", 4), ("Dev", 2), ("TEST", 3)):
+        class_folders(tmp_path / part, {"cat": count, "dog": count})
+    save(tmp_path / "TEST" / "stray.png", seed=7)
+    data = load(Settings(data=str(tmp_path), subclasses=(2,)))
+    assert data.validation is not None
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [8, 4, 6]
+    (notice,) = data.notices
+    assert notice.startswith("1 images in no class folder were skipped, among them ")

@@ -195,3 +195,11 @@ def test_without_the_package(tmp_path: Path) -> None:
     assert (said.returncode, said.stderr.count("\n")) == (2, 1)
     assert "expected the package datasets to read 'hf:x', found none; pip install 'metaux[hub]'" in said.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_that_are_numbers_may_be_minus_one(tmp_path: Path) -> None:
+    table = {"a": [float(row) for row in range(20)], "label": [-1, 1] * 10, "risk_label": [0.5] * 20}
+    datasets.Dataset.from_dict(table).save_to_disk(tmp_path / "d")
+    raw = read_hub(str(tmp_path / "d"))
+    assert raw.labels == {"label": ("-1", "1") * 10}
+    assert raw.inputs.shape == (20, 2)

@@ -96,7 +96,7 @@ def test_groups_that_straddle_the_given_split(tmp_path: Path) -> None:
         ("file,label", ",cat", "expected a file in line 2"),
         ("file,label", "b.png,cat", "found nothing at '.*b.png' .line 2 of .*; correct it"),
         ("file,label", "a.png,cat\na.png,dog", "expected each file once in .*a.png' in lines 2 and 3"),
-        ("file,label,split", "a.png,cat,dev", "the split train, val or test in line 2 of .*, found 'dev'"),
+        ("file,label,split", "a.png,cat,rest", "the split train, val or test in line 2 of .*, found 'rest'"),
         ("file,label,split", "a.png,cat,", "expected a split in line 2"),
         ("file,label", "", "expected one row per image in .*, found only a header"),
         (

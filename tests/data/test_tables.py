@@ -73,7 +73,7 @@ def test_columns_that_the_settings_name_are_labels(tmp_path: Path) -> None:
         ("height,label", ["1,x", "2,y", "1_0,y"], "a number in column 'height', found '1_0' in line 4"),
         ("colour,label", ["red,x", "red,x", ",y"], "a value in column 'colour', found none in line 4"),
         ("name,label", ["Tom,x", "Rex,y"], "found another word in every row .'Tom', 'Rex', ....; leave the column out"),
-        ("height,label,split", ["1,x,dev"], "the split train, val or test in line 2 of .*, found 'dev'"),
+        ("height,label,split", ["1,x,rest"], "the split train, val or test in line 2 of .*, found 'rest'"),
         ("height,height,label", ["1,1,x"], "expected different column names in .*; rename one"),
         ("height,label", ["1,x,2"], "expected 2 cells in line 2 of .*, found 3"),
         ("height,label", [], "expected one row per sample in .*, found only a header"),
@@ -160,3 +160,17 @@ def test_sets_of_scikit_learn(name: str, samples: int, columns: int, classes: tu
     assert np.array_equal(data.test.inputs[0].numpy(), table.data[data.test.ids].astype(np.float32))
     names = [str(table.target_names[label]) for label in table.target[data.test.ids]]
     assert [classes[label] for label in data.test.primary] == names
+
+
+def test_a_quote_that_is_not_closed_swallows_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text('label,text\npos,"Great movie\nneg,bad\npos,good film\n')
+    with pytest.raises(InputError, match="close every quote"):
+        load(Settings(data=str(path)))
+
+
+def test_every_sample_has_a_group(tmp_path: Path) -> None:
+    path = tmp_path / "patients.csv"
+    path.write_text("label,group,a\nill,ann,1\nwell,,2\n")
+    with pytest.raises(InputError, match="expected a group in line 3"):
+        load(Settings(data=str(path)))

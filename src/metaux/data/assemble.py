@@ -73,13 +73,15 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
 def primary_names(raw: RawData, settings: Settings, class_names: Sequence[str]) -> tuple[str, ...]:
     """Return each sample's class among those of a finished run.
 
-    The samples' labels are class names, or lie below classes of that name in the hierarchy.
+    The samples' labels are class names, or lie below classes of that name in the hierarchy. Of several columns of
+    labels, the run's own is meant where it is there.
 
     Raises:
         InputError: with an example of a label that isn't.
     """
     known = set(class_names)
-    for labels in raw.labels.values():
+    columns = sorted(raw.labels, key=lambda name: name != settings.primary)
+    for labels in (raw.labels[name] for name in columns):
         if known.issuperset(labels):
             return labels
     labels = next(iter(raw.labels.values()))

@@ -55,7 +55,7 @@ def read_csv(
     if "file" in csv.columns:
         return replace(read_manifest(csv, wanted, progress), given=given_labels)
     csv.require(("label",))
-    csv.require_cells(("label", "split", "text"))
+    csv.require_cells(("label", "split", "group", "text"))
     if not csv.lines:
         raise InputError(f"expected one row per sample in '{path}', found only a header; add the samples")
     if wanted.size:

@@ -64,10 +64,12 @@ def read_csv_file(path: Path) -> Csv:
     limit = csv.field_size_limit(CELL)
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.reader(text)
+            reader = csv.reader(text, strict=True)
             numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"expected a CSV file, found '{path}' that isn't one ({error}); save it as UTF-8") from None
+        raise InputError(
+            f"expected a CSV file, found '{path}' that isn't one ({error}); save it as UTF-8, and close every quote"
+        ) from None
     finally:
         csv.field_size_limit(limit)
     header = numbered[0][1] if numbered else []

@@ -7,31 +7,36 @@ from metaux.data.images import AS_FOUND, EXTENSIONS, ImageFormat, find_images, r
 from metaux.data.raw import Progress, RawData
 from metaux.errors import InputError
 
-PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+PARTS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+PARTS |= dict.fromkeys(("val", "valid", "validation", "dev"), "val")
 
 
 def read_folder(path: Path, wanted: ImageFormat = AS_FOUND, progress: Progress | None = None) -> RawData:
     """Read a folder of images; a class's images may lie in sub-folders of its folder.
 
-    The folder has parts if all its sub-folders are called train, test, val, valid or validation.
+    The folder has parts if all its sub-folders are called train, val, test or the like, in whatever case.
 
     Raises:
         InputError: for a folder without class folders, or a class without images.
     """
     places = _sub_folders(path)
-    split = bool(places) and all(place.name in PARTS for place in places)
-    if not split and "train" in (place.name for place in places) and _sub_folders(path / "train"):
-        other = next(place.name for place in places if place.name not in PARTS)
+    parts_of = {place: PARTS.get(place.name.lower()) for place in places}
+    split = bool(places) and None not in parts_of.values()
+    train = next((place for place, part in parts_of.items() if part == "train"), None)
+    if not split and train is not None and _sub_folders(train):
+        other = next(place.name for place, part in parts_of.items() if part is None)
         raise InputError(
             f"expected either one folder per class or train/, val/ and test/ in '{path}', found both "
-            f"'train' and '{other}'; move one of them"
+            f"'{train.name}' and '{other}'; move one of them"
         )
     files: list[Path] = []
     labels: list[str] = []
     parts: list[str] = []
     others: list[Path] = []
+    loose: list[Path] = []
     for root in places if split else [path]:
-        part = PARTS[root.name] if split else "train"
+        part = parts_of[root] or "train" if split else "train"
+        loose += _loose(root)
         for label, images, rest in _classes(root, required=part == "train"):
             files += images
             labels += [label] * len(images)
@@ -42,6 +47,8 @@ def read_folder(path: Path, wanted: ImageFormat = AS_FOUND, progress: Progress |
     inputs, notices = read_images(files, wanted, progress)
     if others:
         notices = (*notices, f"{len(others)} files that aren't images were skipped, among them '{others[0]}'")
+    if loose:
+        notices = (*notices, f"{len(loose)} images in no class folder were skipped, among them '{loose[0]}'")
     return RawData(
         inputs,
         {"label": tuple(labels)},
@@ -56,8 +63,8 @@ def read_folder(path: Path, wanted: ImageFormat = AS_FOUND, progress: Progress |
 def _classes(root: Path, required: bool) -> list[tuple[str, list[Path], list[Path]]]:
     folders = _sub_folders(root)
     if not folders:
-        loose = find_images(root)[0]
-        found = f"{len(loose)} images without a class" if loose else "an empty folder"
+        loose = len(_loose(root))
+        found = f"{loose} images without a class" if loose else "an empty folder"
         raise InputError(
             f"expected one folder per class in '{root}', found {found}; put each image in a folder called as its class"
         )
@@ -66,6 +73,10 @@ def _classes(root: Path, required: bool) -> list[tuple[str, list[Path], list[Pat
         if required and not images:
             raise InputError(f"expected images in the class folder '{root / label}', found none; {_kinds()}")
     return classes
+
+
+def _loose(root: Path) -> list[Path]:
+    return sorted(place for place in root.iterdir() if place.name.lower().endswith(EXTENSIONS) and place.is_file())
 
 
 def _sub_folders(path: Path) -> Sequence[Path]:

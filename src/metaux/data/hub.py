@@ -88,7 +88,9 @@ def _label_columns(features: Mapping[str, Any], wanted: Sequence[str | None]) ->
     found = [
         column
         for column, feature in features.items()
-        if _is(feature, "ClassLabel") or column in (*OWN, *wanted) or column.endswith("_label")
+        if _is(feature, "ClassLabel")
+        or column in (*OWN, *wanted)
+        or (column.endswith("_label") and not str(_dtype(feature)).startswith("float"))
     ]
     order = [*(column for column in OWN if column in found), *(column for column in FINER if column in found)]
     return list(dict.fromkeys([*order, *found]))
@@ -106,8 +108,9 @@ def _drop_unlabelled(parts: dict[str, Any], features: Mapping[str, Any], labels:
 
 def _names(rows: Any, column: str, where: str) -> list[str]:
     feature, values = rows.features[column], list(rows[column])
+    missing = (None, -1) if _is(feature, "ClassLabel") else (None,)
     for row, value in enumerate(values):
-        if value is None or value == -1:
+        if value in missing:
             raise InputError(f"expected a label in column '{column}' of '{where}', found none in row {row}; fill it in")
     if _is(feature, "ClassLabel"):
         return [feature.names[value] for value in values]

@@ -11,7 +11,6 @@ from metaux.errors import InputError
 
 HUB = "hf:"
 PATIENCE = 10.0  # seconds, for the hub's first answer
-SPLITS = {**PARTS, "dev": "val"}
 
 
 def load_parts(name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -51,14 +50,14 @@ def load_parts(name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
             ) from None
     if not isinstance(loaded, datasets.DatasetDict):
         return {"train": loaded}, ()
-    found = {split: rows for split, rows in loaded.items() if split in SPLITS and len(rows)}
+    found = {split: rows for split, rows in loaded.items() if split in PARTS and len(rows)}
     if len(loaded) == 1:
         return {"train": next(iter(loaded.values()))}, ()
     others = [split for split in loaded if split not in found]
     if "train" not in found:
         raise InputError(f"expected a part train in '{HUB}{name}', found {', '.join(loaded)}; choose another data set")
     notices = (f"the parts {', '.join(others)} are not used",) if others else ()
-    return {SPLITS[split]: rows for split, rows in found.items()}, notices
+    return {PARTS[split]: rows for split, rows in found.items()}, notices
 
 
 def _ask(name: str) -> None:

@@ -76,7 +76,7 @@ def read_tensors(tensors: Sequence[Tensor]) -> InMemory:
     Other tensors are passed on as they are (floats as float32), for the network or the program to normalise.
 
     Raises:
-        InputError: for values that are not finite, or no samples.
+        InputError: for values that are not finite, no samples, or images whose channels come last.
     """
     inputs = tuple(tensor.detach().cpu() for tensor in tensors)
     if any(tensor.dim() == 0 or tensor.numel() == 0 or len(tensor) != len(inputs[0]) for tensor in inputs):
@@ -94,6 +94,11 @@ def read_tensors(tensors: Sequence[Tensor]) -> InMemory:
             )
     image = len(inputs) == 1 and inputs[0].dtype == torch.uint8 and inputs[0].dim() == 4
     shapes = tuple(tuple(tensor.shape[1:]) for tensor in inputs)
+    if image and shapes[0][-1] <= 4 < shapes[0][0]:
+        raise InputError(
+            f"expected images [n, channels, height, width], found {list(inputs[0].shape)}; move the channels to the "
+            "front, or make them floats for a network of your own"
+        )
     return InMemory(inputs, Form("image" if image else "other", shapes))
 
 

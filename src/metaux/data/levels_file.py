@@ -32,7 +32,7 @@ def read_rows(path: Path) -> Rows:
 
 def _csv_rows(text: str) -> Rows:
     try:
-        rows = [tuple(cell.strip() for cell in row) for row in csv.reader(text.splitlines())]
+        rows = [tuple(cell.strip() for cell in row) for row in csv.reader(text.splitlines(), strict=True)]
     except csv.Error as error:
         raise InputError(f"expected a table of class names, found what isn't CSV ({error}); correct it") from None
     rows = [row for row in rows if any(row)]

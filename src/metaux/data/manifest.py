@@ -19,7 +19,7 @@ def read_manifest(csv: Csv, wanted: ImageFormat = AS_FOUND, progress: Progress |
             an image, or listed twice.
     """
     csv.require(("file", "label"))
-    csv.require_cells(("file", "label", "split"))
+    csv.require_cells(("file", "label", "split", "group"))
     columns, path = csv.columns, csv.path
     if not csv.lines:
         raise InputError(f"expected one row per image in '{path}', found only a header; add the images")

@@ -103,7 +103,14 @@ def load_for_evaluation(
             raise InputError(f"expected other data for --hierarchy {hierarchy}, found none; name DATA after the run")
         settings = replace(settings, hierarchy=hierarchy)
     elif data is None or _same(data, settings.data):
-        return load(settings, progress).test
+        found = load(settings, progress)
+        if found.hierarchy.class_names != tuple(class_names):
+            raise InputError(
+                f"expected the run's classes ({', '.join(class_names[:5])}, ...) in '{settings.data}', found "
+                f"{', '.join(found.hierarchy.class_names[:5])}, ...: the data has changed; name other data after "
+                "the run"
+            )
+        return found.test
     wanted = ImageFormat(preprocessing.image_size, preprocessing.channels)
     wanted = wanted if preprocessing.kind == "image" else AS_FOUND
     raw = _read(replace(settings, data=data, given=None), wanted, progress, preprocessing)

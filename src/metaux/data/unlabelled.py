@@ -7,6 +7,7 @@ import torch
 
 from metaux.data.arrays import read_rows
 from metaux.data.csv_data import read_csv_inputs
+from metaux.data.csv_file import read_csv_file
 from metaux.data.images import find_images
 from metaux.data.samples import Samples
 from metaux.data.transforms import Preprocessing
@@ -16,6 +17,8 @@ from metaux.errors import InputError
 def read_unlabelled(paths: Sequence[Path], preprocessing: Preprocessing) -> Samples:
     """Read image files, folders of images, one .npz with `x`, or one CSV file, as a finished run takes them.
 
+    A CSV file of images has a column `file`, relative to itself.
+
     Returns:
         Samples with names (files, or row numbers); their `primary` is 0 throughout and means nothing.
 
@@ -23,6 +26,8 @@ def read_unlabelled(paths: Sequence[Path], preprocessing: Preprocessing) -> Samp
         InputError: for nothing to read, or inputs that the run did not learn from.
     """
     readers = {".npz": read_rows} if preprocessing.kind == "image" else {".npz": read_rows, ".csv": read_csv_inputs}
+    if preprocessing.kind == "image" and len(paths) == 1 and paths[0].suffix.lower() == ".csv":
+        paths = _listed(paths[0])
     if len(paths) == 1 and paths[0].suffix.lower() in readers:
         inputs = readers[paths[0].suffix.lower()](paths[0], preprocessing)
         names = [str(row) for row in range(len(inputs))]
@@ -32,6 +37,13 @@ def read_unlabelled(paths: Sequence[Path], preprocessing: Preprocessing) -> Samp
             raise InputError("expected image files, folders of images, one .npz or one CSV file, found none; name some")
         inputs, names = preprocessing.read_images(files), [str(file) for file in files]
     return Samples((inputs,), torch.zeros(len(inputs), dtype=torch.int64), names=tuple(names))
+
+
+def _listed(path: Path) -> list[Path]:
+    csv = read_csv_file(path)
+    csv.require(("file",))
+    csv.require_cells(("file",))
+    return [path.parent / name for name in csv.columns["file"]]
 
 
 def _files(path: Path) -> list[Path]:
