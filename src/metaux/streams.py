@@ -28,6 +28,6 @@ def seeded(seed: int, *names: str | int) -> Iterator[None]:
     elsewhere = torch.cuda.is_initialized() or torch.backends.mps.is_available()
     # Until a GPU is in use, `torch.manual_seed` notes down the call stack for it: much of a small network's step.
     start = torch.manual_seed if elsewhere else torch.default_generator.manual_seed
-    with torch.random.fork_rng(None if elsewhere else []):
+    with torch.random.fork_rng(range(torch.cuda.device_count()) if elsewhere else []):
         start(stream_seed(seed, *names))
         yield

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from metaux import Hierarchy, InputError
 from metaux.data.samples import Samples
+from metaux.data.transforms import Preprocessing
 from metaux.experiment.features import make_features
 from metaux.experiment.plan import make_plan
 from metaux.experiment.run import load_once
@@ -21,6 +23,7 @@ from metaux.networks.backbones import make_backbone
 from metaux.protocols import TUNED
 from metaux.settings import Settings
 from metaux.training.batches import Loader
+from metaux.training.features import Features
 from metaux.training.fit import Trainer
 from metaux.training.generated_labels import human_agreement, training_labels
 from metaux.training.self_supervised import random_view, same_image_loss, train_on_rotations
@@ -142,14 +145,19 @@ def test_features_of_the_backbone_trained_without_labels(features: str) -> None:
     settings = Settings(features=features, epochs=3, train_size=300, backbone="small-cnn")
     data = load_once(replace(settings, features="pixels", epochs=None))
     plan = make_plan(settings, "kmeans", 0, data)
-    first, again = (make_features(settings, plan.train, plan.preprocess, 0) for _ in range(2))  # type: ignore[arg-type]
+
+    def made_of(samples: Samples) -> Features | None:
+        preprocess = cast("Preprocessing", plan.preprocess)
+        return make_features(settings, samples, preprocess, 0, plan.trunk, plan.protocol)
+
+    first, again = (made_of(plan.train) for _ in range(2))
     assert first is not None
     assert again is not None
     found = first(plan.train)
     assert found.shape == (300, 128)
     assert found.equal(again(plan.train))
     # labels play no part
-    blind = make_features(settings, replace(plan.train, primary=plan.train.primary.flip(0)), plan.preprocess, 0)  # type: ignore[arg-type]
+    blind = made_of(replace(plan.train, primary=plan.train.primary.flip(0)))
     assert blind is not None
     assert found.equal(blind(plan.train))
     made = Trainer(plan, trainer(SOURCES["single"]).fabric)

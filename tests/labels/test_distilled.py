@@ -1,22 +1,28 @@
 """Teachers: their losses, their labels, and labels by teachers that never saw the sample."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lightning_fabric import Fabric
 from sklearn.metrics import normalized_mutual_info_score
-from torch import Tensor
+from torch import Tensor, nn
 
 from metaux import Hierarchy
 from metaux.errors import TrainingError
-from metaux.labels.distilled import class_loss, spread_loss
+from metaux.labels.base import Batch, BatchLoss, Preparation
+from metaux.labels.distilled import Distilled, class_loss, spread_loss
 from metaux.labels.matching import cross_fitted, matched
 from metaux.labels.registry import SOURCES
+from metaux.labels.self_distilled import SelfDistilled
+from metaux.networks.backbones import mlp
 from metaux.streams import stream
+from metaux.training.fit import Trainer
 from metaux.training.generated_labels import human_agreement, training_labels
-from small import digits, human_labels, trainer
+from small import digits, human_labels, plan, trainer
 
 HIERARCHY = Hierarchy([2, 3])
 
@@ -121,3 +127,42 @@ def test_self_distillation_learns_what_the_teacher_says_of_the_classes() -> None
 def test_a_teacher_that_diverges_says_so() -> None:
     with pytest.raises(TrainingError, match="network that makes the labels became nan; use a smaller learning rate"):
         trainer(SOURCES["distilled"], learning_rate=1e8, epochs=30)
+
+
+@pytest.mark.parametrize("name", ["distilled", "self-distilled"])
+def test_teachers_learn_in_half_precision(name: str) -> None:
+    """Within one region, autocast would go on with the weights of the first step."""
+    losses: list[float] = []
+
+    made = {"distilled": Distilled, "self-distilled": SelfDistilled}[name]
+
+    class Watched(made):  # type: ignore[misc, valid-type]
+        def prepare(self, preparation: Preparation) -> None:
+            def fit(network: nn.Module, rows: Tensor, loss: BatchLoss) -> None:
+                def noted(batch: Batch) -> Tensor:
+                    value = loss(batch)
+                    losses.append(float(value.detach()))
+                    return value
+
+                preparation.fit(network, rows, noted)
+
+            super().prepare(replace(preparation, fit=fit))
+
+    fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    Trainer(plan(Watched, epochs=6, trunk=lambda: mlp((1, 8, 8))), fabric)
+    count = len(losses) // 6
+    assert sum(losses[-count:]) < sum(losses[:count]) - 0.1 * count
+
+
+def test_the_class_loss_keeps_its_digits_in_half_precision() -> None:
+    torch.manual_seed(0)
+    hierarchy, primary = Hierarchy([5] * 4), torch.arange(100) % 4
+    exact = (3 * torch.randn(100, 20) + 8 * hierarchy.mask(primary)).to(torch.bfloat16)
+
+    def gradient(logits: Tensor) -> Tensor:
+        logits = logits.requires_grad_()
+        (found,) = torch.autograd.grad(class_loss(logits, primary, hierarchy), logits)
+        return found.float()
+
+    reference = gradient(exact.double())
+    assert (gradient(exact) - reference).norm() < 0.01 * reference.norm()

@@ -168,5 +168,7 @@ def test_shuffled_rotations_are_fixed_and_say_nothing_of_the_view() -> None:
     class_, turns = first.target // 4, (first.target % 4).view(4, 200)
     assert class_.equal(batch.primary.repeat(4))
     assert turns.sort(0).values.equal(torch.arange(4).unsqueeze(-1).expand(4, 200))
+    for step in range(1, 4):  # and one view's label says nothing of another's, but that it is not the same
+        assert 0.2 < (((turns[1] - turns[0]) % 4) == step).float().mean() < 0.47
     right = (turns == torch.arange(4).unsqueeze(-1)).float().mean()
     assert 0.15 < right < 0.35

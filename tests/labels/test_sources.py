@@ -9,10 +9,13 @@ from metaux.labels.registry import SOURCES
 from metaux.training.plan import Fitted
 from small import digits, human_labels, trainer
 
-NOT_ON_SUBCLASSES = ("rotation", "rotation-single", "rotation-shuffled", "rotated", "self-distilled", "given")
+NOT_ON_SUBCLASSES = (
+    *("rotation", "rotation-single", "rotation-shuffled", "rotated", "rotated-single", "given"),
+    *("self-distilled", "self-distilled-cross"),
+)
 WITH_TASK = [name for name in SOURCES if not name.startswith("single") and name not in NOT_ON_SUBCLASSES]
 WITH_LABELS = [name for name in WITH_TASK if not name.endswith("vector")]
-EPOCHS = {"rotated": 12, "rotation-shuffled": 12}  # a 6 that may also be a 9 takes longer
+EPOCHS = {"rotated": 12, "rotated-single": 12, "rotation-shuffled": 12}  # a 6 that may also be a 9 takes longer
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from metaux.errors import InputError, TrainingError
 from metaux.labels.registry import SOURCES
@@ -216,3 +216,17 @@ def test_few_training_samples_are_measured_less_often(tmp_path: Path) -> None:
     assert [record["epoch"] for record in fitted.records if "test_accuracy" in record] == [2, 4, 5]
     whole = trainer(SOURCES["single"], epochs=1).fit()
     assert "test_accuracy" in whole.records[0]
+
+
+@pytest.mark.parametrize("name", ["single", "frozen", "maxl", "vector"])
+@pytest.mark.parametrize("all_of_it", [False, True])
+def test_layers_that_do_not_learn(name: str, all_of_it: bool) -> None:
+    """Some of the trunk, as users freeze them, or all of it: a linear probe."""
+
+    def partly_frozen() -> nn.Module:
+        trunk = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU())
+        (trunk if all_of_it else trunk[1]).requires_grad_(False)
+        return trunk
+
+    fitted = trainer(SOURCES[name], trunk=partly_frozen, epochs=2).fit()
+    assert [record["epoch"] for record in fitted.records] == [1, 2]

@@ -73,8 +73,10 @@ def class_loss(logits: Tensor, primary: Tensor, hierarchy: Hierarchy) -> Tensor:
     >>> class_loss(torch.zeros(1, 4), torch.tensor([0]), Hierarchy([1, 3])).exp().item()
     4.0
     """
-    own = logits.masked_fill(~hierarchy.mask(primary), -torch.inf)
-    return (logits.logsumexp(-1) - own.logsumexp(-1)).mean()
+    # In half precision the difference of two sums of this size would have no digits left.
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    own = wide.masked_fill(~hierarchy.mask(primary), -torch.inf)
+    return (wide.logsumexp(-1) - own.logsumexp(-1)).mean()
 
 
 def spread_loss(logits: Tensor, temperature: float = SPREAD_TEMPERATURE) -> Tensor:
@@ -92,4 +94,5 @@ def spread_loss(logits: Tensor, temperature: float = SPREAD_TEMPERATURE) -> Tens
     """
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     v = torch.nn.functional.normalize(wide - wide.mean(-1, keepdim=True), dim=-1)
-    return (((v @ v.mT - 1) / temperature).exp().mean(-1)).log().mean()
+    with torch.autocast(v.device.type, enabled=False):
+        return (((v @ v.mT - 1) / temperature).exp().mean(-1)).log().mean()

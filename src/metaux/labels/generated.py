@@ -52,11 +52,15 @@ class Learned(Generated):
             weight_decay=protocol.generator_weight_decay,
         )
 
+    def _learned(self) -> list[Tensor]:
+        return [parameter for parameter in self.generator.parameters() if parameter.requires_grad]
+
     def meta_step(self, step: MetaStep) -> None:
         """Step the generator once."""
-        parameters = list(self.generator.parameters())
+        parameters = self._learned()
         total = torch.stack([*self.objectives(step).values()]).sum()
-        gradients = step.average(torch.autograd.grad(total, parameters), len(step.inner.index))
+        own = torch.autograd.grad(total, parameters, materialize_grads=True)
+        gradients = step.average(own, len(step.inner.index))
         decay = self.protocol.generator_l1_decay
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient + decay * parameter.detach().sign() if decay else gradient
@@ -67,10 +71,10 @@ class Learned(Generated):
 
     def diagnostics(self, step: MetaStep) -> dict[str, float]:
         """Return `NAME_gradient_norm`, the norm of the generator's gradient of each objective."""
-        parameters = list(self.generator.parameters())
+        parameters = self._learned()
         numbers = super().diagnostics(step)
         for name, objective in self.objectives(step).items():
-            gradient = torch.autograd.grad(objective, parameters, retain_graph=True)
+            gradient = torch.autograd.grad(objective, parameters, retain_graph=True, materialize_grads=True)
             numbers[f"{name}_gradient_norm"] = float(torch.nn.utils.get_total_norm(gradient))
         return numbers
 

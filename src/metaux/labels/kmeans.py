@@ -40,7 +40,7 @@ class KMeans(FixedLabels):
 
 
 class Balanced(KMeans):
-    """K-means with clusters of equal size, so that no sub-class is left almost empty.
+    """K-means with clusters of nearly equal size, so that no sub-class is left almost empty.
 
     Assignment and centres take turns, as in k-means, from whose clusters they start; see `balanced_assignment`.
 
@@ -60,11 +60,11 @@ class Balanced(KMeans):
 
 
 def balanced_assignment(distance: Tensor) -> Tensor:
-    """Return the cluster of each sample, int64 `[m]`, of equal sizes.
+    """Return the cluster of each sample, int64 `[m]`, of nearly equal sizes.
 
     Each cluster asks a price, and each sample goes where distance and price are least. The prices at which all clusters
     are of one size are those of an assignment with some entropy, which Sinkhorn-Knopp finds, as the entropy goes down
-    to next to nothing. Sizes may differ by samples that lie exactly between two clusters.
+    to next to nothing. Sizes differ by some per cent, since it stops after so many rounds.
 
     Args:
         distance: squared, of samples to centres, float64 `[m, count]`.

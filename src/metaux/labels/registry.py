@@ -14,8 +14,8 @@ from metaux.labels.maxl import Maxl
 from metaux.labels.prototypical import Prototypical
 from metaux.labels.random import Random
 from metaux.labels.recorded import Recorded, Shuffled
-from metaux.labels.rotation import Rotated, Rotation, RotationShuffled, RotationSingle
-from metaux.labels.self_distilled import SelfDistilled
+from metaux.labels.rotation import Rotated, RotatedSingle, Rotation, RotationShuffled, RotationSingle
+from metaux.labels.self_distilled import SelfDistilled, SelfDistilledCross
 from metaux.labels.single import Single
 from metaux.labels.uniform import Uniform
 from metaux.labels.vector import FrozenVector, Vector
@@ -51,6 +51,7 @@ SOURCES: dict[str, MakeSource] = {
     "rotation-single": RotationSingle,
     "rotation-shuffled": RotationShuffled,
     "rotated": Rotated,
+    "rotated-single": RotatedSingle,
     "balanced": Balanced,
     "leaves": Leaves,
     "recorded": Recorded,
@@ -58,6 +59,7 @@ SOURCES: dict[str, MakeSource] = {
     "distilled": Distilled,
     "distilled-cross": DistilledCross,
     "self-distilled": SelfDistilled,
+    "self-distilled-cross": SelfDistilledCross,
     "single-split": _on_split(Single),
     "uniform-split": _on_split(Uniform),
     "frozen-split": _on_split(Frozen),

@@ -64,6 +64,12 @@ class Rotated(LabelSource):
         return output.view(TURNS, -1, output.shape[-1])
 
 
+class RotatedSingle(Rotated):
+    """The control of `RotationSingle`: the network of `Rotated`, which predicts by its primary head from one view."""
+
+    predict = None  # type: ignore[assignment]  # what the attribute of `LabelSource` may be
+
+
 class Rotation(Rotated):
     """Self-supervised label augmentation: each view's label is the pair of its class and its rotation.
 
@@ -97,22 +103,23 @@ class Rotation(Rotated):
 class RotationShuffled(Rotation):
     """The control of `Rotation` without its information: each sample's four rotations in an order of their own.
 
-    A view's rotation is that of another view of the sample, or its own, the same throughout the training; which, is
-    drawn for each sample. Every rotation is as frequent as before, and says nothing of the view.
+    A view's rotation is that of another view of the sample, or its own, the same throughout the training; the order is
+    one of the 24 that there are, drawn for each sample. Every rotation is as frequent as before, and says nothing of
+    the view.
     """
 
-    shifts: Tensor
+    orders: Tensor
 
     def prepare(self, preparation: Preparation) -> None:
-        """Draw by how many views each sample's rotations are off."""
+        """Draw the order of each sample's rotations."""
         super().prepare(preparation)
         generator = stream(preparation.seed, "shuffled rotations")
-        shifts = torch.randint(TURNS, (len(preparation.samples),), generator=generator)
-        self.register_buffer("shifts", shifts.to(preparation.device))
+        orders = torch.rand(len(preparation.samples), TURNS, generator=generator).argsort(-1)
+        self.register_buffer("orders", orders.to(preparation.device))
 
     def rotations(self, batch: Batch) -> Tensor:
         """Return the rotation that each view is labelled with, int64 `[4 batch]`."""
-        return (super().rotations(batch) + self.shifts[batch.index].repeat(TURNS)) % TURNS
+        return self.orders[batch.index].T.flatten()
 
 
 class RotationSingle(Rotation):

@@ -1,9 +1,12 @@
-"""Self-distillation: the control of methods with a teacher, whose teacher knows no sub-classes."""
+"""Self-distillation: the controls of methods with teachers, whose own teachers know no sub-classes."""
 
 import torch
 from torch import Tensor, nn
 
+from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Auxiliary, Batch, LabelSource, Preparation
+from metaux.labels.distilled import FOLDS
+from metaux.labels.matching import cross_fitted
 from metaux.labels.teacher import logits_of, make_teacher
 from metaux.losses import focal_losses
 from metaux.networks.multitask import make_head
@@ -25,14 +28,21 @@ class SelfDistilled(LabelSource):
 
     def prepare(self, preparation: Preparation) -> None:
         """Train the teacher, and keep what it says of the training samples."""
+        opinions = self._opinions(preparation)
+        self.register_buffer("opinions", opinions.to(preparation.device, torch.get_default_dtype()))
+
+    def _opinions(self, preparation: Preparation) -> Tensor:
+        return self._taught(preparation, torch.arange(len(preparation.samples)))
+
+    def _taught(self, preparation: Preparation, rows: Tensor) -> Tensor:
+        """Return what a teacher of the samples at these rows says of all samples, `[n, classes]`."""
         teacher = make_teacher(preparation, self.hierarchy.classes, self.protocol.head)
 
         def loss(batch: Batch) -> Tensor:
             return nn.functional.cross_entropy(teacher(*batch.inputs).primary, batch.primary)
 
-        preparation.fit(teacher, torch.arange(len(preparation.samples)), loss)
-        opinions = (logits_of(teacher, preparation) / TEMPERATURE).softmax(-1)
-        self.register_buffer("opinions", opinions.to(preparation.device, torch.get_default_dtype()))
+        preparation.fit(teacher, rows, loss)
+        return (logits_of(teacher, preparation) / TEMPERATURE).softmax(-1)
 
     def auxiliary_head(self, features: int) -> nn.Module:
         """Make a head with one logit per class, of the protocol's kind."""
@@ -45,3 +55,15 @@ class SelfDistilled(LabelSource):
     def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the focal loss of each sample's logits against its target, `[batch]`."""
         return (target * focal_losses(output, self.protocol.focal_gamma)).sum(-1)
+
+
+class SelfDistilledCross(SelfDistilled):
+    """Self-distillation from three teachers, what is said of each sample by the one that never saw it.
+
+    The control of `DistilledCross`: the same folds, and no sub-classes.
+    """
+
+    def _opinions(self, preparation: Preparation) -> Tensor:
+        classes = Hierarchy([1] * self.hierarchy.classes)
+        primary = preparation.samples.primary
+        return cross_fitted(primary, FOLDS, classes, preparation.seed, lambda rows: self._taught(preparation, rows))

@@ -101,8 +101,13 @@ class Trainer:
         plan = self.plan
         device = self.fabric.device
         loader = Loader(plan.train.take(rows), plan.preprocess, plan.augment, plan.seed, device)
-        with self.fabric.autocast():
-            pretrain(network, loader, plan.protocol, loss)
+
+        def in_precision(batch: Batch) -> Tensor:
+            # For each batch anew: within one region, autocast keeps the half-precision copies of the first weights.
+            with self.fabric.autocast():
+                return loss(batch)
+
+        pretrain(network, loader, plan.protocol, in_precision)
 
     def _meta_gradient(self) -> tuple[MetaGradient | None, str]:
         if self.source.meta_step is None:
@@ -147,6 +152,7 @@ class Trainer:
         for kind, count in kinds.items():
             for position in range(steps + 1):
                 if position == 1:  # the first step pays for what is set up once
+                    self._wait()
                     start = time.perf_counter()
                 place = position % len(orders["train"])
                 with self.fabric.autocast():
@@ -154,6 +160,7 @@ class Trainer:
                         self._train(self.loader.augmented(orders["train"][place], "timing", position)).tolist()
                     else:
                         self._meta(orders, 0, place, 1.0)
+            self._wait()
             total += count * (time.perf_counter() - start) / steps
         start, test = time.perf_counter(), self.plan.data.test
         few = test.take(torch.arange(min(len(test), 500)))
@@ -161,6 +168,11 @@ class Trainer:
         evaluation = (time.perf_counter() - start) * len(test) / max(1, len(few))
         epochs = self.plan.protocol.epochs
         return total, evaluation * sum(map(self._is_measured, range(epochs))) / epochs
+
+    def _wait(self) -> None:
+        """Wait until a GPU has done what it was given, so that a clock can be read."""
+        if self.fabric.device.type == "cuda":
+            torch.cuda.synchronize(self.fabric.device)
 
     def _epoch(self, epoch: int) -> None:
         start, rate = time.perf_counter(), schedule(self.plan.protocol, epoch)
@@ -176,8 +188,9 @@ class Trainer:
                     totals += self._train(self.loader.augmented(orders["train"][position], "train", epoch, position))
                 else:
                     self._meta(orders, epoch, position, rate)
-        seconds = time.perf_counter() - start
         (mean,) = self.average([totals[:2] / totals[2]], int(totals[2]))
+        self._wait()
+        seconds = time.perf_counter() - start
         if not mean.isfinite().all():
             kept = f"epoch {epoch} is kept in {self.checkpoint}" if epoch and self.checkpoint else "nothing is kept"
             raise TrainingError(
@@ -240,7 +253,8 @@ class Trainer:
     def _synchronise(self) -> None:
         """Give every process the mean of the running statistics that each kept of its own share."""
         if self.fabric.world_size > 1:
-            buffers = [b for b in chain(self.network.buffers(), self.source.buffers()) if b.is_floating_point()]
+            named = chain(self.network.named_buffers(), self.source.named_buffers())
+            buffers = [buffer for name, buffer in named if name.endswith(("running_mean", "running_var"))]
             for buffer, mean in zip(buffers, self.average(buffers, 1), strict=True):
                 buffer.copy_(mean)
 
@@ -277,9 +291,13 @@ class Trainer:
         batch = self.loader.load(rows)
         inner = self.meta_loader.load(rows[rows < len(self.meta_loader.samples)])
         self.network.train()
-        with seeded(self.plan.seed, "diagnosis", epoch), self.fabric.autocast():
-            cosine = gradient_cosine(self.network, self.source, batch, self.primary_loss)
-            record = self.source.diagnostics(self._meta_step(inner, inner, 1.0, epoch))
+        with seeded(self.plan.seed, "diagnosis", epoch):
+            with self.fabric.autocast():
+                cosine = gradient_cosine(self.network, self.source, batch, self.primary_loss)
+            with (
+                self.fabric.autocast()
+            ):  # a region of its own: casts of weights that were made without a graph are kept in one
+                record = self.source.diagnostics(self._meta_step(inner, inner, 1.0, epoch))
         for buffer, value in zip(buffers, before, strict=True):
             buffer.copy_(value)
         return record if cosine is None else {"gradient_cosine": cosine, **record}

@@ -59,10 +59,13 @@ def training_step(
 def gradient_cosine(
     network: MultiTaskNetwork, source: LabelSource, batch: Batch, primary_loss: PrimaryLoss
 ) -> float | None:
-    """Return the cosine between the two tasks' gradients on the shared layers; None without an auxiliary task."""
+    """Return the cosine between the two tasks' gradients on the shared layers.
+
+    None without an auxiliary task, or if the shared layers don't learn.
+    """
     shared = [parameter for parameter in network.trunk.parameters() if parameter.requires_grad]
     _, primary, auxiliary = multi_task_losses(network, source, batch, primary_loss)
-    if auxiliary is None:
+    if auxiliary is None or not shared:
         return None
     first, second = (
         torch.cat([g.flatten() for g in autograd.grad(loss, shared, retain_graph=True, materialize_grads=True)])
