@@ -12,12 +12,12 @@ from rich.console import Console
 
 from metaux.contest.beds import BEDS, found
 from metaux.contest.contest import contest
-from metaux.contest.measured import FIRST_SEED, SECOND_NETWORK
+from metaux.contest.measured import FIRST_SEED, SECOND_NETWORK, Row
 from metaux.contest.plan import decide, pilot
 from metaux.contest.rules import CONTESTANTS, Contestant, Rules, entered
 from metaux.errors import InputError, TrainingError
 from metaux.experiment.records import Run, read_runs
-from metaux.experiment.statistics import seeds_needed
+from metaux.experiment.statistics import Estimate, seeds_needed
 from metaux.protocols import resolve
 from metaux.settings import Settings
 from shell import below, metaux
@@ -148,6 +148,9 @@ def test_more_rows_extend_it_and_change_no_decision(done: Path) -> None:
     after = result(done)["plan"]
     assert {key: after[key] for key in ("seeds", "why")} == {key: before[key] for key in ("seeds", "why")}
     assert after["rows"] == {**before["rows"], "kmeans": after["rows"]["kmeans"]}
+    assert {"maxl", "maxl, shuffled", "kmeans", "kmeans, shuffled"} <= {row["name"] for row in result(done)["table"]}
+    assert result(done)["rules"]["most_seeds"] == 3
+    assert result(done)["command"].startswith("metaux contest few-digits --methods maxl kmeans")
     assert set(result(done)["tuning"]) >= {"maxl", "kmeans"}
 
 
@@ -200,6 +203,13 @@ def test_outside_data_take_part_only_where_they_are_named(tmp_path: Path, monkey
     assert [int(seed) for seed in measured] == table["single"]["seeds"]
 
 
+def test_without_a_control_nothing_is_above_all() -> None:
+    above = Estimate(0.02, 0.01, 0.03)
+    row = Row("maxl", "method", (0, 1), (0.9, 0.9), Estimate(0.9), {"single": above}, {"single": (0.02, 0.02)}, 5.0)
+    assert row.beats_all
+    assert not replace(row, by_seed={**row.by_seed, "uniform": ()}).beats_all
+
+
 class TestRules:
     def test_beds_are_as_fixed(self) -> None:
         sizes = {name: (bed.primary, bed.auxiliary, bed.train_size, bed.epochs) for name, bed in BEDS.items()}
@@ -225,6 +235,8 @@ class TestRules:
         names = [row.name for row in CONTESTANTS]
         assert len(set(names)) == len(names)
         assert {control for row in CONTESTANTS for control in row.controls} <= set(names)
+        # On a table of one's own, other levels would be other features.
+        assert not CONTESTANTS[0].changes
         assert entered(()) == tuple(row for row in CONTESTANTS if row.role != "pretrained")
         assert len(Rules((0.1, 0.2, 0.3), (0.0, 1.0)).grid) == 6
 

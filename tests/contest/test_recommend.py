@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,20 @@ import pytest
 from rich.console import Console
 
 from making import make_runs
-from metaux.contest.race import GRID, SHORT_GRID, Candidate, Cost, _better_half, affordable, single_task
-from metaux.contest.recommend import _Budget, _conclude
+from metaux.contest.race import (
+    GRID,
+    SHORT_GRID,
+    Affordable,
+    Candidate,
+    Cost,
+    Race,
+    _better_half,
+    affordable,
+    single_task,
+)
+from metaux.contest.recommend import _Budget, _conclude, _test
 from metaux.contest.rules import CONTESTANTS
+from metaux.contest.trials import Trial, train
 from metaux.errors import InputError
 from metaux.experiment.records import Run, read_runs
 from metaux.settings import Settings
@@ -21,6 +33,8 @@ from shell import below, done, metaux
 MINUTES = 0.25
 WORDS = ("recommend", "digits", "--train-size", 100, "--backbone", "mlp", "--epochs", 4, "--jobs", 1, "--device", "cpu")
 KMEANS = next(row for row in CONTESTANTS if row.name == "kmeans")
+
+QUIET = Console(quiet=True)
 
 pytestmark = pytest.mark.xdist_group("recommend")
 
@@ -86,6 +100,32 @@ def test_other_settings_need_another_folder(found: dict[str, Any], out: Path) ->
     assert found
     assert said.code == 2
     assert "give the same, or another --out" in said.err
+
+
+def test_it_is_no_comparison(found: dict[str, Any], out: Path, tmp_path: Path) -> None:
+    assert "expected the folder of a comparison or a run" in metaux("report", out).err
+    assert "expected a test part" in metaux(*WORDS, "--evaluate-on", "validation", "--out", tmp_path / "new").err
+    done(
+        "compare", "digits", "--methods", "single", "--seeds", 1, *WORDS[2:], "--no-report", "--out", tmp_path / "other"
+    )
+    said = metaux(*WORDS, "--out", tmp_path / "other")
+    assert found
+    assert "expected a new folder or one of an earlier search" in said.err
+
+
+def test_a_seed_with_a_run_that_diverges_does_not_count(tmp_path: Path) -> None:
+    bed = Settings(data="digits", train_size=100, backbone="mlp", epochs=1, device="cpu", learning_rate=0.05)
+    trials = {name: Trial(bed, name, 0) for name in ("single", "uniform", "frozen")}
+    for trial in (trials["single"], trials["frozen"]):
+        train([replace(trial, seed=seed) for seed in (100, 101)], "", tmp_path, 1, QUIET)
+    folder = replace(trials["uniform"], seed=101).folder(tmp_path)
+    folder.mkdir(parents=True)
+    (folder / "checkpoint.pt").write_text("not one: this run cannot be finished")
+    budget = _Budget(1e-4, tmp_path / "recommend.json")
+    plan = Affordable(1, (), SHORT_GRID)
+    race = Race(bed, plan, {name: Cost(0.0, 200.0) for name in trials}, tmp_path, 2, QUIET)
+    found = _test(trials, None, race, plan, budget, QUIET)
+    assert {name: [run.seed for run in own] for name, own in found.items()} == {name: [100] for name in trials}
 
 
 @pytest.mark.parametrize("minutes", [0, -1, 1e-6])

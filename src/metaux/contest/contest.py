@@ -1,35 +1,31 @@
 """The contest from tuning to table: what is there is used, what is missing is trained, what was decided stays."""
 
-import csv
-import io
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from rich.console import Console
 
 from metaux.contest.measured import Row, measured, planned, shuffled
 from metaux.contest.plan import best, decide, pilot, tried, tuning
-from metaux.contest.probe import probe
-from metaux.contest.rules import PROBE, SINGLE, Contestant, Rules
+from metaux.contest.probe import is_probed, probe
+from metaux.contest.rules import CONTESTANTS, PROBE, SINGLE, Contestant, Rules
+from metaux.contest.table import table, to_csv, verdict
 from metaux.contest.trials import train
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError, TrainingError
 from metaux.experiment.folders import check_writable
 from metaux.experiment.plan import check, make_plan
 from metaux.experiment.run import load_once
-from metaux.experiment.statistics import Estimate
-from metaux.experiment.wording import interval_of_points, listed, percent, points
+from metaux.experiment.wording import listed, percent
 from metaux.experiment.work import told
 from metaux.files import write_json, write_text_atomic
 from metaux.settings import Settings, to_mapping
 from metaux.terminal import make_table, print_notes
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Stage = Literal["tune", "plan", "test"]
 PLAN, RESULT, TABLE = "plan.json", "contest.json", "contest.csv"
@@ -110,62 +106,33 @@ def contest(
     if stage == "plan":
         _refuse(failures)
         return {}
-    runs = {name: planned(bed, entries[name], plans[name], rules) for name, bed in beds.items()}
-    failures += train([t for own in runs.values() for row in own.values() for t in row], "test", out, jobs, console)
-    others = {name: shuffled(entries[name], runs[name], out) for name in beds}
+    # The table has the rows of earlier calls too, as far as they were run; only those that are named now are trained.
+    known = {name: _known(entries[name], plans[name]) for name in beds}
+    runs = {name: planned(bed, known[name], plans[name], rules) for name, bed in beds.items()}
+    earlier_only = {name: {row.name for row in known[name]} - {row.name for row in entries[name]} for name in beds}
+    tests = [t for name in beds for row, own in runs[name].items() if row not in earlier_only[name] for t in own]
+    failures += train(tests, "test", out, jobs, console)
+    if any(trial.run(out) is None for name in beds for trial in runs[name][SINGLE]):
+        _refuse(failures)
+    others = {name: shuffled(known[name], runs[name], out) for name in beds}
     failures += train(
         [t for own in others.values() for row in own.values() for t in row], "shuffled labels, test", out, jobs, console
     )
     rows = {}
     for name, bed in beds.items():
         seeds = [trial.seed for trial in runs[name][SINGLE]]
+        probing[name] = probing[name] or [row for row in CONTESTANTS if row.method == PROBE and is_probed(out / name)]
         probes = {row.name: probe(bed, row, load_once(bed), seeds, out / name) for row in probing[name]}
-        rows[name] = measured([*entries[name], *probing[name]], {**runs[name], **others[name]}, out, probes)
-        content = {"tuning": tuned[name], "plan": plans[name], "table": [_plain(row) for row in rows[name]]}
+        measurable = [*known[name], *probing[name]]
+        rows[name] = measured(measurable, {**runs[name], **others[name]}, out, probes)
+        command = _command(name, [row.name for row in measurable if row.role != "control"], rules)
+        plain = [_plain(row) for row in rows[name]]
+        content = {"command": command, "tuning": tuned[name], "plan": plans[name], "table": plain}
         _write(out / name, name, bed, rules, notes[name], content)
         write_text_atomic(out / name / TABLE, to_csv(name, rows[name]))
-        console.print(table(name, bed, rows[name]), f"{_verdict(rows[name])}\n", sep="\n")
+        console.print(table(name, bed, rows[name]), f"{verdict(rows[name])}\n", sep="\n")
     _refuse(failures)
     return rows
-
-
-def table(name: str, bed: Settings, rows: Sequence[Row]) -> "Table":
-    """Return the rows of a bed as a table; accuracies in per cent, differences in points, with 95 % intervals."""
-    columns = ("row", "accuracy", "minus single", "minus uniform", "minus frozen", "minus own control", "cost")
-    cells = []
-    for row in rows:
-        own = [f"{other} {_points(d)}" for other, d in row.differences.items() if other not in _COLUMNS]
-        cells.append(
-            (
-                row.name,
-                f"{percent(row.accuracy.mean)} {_interval(row.accuracy)}".strip(),
-                *(_points(row.differences[other]) if other in row.differences else "–" for other in _COLUMNS),
-                "\n".join(own) or "–",
-                f"×{row.cost:.2f}",
-            )
-        )
-    seeds = max(len(row.seeds) for row in rows)
-    return make_table(columns, cells, f"{name}: test accuracy, {seeds} paired seeds, {bed.epochs} epochs")
-
-
-def to_csv(name: str, rows: Sequence[Row]) -> str:
-    """Return the rows as CSV; accuracies are fractions, the unknown is empty."""
-    compared = dict.fromkeys(other for row in rows for other in row.differences)
-    lines = []
-    for row in rows:
-        line: dict[str, object] = {"bed": name, "row": row.name, "role": row.role, "n": len(row.seeds)}
-        line |= _bounds("accuracy", row.accuracy)
-        for other in compared:
-            line |= _bounds(f"minus_{other}", row.differences.get(other))
-        lines.append({**line, "cost": row.cost, "beats_all": row.beats_all})
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return file.getvalue()
-
-
-_COLUMNS = ("single", "uniform", "frozen")
 
 
 def _entries(
@@ -221,17 +188,6 @@ def _say_tuned(
 _TUNED = ("learning_rate", "weight_decay")
 
 
-def _verdict(rows: Sequence[Row]) -> str:
-    """Say which methods are above single task, and which above all that they are compared with."""
-    methods = [row for row in rows if row.role == "method"]
-    above = [row.name for row in methods if (single := row.differences.get(SINGLE)) and single.above]
-    all_ = [row.name for row in methods if row.beats_all]
-    return (
-        f"Above tuned single task (95 % interval over seeds): {listed(above) or 'none'}; "
-        f"above every control too: {listed(all_) or 'none'}."
-    )
-
-
 def _write(
     folder: Path, name: str, bed: Settings, rules: Rules, notes: Sequence[str], content: Mapping[str, Any]
 ) -> None:
@@ -242,9 +198,9 @@ def _write(
     settings = {key: value for key, value in to_mapping(bed).items() if value != defaults[key] and key != "root"}
     about = {
         "bed": name,
-        "command": f"metaux contest {name}",
         "settings": settings,
-        "rules": asdict(rules),
+        # Those by which the plan was made stay with it.
+        "rules": earlier["rules"] if (folder / PLAN).is_file() and "rules" in earlier else asdict(rules),
         "versions": {package: version(package) for package in ("metaux", "torch", "numpy", "scikit-learn")},
         "notes": list(notes),
     }
@@ -255,6 +211,18 @@ def _read(path: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
+def _known(entries: Sequence[Contestant], plan: Mapping[str, Any]) -> list[Contestant]:
+    """Return the rows that are named and those that were planned before, in the order of all rows."""
+    named = {row.name for row in CONTESTANTS}
+    own = [row for row in CONTESTANTS if row.name in plan["rows"]]
+    return [*own, *(row for row in entries if row.name not in named)]
+
+
+def _command(bed: str, methods: Sequence[str], rules: Rules) -> str:
+    most = [] if rules.most_seeds == Rules().most_seeds else ["--most-seeds", str(rules.most_seeds)]
+    return shlex.join(["metaux", "contest", bed, "--methods", *methods, *most])
+
+
 def _plain(row: Row) -> dict[str, Any]:
     return {**asdict(row), "beats_all": row.beats_all}
 
@@ -262,21 +230,3 @@ def _plain(row: Row) -> dict[str, Any]:
 def _refuse(failures: Sequence[str]) -> None:
     if failures:
         raise TrainingError(told(failures))
-
-
-def _points(difference: Estimate) -> str:
-    return f"{points(difference.mean)} {interval_of_points(difference)}".strip()
-
-
-def _interval(accuracy: Estimate) -> str:
-    if accuracy.low is None or accuracy.high is None:
-        return ""
-    return f"[{percent(accuracy.low)}, {percent(accuracy.high)}]"
-
-
-def _bounds(name: str, estimate: Estimate | None) -> dict[str, float | None]:
-    return {
-        name: estimate.mean if estimate else None,
-        f"{name}_low": estimate.low if estimate else None,
-        f"{name}_high": estimate.high if estimate else None,
-    }

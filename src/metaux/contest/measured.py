@@ -33,7 +33,7 @@ class Row:
         accuracies: with each of them.
         accuracy: their mean and interval.
         differences: to each row that it is compared with, seed by seed: mean and Student t interval.
-        by_seed: the differences themselves.
+        by_seed: the differences themselves; none where the other row has no runs.
         cost: seconds of training, where those of single task are 1.
     """
 
@@ -48,8 +48,9 @@ class Row:
 
     @property
     def beats_all(self) -> bool:
-        """Whether the interval of every difference is above zero."""
-        return bool(self.differences) and all(difference.above for difference in self.differences.values())
+        """Whether there is a difference to everything that it is to be compared with, and each interval above zero."""
+        differences = [self.differences.get(other) for other in self.by_seed]
+        return bool(differences) and all(found is not None and found.above for found in differences)
 
 
 def planned(
@@ -125,8 +126,12 @@ def measured(
         contestant = by_name.get(name)
         others = (SINGLE,) if contestant is None else (*REFERENCES, *contestant.controls)
         compared = {other: accuracy.get(other, {}) for other in others if other != name}
-        if contestant is not None and f"{name}, {SHUFFLED}" not in compared:
-            compared[SHUFFLED] = accuracy.get(f"{name}, {SHUFFLED}", {})
+        if (
+            contestant is not None
+            and (own_shuffled := f"{name}, {SHUFFLED}") in accuracy
+            and own_shuffled not in compared
+        ):
+            compared[SHUFFLED] = accuracy[own_shuffled]
         by_seed = {
             other: tuple(value - theirs[seed] for seed, value in own.items() if seed in theirs)
             for other, theirs in compared.items()
@@ -140,7 +145,7 @@ def measured(
                 accuracies=tuple(own.values()),
                 accuracy=mean_over_seeds(list(own.values())),
                 differences={other: mean_over_seeds(values) for other, values in by_seed.items() if values},
-                by_seed={other: values for other, values in by_seed.items() if values},
+                by_seed=by_seed,
                 cost=cost + 1 if name == ENSEMBLE else cost,
             )
         )

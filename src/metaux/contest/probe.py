@@ -50,20 +50,31 @@ def probe(bed: Settings, row: Contestant, data: LabelledData, seeds: Sequence[in
     path = folder / MEASURED
     found: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if missing := [seed for seed in seeds if str(seed) not in found]:
-        plans = {seed: make_plan(replace(bed, **row.changes), SINGLE, seed, data) for seed in missing}
-        features = plans[missing[0]].features
+        settings = replace(bed, **row.changes)
+        features = make_plan(settings, SINGLE, 0, data).features
         assert features is not None
+        fitted: dict[tuple[int, ...], dict[str, float]] = {}  # seeds may draw the same samples: all of them
         with threads(bed.threads):
             test = _numbers(data.test, features)
-            for seed, plan in plans.items():
-                start = time.perf_counter()
-                classifier = _tuned().fit(*_numbers(plan.train, features))
-                seconds = time.perf_counter() - start
-                found[str(seed)] = {"accuracy": float(classifier.score(*test)), "seconds": seconds}
+            for seed in missing:
+                train = make_plan(settings, SINGLE, seed, data).train
+                assert train.ids is not None
+                drawn = tuple(sorted(train.ids.tolist()))
+                if drawn not in fitted:
+                    start = time.perf_counter()
+                    classifier = _tuned().fit(*_numbers(train, features))
+                    seconds = time.perf_counter() - start
+                    fitted[drawn] = {"accuracy": float(classifier.score(*test)), "seconds": seconds}
+                found[str(seed)] = fitted[drawn]
                 write_json(path, found)
     own = [found[str(seed)] for seed in seeds]
     accuracies = {seed: values["accuracy"] for seed, values in zip(seeds, own, strict=True)}
     return Probed(accuracies, statistics.median(values["seconds"] for values in own))
+
+
+def is_probed(folder: Path) -> bool:
+    """Return whether it was measured before."""
+    return (folder / MEASURED).is_file()
 
 
 def _numbers(samples: Samples, features: Features) -> tuple[Array, Array]:

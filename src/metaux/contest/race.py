@@ -1,7 +1,7 @@
 """Successive halving on validation data: short runs of everything, longer ones of the better half."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -167,27 +167,35 @@ class Race:
         out: where the runs go.
         workers: runs side by side.
         console: for progress.
+        slower: how many times slower than estimated the runs are, as far as an earlier call has seen.
     """
 
     def __init__(
-        self, bed: Settings, plan: Affordable, costs: Mapping[str, Cost], out: Path, workers: int, console: Console
+        self,
+        bed: Settings,
+        plan: Affordable,
+        costs: Mapping[str, Cost],
+        out: Path,
+        workers: int,
+        console: Console,
+        slower: float = 1.0,
     ):
         self.bed, self.plan, self.costs, self.out = bed, plan, costs, out
         self.workers, self.console = workers, console
-        self.slower = 1.0  # than estimated: measuring, recording and other runs beside it take time as well
-        self.rungs = 0  # that have been run
+        self.slower = slower  # measuring, recording and other runs beside it take time as well
         self.records: list[dict[str, Any]] = []
 
     def seconds(self, candidates: Sequence[Candidate], epochs: int) -> float:
         """Return how long the runs of these candidates are expected to take."""
         return self.slower * sum(self.costs[c.row.name].of(epochs) for c in candidates) / self.workers
 
-    def run(self, left: float, rungs: int) -> list[Candidate]:
+    def run(self, left: float, rungs: int, note: Callable[..., None]) -> list[Candidate]:
         """Return the candidates of the last rung that there was time for, best first.
 
         Args:
             left: the seconds that the search may take.
-            rungs: how many are run in any case: the first, and those that an earlier call had time for.
+            rungs: how many an earlier call has run.
+            note: keeps what the next call should know: `rungs` and `slower`.
         """
         start = time.perf_counter()
         candidates = self.plan.candidates()
@@ -196,14 +204,14 @@ class Race:
             begin = time.perf_counter()
             trials = [c.trial(self.bed, epochs, self.costs[c.row.name].epoch) for c in candidates]
             expected = self.seconds([c for c, t in zip(candidates, trials, strict=True) if not t.run(self.out)], epochs)
-            if number >= rungs and expected and begin - start + expected > left:
+            if number >= max(1, rungs) and expected and begin - start + expected > left:
                 self.console.print("no time for longer runs of the search")
                 break
             failures = train(trials, f"search, {epochs} epochs", self.out, self.workers, self.console)
-            if expected:
+            if expected and number >= rungs:
                 self.slower *= (time.perf_counter() - begin) / expected
             candidates = self._ranked(candidates, trials, epochs)
-            self.rungs = number + 1
+            note(rungs=max(rungs, number + 1), slower=self.slower)
             if not any(c.row.name == SINGLE for c in candidates):
                 raise InputError(
                     f"expected single task to train on this data, found that it does not: {told(failures)}"

@@ -26,12 +26,13 @@ from metaux.contest.race import (
 )
 from metaux.contest.rules import CONTESTANTS, REFERENCES, SINGLE
 from metaux.contest.trials import Trial, train
+from metaux.data.samples import LabelledData
 from metaux.errors import InputError, TrainingError
-from metaux.experiment.comparison import Comparison
-from metaux.experiment.folders import claim, write_comparison
+from metaux.experiment.comparison import Comparison, check_unchanged
+from metaux.experiment.folders import RECOMMENDED, claim, write_shared
 from metaux.experiment.plan import check
 from metaux.experiment.progress import duration
-from metaux.experiment.records import Run
+from metaux.experiment.records import RESULT, SETTINGS, Run
 from metaux.experiment.run import load_once
 from metaux.experiment.statistics import Estimate, mean_over_seeds
 from metaux.experiment.table import table, to_json
@@ -42,12 +43,11 @@ from metaux.files import write_json
 from metaux.settings import Settings, as_words
 from metaux.terminal import print_notes
 
-STATE = "recommend.json"
 MOST_SEEDS = 20
 # Of the budget: timing a few steps of each method.
 TIMING = 0.1
 # What tuning changes; the table's rows differ in it.
-_TUNED = ("learning_rate", "weight_decay", "auxiliary", "subclasses", "evaluate_on")
+_TUNED = ("learning_rate", "weight_decay", "evaluate_on")
 
 
 @dataclass(frozen=True)
@@ -109,26 +109,47 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
     """
     if not 0 < minutes < float("inf") or jobs < 0:
         raise InputError(f"expected minutes above 0, found {minutes}, and 0 jobs or more, found {jobs}; correct that")
+    if settings.evaluate_on != "test":
+        raise InputError(
+            f"expected a test part to measure the winner on, found --evaluate-on {settings.evaluate_on}; leave it out "
+            "(the search is on validation data in any case)"
+        )
     check(settings)
     claim(out, settings)
-    budget = _Budget(minutes, out / STATE)
+    if (out / SETTINGS).is_file() and not (out / RECOMMENDED).is_file():
+        raise InputError(
+            f"expected a new folder or one of an earlier search at '{out}', found runs; give another --out"
+        )
+    budget = _Budget(minutes, out / RECOMMENDED)
     data = load_once(replace(settings, evaluate_on="validation"))
+    earlier = [Run.read(path.parent) for path in out.glob(f"runs/*/{RESULT}")]
+    check_unchanged([run for run in earlier if run.settings["evaluate_on"] == "validation"], data)
     print_notes(data.notices, console)
+    try:
+        return _recommend(settings, data, budget, jobs, out, console)
+    finally:
+        if "plan" in budget.state:
+            budget.note()  # the time of what was stopped on the way counts too
+
+
+def _recommend(
+    settings: Settings, data: LabelledData, budget: _Budget, jobs: int, out: Path, console: Console
+) -> Recommendation:
     workers = jobs or default_workers(settings)
     if "plan" not in budget.state:
         costs = time_epochs(settings, [single_task(), *suitable(data.kind)], data, TIMING * budget.total)
         plan = affordable(settings, costs, budget.total - budget.spent, workers)
-        write_comparison(out, settings, (), 0)
         budget.note(plan=asdict(plan), costs={name: asdict(cost) for name, cost in costs.items()})
+        write_shared(out, settings)
     costs = {name: Cost(**cost) for name, cost in budget.state["costs"].items()}
     known = budget.state["plan"]
     plan = Affordable(known["epochs"], tuple(known["methods"]), tuple(known["grid"]))
-    _say(plan, costs, minutes, console)
+    _say(plan, costs, budget.total / 60, console)
     left_out = [row.name for row in suitable(data.kind) if row.name not in plan.methods]
     print_notes([f"not tried, for want of time or not for such data: {listed(left_out)}"] if left_out else [], console)
-    race = Race(settings, plan, costs, out, workers, console)
-    ranked = race.run(MOST_SEARCH * budget.total - budget.spent, max(1, budget.state.get("rungs", 0)))
-    budget.note(search=race.records, rungs=race.rungs)
+    race = Race(settings, plan, costs, out, workers, console, budget.state.get("slower", 1.0))
+    ranked = race.run(MOST_SEARCH * budget.total - budget.spent, budget.state.get("rungs", 0), budget.note)
+    budget.note(search=race.records)
     single = next(candidate for candidate in ranked if candidate.row.name == SINGLE)
     winner = next((candidate for candidate in ranked if candidate.row.name != SINGLE), None)
     trials = _tested(settings, plan, single, winner)
@@ -170,43 +191,56 @@ def _test(
     budget: _Budget,
     console: Console,
 ) -> dict[str, list[Run]]:
-    """Train and measure as many paired seeds as there is time for, and return the runs of those that are whole."""
+    """Train and measure as many paired seeds as there is time for, and return the runs of those that are whole.
+
+    Raises:
+        TrainingError: if there is none, since each has a run that could not be finished.
+    """
     dearest = winner.row.name if winner else SINGLE
     rows = len(trials) + (winner is not None)  # with the winner's labels shuffled
     at_once = race.workers
     console.print(f"test of {listed(list(trials))}, with as many seeds as there is time for", soft_wrap=True)
     expected = race.slower * rows * race.costs[dearest].of(plan.epochs)  # of as many seeds as there are workers
     found: dict[str, list[Run]] = {}
+    failures: list[str] = []
     for first in range(FIRST_SEED, FIRST_SEED + MOST_SEEDS, at_once):
         seeds = range(first, min(first + at_once, FIRST_SEED + MOST_SEEDS))
         wanted = [replace(trial, seed=seed) for seed in seeds for trial in trials.values()]
         new = any(trial.run(race.out) is None for trial in wanted)
-        if new and found and (budget.concluded or budget.spent + expected > budget.total):
+        if new and any(found.values()) and (budget.concluded or budget.spent + expected > budget.total):
             break
         begin = time.perf_counter()
-        failures = train(wanted, "", race.out, race.workers, console)
-        if failures:
-            raise TrainingError(told(failures))
+        failed = train(wanted, "", race.out, race.workers, console)
         round_ = {name: [replace(trial, seed=seed) for seed in seeds] for name, trial in trials.items()}
         if winner is not None:
-            round_ |= _shuffled(round_[winner.row.name], race, console)
-        for name, own in round_.items():
-            found.setdefault(name, []).extend(run for trial in own if (run := trial.run(race.out)) is not None)
+            shuffled, more = _shuffled(round_[winner.row.name], race, console)
+            round_, failed = round_ | shuffled, failed + more
+        if failed:
+            print_notes([f"{told(failed)}; seeds with such a run do not count"], console)
+        failures += failed
+        runs = {name: {trial.seed: trial.run(race.out) for trial in own} for name, own in round_.items()}
+        whole = [seed for seed in seeds if all(own.get(seed) for own in runs.values())]
+        for name, own in runs.items():
+            found.setdefault(name, []).extend(run for seed in whole if (run := own[seed]) is not None)
         if new:
             expected = time.perf_counter() - begin
         budget.note()
+    if not any(found.values()):
+        raise TrainingError(told(failures))
     return found
 
 
-def _shuffled(trials: Sequence[Trial], race: Race, console: Console) -> dict[str, list[Trial]]:
-    """Train the winner's control: another sample's label of the same class; none where no labels are recorded."""
+def _shuffled(trials: Sequence[Trial], race: Race, console: Console) -> tuple[dict[str, list[Trial]], list[str]]:
+    """Train the winner's control: another sample's label of the same class; none where no labels are recorded.
+
+    Returns:
+        Its runs, and why some could not be finished.
+    """
     runs = [(trial, run) for trial in trials if (run := trial.run(race.out)) is not None]
     if not all("train_labels" in run.outputs() for _, run in runs):
-        return {}
+        return {}, []
     wanted = [Trial(trial.changed(labels=str(run.folder)).settings, SHUFFLED, trial.seed) for trial, run in runs]
-    if failures := train(wanted, "", race.out, race.workers, console):
-        raise TrainingError(told(failures))
-    return {SHUFFLED: wanted}
+    return {SHUFFLED: wanted}, train(wanted, "", race.out, race.workers, console)
 
 
 def _conclude(

@@ -38,8 +38,7 @@ _IMAGES = ("image",)
 _FEATURES = {"features": "efficientnet-lite0"}
 _FINE_TUNED = {"backbone": "timm:efficientnet_lite0", "pretrained": True}
 CONTESTANTS = (
-    # No auxiliary task, and so no sub-classes: one run whatever their number.
-    Contestant(SINGLE, "single", {"auxiliary": None, "subclasses": None}, role="control"),
+    Contestant(SINGLE, "single", role="control"),
     Contestant("uniform", "uniform", role="control"),
     Contestant("frozen", "frozen", role="control"),
     Contestant("maxl", "maxl"),
@@ -50,10 +49,12 @@ CONTESTANTS = (
     Contestant("rotated", "rotated", role="control", kinds=_IMAGES),
     Contestant("rotation", "rotation", controls=("rotated", "rotation-shuffled"), kinds=_IMAGES),
     Contestant("rotation-shuffled", "rotation-shuffled", role="control", kinds=_IMAGES),
-    Contestant("rotation-single", "rotation-single", controls=("rotated",), kinds=_IMAGES),
+    Contestant("rotated-single", "rotated-single", role="control", kinds=_IMAGES),
+    Contestant("rotation-single", "rotation-single", controls=("rotated-single",), kinds=_IMAGES),
     Contestant("self-distilled", "self-distilled", role="control"),
     Contestant("distilled", "distilled", controls=("self-distilled",)),
-    Contestant("distilled-cross", "distilled-cross", controls=("self-distilled",)),
+    Contestant("self-distilled-cross", "self-distilled-cross", role="control"),
+    Contestant("distilled-cross", "distilled-cross", controls=("self-distilled-cross",)),
     Contestant("human", "human", role="outside"),
     Contestant("kmeans, pretrained", "kmeans", _FEATURES, "pretrained", controls=("linear probe",), kinds=_IMAGES),
     Contestant("linear probe", PROBE, _FEATURES, "pretrained", kinds=_IMAGES),

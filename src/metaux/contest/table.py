@@ -1,0 +1,81 @@
+"""What a contest found, as a table, as CSV and in a sentence."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from metaux.contest.measured import Row
+from metaux.contest.rules import REFERENCES, SINGLE
+from metaux.experiment.statistics import Estimate
+from metaux.experiment.wording import interval_of_points, listed, percent, points
+from metaux.settings import Settings
+from metaux.terminal import make_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def table(name: str, bed: Settings, rows: Sequence[Row]) -> "Table":
+    """Return the rows of a bed as a table; accuracies in per cent, differences in points, with 95 % intervals."""
+    columns = ("row", "accuracy", "minus single", "minus uniform", "minus frozen", "minus own control", "cost")
+    cells = []
+    for row in rows:
+        own = [f"{other} {_points(d)}" for other, d in row.differences.items() if other not in REFERENCES]
+        cells.append(
+            (
+                row.name,
+                f"{percent(row.accuracy.mean)} {_interval(row.accuracy)}".strip(),
+                *(_points(row.differences[other]) if other in row.differences else "–" for other in REFERENCES),
+                "\n".join(own) or "–",
+                f"×{row.cost:.2f}",
+            )
+        )
+    seeds = max(len(row.seeds) for row in rows)
+    return make_table(columns, cells, f"{name}: test accuracy, {seeds} paired seeds, {bed.epochs} epochs")
+
+
+def to_csv(name: str, rows: Sequence[Row]) -> str:
+    """Return the rows as CSV; accuracies are fractions, the unknown is empty."""
+    compared = dict.fromkeys(other for row in rows for other in row.differences)
+    lines = []
+    for row in rows:
+        line: dict[str, object] = {"bed": name, "row": row.name, "role": row.role, "n": len(row.seeds)}
+        line |= _bounds("accuracy", row.accuracy)
+        for other in compared:
+            line |= _bounds(f"minus_{other}", row.differences.get(other))
+        lines.append({**line, "cost": row.cost, "beats_all": row.beats_all})
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return file.getvalue()
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """Say which methods are above single task, and which above all that they are compared with."""
+    methods = [row for row in rows if row.role == "method"]
+    above = [row.name for row in methods if (single := row.differences.get(SINGLE)) and single.above]
+    all_ = [row.name for row in methods if row.beats_all]
+    return (
+        f"Above tuned single task (95 % interval over seeds): {listed(above) or 'none'}; "
+        f"above every control too: {listed(all_) or 'none'}."
+    )
+
+
+def _points(difference: Estimate) -> str:
+    return f"{points(difference.mean)} {interval_of_points(difference)}".strip()
+
+
+def _interval(accuracy: Estimate) -> str:
+    if accuracy.low is None or accuracy.high is None:
+        return ""
+    return f"[{percent(accuracy.low)}, {percent(accuracy.high)}]"
+
+
+def _bounds(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    return {
+        name: estimate.mean if estimate else None,
+        f"{name}_low": estimate.low if estimate else None,
+        f"{name}_high": estimate.high if estimate else None,
+    }
