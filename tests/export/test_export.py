@@ -57,6 +57,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "image": (images, "--method", "uniform", "--protocol", "neurips"),
         "table": (write_columns(path / "pets.csv"),),
         "text": (write_text(path / "weather.csv"), "--method", "single"),
+        "validation": (path / "pets.csv", "--method", "single", "--evaluate-on", "validation"),
         "timm": (images, "--backbone", "timm:resnet10t", "--method", "single"),
         "torchvision": (images, "--backbone", "torchvision:mobilenet_v3_small", "--method", "random"),
     }
@@ -144,6 +145,12 @@ class TestFolder:
         assert f"| accuracy | {100 * run.accuracy:.2f} % [" in text
         assert f"{len(run.output('test_primary'))} test samples of pets" in text
         assert str(tmp_path.parent) not in text
+
+    def test_the_card_says_so_of_validation_samples(self, runs: dict[str, Path], tmp_path: Path) -> None:
+        text = (export(runs["validation"], "safetensors", tmp_path / "out") / "README.md").read_text(encoding="utf-8")
+        assert "validation samples of pets, by which settings may have been chosen;" in text
+        assert "selected nothing" not in text
+        assert "test samples" not in text
 
     def test_the_card_is_one_for_the_hub(self, runs: dict[str, Path], tmp_path: Path) -> None:
         hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub isn't installed")

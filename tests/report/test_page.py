@@ -160,6 +160,11 @@ class TestWhere:
         ]
         np.testing.assert_allclose(found, np.mean(counted, axis=0))
 
+    def test_ticks_of_the_matrices_are_at_names(self, recorded: Recorded) -> None:
+        """A place as a tick would be taken for the name of a class that is called so."""
+        layout = confusions(recorded).charts[0][1].figures[""]["layout"]
+        assert layout["xaxis"]["tickvals"] == layout["yaxis"]["tickvals"] == list(NAMES)
+
     def test_the_difference_of_the_matrices(self, recorded: Recorded) -> None:
         [single, own, difference] = [chart.figures for _, chart in confusions(recorded).charts]
         z = [np.array(figures["data"][0]["z"]) for figures in (single[""], own["maxl"], difference["maxl"])]

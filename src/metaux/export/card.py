@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from metaux.data.texts import VOCABULARY, WORD
+from metaux.experiment.comparison import data_name
 from metaux.experiment.model import Model
 from metaux.experiment.quality import calibration_error
 from metaux.experiment.records import Run
@@ -19,6 +20,8 @@ from metaux.training.evaluate import class_recalls
 _TASKS = {"image": "image-classification", "table": "tabular-classification", "text": "text-classification"}
 # Where things lay and how it was computed: they say nothing of the network.
 _NOT_SHOWN = ("data", "root", "device", "processes", "threads")
+# Which may be paths; of these, the last part is enough.
+_PATHS = ("hierarchy", "features", "embedding", "labels")
 _SHOWN_CLASSES = 50
 
 
@@ -33,14 +36,13 @@ def card(run: Run, model: Model, about: Mapping[str, Any], to: str, form: Form, 
         form: what it was exported in.
         code: the lines that load it.
     """
-    name = _data_name(model.settings)
+    name = data_name(model.settings.data)
     kind = model.preprocessing.kind
-    data = model.settings.data
     front = {
         "library_name": "metaux",
         "pipeline_tag": _TASKS[kind],
         "tags": ["metaux", "auxiliary-learning", to, str(about["backbone"]).partition(":")[0]],
-        "datasets": [data.partition(":")[2] if data.startswith("hf:") else name],
+        "datasets": [name],
         "metrics": ["accuracy"],
     }
     return f"""---
@@ -61,11 +63,12 @@ primary network alone, with neither auxiliary head nor label generator.
 
 ## Accuracy
 
-{_accuracy(run, name)}
+{_accuracy(run, name, model.settings)}
 
 ## Limits
 
-- It was measured on the test part of the data set that it learned from: on other data it may be worse.
+- It was measured on the {model.settings.evaluate_on} part of the data set that it learned from: on other data it may \
+be worse.
 - It gives every input one of its classes, also an input of none of them.
 - {_calibration(run)}
 {_limits(model)}
@@ -89,12 +92,6 @@ def _packages(form: Form, code: str) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _data_name(settings: Settings) -> str:
-    """Return what the data is called, without the folders above it, which are nobody's business."""
-    data = settings.data
-    return data.partition(":")[2] if data.startswith("hf:") else Path(data).stem or data
-
-
 def _input(model: Model) -> str:
     return model.preprocessing.describe()
 
@@ -112,7 +109,7 @@ def _classes(model: Model) -> str:
 def _settings(settings: Settings) -> str:
     default = to_mapping(Settings())
     changed = {
-        name: Path(value).name if isinstance(value, str) and name in ("hierarchy", "features", "embedding") else value
+        name: Path(value).name if isinstance(value, str) and name in _PATHS else value
         for name, value in to_mapping(settings).items()
         if value != default[name] and name not in _NOT_SHOWN
     }
@@ -124,7 +121,7 @@ def _final(run: Run) -> tuple[torch.Tensor, torch.Tensor]:
     return probabilities, torch.from_numpy(run.output("test_primary"))
 
 
-def _accuracy(run: Run, name: str) -> str:
+def _accuracy(run: Run, name: str, settings: Settings) -> str:
     from scipy.stats import binomtest
 
     probabilities, primary = _final(run)
@@ -133,13 +130,17 @@ def _accuracy(run: Run, name: str) -> str:
     correct = probabilities.argmax(-1) == primary
     bounds = binomtest(int(correct.sum()), len(correct)).proportion_ci(method="wilson")
     accuracy = f"{100 * float(correct.double().mean()):.2f} % [{100 * bounds.low:.2f}, {100 * bounds.high:.2f}]"
+    if settings.evaluate_on == "test":
+        part = f"test samples of {_plain(name)}, which selected nothing"
+    else:
+        part = f"validation samples of {_plain(name)}, by which settings may have been chosen"
     return f"""| measure | value | n |
 | --- | --- | --- |
 | accuracy | {accuracy} | {len(primary):,} |
 | balanced accuracy | {100 * float(class_recalls(correct, primary).mean()):.2f} % | {len(primary):,} |
 
-Measured with these weights on the {len(primary):,} test samples of {_plain(name)}, which selected nothing; in brackets,
-the 95 % interval over test samples (Wilson). It is one run: another seed gives another network."""
+Measured with these weights on the {len(primary):,} {part}; in brackets, \
+the 95 % interval over these samples (Wilson). It is one run: another seed gives another network."""
 
 
 def _calibration(run: Run) -> str:
@@ -147,7 +148,7 @@ def _calibration(run: Run) -> str:
     if len(primary) == 0:
         return "Its probabilities are not calibrated."
     return (
-        "Its probabilities are not calibrated: their expected calibration error on the test samples is "
+        "Its probabilities are not calibrated: their expected calibration error on the measured samples is "
         f"{calibration_error(probabilities, primary):.3f}."
     )
 

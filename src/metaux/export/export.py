@@ -11,7 +11,7 @@ from metaux.experiment.records import Run
 from metaux.export.about import describe
 from metaux.export.card import card
 from metaux.export.forms import ABOUT, FORMS
-from metaux.files import to_json
+from metaux.files import to_json, write_text_atomic
 
 CARD = "README.md"
 
@@ -43,8 +43,8 @@ def export(folder: Path, to: str, out: Path | None = None) -> Path:
         new = Path(place) / "new"
         new.mkdir()
         code = form.write(model, shape, about, new / form.file)
-        (new / ABOUT).write_text(to_json(about, indent=2) + "\n", encoding="utf-8")
-        (new / CARD).write_text(card(run, model, about, to, form, code), encoding="utf-8", newline="\n")
+        write_text_atomic(new / ABOUT, to_json(about, indent=2) + "\n")
+        write_text_atomic(new / CARD, card(run, model, about, to, form, code))
         _replace(out, new, Path(place) / "old")
     return out
 

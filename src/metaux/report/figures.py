@@ -183,4 +183,6 @@ def _forest_key() -> list[Any]:
 
 def _of_runs(runs: Sequence[Run], seeds: set[int], epochs: int) -> str:
     test_size = len(runs[0].output("test_primary"))
-    return described(data_name(runs[0]), max(run.train_size for run in runs), test_size, epochs, seeds)
+    return described(
+        data_name(str(runs[0].settings.get("data", ""))), max(run.train_size for run in runs), test_size, epochs, seeds
+    )

@@ -101,7 +101,11 @@ def _counted(primary: "Array", predicted: "Array", classes: int) -> "Array":
 
 def _figure(matrix: "Array", names: Sequence[str], largest: float, paired: bool = False) -> Figure:
     count = len(names)
-    marks = {"tickvals": list(range(count)), "ticktext": [short(name)[:14] for name in names]}
+    # By name, not by place: of a class called 1, a place 1 would be taken for the name.
+    marks: dict[str, object] = {
+        "tickvals": [plain(name) for name in names],
+        "ticktext": [short(name)[:14] for name in names],
+    }
     if count > MOST_NAMED:
         marks = {"showticklabels": False}
     sign = "+" if paired else ""
