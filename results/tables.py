@@ -9,7 +9,6 @@ docs/does-it-help.md are made from these files alone.
 import csv
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -170,29 +169,9 @@ def mechanism() -> dict[str, str]:
     return {"mechanism": "\n".join(rows)}
 
 
-def screened() -> dict[str, str]:
-    """Return the generated part of docs/does-it-help.md on the leads: what each reached on validation data."""
-    changes = json.loads((HERE / "leads" / "leads.json").read_text())
-    with (HERE / "leads" / "screen.csv").open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
-    found = {line["method"]: {} for line in lines}
-    for line in lines:
-        found[line["method"]][line["seed"]] = float(line["validation_accuracy"])
-    rows = ["| labels | the change | n | validation accuracy, % | minus single | minus uniform | minus frozen |"]
-    rows.append("| --- " * 7 + "|")
-    for name, own in sorted(found.items(), key=lambda pair: -mean_over_seeds(list(pair[1].values())).mean):
-        accuracy = mean_over_seeds(list(own.values()))
-        cells = [name.removeprefix("lead-"), changes.get(name, "-"), str(len(own)), f"{100 * accuracy.mean:.1f}"]
-        for other in _REFERENCES:
-            difference = mean_over_seeds([value - found[other][seed] for seed, value in own.items()])
-            cells.append("-" if other == name else points({"seeds": asdict(difference)}))
-        rows.append("| " + " | ".join(cells) + " |")
-    return {"screened": "\n".join(rows)}
-
-
 def study() -> dict[str, str]:
     """Return the generated parts of docs/does-it-help.md."""
-    return contests() | mechanism() | screened()
+    return contests() | mechanism()
 
 
 def filled(page: str, parts: dict[str, str]) -> str:

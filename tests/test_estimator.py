@@ -394,3 +394,18 @@ def test_a_hierarchy_is_handed_to_a_source_of_ones_own() -> None:
 
     quick(method=source, subclasses=np.int64(4)).fit(FLOWERS, KINDS)
     assert given[0].slots == (4, 4, 4)
+
+
+def test_features_of_the_estimators_own_backbone() -> None:
+    made: list[nn.Module] = []
+
+    def backbone() -> nn.Module:
+        made.append(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+        return made[-1]
+
+    x, y = load_digits(return_X_y=True)
+    images = x[:60].reshape(-1, 8, 8)
+    plain = MetauxClassifier(backbone, method="kmeans", subclasses=2, epochs=1, random_state=0).fit(images, y[:60] % 2)
+    without = len(made)
+    plain.set_params(features="rotations").fit(images, y[:60] % 2)
+    assert len(made) == 2 * without + 1

@@ -53,9 +53,9 @@ class Compare:
         settings: what all runs share.
         methods: label sources to compare: single, uniform, random, frozen, kmeans, human, maxl; with protocol iclr
             also single-split, uniform-split, frozen-split; on request also rotation, rotation-single and their controls
-            rotated and rotation-shuffled (of images), distilled, distilled-cross and their control self-distilled,
-            recorded and its control shuffled (with --labels), given (with --given), balanced, leaves, vector,
-            frozen-vector and, with protocol iclr, prototypical.
+            rotated, rotated-single and rotation-shuffled (of images), distilled, distilled-cross and their controls
+            self-distilled, self-distilled-cross, recorded and its control shuffled (with --labels), given (with
+            --given), balanced, leaves, vector, frozen-vector and, with protocol iclr, prototypical.
         seeds: how many seeds; they count from 0.
         jobs: runs side by side; 0 is one per processor (divided by the threads of a run), or one on a GPU.
         out: the folder for everything.
@@ -95,9 +95,9 @@ class Train:
         settings: what the run is made of.
         method: where the auxiliary labels come from: single (none), uniform, random, frozen, kmeans, balanced, leaves,
             human, maxl, distilled, distilled-cross, recorded or shuffled (with --labels), given (with --given), or
-            prototypical (with protocol iclr); rotation, rotation-single, rotation-shuffled and rotated learn from
-            turned images instead, self-distilled from a teacher's classes, vector and frozen-vector from target
-            vectors.
+            prototypical (with protocol iclr); rotation, rotation-single, rotation-shuffled, rotated and
+            rotated-single learn from turned images instead, self-distilled and self-distilled-cross from a teacher's
+            classes, vector and frozen-vector from target vectors.
         seed: of everything random.
         out: the run's folder.
         config: a YAML file of settings, such as a run's settings.yaml; options win over it.

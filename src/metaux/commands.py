@@ -51,7 +51,7 @@ def compare_command(
 def report_command(folder: Path) -> None:
     """Write the report; see `metaux report --help`."""
     settings, console = settings_of(folder), make_console()
-    check_writable(folder)
+    check_writable(folder, "copy it to where you can write")
     with reading(console) as progress:
         path = report(folder, lambda: load(settings, progress))
     console.print(f"Report: {path}", soft_wrap=True)

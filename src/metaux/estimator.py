@@ -63,8 +63,9 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
         method: where the auxiliary labels come from: maxl, single (none), uniform, random, frozen, kmeans, balanced,
             leaves, human, given, distilled, distilled-cross or prototypical; rotation, rotation-single,
-            rotation-shuffled and rotated learn from turned images, self-distilled from a teacher's classes, vector and
-            frozen-vector from target vectors; or a callable (hierarchy, protocol) -> `LabelSource`.
+            rotation-shuffled, rotated and rotated-single learn from turned images, self-distilled and
+            self-distilled-cross from a teacher's classes, vector and frozen-vector from target vectors; or a callable
+            (hierarchy, protocol) -> `LabelSource`.
         subclasses: sub-classes per class, one number or one per class in the order of `classes_`; not used where
             `fit` is given auxiliary labels.
         features: what kmeans, balanced and leaves cluster: pixels (the inputs as they are), autoencoder, rotations,
@@ -267,17 +268,18 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         none = samples.take(torch.arange(0))
         data = LabelledData(samples, none, hierarchy, form.kind)
         preprocessing = Preprocessing.fit(data, protocol.normalisation)
+        trunk = self._make_trunk(form.shapes[0])
         return Plan(
             data=data,
             train=train,
             meta=meta,
             preprocess=preprocessing,
             augment=augmentation(settings.augment, data),
-            trunk=self._make_trunk(form.shapes[0]),
+            trunk=trunk,
             source=source,
             protocol=protocol,
             meta_gradient=way_by_name(settings.meta_gradient),
-            features=make_features(settings, train, preprocessing, seed),
+            features=make_features(settings, train, preprocessing, seed, trunk, protocol),
             embedding=make_embedding(settings, preprocessing),
             balanced=settings.class_weights == "balanced",
             seed=seed,

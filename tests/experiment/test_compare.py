@@ -18,7 +18,7 @@ from metaux.experiment.records import Run
 from metaux.experiment.run import load_once
 from metaux.experiment.work import default_workers
 from metaux.settings import Settings
-from shell import below, done, metaux, write_table
+from shell import below, done, metaux, write_images, write_table
 
 FAST = ("--epochs", 2, "--backbone", "mlp", "--jobs", 1)
 
@@ -300,3 +300,13 @@ def test_a_worker_that_dies_is_told_in_one_line(tmp_path: Path) -> None:
     _, err = process.communicate(timeout=120)
     assert (process.returncode, err.count("\n")) == (1, 1), err
     assert "killed from outside" in err
+
+
+def test_data_that_changed_is_not_compared_with_what_was_there(tmp_path: Path) -> None:
+    photos = write_images(tmp_path / "photos", count=10)
+    words = ("compare", photos, "--epochs", 1, "--seeds", 1, "--no-report", "--out", tmp_path / "out", "--methods")
+    done(*words, "single")
+    write_images(tmp_path / "photos", ("dog",), count=20)
+    said = metaux(*words, "single", "uniform")
+    assert said.code == 2
+    assert "found other samples or classes now; give another --out" in said.err

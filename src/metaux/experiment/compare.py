@@ -11,7 +11,7 @@ from rich.console import Console
 from metaux.data.samples import LabelledData
 from metaux.data.sources import load
 from metaux.errors import InputError, TrainingError, choose
-from metaux.experiment.comparison import Comparison
+from metaux.experiment.comparison import Comparison, check_unchanged
 from metaux.experiment.folders import claim, write_comparison
 from metaux.experiment.log import catch_up, check_log
 from metaux.experiment.plan import check, make_plan
@@ -40,6 +40,7 @@ ON_REQUEST = (
     "rotation-single",
     "rotation-shuffled",
     "rotated",
+    "rotated-single",
     "balanced",
     "leaves",
     "recorded",
@@ -47,6 +48,7 @@ ON_REQUEST = (
     "distilled",
     "distilled-cross",
     "self-distilled",
+    "self-distilled-cross",
 )
 
 
@@ -104,7 +106,8 @@ def compare(
     methods = tuple(dict.fromkeys(methods)) or default_methods(settings, data)
     print_notes(data.notices, console)
     wanted = [(method, seed, run_folder(out, method, seed)) for seed in range(seeds) for method in methods]
-    _read(folder for _, _, folder in wanted)  # a damaged one is found before the others are trained
+    # One that is damaged, or of other data, is found before the others are trained.
+    check_unchanged(_read(folder for _, _, folder in wanted), data)
     failures: list[str] = []
     todo = _plan(settings, [run for run in wanted if not is_finished(run[2])], data, console)
     write_comparison(out, settings, methods, seeds)

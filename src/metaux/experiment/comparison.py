@@ -13,15 +13,22 @@ from metaux.experiment.statistics import (
     mean_over_samples,
     mean_over_seeds,
 )
+from metaux.protocols import resolve
 from metaux.settings import Settings, to_mapping
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from metaux.data.samples import LabelledData
+
 # A gain is one over all three: no auxiliary task, one without information, an untrained generator's labels.
 REFERENCES = ("single", "uniform", "frozen")
-CONTROLS = (*REFERENCES, "random", "rotated", "rotation-shuffled", "shuffled", "self-distilled")
+CONTROLS = (
+    *(*REFERENCES, "random", "shuffled"),
+    *("rotated", "rotated-single", "rotation-shuffled"),
+    *("self-distilled", "self-distilled-cross"),
+)
 # Their labels come from a person, or from a network trained on other data: what they gain, no method has invented.
 OUTSIDE = ("human", "given", "prototypical")
 
@@ -160,7 +167,7 @@ class Comparison:
         ]
         return cls(
             rows=rows,
-            data=data_name(runs[0]),
+            data=data_name(str(runs[0].settings.get("data", ""))),
             train_size=max(run.train_size for run in runs),
             test_size=len(correct[runs[0].method, runs[0].seed]),
             epochs=len(runs[0].epochs),
@@ -185,10 +192,47 @@ class Comparison:
         return all(name in row.differences and row.differences[name].above for name in others)
 
 
-def data_name(run: Run) -> str:
-    """Return the name of a run's data; for a path, its last part without the ending."""
-    data = str(run.settings.get("data", ""))
-    return PurePath(data).stem or data
+def is_of(run: Run, data: "LabelledData") -> bool:
+    """Return whether the data has the samples that the run recorded, as far as their classes tell."""
+    if data.test.primary.tolist() != run.output("test_primary").tolist():
+        return False
+    protocol = resolve(Settings(protocol=str(run.settings.get("protocol", "tuned"))))
+    all_of_it = run.settings.get("train_size") is None and protocol.meta_fraction == 0
+    if all_of_it and run.train_size != len(data.train):
+        return False
+    if "train_primary" not in run.outputs():
+        return True
+    assert data.train.ids is not None
+    class_of = dict(zip(data.train.ids.tolist(), data.train.primary.tolist(), strict=True))
+    learned = zip(run.output("train_ids").tolist(), run.output("train_primary").tolist(), strict=True)
+    return all(class_of.get(id_) == primary for id_, primary in learned)
+
+
+def check_unchanged(runs: Iterable[Run], data: "LabelledData") -> None:
+    """Check that earlier runs are on the data as it is now: others cannot be compared with what comes.
+
+    Raises:
+        InputError: naming the first that isn't.
+    """
+    for run in runs:
+        if not is_of(run, data):
+            raise InputError(
+                f"expected the data that {run.folder} was trained on, found other samples or classes now; "
+                "give another --out to start anew"
+            )
+
+
+def data_name(data: str) -> str:
+    """Return what the setting `data` is called: a name as it is; of a path the last part, without the folders above it.
+
+    >>> data_name("cifar10.1"), data_name("/home/ann/pets.csv"), data_name("hf:uoft-cs/cifar100:default")
+    ('cifar10.1', 'pets', 'uoft-cs/cifar100')
+    """
+    if data.startswith("hf:"):
+        name = data.partition(":")[2]
+        return PurePath(name).name if name.count("/") > 1 or name.startswith((".", "~")) else name.partition(":")[0]
+    path = PurePath(data)
+    return path.stem if path.suffix.lower() in (".csv", ".npz") else path.name or data
 
 
 def _difference(

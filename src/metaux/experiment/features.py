@@ -1,21 +1,21 @@
 """From the settings `features` and `embedding`, which are names, to what makes features of samples."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from metaux.data.samples import Samples
 from metaux.data.texts import word_counts
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, nearest
 from metaux.experiment.model import Model
-from metaux.networks.backbones import make_backbone
 from metaux.networks.multitask import feature_size
 from metaux.networks.zoo import is_of_library
-from metaux.protocols import resolve
+from metaux.protocols import Protocol
 from metaux.settings import Settings
 from metaux.streams import seeded
 from metaux.training.batches import Loader
@@ -30,14 +30,23 @@ ROTATIONS, CONTRASTIVE = SELF_SUPERVISED = ("rotations", "contrastive")
 ENLARGED, LEAST, ENOUGH, MOST = 4, 64, 128, 224
 
 
-def make_features(settings: Settings, train: Samples, preprocessing: Preprocessing, seed: int) -> Features | None:
+def make_features(
+    settings: Settings,
+    train: Samples,
+    preprocessing: Preprocessing,
+    seed: int,
+    trunk: Callable[[], nn.Module],
+    protocol: Protocol,
+) -> Features | None:
     """Return what `Settings.features` names; None for pixels, which of texts are the counts of words.
 
     Args:
         settings: the run's.
-        train: the run's training samples, which an autoencoder learns from.
+        train: the run's training samples, which an autoencoder and a self-supervised trunk learn from.
         preprocessing: of the run.
         seed: the run's.
+        trunk: makes the run's backbone.
+        protocol: the run's.
 
     Raises:
         InputError: for a name of none, or a run on data of another form.
@@ -47,7 +56,7 @@ def make_features(settings: Settings, train: Samples, preprocessing: Preprocessi
     if settings.features == AUTOENCODER:
         return _autoencoder(settings, train, preprocessing, seed)
     if settings.features in SELF_SUPERVISED:
-        return _self_supervised(settings, train, preprocessing, seed)
+        return _self_supervised(settings, train, preprocessing, seed, trunk, protocol)
     _check("features", settings.features, (PIXELS, AUTOENCODER, *SELF_SUPERVISED, EFFICIENTNET))
     return _pretrained("features", settings.features, settings, preprocessing)
 
@@ -76,7 +85,14 @@ def _autoencoder(settings: Settings, train: Samples, preprocessing: Preprocessin
     return lambda samples: load()(samples)
 
 
-def _self_supervised(settings: Settings, train: Samples, preprocessing: Preprocessing, seed: int) -> Features:
+def _self_supervised(
+    settings: Settings,
+    train: Samples,
+    preprocessing: Preprocessing,
+    seed: int,
+    make: Callable[[], nn.Module],
+    protocol: Protocol,
+) -> Features:
     """Return the features of the run's backbone, trained without labels when they are first asked for."""
     size = preprocessing.image_size
     if size is None or size[0] != size[1]:
@@ -92,9 +108,9 @@ def _self_supervised(settings: Settings, train: Samples, preprocessing: Preproce
     @cache
     def load() -> Features:
         with seeded(seed, "self-supervised trunk"):
-            trunk = make_backbone(settings.backbone, shape, preprocessing.kind)
+            trunk = make()
         features = feature_size(trunk, (torch.zeros(1, *shape),))
-        train_trunk(trunk, features, Loader(train, preprocessing, None, seed, device), resolve(settings))
+        train_trunk(trunk, features, Loader(train, preprocessing, None, seed, device), protocol)
         return of_module(trunk, preprocessing, device)
 
     return lambda samples: load()(samples)

@@ -14,6 +14,8 @@ from metaux.experiment.records import SETTINGS
 from metaux.files import write_text_atomic
 from metaux.settings import Settings, from_mapping, to_mapping
 
+# What `metaux recommend` leaves in its folder.
+RECOMMENDED = "recommend.json"
 OF_A_RUN: Mapping[str, Any] = {"method": str, "seed": int}
 OF_A_COMPARISON: Mapping[str, Any] = {"methods": tuple[str, ...], "seeds": int}
 
@@ -59,8 +61,12 @@ def read_settings(path: Path) -> tuple[Settings, dict[str, Any]]:
 
 def write_comparison(out: Path, settings: Settings, methods: tuple[str, ...], seeds: int) -> None:
     """Write what defines a comparison; the next one in the folder may have other methods and seeds."""
-    content = {"methods": list(methods), "seeds": seeds, **to_mapping(settings)}
-    write_text_atomic(out / SETTINGS, yaml.safe_dump(content, sort_keys=False))
+    write_shared(out, settings, methods=list(methods), seeds=seeds)
+
+
+def write_shared(out: Path, settings: Settings, **more: object) -> None:
+    """Write the settings that all runs of a folder share."""
+    write_text_atomic(out / SETTINGS, yaml.safe_dump({**more, **to_mapping(settings)}, sort_keys=False))
 
 
 def claim(out: Path, settings: Settings, run: Mapping[str, Any] | None = None) -> None:
@@ -101,8 +107,12 @@ def claim(out: Path, settings: Settings, run: Mapping[str, Any] | None = None) -
             )
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, remedy: str = "give another --out") -> None:
     """Check that a file or folder of that name can be made, or written into if it is a folder; nothing is left.
+
+    Args:
+        path: of the file or folder.
+        remedy: what the user can do if not.
 
     Raises:
         InputError: if not.
@@ -116,7 +126,7 @@ def check_writable(path: Path) -> None:
     except OSError as error:
         raise InputError(
             f"expected a folder that can be written to at '{place}', found that it can't be ({error.strerror}); "
-            "give another --out"
+            f"{remedy}"
         ) from None
 
 

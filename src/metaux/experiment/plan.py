@@ -1,5 +1,7 @@
 """From settings, which are words and numbers, to a plan, which is objects."""
 
+from torch import nn
+
 from metaux.data.samples import LabelledData
 from metaux.data.splits import draw
 from metaux.data.transforms import Preprocessing, augmentation
@@ -46,17 +48,21 @@ def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) ->
     train, meta = draw(data.train, draw_seed, settings.train_size, protocol.meta_fraction if needs_split else 0.0)
     preprocessing = Preprocessing.fit(data, protocol.normalisation)
     shape = tuple(data.train.inputs[0].shape[1:])
+
+    def trunk() -> nn.Module:
+        return make_backbone(settings.backbone, shape, data.kind, settings.pretrained)
+
     return Plan(
         data=data,
         train=train,
         meta=meta,
         preprocess=preprocessing,
         augment=augmentation(settings.augment, data),
-        trunk=lambda: make_backbone(settings.backbone, shape, data.kind, settings.pretrained),
+        trunk=trunk,
         source=SOURCES[method],
         protocol=protocol,
         meta_gradient=way_by_name(settings.meta_gradient),
-        features=make_features(settings, train, preprocessing, seed),
+        features=make_features(settings, train, preprocessing, seed, trunk, protocol),
         embedding=make_embedding(settings, preprocessing),
         recorded=make_recorded(settings, data.hierarchy, seed),
         balanced=settings.class_weights == "balanced",

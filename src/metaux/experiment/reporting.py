@@ -11,7 +11,8 @@ from metaux.data.csv_file import read_csv_file
 from metaux.data.samples import LabelledData
 from metaux.data.samples import Samples as DataSamples
 from metaux.errors import InputError
-from metaux.experiment.folders import read_settings
+from metaux.experiment.comparison import is_of
+from metaux.experiment.folders import RECOMMENDED, read_settings
 from metaux.experiment.model import Model
 from metaux.experiment.records import SETTINGS, Run, is_finished, read_runs
 from metaux.labels.base import SubclassSource
@@ -67,6 +68,11 @@ def settings_of(folder: Path) -> Settings:
 
 def _compared(folder: Path) -> list[Run]:
     """Return the runs that the last comparison in the folder showed, or all that it holds."""
+    if (folder / RECOMMENDED).is_file():
+        raise InputError(
+            f"expected the folder of a comparison or a run, found that of a search at '{folder}'; "
+            f"give the run that {RECOMMENDED} in it names as its model"
+        )
     runs = read_runs(folder)
     path = folder / SETTINGS
     rest = read_settings(path)[1] if path.is_file() else {}
@@ -85,7 +91,7 @@ def _samples(recorded: "Recorded", data: Callable[[], LabelledData]) -> "Samples
         found = data()
     except (InputError, OSError) as error:
         return Samples(missing=f"the data can’t be read any more ({error}).")
-    if not _same(recorded, found):
+    if not all(is_of(run, found) for run in recorded.runs):
         return Samples(missing="the data has other samples now than when these runs were trained.")
     assert found.train.ids is not None
     place = {id_: row for row, id_ in enumerate(found.train.ids.tolist())}
@@ -100,21 +106,6 @@ def _samples(recorded: "Recorded", data: Callable[[], LabelledData]) -> "Samples
     columns, cells = _cells(recorded.runs[0], found)
     return Samples("rows", dict(zip(sorted(ids), cells(train), strict=True)),
                    dict(zip(sorted(rows), cells(test), strict=True)), columns)  # fmt: skip
-
-
-def _same(recorded: "Recorded", data: LabelledData) -> bool:
-    """Return whether the data has the classes that the runs recorded, sample by sample."""
-    assert data.train.ids is not None
-    class_of = dict(zip(data.train.ids.tolist(), data.train.primary.tolist(), strict=True))
-    for run in recorded.runs:
-        if data.test.primary.tolist() != run.output("test_primary").tolist():
-            return False
-        if "train_primary" in run.outputs() and any(
-            class_of.get(id_) != primary
-            for id_, primary in zip(run.output("train_ids").tolist(), run.output("train_primary").tolist(), strict=True)
-        ):
-            return False
-    return True
 
 
 def _cells(run: Run, data: LabelledData) -> tuple[Sequence[str], Callable[[DataSamples], list[tuple[str, ...]]]]:

@@ -67,7 +67,8 @@ def run(
         return
     # Bad input is found, and the user told, before any process is started; a GPU must not be in use by then.
     plan = make_plan(settings, method, seed, data)
-    if plan.meta_gradient is None:
+    learns = plan.source(data.hierarchy, plan.protocol).meta_step is not None
+    if plan.meta_gradient is None and learns:
         with threads(settings.threads):
             _tell(Trainer(plan, make_fabric(replace(settings, processes=1, device="cpu"))), notify)
     from metaux.experiment.share import run_share

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from metaux.experiment.comparison import REFERENCES, Comparison, Difference, Row, role
 from metaux.experiment.statistics import Estimate
 from metaux.experiment.verdict import verdict
-from metaux.experiment.wording import counted, decimals_for, percent, points
+from metaux.experiment.wording import bound_in_points, counted, decimals_for, percent, points
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -190,7 +190,7 @@ def _signed_interval(estimate: Estimate) -> "Text":
     if estimate.low is None or estimate.high is None:
         return Text("[one seed]", "dim")
     decimals = decimals_for(estimate)
-    low, high = (points(bound, decimals).replace("+", "") for bound in (estimate.low, estimate.high))
+    low, high = (bound_in_points(bound, decimals).replace("+", "") for bound in (estimate.low, estimate.high))
     return Text(f"[{low}, {high}]", "dim")
 
 

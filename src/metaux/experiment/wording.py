@@ -23,6 +23,15 @@ def points(fraction: float, decimals: int = 1) -> str:
     return f"{round(100 * fraction, decimals) + 0.0:+.{decimals}f}"
 
 
+def bound_in_points(fraction: float, decimals: int = 1) -> str:
+    """Return an interval's bound, in percentage points; its sign is kept where it rounds to zero.
+
+    >>> bound_in_points(-0.0001), bound_in_points(0.0)
+    ('-0.0', '+0.0')
+    """
+    return f"{100 * fraction:+.{decimals}f}"
+
+
 def decimals_for(estimate: Estimate) -> int:
     """Return how many decimals a difference needs so that an interval that excludes zero is seen to do so.
 
@@ -42,7 +51,7 @@ def interval_of_points(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return ""
     decimals = decimals_for(estimate)
-    return f"[{points(estimate.low, decimals)}, {points(estimate.high, decimals)}]"
+    return f"[{bound_in_points(estimate.low, decimals)}, {bound_in_points(estimate.high, decimals)}]"
 
 
 def difference_in_points(estimate: Estimate) -> str:
