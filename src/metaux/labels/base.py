@@ -120,7 +120,6 @@ class LabelSource(nn.Module):
         meta_step: called with a `MetaStep` as often as the protocol says; None if the source does not learn.
         combine: makes one gradient per parameter out of the primary and the auxiliary task's (gating); None to add
             the losses, which costs one backward pass fewer.
-        outer_fold: the outer batch is from a fifth of the data, each epoch another, that it does not train on.
         views: makes transformed copies of a batch's inputs, the inputs themselves first; all go through the network in
             one forward, where the primary loss is on the first only. None for no other view.
         predict: the network's primary output for inputs at test time, where it is not simply the primary head's
@@ -129,7 +128,6 @@ class LabelSource(nn.Module):
 
     auxiliary_names: tuple[str, ...] = ()
     needs_meta_split: bool = False
-    outer_fold: bool = False
     meta_step: Callable[[MetaStep], None] | None = None
     combine: Callable[[Gradients, Gradients], Gradients] | None = None
     views: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] | None = None

@@ -9,7 +9,6 @@ from metaux.labels.frozen import Frozen
 from metaux.labels.given import Given
 from metaux.labels.human import Human
 from metaux.labels.kmeans import Balanced, KMeans
-from metaux.labels.leads import LEADS
 from metaux.labels.leaves import Leaves
 from metaux.labels.maxl import Maxl
 from metaux.labels.prototypical import Prototypical
@@ -61,7 +60,6 @@ SOURCES: dict[str, MakeSource] = {
     "distilled-cross": DistilledCross,
     "self-distilled": SelfDistilled,
     "self-distilled-cross": SelfDistilledCross,
-    **LEADS,
     "single-split": _on_split(Single),
     "uniform-split": _on_split(Uniform),
     "frozen-split": _on_split(Frozen),

@@ -31,7 +31,6 @@ from metaux.training.pretrain import pretrain
 from metaux.training.processes import averager
 from metaux.training.step import gradient_cosine, training_step
 
-FOLDS = 5
 DIAGNOSTIC_SAMPLES = 100
 # Measuring after every epoch would take longer than training with more than so many samples for each to learn from.
 MEASURED_EACH = 4
@@ -216,12 +215,6 @@ class Trainer:
         """Return the rows of each batch: of the training pass, and of the look-ahead's."""
         protocol, seed = self.plan.protocol, self.plan.seed
         train = shuffled(len(self.plan.train), protocol.batch_size, seed, "order", epoch)
-        if self.source.outer_fold:
-            outside = torch.arange(len(self.plan.train)) % FOLDS == epoch % FOLDS
-            kept = torch.cat(train)
-            parts = kept[~outside[kept]], kept[outside[kept]]
-            train, outer = (list(rows.split(protocol.batch_size)) for rows in parts)
-            return {"train": train, "meta": train, "outer": outer}
         if self.meta_loader is not self.loader:
             meta = shuffled(len(self.meta_loader.samples), protocol.batch_size, seed, "meta order", epoch)
         elif protocol.meta_order == "epoch":
@@ -245,9 +238,6 @@ class Trainer:
 
         inner = batch(position)
         outer = inner if self.plan.protocol.outer_batch == "same" else batch(position + 1)
-        if "outer" in orders:
-            place = position % len(orders["outer"])
-            outer = self.meta_loader.augmented(orders["outer"][place], "outer", epoch, place)
         assert self.source.meta_step is not None
         self.source.meta_step(self._meta_step(inner, outer, rate, epoch, position))
 
