@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from metaux.errors import InputError, TrainingError
 from metaux.labels.registry import SOURCES
 from metaux.training.batches import Loader, shuffled
 from metaux.training.fit import Trainer
-from small import digits, trainer
+from small import digits, plan, trainer
 
 
 def same_weights(first: Trainer, second: Trainer) -> bool:
@@ -230,3 +231,16 @@ def test_layers_that_do_not_learn(name: str, all_of_it: bool) -> None:
 
     fitted = trainer(SOURCES[name], trunk=partly_frozen, epochs=2).fit()
     assert [record["epoch"] for record in fitted.records] == [1, 2]
+
+
+def test_measuring_on_the_way_changes_nothing() -> None:
+    made = [
+        Trainer(plan(SOURCES["maxl"], epochs=3), Fabric(accelerator="cpu", devices=1), None, on) for on in (True, False)
+    ]
+    curve, end = (trainer.fit() for trainer in made)
+    assert [sorted(record) for record in end.records[:2]] == 2 * [sorted(PLAIN)]
+    assert end.records[2] == {**curve.records[2], "seconds": end.records[2]["seconds"]}
+    assert end.test_logits.equal(curve.test_logits)
+
+
+PLAIN = ("epoch", "seconds", "learning_rate", "train_loss", "train_accuracy")

@@ -88,7 +88,7 @@ def time_epochs(bed: Settings, rows: Sequence[Contestant], data: LabelledData, s
             begin = time.perf_counter()
             try:
                 plan = make_plan(trial.settings, row.method, 0, data)
-                trainer = Trainer(plan, make_fabric(replace(bed, processes=1)))
+                trainer = Trainer(plan, make_fabric(replace(bed, processes=1)), curve=False)
             except InputError:  # not for data like this
                 if row.name == SINGLE:
                     raise

@@ -64,7 +64,7 @@ def train(trials: Sequence[Trial], what: str, out: Path, jobs: int, console: Con
     """
     by_folder = {trial.folder(out): trial for trial in trials}
     todo = [
-        Job(trial.settings, trial.method, trial.seed, folder, resolve(trial.settings).epochs, trial.cost)
+        Job(trial.settings, trial.method, trial.seed, folder, resolve(trial.settings).epochs, trial.cost, curve=False)
         for folder, trial in by_folder.items()
         if not is_finished(folder)
     ]

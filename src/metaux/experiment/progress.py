@@ -28,6 +28,7 @@ class Job:
         epochs: how many it takes.
         seconds: what an epoch is expected to take.
         log: tensorboard or wandb, for a log of every epoch in the folder.
+        curve: measure on the way too, not only at the end.
     """
 
     settings: Settings
@@ -37,6 +38,7 @@ class Job:
     epochs: int
     seconds: float
     log: str | None = None
+    curve: bool = True
 
 
 class State(NamedTuple):

@@ -42,6 +42,7 @@ def run(
     folder: Path,
     notify: Callable[[str], None] = lambda _: None,
     log: str | None = None,
+    curve: bool = True,
 ) -> None:
     """Train and record one run; a run that was interrupted goes on, a finished one is left as it is.
 
@@ -53,6 +54,7 @@ def run(
         folder: where the run is recorded.
         notify: called before the training with what a user should know of it, if there is anything.
         log: tensorboard or wandb, for a log of every epoch in the folder.
+        curve: measure test samples and labels on the way too, not only at the end.
 
     Raises:
         InputError: for bad input; nothing is written.
@@ -63,7 +65,7 @@ def run(
         return
     fabric = make_fabric(settings)
     if settings.processes == 1:
-        train_and_record(fabric, settings, method, seed, data, folder, notify, log)
+        train_and_record(fabric, settings, method, seed, data, folder, notify, log, curve)
         return
     # Bad input is found, and the user told, before any process is started; a GPU must not be in use by then.
     plan = make_plan(settings, method, seed, data)
@@ -73,7 +75,7 @@ def run(
             _tell(Trainer(plan, make_fabric(replace(settings, processes=1, device="cpu"))), notify)
     from metaux.experiment.share import run_share
 
-    share = partial(run_share, settings=settings, method=method, seed=seed, folder=folder, log=log)
+    share = partial(run_share, settings=settings, method=method, seed=seed, folder=folder, log=log, curve=curve)
     try:
         failure = fabric.launch(share)
     except ProcessExitedException:
@@ -103,13 +105,14 @@ def train_and_record(
     folder: Path,
     notify: Callable[[str], None] = lambda _: None,
     log: str | None = None,
+    curve: bool = True,
 ) -> None:
     """Train and record one run, or one process's share of it; only the first process writes."""
     first = fabric.is_global_zero
     with threads(settings.threads):
         start = time.perf_counter()
         plan = make_plan(settings, method, seed, data)
-        trainer = Trainer(plan, fabric, folder / CHECKPOINT)
+        trainer = Trainer(plan, fabric, folder / CHECKPOINT, curve)
         preparation = time.perf_counter() - start
         _tell(trainer, notify)
         if first:

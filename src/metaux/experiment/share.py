@@ -14,14 +14,20 @@ quieten()
 
 
 def run_share(
-    fabric: Fabric, settings: Settings, method: str, seed: int, folder: Path, log: str | None = None
+    fabric: Fabric,
+    settings: Settings,
+    method: str,
+    seed: int,
+    folder: Path,
+    log: str | None = None,
+    curve: bool = True,
 ) -> InputError | TrainingError | None:
     """Do one process's share of a run, making its own plan: objects such as a function in one can't travel.
 
     An error for the user is returned, since it would arrive as a traceback.
     """
     try:
-        train_and_record(fabric, settings, method, seed, load_once(settings), folder, log=log)
+        train_and_record(fabric, settings, method, seed, load_once(settings), folder, log=log, curve=curve)
     except (InputError, TrainingError) as error:
         return error
     return None

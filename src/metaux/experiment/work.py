@@ -96,7 +96,7 @@ def _outcomes(jobs: Sequence[Job], workers: int, load: Load) -> Iterable[str]:
 def _work(job: Job, load: Load = load_once) -> str:
     """Do one run; return why it could not be finished, if so."""
     try:
-        run(job.settings, job.method, job.seed, load(job.settings), job.folder, log=job.log)
+        run(job.settings, job.method, job.seed, load(job.settings), job.folder, log=job.log, curve=job.curve)
     except (TrainingError, InputError) as error:
         return f"{job.method} with seed {job.seed}: {error}"
     return ""

@@ -43,14 +43,15 @@ class Trainer:
         plan: what to train.
         fabric: device, precision and processes.
         checkpoint: where the state after each epoch is kept; None to keep none.
+        curve: measure test samples and labels on the way too, not only after the last epochs.
 
     Attributes:
         meta_gradient: how meta-gradients will be computed; None for a source without meta steps.
         notice: what a user should know before the training; may be empty.
     """
 
-    def __init__(self, plan: Plan, fabric: Fabric, checkpoint: Path | None = None):
-        self.plan, self.fabric, self.checkpoint = plan, fabric, checkpoint
+    def __init__(self, plan: Plan, fabric: Fabric, checkpoint: Path | None = None, curve: bool = True):
+        self.plan, self.fabric, self.checkpoint, self.curve = plan, fabric, checkpoint, curve
         device, protocol, classes = fabric.device, plan.protocol, plan.data.hierarchy.classes
         self.average = averager(fabric)
         share = (fabric.global_rank, fabric.world_size)
@@ -262,6 +263,8 @@ class Trainer:
         """Return what is recorded of the network and the labels; nothing of it changes either."""
         data = self.plan.data
         record: Record = {}
+        if not self.curve and not self._is_measured(epoch):
+            return record
         if self._is_measured(epoch):
             self.last = logits, labels = self._outputs()
             correct, count = logits.argmax(-1) == data.test.primary, self.plan.protocol.reported_epochs
@@ -281,7 +284,8 @@ class Trainer:
         """Return whether samples that are not trained on are looked at after this epoch: the reported ones always."""
         every = max(1, round(len(self.plan.data.test) / (MEASURED_EACH * len(self.plan.train))))
         protocol = self.plan.protocol
-        return (epoch + 1) % every == 0 or epoch >= protocol.epochs - protocol.reported_epochs
+        on_the_way = self.curve and (epoch + 1) % every == 0
+        return on_the_way or epoch >= protocol.epochs - protocol.reported_epochs
 
     def _diagnose(self, epoch: int) -> Record:
         """Return the gradients' cosine and the source's own numbers, on one fixed batch."""
