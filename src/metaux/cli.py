@@ -122,7 +122,7 @@ class Train:
 class Predict:
     """Write the class of images, or of the rows of an .npz or a CSV file, as CSV.
 
-    Its columns are file (or row), class, probability and the sub-class that the network assigns.
+    Its columns are file (of a table, the row), class, probability and the sub-class that the network assigns.
 
     For example:
         metaux predict photos-maxl new/ holiday.jpg
