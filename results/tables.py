@@ -33,6 +33,12 @@ def points(difference: dict[str, Any] | None) -> str:
     return f"{wording.points(estimate.mean)} {wording.interval_of_points(estimate)}".strip()
 
 
+def percents(accuracy: dict[str, Any]) -> str:
+    """Return an accuracy in per cent with its interval over seeds."""
+    estimate = Estimate(**accuracy)
+    return f"{wording.percent(estimate.mean)} {wording.interval_of_accuracy(estimate)}"
+
+
 def table(bed: str) -> str:
     """Return one bed's comparison as a Markdown section."""
     found = json.loads((HERE / bed / "comparison.json").read_text())
@@ -46,8 +52,7 @@ def table(bed: str) -> str:
     ]
     for row in found["rows"]:
         accuracy, differences = row["accuracy"], row["differences"]
-        interval = f"{100 * accuracy['mean']:.1f} [{100 * accuracy['low']:.1f}, {100 * min(accuracy['high'], 1):.1f}]"
-        cells = [row["method"], str(len(row["seeds"])), interval]
+        cells = [row["method"], str(len(row["seeds"])), percents(accuracy)]
         cells += [points(differences.get(name)) for name in ("single", "uniform", "frozen")]
         lines.append("| " + " | ".join([*cells, f"{row['seconds_per_epoch']:.2g}"]) + " |")
     return "\n".join([*lines, "", f"> {found['verdict']}"])
@@ -110,7 +115,11 @@ def _time(item: dict[str, Any]) -> str:
     return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
-CONTESTS = {"cifar100-3-10k-short": "CIFAR-100, 3 classes, 10,000 images, 40 epochs in batches of 250"}
+CONTESTS = {
+    "cifar100-3-10k-short": "CIFAR-100, 3 classes, 10,000 images, 40 epochs in batches of 250",
+    "wine": "wine, 142 samples, 36 to test",
+    "breast-cancer": "breast cancer, 455 samples, 114 to test",
+}
 
 
 def contests() -> dict[str, str]:
@@ -128,10 +137,13 @@ def contests() -> dict[str, str]:
         ]
         for row in rows.values():
             differences = row["differences"]
-            own = [f"{other} {points({'seeds': d})}" for other, d in differences.items() if other not in _REFERENCES]
-            accuracy = row["accuracy"]
-            interval = f"{100 * accuracy['mean']:.1f} [{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}]"
-            cells = [row["name"], interval]
+            twice = ("shuffled",) if f"{row['name']}, shuffled" in differences else ()
+            own = [
+                f"{other} {points({'seeds': difference})}"
+                for other, difference in differences.items()
+                if other not in (*_REFERENCES, *twice)
+            ]
+            cells = [row["name"], percents(row["accuracy"])]
             cells += [points({"seeds": differences[n]} if n in differences else None) for n in _REFERENCES]
             lines.append("| " + " | ".join([*cells, "; ".join(own) or "-", f"{row['cost']:.1f}"]) + " |")
         parts.append("\n".join(lines))
@@ -159,9 +171,7 @@ def study() -> str:
         # By validation data, as everything: the best on test data would be the luckiest.
         ours = [row for row in rows if rows[row]["role"] == "method" and row != "maxl"]
         best = max(ours, key=lambda row: sum(validation[row]) / len(validation[row]), default=None)
-        accuracy = rows["single"]["accuracy"]
-        cells = [title, str(len(rows["single"]["seeds"]))]
-        cells.append(f"{100 * accuracy['mean']:.1f} [{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}]")
+        cells = [title, str(len(rows["single"]["seeds"])), percents(rows["single"]["accuracy"])]
         for row in ("ensemble of two", "uniform", "frozen", "maxl", best, "human"):
             gain = points({"seeds": rows[row]["differences"]["single"]}) if row in rows else "-"
             cells.append(f"{row} {gain}" if row == best else gain)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from metaux.contest.measured import Row
 from metaux.contest.rules import REFERENCES, SINGLE
 from metaux.experiment.statistics import Estimate
-from metaux.experiment.wording import interval_of_points, listed, percent, points
+from metaux.experiment.wording import interval_of_accuracy, interval_of_points, listed, percent, points
 from metaux.settings import Settings
 from metaux.terminal import make_table
 
@@ -25,7 +25,7 @@ def table(name: str, bed: Settings, rows: Sequence[Row]) -> "Table":
         cells.append(
             (
                 row.name,
-                f"{percent(row.accuracy.mean)} {_interval(row.accuracy)}".strip(),
+                f"{percent(row.accuracy.mean)} {interval_of_accuracy(row.accuracy)}".strip(),
                 *(_points(row.differences[other]) if other in row.differences else "–" for other in REFERENCES),
                 "\n".join(own) or "–",
                 f"×{row.cost:.2f}",
@@ -65,12 +65,6 @@ def verdict(rows: Sequence[Row]) -> str:
 
 def _points(difference: Estimate) -> str:
     return f"{points(difference.mean)} {interval_of_points(difference)}".strip()
-
-
-def _interval(accuracy: Estimate) -> str:
-    if accuracy.low is None or accuracy.high is None:
-        return ""
-    return f"[{percent(accuracy.low)}, {percent(accuracy.high)}]"
 
 
 def _bounds(name: str, estimate: Estimate | None) -> dict[str, float | None]:

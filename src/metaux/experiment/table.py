@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from metaux.experiment.comparison import REFERENCES, Comparison, Difference, Row, role
 from metaux.experiment.statistics import Estimate
 from metaux.experiment.verdict import verdict
-from metaux.experiment.wording import bound_in_points, counted, decimals_for, percent, points
+from metaux.experiment.wording import bound_in_points, counted, decimals_for, interval_of_accuracy, percent, points
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -164,14 +164,7 @@ def _compact(interval: "Text") -> "Text":
 def _accuracy_interval(estimate: Estimate) -> "Text":
     from rich.text import Text
 
-    if estimate.low is None or estimate.high is None:
-        return Text("")
-    return Text(f"[{_bound(estimate.low)}, {_bound(estimate.high)}]", "dim")
-
-
-def _bound(fraction: float) -> str:
-    # Student's interval knows no bounds, but an accuracy does.
-    return "100" if fraction > 0.9995 else percent(max(fraction, 0.0))
+    return Text(interval_of_accuracy(estimate), "dim")
 
 
 def _difference_cell(difference: Difference | None) -> "_Cell | str":

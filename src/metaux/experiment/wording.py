@@ -14,6 +14,18 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}"
 
 
+def interval_of_accuracy(estimate: Estimate) -> str:
+    """Return the interval of an accuracy in per cent; empty where there is none.
+
+    >>> interval_of_accuracy(Estimate(0.99, 0.97, 1.01))  # Student's interval knows no bounds, but an accuracy does
+    '[97.0, 100]'
+    """
+    if estimate.low is None or estimate.high is None:
+        return ""
+    low, high = ("100" if bound > 0.9995 else percent(max(bound, 0.0)) for bound in (estimate.low, estimate.high))
+    return f"[{low}, {high}]"
+
+
 def points(fraction: float, decimals: int = 1) -> str:
     """Return a difference of accuracies in percentage points, with its sign.
 
