@@ -24,7 +24,7 @@ from metaux.experiment.table import to_json
 from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
 from metaux.settings import Said, Settings, from_mapping
-from metaux.terminal import make_console, make_table, print_json, print_notes, reading, write_csv
+from metaux.terminal import make_console, make_table, print_json, print_notes, print_whole, reading, write_csv
 from metaux.training.evaluate import measures
 
 SHOWN_CLASSES = 20
@@ -156,17 +156,16 @@ def evaluate_command(
 def _print_confusion(counts: Tensor, names: Sequence[str], console: Console) -> None:
     """Print the whole matrix of a few classes, numbered if that makes it fit, and the most frequent confusions of many.
 
-    A matrix that is wider than the terminal is not cut: where the output is a file, it is whole.
+    Where the output is a file, a wide matrix is not folded.
     """
     if len(names) <= SHOWN_CLASSES:
         title = "confusion matrix: a row for each true class, a column for each predicted one"
         matrix = make_table(("", *names), _labelled(names, counts), title)
-        wide = console.options.update(width=10_000)
-        if console.measure(matrix, options=wide).maximum > console.width:
+        if console.measure(matrix, options=console.options.update(width=10_000)).maximum > console.width:
             numbers = [str(place + 1) for place in range(len(names))]
             numbered = [f"{number} {name}" for number, name in zip(numbers, names, strict=True)]
             matrix = make_table(("", *numbers), _labelled(numbered, counts), title)
-        console.print(matrix, width=max(console.width, console.measure(matrix, options=wide).maximum), crop=False)
+        print_whole(matrix, console)
         return
     wrong = counts.clone().fill_diagonal_(0).flatten()
     places = wrong.argsort(descending=True, stable=True)[:SHOWN_CLASSES].tolist()

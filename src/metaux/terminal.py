@@ -59,6 +59,16 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str
     return table
 
 
+def print_whole(table: Table, console: Console) -> None:
+    """Print a table: a terminal folds what it has no room for, a file has it as wide as it needs to be."""
+    width = console.width
+    if not console.is_terminal:
+        wanted = console.measure(table, options=console.options.update(width=10_000)).maximum
+        console.width = max(width, wanted)
+    console.print(table)
+    console.width = width
+
+
 def write_csv(header: Sequence[str], rows: Iterable[Sequence[object]], out: Path | None) -> None:
     """Write CSV to a file, in full or not at all, or to the terminal."""
     file = io.StringIO()

@@ -25,7 +25,7 @@ from metaux.experiment.wording import listed, percent
 from metaux.experiment.work import told
 from metaux.files import write_json, write_text_atomic
 from metaux.settings import Settings, to_mapping
-from metaux.terminal import make_table, print_notes
+from metaux.terminal import make_table, print_notes, print_whole
 
 Stage = Literal["tune", "plan", "test"]
 PLAN, RESULT, TABLE = "plan.json", "contest.json", "contest.csv"
@@ -130,7 +130,8 @@ def contest(
         content = {"command": command, "tuning": tuned[name], "plan": plans[name], "table": plain}
         _write(out / name, name, bed, rules, notes[name], content)
         write_text_atomic(out / name / TABLE, to_csv(name, rows[name]))
-        console.print(table(name, bed, rows[name]), f"{verdict(rows[name])}\n", sep="\n")
+        print_whole(table(name, bed, rows[name]), console)
+        console.print(f"{verdict(rows[name])}\n", soft_wrap=True)
     _refuse(failures)
     return rows
 
