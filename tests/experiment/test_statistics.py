@@ -162,3 +162,9 @@ def test_the_seeds_needed_have_the_power_promised() -> None:
     seeds = seeds_needed(1.0, 1.0)
     found = [mean_over_seeds(values).above for values in generator.normal(1.0, 1.0, (5000, seeds))]
     assert np.mean(found) == pytest.approx(0.8, abs=0.02)
+
+
+def test_where_nothing_differs_the_test_set_still_has_a_floor() -> None:
+    """If none of 60 samples differs, up to one in twenty may do so elsewhere."""
+    assert floor_of_test_interval(np.zeros((3, 60))) == pytest.approx(3 / 60, rel=0.01)
+    assert floor_of_test_interval(np.zeros((3, 10_000))) < 0.005

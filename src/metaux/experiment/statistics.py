@@ -108,7 +108,8 @@ def floor_of_test_interval(differences: "NDArray[np.floating]", level: float = 0
     """Return half the width that the interval over test samples would keep with any number of seeds.
 
     A sample's mean difference varies from sample to sample by what the methods truly do differently there,
-    and by the seeds' noise, which more seeds average out: the first part is the variance less the second.
+    and by the seeds' noise, which more seeds average out: the first part is the variance less the second. Where no
+    sample differs, as many as -ln(1 - level) of n may still do so elsewhere (at 95 %, the rule of three).
 
     Args:
         differences: in correctness, one row per seed, `[seeds, n]`; with one seed the parts cannot be told
@@ -121,6 +122,8 @@ def floor_of_test_interval(differences: "NDArray[np.floating]", level: float = 0
     seeds, samples = differences.shape
     if samples < 2:
         return math.inf
+    if not differences.any():
+        return -math.log(1 - level) / samples
     variance = float(np.var(differences.mean(axis=0), ddof=1))
     noise = float(np.var(differences, axis=0, ddof=1).mean()) / seeds if seeds > 1 else 0.0
     return float(special.ndtri((1 + level) / 2)) * math.sqrt(max(variance - noise, 0.0) / samples)
