@@ -9,6 +9,7 @@ docs/does-it-help.md are made from these files alone.
 import csv
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -212,9 +213,29 @@ def mechanism() -> dict[str, str]:
     return {"mechanism": "\n".join(rows)}
 
 
+def screened() -> dict[str, str]:
+    """Return the generated part of docs/does-it-help.md on the leads: what each reached on validation data."""
+    changes = json.loads((HERE / "leads" / "leads.json").read_text())
+    found: dict[str, dict[str, float]] = {}
+    with (HERE / "leads" / "screen.csv").open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            found.setdefault(line["method"], {})[line["seed"]] = float(line["validation_accuracy"])
+    rows = ["| labels | the change | n | validation accuracy, % | minus single | minus uniform | minus frozen |"]
+    rows.append("| --- " * 7 + "|")
+    # Those with more seeds first: a mean of one is luckier or unluckier than it looks.
+    for name, own in sorted(found.items(), key=lambda pair: (-len(pair[1]), -sum(pair[1].values()))):
+        accuracy = wording.percent(mean_over_seeds(list(own.values())).mean)
+        cells = [name.removeprefix("lead-"), changes.get(name, "-"), str(len(own)), accuracy]
+        for other in _REFERENCES:
+            difference = mean_over_seeds([value - found[other][seed] for seed, value in own.items()])
+            cells.append("-" if other == name else points({"seeds": asdict(difference)}))
+        rows.append("| " + " | ".join(cells) + " |")
+    return {"screened": "\n".join(rows)}
+
+
 def does_it_help() -> dict[str, str]:
     """Return the generated parts of docs/does-it-help.md."""
-    return contests() | mechanism()
+    return contests() | mechanism() | screened()
 
 
 def filled(page: str, parts: dict[str, str]) -> str:
