@@ -122,7 +122,8 @@ def contest(
     for name, bed in beds.items():
         seeds = [trial.seed for trial in runs[name][SINGLE]]
         probing[name] = probing[name] or [row for row in CONTESTANTS if row.method == PROBE and is_probed(out / name)]
-        probes = {row.name: probe(bed, row, load_once(bed), seeds, out / name) for row in probing[name]}
+        with console.status(f"{name}: features of a pretrained network, and a linear classifier for each seed"):
+            probes = {row.name: probe(bed, row, load_once(bed), seeds, out / name) for row in probing[name]}
         measurable = [*known[name], *probing[name]]
         rows[name] = measured(measurable, {**runs[name], **others[name]}, out, probes)
         command = _command(name, [row.name for row in measurable if row.role != "control"], rules)

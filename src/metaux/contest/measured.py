@@ -83,7 +83,7 @@ def shuffled(
 ) -> dict[str, list[Trial]]:
     """Return the control of each method whose labels are recorded: another sample's label of the same class."""
     found: dict[str, list[Trial]] = {}
-    for name in (row.name for row in contestants if row.role == "method" and row.name in trials):
+    for name in (row.name for row in contestants if row.role in ("method", "pretrained") and row.name in trials):
         runs = [(trial, run) for trial in trials[name] if (run := trial.run(out)) is not None]
         if runs and all("train_labels" in run.outputs() for _, run in runs):
             found[f"{name}, {SHUFFLED}"] = [

@@ -87,7 +87,7 @@ def _load(path: Path) -> dict[str, Array]:
             if isinstance(loaded, np.ndarray):
                 raise ValueError("a single array")
             return {name: loaded[name] for name in loaded.files}
-    except (*(ValueError, OSError, EOFError, KeyError), zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"expected an .npz file of plain number or string arrays, found '{path}' that isn't one "
