@@ -123,7 +123,7 @@ def floor_of_test_interval(differences: "NDArray[np.floating]", level: float = 0
     if samples < 2:
         return math.inf
     if not differences.any():
-        return -math.log(1 - level) / samples
+        return float(-math.log(1 - level) / samples)
     variance = float(np.var(differences.mean(axis=0), ddof=1))
     noise = float(np.var(differences, axis=0, ddof=1).mean()) / seeds if seeds > 1 else 0.0
     return float(special.ndtri((1 + level) / 2)) * math.sqrt(max(variance - noise, 0.0) / samples)
