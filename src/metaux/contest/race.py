@@ -22,8 +22,8 @@ from metaux.settings import Settings
 from metaux.training.devices import make_fabric, threads
 from metaux.training.fit import Trainer
 
-# In the order in which they are tried where time is short: what did best on the contest's beds first (of tables, the
-# cheap one of two that did alike).
+# In the order in which they are tried where time is short: as they did on the contest's beds, where they were run there
+# (of tables, the cheap one of two that did alike first).
 PRIOR = {
     "image": ("rotation", "kmeans", "maxl", "distilled", "balanced"),
     "table": ("kmeans", "maxl", "balanced", "leaves"),

@@ -36,18 +36,15 @@ def _draw_agreement(findings: Findings) -> str:
             pairs = [between_runs(first, second) for first, second in combinations(own, 2)]
             human = [_with_human(run) for run in own]
             kinds = {
-                "between runs": [found for found, _ in pairs],
-                "between runs, by chance": [chance for _, chance in pairs],
-                "with human labels": [found for found, _ in human],
-                "with human labels, by chance": [chance for _, chance in human],
+                "between runs": (_mean_of_pairs, [found for found, _ in pairs]),
+                "between runs, by chance": (_mean_of_pairs, [chance for _, chance in pairs]),
+                "with human labels": (mean_over_seeds, [found for found, _ in human]),
+                "with human labels, by chance": (mean_over_seeds, [chance for _, chance in human]),
             }
-            for kind, values in kinds.items():
+            for kind, (estimate, values) in kinds.items():
                 if values:
-                    # Pairs that share a run are not independent: they have a mean, and no interval.
-                    paired = kind.startswith("between")
-                    estimate = Estimate(float(np.mean(values))) if paired else mean_over_seeds(values)
                     rows.append({"panel": panel, "method": method, "of": kind, "n": len(own)})
-                    rows[-1] |= bounds("nmi", estimate)
+                    rows[-1] |= bounds("nmi", estimate(values))
     write_rows(findings.folder / "agreement.csv", rows)
     _draw_bars(findings, rows)
 
@@ -61,6 +58,11 @@ def _draw_agreement(findings: Findings) -> str:
         f"labels {mean('with human labels')} (by chance {mean('with human labels, by chance')}). Prototypical with "
         f"human labels: {mean('with human labels', 'prototypical')}; k-means: {mean('with human labels', 'kmeans')}."
     )
+
+
+def _mean_of_pairs(values: Sequence[float]) -> Estimate:
+    """Return a mean without an interval: pairs that share a run are not independent."""
+    return Estimate(float(np.mean(values)))
 
 
 def between_runs(first: Run, second: Run) -> tuple[float, float]:

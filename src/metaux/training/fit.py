@@ -254,8 +254,9 @@ class Trainer:
     def _synchronise(self) -> None:
         """Give every process the mean of the running statistics that each kept of its own share."""
         if self.fabric.world_size > 1:
-            named = chain(self.network.named_buffers(), self.source.named_buffers())
-            buffers = [buffer for name, buffer in named if name.endswith(("running_mean", "running_var"))]
+            # Of the source, those of its networks: tables of its own are the same in every process.
+            modules = (self.network, *self.source.children())
+            buffers = [b for b in chain.from_iterable(m.buffers() for m in modules) if b.is_floating_point()]
             for buffer, mean in zip(buffers, self.average(buffers, 1), strict=True):
                 buffer.copy_(mean)
 
@@ -298,9 +299,8 @@ class Trainer:
         with seeded(self.plan.seed, "diagnosis", epoch):
             with self.fabric.autocast():
                 cosine = gradient_cosine(self.network, self.source, batch, self.primary_loss)
-            with (
-                self.fabric.autocast()
-            ):  # a region of its own: casts of weights that were made without a graph are kept in one
+            # A region of its own: the first one keeps casts of weights that were made without a graph.
+            with self.fabric.autocast():
                 record = self.source.diagnostics(self._meta_step(inner, inner, 1.0, epoch))
         for buffer, value in zip(buffers, before, strict=True):
             buffer.copy_(value)
