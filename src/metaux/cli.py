@@ -52,8 +52,9 @@ class Compare:
     Args:
         settings: what all runs share.
         methods: label sources to compare: single, uniform, random, frozen, kmeans, human, maxl; with protocol iclr
-            also single-split, uniform-split, frozen-split; on request also rotation, rotation-single and their controls
-            rotated, rotated-single and rotation-shuffled (of images), distilled, distilled-cross and their controls
+            also single-split, uniform-split, frozen-split; on request also transformation and its controls transformed
+            and transformation-shuffled, rotation, rotation-single and their controls rotated, rotated-single and
+            rotation-shuffled (all of images), distilled, distilled-cross and their controls
             self-distilled, self-distilled-cross, recorded and its control shuffled (with --labels), given (with
             --given), balanced, leaves, vector, frozen-vector and, with protocol iclr, prototypical.
         seeds: how many seeds; they count from 0.
@@ -95,8 +96,9 @@ class Train:
         settings: what the run is made of.
         method: where the auxiliary labels come from: single (none), uniform, random, frozen, kmeans, balanced, leaves,
             human, maxl, distilled, distilled-cross, recorded or shuffled (with --labels), given (with --given), or
-            prototypical (with protocol iclr); rotation, rotation-single, rotation-shuffled, rotated and
-            rotated-single learn from turned images instead, self-distilled and self-distilled-cross from a teacher's
+            prototypical (with protocol iclr); transformation, transformed and transformation-shuffled learn from
+            transformed images instead, rotation, rotation-single, rotation-shuffled, rotated and rotated-single from
+            turned ones, self-distilled and self-distilled-cross from a teacher's
             classes, vector and frozen-vector from target vectors.
         seed: of everything random.
         out: the run's folder.

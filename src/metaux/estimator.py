@@ -62,10 +62,11 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             `[batch, features]`. The copies, of which the label generator has its own, start from the module's weights.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
         method: where the auxiliary labels come from: maxl, single (none), uniform, random, frozen, kmeans, balanced,
-            leaves, human, given, distilled, distilled-cross or prototypical; rotation, rotation-single,
-            rotation-shuffled, rotated and rotated-single learn from turned images, self-distilled and
-            self-distilled-cross from a teacher's classes, vector and frozen-vector from target vectors; or a callable
-            (hierarchy, protocol) -> `LabelSource`.
+            leaves, human, given, distilled, distilled-cross or prototypical; transformation, transformed and
+            transformation-shuffled learn from transformed images, rotation, rotation-single, rotation-shuffled,
+            rotated and rotated-single from turned ones, self-distilled and self-distilled-cross from a teacher's
+            classes, vector and frozen-vector from target vectors; or a callable (hierarchy, protocol) ->
+            `LabelSource`.
         subclasses: sub-classes per class, one number or one per class in the order of `classes_`; not used where
             `fit` is given auxiliary labels.
         features: what kmeans, balanced and leaves cluster: pixels (the inputs as they are), autoencoder, rotations,

@@ -43,9 +43,13 @@ def batch() -> Batch:
 
 
 def test_the_views_are_the_image_turned_four_times() -> None:
-    [views] = Rotation(Hierarchy([2, 2]), TUNED).views(batch().inputs)
+    views = Rotation(Hierarchy([2, 2]), TUNED).views(batch())
     expected = [factor * view for view in VIEWS for factor in (1, 2)]
-    assert views.squeeze(1).equal(torch.stack(expected))
+    assert views.inputs[0].squeeze(1).equal(torch.stack(expected))
+    assert views.primary.tolist() == [1, 0] * 4
+    assert views.index.tolist() == [0, 1] * 4
+    assert views.kind is not None
+    assert views.kind.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_the_loss_is_the_mean_over_the_views_of_class_and_rotation() -> None:
@@ -161,7 +165,9 @@ def test_shuffled_rotations_are_fixed_and_say_nothing_of_the_view() -> None:
     made = trainer(SOURCES["rotation-shuffled"])
     rows = torch.arange(200)
     batch = made.loader.load(rows)
-    first, again = (made.source.auxiliary(batch) for _ in range(2))
+    assert made.source.views is not None
+    views = made.source.views(batch)
+    first, again = (made.source.auxiliary(views) for _ in range(2))
     assert first is not None
     assert again is not None
     assert first.target.equal(again.target)

@@ -10,6 +10,7 @@ from metaux.training.plan import Fitted
 from small import digits, human_labels, trainer
 
 NOT_ON_SUBCLASSES = (
+    *("transformation", "transformation-shuffled", "transformed"),
     *("rotation", "rotation-single", "rotation-shuffled", "rotated", "rotated-single", "given"),
     *("self-distilled", "self-distilled-cross"),
 )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REFERENCES = ("single", "uniform", "frozen")
 CONTROLS = (
     *(*REFERENCES, "random", "shuffled"),
-    *("rotated", "rotated-single", "rotation-shuffled"),
+    *("transformed", "transformation-shuffled", "rotated", "rotated-single", "rotation-shuffled"),
     *("self-distilled", "self-distilled-cross"),
 )
 # Their labels come from a person, or from a network trained on other data: what they gain, no method has invented.

@@ -24,12 +24,14 @@ class Batch(NamedTuple):
     """Training samples as the networks take them.
 
     `inputs` are augmented and normalised, each `[batch, ...]`; `primary` is the class, int64 `[batch]`; `index` is
-    the sample's row in the training data, int64 `[batch]`.
+    the sample's row in the training data, int64 `[batch]`; `kind`, of a source with `views`, what was done to the
+    sample, int64 `[batch]`, 0 for nothing.
     """
 
     inputs: tuple[Tensor, ...]
     primary: Tensor
     index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody wants of a batch
+    kind: Tensor | None = None
 
 
 PrimaryLoss = Callable[[Tensor, Batch], Tensor]
@@ -39,8 +41,7 @@ BatchLoss = Callable[[Batch], Tensor]
 class Auxiliary(NamedTuple):
     """What the auxiliary head has to learn from a batch.
 
-    `target` is anything the source's `auxiliary_loss` takes; `weight` an optional factor per sample. Of a source with
-    `views`, both are of all views.
+    `target` is anything the source's `auxiliary_loss` takes; `weight` an optional factor per sample.
     """
 
     target: Tensor
@@ -120,8 +121,9 @@ class LabelSource(nn.Module):
         meta_step: called with a `MetaStep` as often as the protocol says; None if the source does not learn.
         combine: makes one gradient per parameter out of the primary and the auxiliary task's (gating); None to add
             the losses, which costs one backward pass fewer.
-        views: makes transformed copies of a batch's inputs, the inputs themselves first; all go through the network in
-            one forward, where the primary loss is on the first only. None for no other view.
+        views: makes a batch of transformed copies of a batch's samples, the samples themselves first; all go through
+            the network in one forward, and the auxiliary loss is on all, the primary loss on the first only. None for
+            no other view.
         predict: the network's primary output for inputs at test time, where it is not simply the primary head's
             (averaged views).
     """
@@ -130,7 +132,7 @@ class LabelSource(nn.Module):
     needs_meta_split: bool = False
     meta_step: Callable[[MetaStep], None] | None = None
     combine: Callable[[Gradients, Gradients], Gradients] | None = None
-    views: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] | None = None
+    views: Callable[[Batch], Batch] | None = None
     predict: Callable[[MultiTaskNetwork, tuple[Tensor, ...]], Tensor] | None = None
 
     def __init__(self, hierarchy: Hierarchy, protocol: Protocol):
@@ -160,6 +162,15 @@ class LabelSource(nn.Module):
     def diagnostics(self, step: MetaStep) -> dict[str, float]:  # noqa: ARG002
         """Return numbers to record once per epoch, on one fixed batch; buffers are restored afterwards."""
         return {}
+
+
+class ChoiceSource(LabelSource):
+    """A source whose target is one of the auxiliary head's outputs, int64 `[batch]`."""
+
+    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the focal loss of each sample's logits, `[batch]`."""
+        losses = focal_losses(output, self.protocol.focal_gamma)
+        return losses.gather(-1, target.unsqueeze(-1)).squeeze(-1)
 
 
 class SubclassSource(LabelSource):

@@ -3,12 +3,11 @@
 from torch import Tensor, nn
 
 from metaux.errors import InputError
-from metaux.labels.base import Auxiliary, Batch, LabelSource, Preparation
-from metaux.losses import focal_losses
+from metaux.labels.base import Auxiliary, Batch, ChoiceSource, Preparation
 from metaux.networks.multitask import make_head
 
 
-class Given(LabelSource):
+class Given(ChoiceSource):
     """The auxiliary head learns labels that the data gives, which need not lie within the classes.
 
     With z the auxiliary logits of a sample, one for each different given label, and g its own, the auxiliary loss is
@@ -43,8 +42,3 @@ class Given(LabelSource):
     def auxiliary(self, batch: Batch) -> Auxiliary:
         """Return the given label of each sample, `[batch]`."""
         return Auxiliary(self.given[batch.index])
-
-    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the focal loss of each sample's logits, `[batch]`."""
-        losses = focal_losses(output, self.protocol.focal_gamma)
-        return losses.gather(-1, target.unsqueeze(-1)).squeeze(-1)

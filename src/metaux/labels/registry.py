@@ -17,6 +17,7 @@ from metaux.labels.recorded import Recorded, Shuffled
 from metaux.labels.rotation import Rotated, RotatedSingle, Rotation, RotationShuffled, RotationSingle
 from metaux.labels.self_distilled import SelfDistilled, SelfDistilledCross
 from metaux.labels.single import Single
+from metaux.labels.transformation import Transformation, TransformationShuffled, Transformed
 from metaux.labels.uniform import Uniform
 from metaux.labels.vector import FrozenVector, Vector
 from metaux.protocols import Protocol
@@ -47,6 +48,9 @@ SOURCES: dict[str, MakeSource] = {
     "maxl": Maxl,
     "vector": Vector,
     "frozen-vector": FrozenVector,
+    "transformation": Transformation,
+    "transformation-shuffled": TransformationShuffled,
+    "transformed": Transformed,
     "rotation": Rotation,
     "rotation-single": RotationSingle,
     "rotation-shuffled": RotationShuffled,

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from metaux.errors import InputError
-from metaux.labels.base import Auxiliary, Batch, LabelSource, Preparation
-from metaux.losses import focal_losses
+from metaux.labels.base import Auxiliary, Batch, ChoiceSource, Preparation
 from metaux.networks.multitask import MultiTaskNetwork, make_head
 from metaux.streams import stream
 
@@ -17,7 +16,7 @@ def turned(images: Tensor) -> Tensor:
     return torch.cat([torch.rot90(images, turns, (-2, -1)) for turns in range(TURNS)])
 
 
-class Rotated(LabelSource):
+class Rotated(ChoiceSource):
     """The control of `Rotation`: the same four views, and the same averaging of them, but the class alone to learn.
 
     The auxiliary head has one output per class. Its loss is the mean over the views; so is its prediction, of the
@@ -38,9 +37,10 @@ class Rotated(LabelSource):
                 f"{found}; give --image-size, or leave the method out"
             )
 
-    def views(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def views(self, batch: Batch) -> Batch:
         """Return the images `[batch, channels, side, side]` in all four views, `[4 batch, ...]`."""
-        return (turned(inputs[0]),)
+        turns = torch.arange(TURNS, device=batch.primary.device).repeat_interleave(len(batch.primary))
+        return Batch((turned(batch.inputs[0]),), batch.primary.repeat(TURNS), batch.index.repeat(TURNS), turns)
 
     def auxiliary_head(self, features: int) -> nn.Module:
         """Make a head with one logit per class, of the protocol's kind."""
@@ -48,19 +48,14 @@ class Rotated(LabelSource):
 
     def auxiliary(self, batch: Batch) -> Auxiliary:
         """Return the class of each view, `[4 batch]`."""
-        return Auxiliary(batch.primary.repeat(TURNS))
-
-    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the focal loss of each view, `[4 batch]`."""
-        losses = focal_losses(output, self.protocol.focal_gamma)
-        return losses.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+        return Auxiliary(batch.primary)
 
     def predict(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
         """Return the mean of the four views' logits, `[batch, classes]`."""
         return self._of_views(network, inputs).mean(0)
 
     def _of_views(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
-        output: Tensor = network(*self.views(inputs)).auxiliary
+        output: Tensor = network(turned(inputs[0])).auxiliary
         return output.view(TURNS, -1, output.shape[-1])
 
 
@@ -86,13 +81,10 @@ class Rotation(Rotated):
         """Make a head with one logit per pair of class and rotation, of the protocol's kind."""
         return make_head(features, TURNS * self.hierarchy.classes, self.protocol.head)
 
-    def rotations(self, batch: Batch) -> Tensor:
-        """Return the rotation that each view is labelled with, from 0 to 3, int64 `[4 batch]`."""
-        return torch.arange(TURNS, device=batch.primary.device).repeat_interleave(len(batch.primary))
-
     def auxiliary(self, batch: Batch) -> Auxiliary:
         """Return the pair of class and rotation of each view, 4 class + rotation, `[4 batch]`."""
-        return Auxiliary(TURNS * batch.primary.repeat(TURNS) + self.rotations(batch))
+        assert batch.kind is not None, "a batch of views says which is which"
+        return Auxiliary(TURNS * batch.primary + batch.kind)
 
     def predict(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
         """Return the mean over the views of each view's logits for its own rotation, `[batch, classes]`."""
@@ -117,9 +109,9 @@ class RotationShuffled(Rotation):
         orders = torch.rand(len(preparation.samples), TURNS, generator=generator).argsort(-1)
         self.register_buffer("orders", orders.to(preparation.device))
 
-    def rotations(self, batch: Batch) -> Tensor:
-        """Return the rotation that each view is labelled with, int64 `[4 batch]`."""
-        return self.orders[batch.index].T.flatten()
+    def auxiliary(self, batch: Batch) -> Auxiliary:
+        """Return the pair of class and rotation that each view is labelled with, `[4 batch]`."""
+        return super().auxiliary(batch._replace(kind=self.orders[batch.index, batch.kind]))
 
 
 class RotationSingle(Rotation):

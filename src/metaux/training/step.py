@@ -15,10 +15,11 @@ def multi_task_losses(
 
     No gradient flows into the source.
     """
-    outputs: Outputs = network(*(batch.inputs if source.views is None else source.views(batch.inputs)))
+    seen = batch if source.views is None else source.views(batch)
+    outputs: Outputs = network(*seen.inputs)
     output = outputs.primary[: len(batch.index)]  # the first view's, that of the samples themselves
     primary = primary_loss(output, batch)
-    task = source.auxiliary(batch)
+    task = source.auxiliary(seen)
     if task is None:
         return output, primary, None
     assert outputs.auxiliary is not None, "a source with an auxiliary task brings an auxiliary head"
