@@ -233,9 +233,31 @@ def screened() -> dict[str, str]:
     return {"screened": "\n".join(rows)}
 
 
+def views() -> dict[str, str]:
+    """Return the generated part of docs/does-it-help.md on views of an image, as they did on validation data."""
+    what = json.loads((HERE / "views" / "views.json").read_text())
+    found: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
+    with (HERE / "views" / "views.csv").open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            own = found.setdefault((line["bed"], line["epochs"]), {}).setdefault(line["labels"], {})
+            own[line["seed"]] = float(line["validation_accuracy"])
+    rows = ["| bed | epochs | labels | beside each image | n | validation accuracy, % | minus single |"]
+    rows.append("| --- " * 7 + "|")
+    for (bed, epochs), methods in found.items():
+        single = methods["single"]
+        for name, own in sorted(methods.items(), key=lambda pair: (-len(pair[1]), -sum(pair[1].values()))):
+            difference = mean_over_seeds([value - single[seed] for seed, value in own.items()])
+            accuracy = wording.percent(mean_over_seeds(list(own.values())).mean)
+            minus_single = "-" if name == "single" else points({"seeds": asdict(difference)})
+            rows.append(
+                f"| {bed} | {epochs} | {name} | {what.get(name, '-')} | {len(own)} | {accuracy} | {minus_single} |"
+            )
+    return {"views": "\n".join(rows)}
+
+
 def does_it_help() -> dict[str, str]:
     """Return the generated parts of docs/does-it-help.md."""
-    return contests() | mechanism() | screened()
+    return contests() | mechanism() | screened() | views()
 
 
 def filled(page: str, parts: dict[str, str]) -> str:

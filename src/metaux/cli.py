@@ -316,7 +316,7 @@ class Contest:
 
     For example:
         metaux contest wine breast-cancer
-        metaux contest cifar100-3-10k --methods rotation kmeans --root /data --device cuda --jobs 8
+        metaux contest cifar100-3-10k --methods transformation kmeans --root /data --device cuda --jobs 8
         metaux contest --stage tune
 
     Args:

@@ -66,11 +66,10 @@ class Transformed(ChoiceSource):
         views, kinds, first = [images], [torch.zeros(len(images), dtype=torch.long)], 1
         for changes in self.groups:
             drawn = torch.randint(len(changes), (len(images),))
-            view = torch.empty_like(images)
-            for place, change in enumerate(changes.values()):
-                rows = sent((drawn == place).nonzero().squeeze(-1), images.device)
-                view[rows] = change(images[rows])
-            views.append(view)
+            rows = sent(drawn.argsort(), images.device)
+            parts = images[rows].split(drawn.bincount(minlength=len(changes)).tolist())
+            changed = [change(part) for change, part in zip(changes.values(), parts, strict=True)]
+            views.append(torch.empty_like(images).index_copy_(0, rows, torch.cat(changed)))
             kinds.append(first + drawn)
             first += len(changes)
         kind = sent(torch.cat(kinds), images.device)
