@@ -92,3 +92,12 @@ def test_csv_and_json_hold_every_number(comparison: Comparison) -> None:
 def test_names_are_text_and_not_markup(tmp_path: Path) -> None:
     text = "\n".join(shown(Comparison.of(make_runs(tmp_path, {"[bold]x": [0.0]})), 80))
     assert "[bold]x" in text
+
+
+def test_every_method_s_name_is_whole_or_broken_with_a_hyphen(tmp_path: Path) -> None:
+    more = {"transformation": [0.1, 0.12, 0.11], "self-distilled-cross": [0.02, 0.0, 0.01]}
+    lines = shown(Comparison.of(make_runs(tmp_path, GAINS | more)), 80)
+    names = [line.split("  ")[0].split(" ")[0] for line in lines]
+    assert "…" not in "".join(lines)
+    assert names[(place := names.index("transfor-")) : place + 2] == ["transfor-", "mation"]
+    assert names[(place := names.index("self-")) : place + 3] == ["self-", "distilled-", "cross"]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _SECONDS = "s per\nepoch"
 # What a wide column has between it and the next, beyond the one space of a narrow one.
 _AIR = 1
+# The letters of a word that is not broken.
+_LONGEST = 12
 
 
 def table(comparison: Comparison) -> "Table":
@@ -102,12 +105,12 @@ def to_csv(comparison: Comparison) -> str:
 
 
 class _Name:
-    """A method's name above its number of seeds; where the column is too narrow, broken at the last hyphen."""
+    """A method's name above its number of seeds; in a narrow column broken at hyphens and within long words."""
 
     def __init__(self, row: Row) -> None:
         self.name, self.seeds = row.method, counted(len(row.seeds), "seed")
-        start, hyphen, end = row.method.rpartition("-")
-        self.parts = [start + hyphen, end] if hyphen else [end]
+        words = re.split(r"(?<=-)", row.method)
+        self.parts = [part for word in words for part in _halves(word)]
 
     def __rich_measure__(self, console: "Console", options: "ConsoleOptions") -> "Measurement":
         from rich.measure import Measurement
@@ -121,6 +124,16 @@ class _Name:
         for part in [self.name] if len(self.name) <= options.max_width else self.parts:
             yield Text(part, "bold")
         yield Text(self.seeds, "dim")
+
+
+def _halves(word: str) -> list[str]:
+    """Return a word in two parts if it is longer than any other that a column has to hold.
+
+    >>> _halves("transformation"), _halves("distilled-")
+    (['transfor-', 'mation'], ['distilled-'])
+    """
+    middle = len(word) // 2 + 1
+    return [f"{word[:middle]}-", word[middle:]] if len(word) > _LONGEST else [word]
 
 
 class _Cell:
