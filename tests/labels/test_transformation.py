@@ -59,6 +59,13 @@ def test_each_view_is_what_its_label_says() -> None:
             assert abs(seen.count(kind) / 400 - 1 / len(changes)) < 0.08
 
 
+def test_the_channels_of_grey_images_stay_in_order() -> None:
+    given = batch(4)
+    grey = given.inputs[0][:, :1].expand(-1, 3, -1, -1)
+    assert len(prepared("transformation", grey, given.primary).groups) == 2
+    assert len(prepared("transformation", given.inputs[0], given.primary).groups) == 3
+
+
 def test_what_can_be_done_to_images() -> None:
     image = torch.arange(48.0).view(1, 3, 4, 4)
     turns, orders, parts = transformations(3, 4, 4)

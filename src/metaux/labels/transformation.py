@@ -57,7 +57,10 @@ class Transformed(ChoiceSource):
                 f"expected images (channels x height x width) for a method that transforms them, found samples of "
                 f"{found}; leave the method out"
             )
-        self.groups = transformations(*shapes[0])
+        some = preparation.samples.inputs[0][:1000]
+        # The channels of grey images may be in any order, and nobody could tell.
+        channels = 1 if some[:, 1:].eq(some[:, :1]).all() else shapes[0][0]
+        self.groups = transformations(channels, *shapes[0][1:])
         self.auxiliary_names = tuple(self.hierarchy.class_names)
 
     def views(self, batch: Batch) -> Batch:
