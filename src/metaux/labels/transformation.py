@@ -29,7 +29,9 @@ def transformations(channels: int, height: int, width: int) -> list[dict[str, Ch
     [3, 5, 4]
     """
     turns = (1, 2, 3) if height == width else (2,)
-    groups: list[dict[str, Change]] = [{f"turned by {90 * k} degrees": partial(_turned, k=k) for k in turns}]
+    groups: list[dict[str, Change]] = [
+        {f"turned by {90 * k} degrees": partial(torch.rot90, k=k, dims=(-2, -1)) for k in turns}
+    ]
     if channels == 3:
         orders = [order for order in permutations(range(3)) if order != (0, 1, 2)]
         groups.append({f"channels {i + 1} {j + 1} {k + 1}": partial(_reordered, order=(i, j, k)) for i, j, k in orders})
@@ -61,6 +63,7 @@ class Transformed(ChoiceSource):
         # The channels of grey images may be in any order, and nobody could tell.
         channels = 1 if some[:, 1:].eq(some[:, :1]).all() else shapes[0][0]
         self.groups = transformations(channels, *shapes[0][1:])
+        self.kinds = [UNCHANGED, *(name for group in self.groups for name in group)]
         self.auxiliary_names = tuple(self.hierarchy.class_names)
 
     def views(self, batch: Batch) -> Batch:
@@ -111,14 +114,12 @@ class Transformation(Transformed):
             InputError: unless the samples are images.
         """
         super().prepare(preparation)
-        kinds = [UNCHANGED, *(name for group in self.groups for name in group)]
-        self.auxiliary_names = tuple(f"{name}, {kind}" for name in self.hierarchy.class_names for kind in kinds)
+        self.auxiliary_names = tuple(f"{name}, {kind}" for name in self.hierarchy.class_names for kind in self.kinds)
 
     def auxiliary(self, batch: Batch) -> Auxiliary:
         """Return the pair of class and kind of each view, kinds x class + kind, `[views batch]`."""
         assert batch.kind is not None, "a batch of views says which is which"
-        kinds = len(self.auxiliary_names) // self.hierarchy.classes
-        return Auxiliary(kinds * batch.primary + batch.kind)
+        return Auxiliary(len(self.kinds) * batch.primary + batch.kind)
 
 
 class TransformationShuffled(Transformation):
@@ -133,18 +134,13 @@ class TransformationShuffled(Transformation):
     def prepare(self, preparation: Preparation) -> None:
         """Draw the order of each sample's kinds."""
         super().prepare(preparation)
-        kinds = len(self.auxiliary_names) // self.hierarchy.classes
         generator = stream(preparation.seed, "shuffled transformations")
-        orders = torch.rand(len(preparation.samples), kinds, generator=generator).argsort(-1)
+        orders = torch.rand(len(preparation.samples), len(self.kinds), generator=generator).argsort(-1)
         self.register_buffer("orders", orders.to(preparation.device))
 
     def auxiliary(self, batch: Batch) -> Auxiliary:
         """Return the pair of class and kind that each view is labelled with, `[views batch]`."""
         return super().auxiliary(batch._replace(kind=self.orders[batch.index, batch.kind]))
-
-
-def _turned(images: Tensor, k: int) -> Tensor:
-    return torch.rot90(images, k, (-2, -1))
 
 
 def _reordered(images: Tensor, order: tuple[int, int, int]) -> Tensor:
