@@ -186,7 +186,7 @@ class TestConclusion:
         found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.NONE)
         assert (found.method, found.helps) == ("kmeans", True)
         assert found.folder.name == "kmeans-0"
-        assert "kmeans minus its own controls: shuffled: +10.0 points" in found.says
+        assert "kmeans minus its own labels, shuffled: +10.0 points" in found.says
         assert found.command == "metaux train toy --epochs 3 --method kmeans --seed 0"
 
     @pytest.mark.parametrize(("kmeans", "shuffled"), [(NONE, NONE), (MUCH, MUCH)])

@@ -57,6 +57,25 @@ def test_a_gain_is_one_over_every_reference(tmp_path: Path, frozen: list[float],
     assert comparison.gain(row) is gain
 
 
+def test_a_gain_is_one_over_a_methods_own_controls_too(tmp_path: Path) -> None:
+    references = {"single": [0.0] * 3, "uniform": [0.0] * 3, "frozen": [0.0] * 3}
+    method = {"distilled": [0.04, 0.041, 0.042]}
+    found = {
+        name: Comparison.of(make_runs(tmp_path / name, {**references, **method, **own}))
+        for name, own in {
+            "without": {},
+            "above": {"self-distilled": [0.01] * 3},
+            "alike": {"self-distilled": [0.04] * 3},
+        }.items()
+    }
+    rows = {name: comparison.row("distilled") for name, comparison in found.items()}
+    gains = {name: row is not None and found[name].gain(row) for name, row in rows.items()}
+    assert gains == {"without": False, "above": True, "alike": False}
+    assert rows["without"] is not None
+    assert found["without"].lacking(rows["without"]) == ("self-distilled",)
+    assert found["above"].missing == ()
+
+
 def test_a_gain_needs_both_intervals(tmp_path: Path) -> None:
     # The seeds agree on one more sample of 1,000, but one sample is no evidence.
     gains = {"single": [0.0] * 3, "uniform": [0.0] * 3, "frozen": [0.0] * 3, "maxl": [0.001] * 3}

@@ -136,6 +136,26 @@ def test_an_untrained_generator_does_as_well(say: Callable[..., str]) -> None:
     )
 
 
+def test_a_control_of_its_own_does_as_well(say: Callable[..., str]) -> None:
+    said = say({**REFERENCES, "distilled": UP, "self-distilled": UP})
+    assert said.startswith(
+        "No method beats single task and the controls uniform, frozen and self-distilled: distilled beats single, "
+        "uniform and frozen (+3.1 points [+2.9, +3.3]), but its difference to self-distilled is +0.0 points "
+        "[+0.0, +0.0] over 3 seeds; "
+    )
+    said = say({**REFERENCES, "distilled": MORE, "self-distilled": UP, "kmeans": UP})
+    assert said.startswith("distilled and kmeans beat single task and the controls uniform and frozen, and their own, ")
+
+
+def test_a_control_of_its_own_is_missing(say: Callable[..., str]) -> None:
+    assert say({**REFERENCES, "distilled": UP}).startswith(
+        "No conclusion without self-distilled: distilled's difference to single is +3.1 points [+2.9, +3.3], but a "
+        "gain is one over single task and the controls uniform, frozen and self-distilled; run self-distilled too"
+    )
+    assert "; distilled is not judged without self-distilled;" in say({**REFERENCES, "distilled": UP, "kmeans": SAME})
+    assert "; distilled is not judged without self-distilled;" in say({**REFERENCES, "distilled": UP, "kmeans": UP})
+
+
 def test_only_human_labels_gain(say: Callable[..., str]) -> None:
     said = say({**REFERENCES, "maxl": SAME, "human": UP})
     assert said.startswith(NO_METHOD)

@@ -16,7 +16,6 @@ from metaux.data.sources import for_reading, load
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 from metaux.experiment.compare import default_methods
-from metaux.experiment.comparison import role
 from metaux.experiment.model import Model
 from metaux.experiment.records import Run
 from metaux.experiment.run import run
@@ -118,7 +117,6 @@ def test_compare_has_it_on_request_as_labels_from_outside(tmp_path: Path) -> Non
     data = write_photos(tmp_path / "photos.csv", 60)
     settings = Settings(data=str(data), given="camera")
     assert "given" not in default_methods(settings, load(settings))
-    assert role("given") == "outside"
     words = ("--given", "camera", "--methods", "single", "given", "--seeds", 2, "--jobs", 1, *SHORT)
     out = done("compare", data, *words, "--out", tmp_path / "out")
     assert "given" in out

@@ -15,11 +15,12 @@ import torch
 from full_runs import HOSTILE, NAMES, SLOTS, TRAIN, full_run, full_runs, pictures
 
 from making import make_run, make_runs
-from metaux.experiment.comparison import REFERENCES, Comparison
+from metaux.experiment.comparison import Comparison
 from metaux.experiment.quality import calibration_error, confusion
 from metaux.experiment.table import to_csv
 from metaux.experiment.verdict import verdict
 from metaux.experiment.wording import difference_in_points, percent, points
+from metaux.labels.catalogue import REFERENCES
 from metaux.report.html.calibration import calibration
 from metaux.report.html.confusions import confusions
 from metaux.report.html.features import features

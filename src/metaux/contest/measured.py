@@ -9,10 +9,11 @@ import numpy as np
 
 from metaux.contest.plan import finalists, run_seconds
 from metaux.contest.probe import Probed
-from metaux.contest.rules import REFERENCES, SINGLE, Contestant, Rules
+from metaux.contest.rules import SINGLE, Contestant, Rules
 from metaux.contest.trials import Trial
 from metaux.experiment.records import Run
 from metaux.experiment.statistics import Estimate, mean_over_seeds
+from metaux.labels.catalogue import REFERENCES
 from metaux.settings import Settings
 
 # Apart from the seeds that anything was chosen with.

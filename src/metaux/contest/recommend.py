@@ -24,7 +24,7 @@ from metaux.contest.race import (
     suitable,
     time_epochs,
 )
-from metaux.contest.rules import CONTESTANTS, REFERENCES, SINGLE
+from metaux.contest.rules import CONTESTANTS, SINGLE
 from metaux.contest.trials import Trial, train
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError, TrainingError
@@ -40,6 +40,7 @@ from metaux.experiment.verdict import verdict
 from metaux.experiment.wording import counted, difference_in_points, listed
 from metaux.experiment.work import default_workers, told
 from metaux.files import write_json
+from metaux.labels.catalogue import judges
 from metaux.settings import Settings, as_words
 from metaux.terminal import print_notes
 
@@ -177,7 +178,7 @@ def _tested(bed: Settings, plan: Affordable, single: Candidate, winner: Candidat
 
     found = {SINGLE: trial(single)}
     if winner is not None:
-        controls = {*REFERENCES[1:], *winner.row.controls}
+        controls = {*judges(winner.row.method)[1:]}
         found[winner.row.name] = trial(winner)
         found |= {row.name: trial(replace(winner, row=row)) for row in CONTESTANTS if row.name in controls}
     return found
@@ -250,15 +251,15 @@ def _conclude(
     labelled = [run.labelled(name) for name, own in runs.items() for run in own]
     name = winner.row.name if winner else SINGLE
     vary = {*_TUNED, *(winner.row.changes if winner else ())}
-    comparison = Comparison.of([run for run in labelled if run.method in (*REFERENCES, name)], vary=vary)
+    compared = (*judges(name), name)
+    comparison = Comparison.of([run for run in labelled if run.method in compared], vary=vary)
     own_row = comparison.row(name)
     assert own_row is not None
-    others = {other: _paired(runs[name], own) for other, own in runs.items() if other not in (*REFERENCES, name)}
-    helps = winner is not None and comparison.gain(own_row) and all(found.above for found in others.values())
+    shuffled = _paired(runs[name], runs[SHUFFLED]) if SHUFFLED in runs else None
+    helps = winner is not None and comparison.gain(own_row) and (shuffled is None or shuffled.above)
     says = verdict(comparison) if winner else "No method could be trained on this data beside single task."
-    if others:
-        told_ = "; ".join(f"{other}: {difference_in_points(found)}" for other, found in others.items())
-        says += f" {name} minus its own controls: {told_}."
+    if shuffled is not None:
+        says += f" {name} minus its own labels, shuffled: {difference_in_points(shuffled)}."
     method = name if helps else SINGLE
     says += f" Use {method}." if helps else " Nothing is shown to help here: use single task, tuned."
     chosen = runs[method][0]
@@ -274,7 +275,7 @@ def _conclude(
         "command": command,
         "model": str(chosen.folder),
         "comparison": to_json(comparison),
-        "own_controls": {other: asdict(found) for other, found in others.items()},
+        "minus_shuffled": None if shuffled is None else asdict(shuffled),
     }
     budget.note(**details)
     console.print(f"Trained network: {chosen.folder}\nTo train it again: {command}", soft_wrap=True)

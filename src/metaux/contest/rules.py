@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from metaux.errors import choose
+from metaux.labels.catalogue import ANY_KIND, REFERENCES, Role, entry
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,8 @@ class Contestant:
         name: what the table calls it.
         method: the label source's name.
         changes: settings that differ from the bed's.
-        role: `control`, `method`, `outside` for labels that no method has invented, or `pretrained` for what brings
-            in outside data by a pretrained network: such a row takes part only where it is named.
+        role: that of the label source, or `pretrained` for what brings in outside data by a pretrained network: such a
+            row takes part only where it is named.
         controls: rows that it is compared with, besides single task, uniform, frozen and its own labels shuffled.
         kinds: of the data that it can run on.
     """
@@ -24,41 +25,31 @@ class Contestant:
     name: str
     method: str
     changes: Mapping[str, Any] = field(default_factory=dict)
-    role: Literal["control", "method", "outside", "pretrained"] = "method"
+    role: Role | Literal["pretrained"] = "method"
     controls: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ("image", "table", "text")
+    kinds: tuple[str, ...] = ANY_KIND
 
 
 SINGLE = "single"
-# Those that every other row is compared with.
-REFERENCES = (SINGLE, "uniform", "frozen")
 # The method of a row that is no network that is trained.
 PROBE = "probe"
 _IMAGES = ("image",)
 _FEATURES = {"features": "efficientnet-lite0"}
 _FINE_TUNED = {"backbone": "timm:efficientnet_lite0", "pretrained": True}
+
+
+def _rows(*methods: str) -> tuple[Contestant, ...]:
+    """Return a row for each of these label sources, as it is."""
+    known = [(method, entry(method)) for method in methods]
+    return tuple(Contestant(name, name, role=own.role, controls=own.controls, kinds=own.kinds) for name, own in known)
+
+
 CONTESTANTS = (
-    Contestant(SINGLE, "single", role="control"),
-    Contestant("uniform", "uniform", role="control"),
-    Contestant("frozen", "frozen", role="control"),
-    Contestant("maxl", "maxl"),
-    Contestant("kmeans", "kmeans"),
-    Contestant("balanced", "balanced"),
+    *_rows(*REFERENCES, "maxl", "kmeans", "balanced"),
     Contestant("balanced, contrastive", "balanced", {"features": "contrastive"}, kinds=_IMAGES),
-    Contestant("leaves", "leaves", kinds=("table",)),
-    Contestant("transformed", "transformed", role="control", kinds=_IMAGES),
-    Contestant("transformation", "transformation", controls=("transformed", "transformation-shuffled"), kinds=_IMAGES),
-    Contestant("transformation-shuffled", "transformation-shuffled", role="control", kinds=_IMAGES),
-    Contestant("rotated", "rotated", role="control", kinds=_IMAGES),
-    Contestant("rotation", "rotation", controls=("rotated", "rotation-shuffled"), kinds=_IMAGES),
-    Contestant("rotation-shuffled", "rotation-shuffled", role="control", kinds=_IMAGES),
-    Contestant("rotated-single", "rotated-single", role="control", kinds=_IMAGES),
-    Contestant("rotation-single", "rotation-single", controls=("rotated-single",), kinds=_IMAGES),
-    Contestant("self-distilled", "self-distilled", role="control"),
-    Contestant("distilled", "distilled", controls=("self-distilled",)),
-    Contestant("self-distilled-cross", "self-distilled-cross", role="control"),
-    Contestant("distilled-cross", "distilled-cross", controls=("self-distilled-cross",)),
-    Contestant("human", "human", role="outside"),
+    *_rows("leaves", "transformed", "transformation", "transformation-shuffled"),
+    *_rows("rotated", "rotation", "rotation-shuffled", "rotated-single", "rotation-single"),
+    *_rows("self-distilled", "distilled", "self-distilled-cross", "distilled-cross", "human"),
     Contestant("kmeans, pretrained", "kmeans", _FEATURES, "pretrained", controls=("linear probe",), kinds=_IMAGES),
     Contestant("linear probe", PROBE, _FEATURES, "pretrained", kinds=_IMAGES),
     Contestant("fine-tuned", SINGLE, _FINE_TUNED, "pretrained", kinds=_IMAGES),

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from metaux.contest.measured import Row
-from metaux.contest.rules import REFERENCES, SINGLE
+from metaux.contest.rules import SINGLE
 from metaux.experiment.statistics import Estimate
 from metaux.experiment.wording import interval_of_accuracy, interval_of_points, listed, percent, points
+from metaux.labels.catalogue import REFERENCES
 from metaux.settings import Settings
 from metaux.terminal import make_table
 

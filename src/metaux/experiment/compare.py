@@ -22,6 +22,7 @@ from metaux.experiment.table import table, to_csv, to_json
 from metaux.experiment.verdict import verdict
 from metaux.experiment.work import START_OF_A_PROCESS, expected, told, work_through, workers_for
 from metaux.files import write_json, write_text_atomic
+from metaux.labels.catalogue import entry
 from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
 from metaux.settings import Settings
@@ -29,42 +30,18 @@ from metaux.terminal import print_notes, reading
 from metaux.training.devices import make_fabric, threads
 from metaux.training.fit import Trainer
 
-# They need other data, labels or another run (prototypical, given, recorded), cost several times as much, or are an
-# open question.
-ON_REQUEST = (
-    "prototypical",
-    "given",
-    "vector",
-    "frozen-vector",
-    "transformation",
-    "transformation-shuffled",
-    "transformed",
-    "rotation",
-    "rotation-single",
-    "rotation-shuffled",
-    "rotated",
-    "rotated-single",
-    "balanced",
-    "leaves",
-    "recorded",
-    "shuffled",
-    "distilled",
-    "distilled-cross",
-    "self-distilled",
-    "self-distilled-cross",
-)
-
 
 def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:
-    """Return every method that suits this data and protocol: human needs labels, the split controls a meta split.
+    """Return every method that is run without being asked for and suits this data and protocol.
 
-    Those `ON_REQUEST` are left out.
+    Human needs labels, the split controls a meta split.
     """
     has_split = resolve(settings).meta_fraction > 0
     return tuple(
         name
         for name in SOURCES
-        if name not in ON_REQUEST
+        if entry(name).default
+        and data.kind in entry(name).kinds
         and (name != "human" or data.train.human is not None)
         and (has_split or not name.endswith("-split"))
     )

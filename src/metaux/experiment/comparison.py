@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from metaux.errors import InputError
 from metaux.experiment.records import Run
@@ -13,6 +13,7 @@ from metaux.experiment.statistics import (
     mean_over_samples,
     mean_over_seeds,
 )
+from metaux.labels.catalogue import REFERENCES, entry, judges
 from metaux.protocols import resolve
 from metaux.settings import Settings, to_mapping
 
@@ -21,26 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from metaux.data.samples import LabelledData
-
-# A gain is one over all three: no auxiliary task, one without information, an untrained generator's labels.
-REFERENCES = ("single", "uniform", "frozen")
-CONTROLS = (
-    *(*REFERENCES, "random", "shuffled"),
-    *("transformed", "transformation-shuffled", "rotated", "rotated-single", "rotation-shuffled"),
-    *("self-distilled", "self-distilled-cross"),
-)
-# Their labels come from a person, or from a network trained on other data: what they gain, no method has invented.
-OUTSIDE = ("human", "given", "prototypical")
-
-
-def role(method: str) -> Literal["control", "method", "outside"]:
-    """Return what a row of the comparison is there for; a variant `single-split` is what `single` is.
-
-    >>> role("uniform-split"), role("frozen-vector"), role("vector"), role("human")
-    ('control', 'control', 'method', 'outside')
-    """
-    names = {method, method.partition("-")[0]}
-    return "control" if names & {*CONTROLS} else "outside" if names & {*OUTSIDE} else "method"
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
@@ -51,7 +32,7 @@ def in_order(methods: Iterable[str]) -> list[str]:
     """
     rank = {"control": 1, "method": 2, "outside": 3}
     known = {name: (0, REFERENCES.index(name)) for name in REFERENCES}
-    return sorted(dict.fromkeys(methods), key=lambda name: known.get(name, (rank[role(name)], 0)))
+    return sorted(dict.fromkeys(methods), key=lambda name: known.get(name, (rank[entry(name).role], 0)))
 
 
 @dataclass(frozen=True)
@@ -91,7 +72,7 @@ class Row:
         accuracies: the test accuracy with each of them.
         accuracy: their mean and interval.
         balanced_accuracy: the mean over classes likewise.
-        differences: to each of `REFERENCES` that it shares a seed with, other than itself.
+        differences: to each of its `judges` that it shares a seed with.
         seconds_per_epoch: mean over its runs.
         cost: that of `single` is 1; None without `single`.
     """
@@ -156,9 +137,8 @@ class Comparison:
                 balanced_accuracy=mean_over_seeds([run.balanced_accuracy for run in own]),
                 differences={
                     reference: difference
-                    for reference in REFERENCES
-                    if reference != name
-                    and (difference := _difference(own, by_method.get(reference, []), correct)) is not None
+                    for reference in judges(name)
+                    if (difference := _difference(own, by_method.get(reference, []), correct)) is not None
                 },
                 seconds_per_epoch=seconds[name],
                 cost=seconds[name] / seconds["single"] if seconds.get("single") else None,
@@ -183,13 +163,16 @@ class Comparison:
         """The references that did not run."""
         return tuple(name for name in REFERENCES if self.row(name) is None)
 
-    def gain(self, row: Row) -> bool:
-        """Return whether the row is above single, uniform and frozen, over seeds and over test samples.
+    def lacking(self, row: Row) -> tuple[str, ...]:
+        """Return what the row has to beat and did not run."""
+        return tuple(name for name in judges(row.method) if self.row(name) is None)
 
-        A reference is compared with the other two; without all of the comparisons there is no gain.
+    def gain(self, row: Row) -> bool:
+        """Return whether the row is above all of its `judges`, over seeds and over test samples.
+
+        Single, uniform and frozen, and what controls it has of its own; where one did not run there is no gain.
         """
-        others = [name for name in REFERENCES if name != row.method]
-        return all(name in row.differences and row.differences[name].above for name in others)
+        return all(name in row.differences and row.differences[name].above for name in judges(row.method))
 
 
 def is_of(run: Run, data: "LabelledData") -> bool:

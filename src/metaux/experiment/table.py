@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment.comparison import REFERENCES, Comparison, Difference, Row, role
+from metaux.experiment.comparison import Comparison, Difference, Row
 from metaux.experiment.statistics import Estimate
 from metaux.experiment.verdict import verdict
 from metaux.experiment.wording import bound_in_points, counted, decimals_for, interval_of_accuracy, percent, points
+from metaux.labels.catalogue import REFERENCES, entry
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -65,14 +66,14 @@ def table(comparison: Comparison) -> "Table":
             _Cell([Text(percent(row.balanced_accuracy.mean)), _accuracy_interval(row.balanced_accuracy)]),
             *(_difference_cell(row.differences.get(name)) for name in REFERENCES),
             Text(_seconds(row)),
-            end_section=following is not None and role(following.method) != role(row.method),
+            end_section=following is not None and entry(following.method).role != entry(row.method).role,
         )
     return made
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:
     """Return every number of the comparison, and the verdict, as plain values; accuracies are fractions."""
-    gains = [{"role": role(row.method), "gain": comparison.gain(row)} for row in comparison.rows]
+    gains = [{"role": entry(row.method).role, "gain": comparison.gain(row)} for row in comparison.rows]
     plain = asdict(comparison)
     rows = [{**row, **more} for row, more in zip(plain.pop("rows"), gains, strict=True)]
     return {"verdict": verdict(comparison), **plain, "rows": rows}
@@ -84,7 +85,7 @@ def to_csv(comparison: Comparison) -> str:
     for row in comparison.rows:
         line: dict[str, object] = {
             "method": row.method,
-            "role": role(row.method),
+            "role": entry(row.method).role,
             "gain": comparison.gain(row),
             "n": len(row.seeds),
         }

@@ -3,42 +3,45 @@
 import math
 from collections.abc import Sequence
 
-from metaux.experiment.comparison import REFERENCES, Comparison, Difference, Row, role
+from metaux.experiment.comparison import Comparison, Difference, Row
 from metaux.experiment.statistics import seeds_needed
 from metaux.experiment.wording import counted, difference_in_points, listed, percent, points
+from metaux.labels.catalogue import entry, judges
 
-REFERENCES_IN_WORDS = "single task and the controls uniform and frozen"
 MANY_SEEDS = 100
+_KNOW_NOTHING = ("uniform", "random", "frozen")
 
 
 def verdict(comparison: Comparison, effect: float = 0.005) -> str:
     """Return one sentence that says what the table supports and what it doesn't.
 
-    A method *beats* the references if `Comparison.gain` says so. Human labels and those of a network trained on other
-    data come from outside, so they are never a winner; they tell whether labels can matter on this data.
+    A method *beats* single task and the controls if `Comparison.gain` says so. Human labels and those of a network
+    trained on other data come from outside, so they are never a winner; they tell whether labels can matter on this
+    data.
 
     Args:
         comparison: the table.
         effect: the gain, as a fraction, that is worth knowing of.
     """
-    methods = [row for row in comparison.rows if role(row.method) == "method"]
-    outside = [row for row in comparison.rows if role(row.method) == "outside"]
+    methods = [row for row in comparison.rows if entry(row.method).role == "method"]
+    outside = [row for row in comparison.rows if entry(row.method).role == "outside"]
     human = sorted(outside, key=lambda row: row.method != "human")
     tried = methods or human
     if not tried:
         names = listed([row.method for row in comparison.rows])
         return f"Nothing to conclude: only controls were run ({names}); add a method such as maxl."
     if comparison.missing:
-        return _without_references(comparison, _best(tried))
+        return _without(comparison.missing, _best(tried))
     judged = [row for row in tried if _is_judged(row)]
     if not judged:
-        return _without_intervals(_best(tried))
+        best = _best(tried)
+        return _without(lacking, best) if (lacking := comparison.lacking(best)) else _without_intervals(best)
     human = [row for row in human if comparison.gain(row)]
     if not methods:
         return _human_only(judged, human)
     winners = [row for row in judged if comparison.gain(row)]
     if winners:
-        return _gain(winners, [row for row in methods if row not in winners], human)
+        return _gain(comparison, winners, [row for row in methods if row not in winners], human)
     return _no_gain(comparison, judged, human, effect)
 
 
@@ -49,12 +52,16 @@ def what_would_change_it(comparison: Comparison, effect: float = 0.005) -> str:
         comparison: the table.
         effect: the gain, as a fraction, that is worth knowing of.
     """
-    tried = [row for row in comparison.rows if role(row.method) == "method" and _is_judged(row)]
+    tried = [row for row in comparison.rows if entry(row.method).role == "method" and _is_judged(row)]
     winners = [row for row in tried if comparison.gain(row)]
     if winners:
         row = _best(winners)
         name, over, low = min(
-            ((name, over, getattr(row.differences[name], over).low) for name in REFERENCES for over in _INTERVALS),
+            (
+                (name, over, getattr(row.differences[name], over).low)
+                for name in judges(row.method)
+                for over in _INTERVALS
+            ),
             key=lambda found: found[2],
         )
         return (
@@ -71,24 +78,28 @@ def what_would_change_it(comparison: Comparison, effect: float = 0.005) -> str:
 _INTERVALS = {"seeds": "seeds", "test": "test samples"}
 
 
-def _gain(winners: Sequence[Row], others: Sequence[Row], human: Sequence[Row]) -> str:
+def _gain(comparison: Comparison, winners: Sequence[Row], others: Sequence[Row], human: Sequence[Row]) -> str:
     if len(winners) == 1:
         row = winners[0]
-        control = min(REFERENCES[1:], key=lambda name: row.differences[name].seeds.mean)
+        controls = judges(row.method)[1:]
+        control = min(controls, key=lambda name: row.differences[name].seeds.mean)
+        closest = "closer" if len(controls) == 2 else "closest"
         sentence = (
-            f"{row.method} beats {REFERENCES_IN_WORDS}, over seeds and over test samples: "
-            f"{_over(row, 'single')} and {_over(row, control)}, the closer control "
+            f"{row.method} beats {_judges_in_words(row.method)}, over seeds and over test samples: "
+            f"{_over(row, 'single')} and {_over(row, control)}, the {closest} control "
             f"({_seeds(row.differences['single'])})"
         )
     else:
+        own = any(entry(row.method).controls for row in winners)
         sentence = (
-            f"{listed([row.method for row in winners])} beat {REFERENCES_IN_WORDS}, "
+            f"{listed([row.method for row in winners])} beat {_judges_in_words()}{', and their own' if own else ''}, "
             "over seeds and over test samples: "
             + ", ".join(f"{row.method} by {_over(row, 'single')}" for row in winners)
             + f" ({_seeds(winners[0].differences['single'])}); which of them is better is not tested"
         )
     if others:
         sentence += f"; no such gain is shown for {listed([row.method for row in others])}"
+    sentence += "".join(f"; {unjudged}" for unjudged in _unjudged(comparison, others))
     if human:
         sentence += f"; {_labels_of(human[0])} gain {_over(human[0], 'single')}"
     return f"{sentence}; this holds for this data, network and protocol."
@@ -103,6 +114,7 @@ def _no_gain(comparison: Comparison, judged: Sequence[Row], human: Sequence[Row]
     control = _helpful_control(comparison)
     if control:
         parts.append(control)
+    parts += _unjudged(comparison, [row for row in comparison.rows if entry(row.method).role == "method"])
     if human:
         parts.append(
             f"{_labels_of(human[0])} beat all three ({_over(human[0], 'single')}), so labels can matter here but the "
@@ -110,12 +122,23 @@ def _no_gain(comparison: Comparison, judged: Sequence[Row], human: Sequence[Row]
         )
     if not (control or human or best.differences["single"].below):
         parts.append(_what_would_settle_it(comparison, best, effect))
-    return f"No method beats {REFERENCES_IN_WORDS}: {'; '.join(parts)}."
+    return f"No method beats {_judges_in_words(best.method)}: {'; '.join(parts)}."
+
+
+def _unjudged(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
+    """Say which methods lack a control of their own."""
+    lacking = [(row.method, comparison.lacking(row)) for row in rows]
+    return [f"{method} is not judged without {listed(names)}" for method, names in lacking if names]
+
+
+def _judges_in_words(method: str = "") -> str:
+    return f"single task and the controls {listed(judges(method)[1:])}"
 
 
 def _helpful_control(comparison: Comparison) -> str:
     """Say which control is better than single task without having learned anything; nothing if none is."""
-    helpful = [row for row in comparison.rows if role(row.method) == "control" and _beats_single(row)]
+    helpful = [row for row in comparison.rows if row.method.removesuffix("-split") in _KNOW_NOTHING]
+    helpful = [row for row in helpful if _beats_single(row)]
     if not helpful:
         return ""
     # An untrained generator's labels depend on the sample, those of the others do not.
@@ -131,11 +154,11 @@ def _helpful_control(comparison: Comparison) -> str:
 
 def _shortfall(row: Row) -> str:
     """Say which comparison fails, and by which interval."""
-    name = next(name for name in REFERENCES if not row.differences[name].above)
+    name = next(name for name in judges(row.method) if not row.differences[name].above)
     difference = row.differences[name]
     if difference.below:
         return f"{row.method} is worse than {name} ({_value(row, name)} over {_seeds(difference)})"
-    beaten = REFERENCES[: REFERENCES.index(name)]
+    beaten = judges(row.method)[: judges(row.method).index(name)]
     start = f"{row.method}'s"
     if beaten:
         start = f"{row.method} beats {listed(beaten)} ({_value(row, 'single')}), but its"
@@ -165,11 +188,11 @@ def _what_would_settle_it(comparison: Comparison, row: Row, effect: float) -> st
     return f"about {counted(needed - seeds, 'more seed')} would settle {gain}, or another data set is needed"
 
 
-def _without_references(comparison: Comparison, row: Row) -> str:
-    missing = listed(comparison.missing)
+def _without(names: Sequence[str], row: Row) -> str:
+    missing = listed(names)
     seen = f": {_difference_to_single(row)}, but" if _has_single(row) else ", since"
     return (
-        f"No conclusion without {missing}{seen} a gain is one over {REFERENCES_IN_WORDS}; "
+        f"No conclusion without {missing}{seen} a gain is one over {_judges_in_words(row.method)}; "
         f"run {missing} too, with the same seeds."
     )
 
@@ -185,12 +208,12 @@ def _without_intervals(row: Row) -> str:
 def _human_only(judged: Sequence[Row], gaining: Sequence[Row]) -> str:
     if gaining:
         return (
-            f"{_capital(_labels_of(gaining[0]))} beat {REFERENCES_IN_WORDS} ({_over(gaining[0], 'single')}, "
+            f"{_capital(_labels_of(gaining[0]))} beat {_judges_in_words()} ({_over(gaining[0], 'single')}, "
             f"{_seeds(gaining[0].differences['single'])}): labels can matter here, "
             "and no method that learns them was run."
         )
     return (
-        f"{_capital(_labels_of(judged[0]))} do not beat {REFERENCES_IN_WORDS} ({_shortfall(judged[0])}), "
+        f"{_capital(_labels_of(judged[0]))} do not beat {_judges_in_words()} ({_shortfall(judged[0])}), "
         "and no method that learns labels was run."
     )
 
@@ -212,7 +235,8 @@ def _best(rows: Sequence[Row]) -> Row:
 
 
 def _is_judged(row: Row) -> bool:
-    return all(name in row.differences and row.differences[name].seeds.low is not None for name in REFERENCES)
+    found = [row.differences.get(name) for name in judges(row.method)]
+    return all(difference is not None and difference.seeds.low is not None for difference in found)
 
 
 def _has_single(row: Row) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment.comparison import REFERENCES, Comparison, Difference, data_name, in_order
+from metaux.experiment.comparison import Comparison, Difference, data_name, in_order
 from metaux.experiment.records import Run
+from metaux.labels.catalogue import REFERENCES
 from metaux.report.canvas import COLOURS, FAINT, Look, caption, described, looks, save
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from metaux.experiment.comparison import REFERENCES, Comparison
+from metaux.experiment.comparison import Comparison
 from metaux.experiment.statistics import Estimate
 from metaux.files import write_text_atomic
+from metaux.labels.catalogue import REFERENCES
 from metaux.reproduce.item import Findings
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metaux.experiment.comparison import REFERENCES, Comparison, Difference, Row
+from metaux.experiment.comparison import Comparison, Difference, Row
 from metaux.experiment.statistics import Estimate
 from metaux.experiment.verdict import verdict, what_would_change_it
 from metaux.experiment.wording import decimals_for, interval_of_points, percent, points
+from metaux.labels.catalogue import REFERENCES
 from metaux.report.canvas import COLOURS
 from metaux.report.html.charts import SYMBOLS, axis, figure
 from metaux.report.html.methods import Recorded

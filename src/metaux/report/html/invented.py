@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment.comparison import role
 from metaux.experiment.records import Run
 from metaux.experiment.statistics import Estimate, mean_over_seeds
+from metaux.labels.catalogue import entry
 from metaux.report.html.methods import Recorded
 from metaux.report.html.parts import Table, rounded
 
@@ -106,7 +106,7 @@ def invented(recorded: Recorded, most_pictures: int = MOST_PICTURES) -> list[Inv
         recorded: the runs.
         most_pictures: how many samples all methods together show; of many sub-classes each shows fewer than 8.
     """
-    runs = [recorded.of_method(method)[0] for method in recorded.ranked() if role(method) == "method"]
+    runs = [recorded.of_method(method)[0] for method in recorded.ranked() if entry(method).role == "method"]
     runs = [run for run in runs if "train_labels" in run.outputs()][:MOST_METHODS]
     return [_of_run(run, recorded, most_pictures // len(runs)) for run in runs]
 

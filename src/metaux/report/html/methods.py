@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment.comparison import Comparison, role
+from metaux.experiment.comparison import Comparison
 from metaux.experiment.records import Run
+from metaux.labels.catalogue import entry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +57,7 @@ class Recorded:
             row = self.comparison.row(method)
             assert row is not None
             single = row.differences.get("single")
-            return RANK[role(method)], -(single.seeds.mean if single else row.accuracy.mean)
+            return RANK[entry(method).role], -(single.seeds.mean if single else row.accuracy.mean)
 
         return sorted((name for name in self.methods if name != "single"), key=place) or self.methods
 
