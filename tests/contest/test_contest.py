@@ -95,13 +95,15 @@ def test_the_table_has_paired_differences_and_intervals(done: Path) -> None:
     assert maxl["seeds"] == single["seeds"] == list(range(FIRST_SEED, FIRST_SEED + result(done)["plan"]["seeds"]))
     assert maxl["by_seed"]["single"] == pytest.approx(np.subtract(maxl["accuracies"], single["accuracies"]))
     for other in ("single", "uniform", "frozen"):
-        difference = maxl["differences"][other]
-        assert difference["low"] <= difference["mean"] <= difference["high"]
+        for difference in (maxl["differences"][other], maxl["over_samples"][other]):
+            assert difference["low"] <= difference["mean"] <= difference["high"]
+            assert difference["mean"] == pytest.approx(np.mean(maxl["by_seed"][other]))
     assert maxl["cost"] > single["cost"] == 1
     with (done / "few-digits" / "contest.csv").open(newline="") as file:
         written = {row["row"]: row for row in csv.DictReader(file)}
     assert list(written) == list(rows)
     assert float(written["maxl"]["minus_single"]) == maxl["differences"]["single"]["mean"]
+    assert float(written["maxl"]["minus_single_test_low"]) == maxl["over_samples"]["single"]["low"]
 
 
 def test_single_task_gets_the_epochs_that_a_method_costs(done: Path) -> None:
@@ -205,8 +207,10 @@ def test_outside_data_take_part_only_where_they_are_named(tmp_path: Path, monkey
 
 def test_without_a_control_nothing_is_above_all() -> None:
     above = Estimate(0.02, 0.01, 0.03)
-    row = Row("maxl", "method", (0, 1), (0.9, 0.9), Estimate(0.9), {"single": above}, {"single": (0.02, 0.02)}, 5.0)
+    over = {"single": above}
+    row = Row("maxl", "method", (0, 1), (0.9, 0.9), Estimate(0.9), over, {"single": (0.02, 0.02)}, over, 5.0)
     assert row.beats_all
+    assert not replace(row, over_samples={"single": Estimate(0.02, -0.01, 0.05)}).beats_all
     assert not replace(row, by_seed={**row.by_seed, "uniform": ()}).beats_all
 
 

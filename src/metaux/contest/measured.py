@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,9 +12,12 @@ from metaux.contest.probe import Probed
 from metaux.contest.rules import SINGLE, Contestant, Rules
 from metaux.contest.trials import Trial
 from metaux.experiment.records import Run
-from metaux.experiment.statistics import Estimate, mean_over_seeds
+from metaux.experiment.statistics import Estimate, mean_over_samples, mean_over_seeds
 from metaux.labels.catalogue import REFERENCES
 from metaux.settings import Settings
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, np.dtype[Any]]
 
 # Apart from the seeds that anything was chosen with.
 FIRST_SEED = 100
@@ -35,6 +38,8 @@ class Row:
         accuracy: their mean and interval.
         differences: to each row that it is compared with, seed by seed: mean and Student t interval.
         by_seed: the differences themselves; none where the other row has no runs.
+        over_samples: the same means, and their bootstrap interval over the test samples; none for rows that are no
+            network.
         cost: seconds of training, where those of single task are 1.
     """
 
@@ -45,13 +50,18 @@ class Row:
     accuracy: Estimate
     differences: Mapping[str, Estimate]
     by_seed: Mapping[str, tuple[float, ...]]
+    over_samples: Mapping[str, Estimate]
     cost: float
+
+    def above(self, other: str) -> bool:
+        """Whether the difference to another row is there, and its intervals above zero."""
+        found = self.differences.get(other), self.over_samples.get(other)
+        return found[0] is not None and all(difference is None or difference.above for difference in found)
 
     @property
     def beats_all(self) -> bool:
-        """Whether there is a difference to everything that it is to be compared with, and each interval above zero."""
-        differences = [self.differences.get(other) for other in self.by_seed]
-        return bool(differences) and all(found is not None and found.above for found in differences)
+        """Whether it is above everything that it is to be compared with."""
+        return bool(self.by_seed) and all(map(self.above, self.by_seed))
 
 
 def planned(
@@ -113,8 +123,10 @@ def measured(
     seconds = {name: run_seconds(list(own.values())) for name, own in runs.items() if own}
     for name, probed in (probes or {}).items():
         accuracy[name], seconds[name] = probed.accuracies, probed.seconds
+    correct = {name: {seed: run.output("test_correct") for seed, run in own.items()} for name, own in runs.items()}
     second = {seed - SECOND_NETWORK: run for seed, run in runs[ENSEMBLE].items()}
-    accuracy[ENSEMBLE] = {seed: _together(run, second[seed]) for seed, run in single.items() if seed in second}
+    correct[ENSEMBLE] = {seed: _together(run, second[seed]) for seed, run in single.items() if seed in second}
+    accuracy[ENSEMBLE] = {seed: float(own.mean()) for seed, own in correct[ENSEMBLE].items()}
     by_name = {row.name: row for row in contestants}
     baselines = [name for name in accuracy if name not in by_name and not name.endswith(f", {SHUFFLED}")]
     order = [SINGLE, *sorted(baselines)]
@@ -126,17 +138,15 @@ def measured(
             continue
         contestant = by_name.get(name)
         others = (SINGLE,) if contestant is None else (*REFERENCES, *contestant.controls)
-        compared = {other: accuracy.get(other, {}) for other in others if other != name}
+        compared = {other: other for other in others if other != name}
         if (
             contestant is not None
             and (own_shuffled := f"{name}, {SHUFFLED}") in accuracy
             and own_shuffled not in compared
         ):
-            compared[SHUFFLED] = accuracy[own_shuffled]
-        by_seed = {
-            other: tuple(value - theirs[seed] for seed, value in own.items() if seed in theirs)
-            for other, theirs in compared.items()
-        }
+            compared[SHUFFLED] = own_shuffled
+        by_seed = {other: tuple(_paired(own, accuracy.get(row, {}))) for other, row in compared.items()}
+        by_sample = {other: _paired(correct.get(name, {}), correct.get(row, {})) for other, row in compared.items()}
         cost = seconds[name] / seconds[SINGLE]
         rows.append(
             Row(
@@ -147,13 +157,22 @@ def measured(
                 accuracy=mean_over_seeds(list(own.values())),
                 differences={other: mean_over_seeds(values) for other, values in by_seed.items() if values},
                 by_seed=by_seed,
+                over_samples={
+                    other: mean_over_samples(np.mean(values, axis=0)) for other, values in by_sample.items() if values
+                },
                 cost=cost + 1 if name == ENSEMBLE else cost,
             )
         )
     return rows
 
 
-def _together(first: Run, second: Run) -> float:
-    """Return the accuracy of the two networks' mean probabilities."""
+def _together(first: Run, second: Run) -> "Array":
+    """Return for which test samples the two networks' mean probabilities are right."""
     probabilities = first.output("test_probabilities") + second.output("test_probabilities")
-    return float(np.mean(probabilities.argmax(-1) == first.output("test_primary")))
+    right: Array = probabilities.argmax(-1) == first.output("test_primary")
+    return right.astype(np.float64)
+
+
+def _paired(own: Mapping[int, Any], theirs: Mapping[int, Any]) -> list[Any]:
+    """Return the differences of the seeds that both have."""
+    return [value - theirs[seed] for seed, value in own.items() if seed in theirs]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from metaux.contest.measured import Row
 from metaux.contest.rules import SINGLE
 from metaux.experiment.statistics import Estimate
+from metaux.experiment.table import bounds
 from metaux.experiment.wording import interval_of_accuracy, interval_of_points, listed, percent, points
 from metaux.labels.catalogue import REFERENCES
 from metaux.settings import Settings
@@ -42,9 +43,10 @@ def to_csv(name: str, rows: Sequence[Row]) -> str:
     lines = []
     for row in rows:
         line: dict[str, object] = {"bed": name, "row": row.name, "role": row.role, "n": len(row.seeds)}
-        line |= _bounds("accuracy", row.accuracy)
+        line |= bounds("accuracy", row.accuracy)
         for other in compared:
-            line |= _bounds(f"minus_{other}", row.differences.get(other))
+            line |= bounds(f"minus_{other}", row.over_samples.get(other), "test_")
+            line |= bounds(f"minus_{other}", row.differences.get(other), "seeds_")
         lines.append({**line, "cost": row.cost, "beats_all": row.beats_all})
     file = io.StringIO()
     writer = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
@@ -56,21 +58,13 @@ def to_csv(name: str, rows: Sequence[Row]) -> str:
 def verdict(rows: Sequence[Row]) -> str:
     """Say which methods are above single task, and which above all that they are compared with."""
     methods = [row for row in rows if row.role == "method"]
-    above = [row.name for row in methods if (single := row.differences.get(SINGLE)) and single.above]
+    above = [row.name for row in methods if row.above(SINGLE)]
     all_ = [row.name for row in methods if row.beats_all]
     return (
-        f"Above tuned single task (95 % interval over seeds): {listed(above) or 'none'}; "
+        f"Above tuned single task (95 % intervals over seeds and over test samples): {listed(above) or 'none'}; "
         f"above every control too: {listed(all_) or 'none'}."
     )
 
 
 def _points(difference: Estimate) -> str:
     return f"{points(difference.mean)} {interval_of_points(difference)}".strip()
-
-
-def _bounds(name: str, estimate: Estimate | None) -> dict[str, float | None]:
-    return {
-        name: estimate.mean if estimate else None,
-        f"{name}_low": estimate.low if estimate else None,
-        f"{name}_high": estimate.high if estimate else None,
-    }

@@ -89,13 +89,13 @@ def to_csv(comparison: Comparison) -> str:
             "gain": comparison.gain(row),
             "n": len(row.seeds),
         }
-        line |= _bounds("accuracy", row.accuracy) | _bounds("balanced_accuracy", row.balanced_accuracy)
+        line |= bounds("accuracy", row.accuracy) | bounds("balanced_accuracy", row.balanced_accuracy)
         for name in REFERENCES:
             difference = row.differences.get(name)
             seeds = difference.seeds if difference else None
             test = difference.test if difference else None
             line[f"minus_{name}_n"] = len(difference.by_seed) if difference else 0
-            line |= _bounds(f"minus_{name}", seeds, "seeds_") | _bounds(f"minus_{name}", test, "test_")
+            line |= bounds(f"minus_{name}", seeds, "seeds_") | bounds(f"minus_{name}", test, "test_")
         line |= {"seconds_per_epoch": row.seconds_per_epoch, "cost": row.cost}
         lines.append(line)
     file = io.StringIO()
@@ -207,7 +207,7 @@ def _seconds(row: Row) -> str:
     return (f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}") + cost
 
 
-def _bounds(name: str, estimate: Estimate | None, of: str = "") -> dict[str, float | None]:
+def bounds(name: str, estimate: Estimate | None, of: str = "") -> dict[str, float | None]:
     """Return a mean once, and the bounds of one of its intervals."""
     return {
         name: estimate.mean if estimate else None,
