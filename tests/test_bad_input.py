@@ -231,7 +231,7 @@ def test_folders(name: str, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("trained")
-    done("train", write_images(path / "images"), "--epochs", 1, "--out", path / "run")
+    done("train", write_images(path / "images"), "--method", "maxl", "--epochs", 1, "--out", path / "run")
     return path
 
 
@@ -277,7 +277,7 @@ class TestDamagedRuns:
 
         (run / "result.json").unlink()
         torch.save({"network": Bomb(tmp_path / "exploded")}, run / "checkpoint.pt")
-        said = metaux("train", trained / "images", "--epochs", 1, "--out", run)
+        said = metaux("train", trained / "images", "--method", "maxl", "--epochs", 1, "--out", run)
         assert (said.code, said.err.count("\n")) == (2, 1)
         assert "expected this run's checkpoint" in said.err
         assert not (tmp_path / "exploded").exists()

@@ -20,6 +20,7 @@ from metaux.terminal import make_table, print_notes, reading
 from metaux.usage_errors import in_one_line
 from shell import done, metaux, write_images, write_table
 
+MAXL = ("--method", "maxl", "--epochs", 3, "--subclasses", 2)
 COMMANDS = ("compare", "train", "predict", "evaluate", "labels", "recommend", "contest")
 ODD = ("[red]x", "a, \"b\" & 'c'", "ünï çødé ✓", ":smile:")
 
@@ -100,13 +101,13 @@ def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pets")
     write_images(path / "images" / "train", ODD, 12)
     write_images(path / "images" / "test", ODD, 5)
-    done("train", path / "images", "--epochs", 3, "--subclasses", 2, "--out", path / "run")
+    done("train", path / "images", *MAXL, "--out", path / "run")
     return path
 
 
 class TestRun:
     def test_the_table_and_evaluate_say_the_same(self, pets: Path) -> None:
-        table = done("train", pets / "images", "--epochs", 3, "--subclasses", 2, "--out", pets / "run")
+        table = done("train", pets / "images", *MAXL, "--out", pets / "run")
         run = Run.read(pets / "run")
         assert f"{100 * run.accuracy:.2f} %" in table
         own, explicit = done("evaluate", pets / "run"), done("evaluate", pets / "run", pets / "images")
@@ -166,7 +167,7 @@ def test_default_folder_is_found_again(tmp_path: Path, monkeypatch: pytest.Monke
     for epochs in (1, 1, 2):
         done(*words, epochs)
     found = sorted((tmp_path / "metaux-runs").iterdir())
-    assert [path.name.rpartition("-")[0] for path in found] == ["t-maxl-0"] * 2
+    assert [path.name.rpartition("-")[0] for path in found] == ["t-single-0"] * 2
 
 
 def test_predicts_and_evaluates_tables(tmp_path: Path) -> None:

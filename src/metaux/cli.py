@@ -88,18 +88,19 @@ class Train:
     The same command on the same folder goes on where it was interrupted.
 
     For example:
+        metaux train photos/ --out photos-model
         metaux train photos/ --method maxl --out photos-maxl
         metaux train table.npz --method single --epochs 100
         metaux train photos/ --hierarchy kinds.yaml --primary kind --auxiliary breed
 
     Args:
         settings: what the run is made of.
-        method: where the auxiliary labels come from: single (none), uniform, random, frozen, kmeans, balanced, leaves,
-            human, maxl, distilled, distilled-cross, recorded or shuffled (with --labels), given (with --given), or
-            prototypical (with protocol iclr); transformation, transformed and transformation-shuffled learn from
-            transformed images instead, rotation, rotation-single, rotation-shuffled, rotated and rotated-single from
-            turned ones, self-distilled and self-distilled-cross from a teacher's
-            classes, vector and frozen-vector from target vectors.
+        method: where the auxiliary labels come from. auto takes what did best: transformation for images, single (none)
+            for other data. Also uniform, random, frozen, kmeans, balanced, leaves, human, maxl, distilled,
+            distilled-cross, recorded or shuffled (with --labels), given (with --given), or prototypical (with protocol
+            iclr); transformed and transformation-shuffled learn from transformed images, rotation, rotation-single,
+            rotation-shuffled, rotated and rotated-single from turned ones, self-distilled and self-distilled-cross from
+            a teacher's classes, vector and frozen-vector from target vectors.
         seed: of everything random.
         out: the run's folder.
         config: a YAML file of settings, such as a run's settings.yaml; options win over it.
@@ -107,7 +108,7 @@ class Train:
     """
 
     settings: Shared = field(default_factory=Settings)
-    method: str = "maxl"
+    method: str = "auto"
     seed: int = 0
     out: Out = None
     config: Config = None

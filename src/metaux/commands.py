@@ -21,6 +21,7 @@ from metaux.experiment.records import Run, is_finished
 from metaux.experiment.reporting import report, settings_of
 from metaux.experiment.run import run
 from metaux.experiment.table import to_json
+from metaux.labels.catalogue import AUTO, best
 from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
 from metaux.settings import Said, Settings, from_mapping
@@ -59,17 +60,23 @@ def report_command(folder: Path) -> None:
 
 def train_command(settings: Settings, method: str, seed: int, out: Path | None, said: Said) -> None:
     """Train one network; see `metaux train --help`."""
-    choose("method", method, SOURCES)
+    choose("method", method, (AUTO, *SOURCES))
     check(settings)
     check_log(said.log)
+    console, data = make_console(said.quiet or said.json), None
+    if method == AUTO:
+        with reading(console) as progress:
+            data = load(settings, progress)
+        method = best(data.kind)
+        print_notes([f"method {method}: what did best on data of this kind (docs/does-it-help.md)"], console)
     folder = out or default_folder(settings, f"{method}-{seed}")
-    console = make_console(said.quiet or said.json)
     claim(folder, settings, {"method": method, "seed": seed})
     if is_finished(folder):
         catch_up(said.log, folder)
     else:
-        with reading(console) as progress:
-            data = load(settings, progress)
+        if data is None:
+            with reading(console) as progress:
+                data = load(settings, progress)
         print_notes(data.notices, console)
         job = Job(settings, method, seed, folder, resolve(settings).epochs, seconds=1.0)
         with shown([job], None, console):

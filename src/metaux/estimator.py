@@ -28,6 +28,7 @@ from metaux.errors import InputError, choose
 from metaux.experiment.features import make_embedding, make_features
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource
+from metaux.labels.catalogue import AUTO, best
 from metaux.labels.registry import SOURCES, MakeSource
 from metaux.networks.backbones import make_backbone
 from metaux.protocols import Protocol, resolve
@@ -61,12 +62,12 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             returns a fresh module, or a module, which is copied and never changed: any network from a batch to features
             `[batch, features]`. The copies, of which the label generator has its own, start from the module's weights.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
-        method: where the auxiliary labels come from: maxl, single (none), uniform, random, frozen, kmeans, balanced,
-            leaves, human, given, distilled, distilled-cross or prototypical; transformation, transformed and
-            transformation-shuffled learn from transformed images, rotation, rotation-single, rotation-shuffled,
-            rotated and rotated-single from turned ones, self-distilled and self-distilled-cross from a teacher's
-            classes, vector and frozen-vector from target vectors; or a callable (hierarchy, protocol) ->
-            `LabelSource`.
+        method: where the auxiliary labels come from. auto takes what did best: transformation for arrays of images,
+            single (none) for other data. Also maxl, uniform, random, frozen, kmeans, balanced, leaves, human, given,
+            distilled, distilled-cross or prototypical; transformed and transformation-shuffled learn from transformed
+            images, rotation, rotation-single, rotation-shuffled, rotated and rotated-single from turned ones,
+            self-distilled and self-distilled-cross from a teacher's classes, vector and frozen-vector from target
+            vectors; or a callable (hierarchy, protocol) -> `LabelSource`.
         subclasses: sub-classes per class, one number or one per class in the order of `classes_`; not used where
             `fit` is given auxiliary labels.
         features: what kmeans, balanced and leaves cluster: pixels (the inputs as they are), autoencoder, rotations,
@@ -104,7 +105,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
-    >>> classifier = MetauxClassifier(subclasses=2, epochs=20, random_state=0).fit(X, y)
+    >>> classifier = MetauxClassifier(method="maxl", subclasses=2, epochs=20, random_state=0).fit(X, y)
     >>> classifier.score(X, y) > 0.9
     True
     >>> classifier.predict(X[:1]), classifier.labels_.shape
@@ -114,7 +115,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         backbone: str | nn.Module | Callable[[], nn.Module] = "auto",
-        method: str | MakeSource = "maxl",
+        method: str | MakeSource = AUTO,
         *,
         subclasses: int | Sequence[int] = DEFAULT_SUBCLASSES,
         features: str = "pixels",
@@ -263,7 +264,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _plan(self, settings: Settings, samples: Samples, hierarchy: Hierarchy, form: Form) -> Plan:
         protocol = resolve(settings, self.protocol if isinstance(self.protocol, Protocol) else None)
-        source, seed = self._make_source(), self._seed()
+        source, seed = self._make_source(form.kind), self._seed()
         needs_meta_split = source(hierarchy, protocol).needs_meta_split
         train, meta = draw(samples, seed, None, protocol.meta_fraction if needs_meta_split else 0.0)
         none = samples.take(torch.arange(0))
@@ -286,10 +287,10 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=seed,
         )
 
-    def _make_source(self) -> MakeSource:
+    def _make_source(self, kind: str) -> MakeSource:
         if isinstance(self.method, str):
-            choose("method", self.method, SOURCES)
-            return SOURCES[self.method]
+            choose("method", self.method, (AUTO, *SOURCES))
+            return SOURCES[best(kind) if self.method == AUTO else self.method]
         if not callable(self.method):
             raise InputError(
                 "expected method to be a name or a callable (hierarchy, protocol) -> LabelSource, found "

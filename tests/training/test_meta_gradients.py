@@ -173,7 +173,7 @@ def test_asking_for_forward_mode_is_an_error_as_ever(lines: Settings, tmp_path: 
 def test_the_estimator_warns_once() -> None:
     images = torch.rand(40, 8, 8).numpy()
     labels = torch.arange(40).numpy() % 2
-    classifier = MetauxClassifier(backbone=Recurrent(), epochs=2, random_state=0)
+    classifier = MetauxClassifier(backbone=Recurrent(), method="maxl", epochs=2, random_state=0)
     with pytest.warns(UserWarning, match=r"no forward-mode formula for \w+: the") as caught:
         classifier.fit(images, labels)
     assert len(caught) == 1
@@ -184,7 +184,7 @@ def test_the_estimator_warns_once() -> None:
 def test_the_estimator_takes_a_library_network_and_says_what_has_no_weights() -> None:
     images = torch.rand(20, 8, 8).numpy()
     labels = torch.arange(20).numpy() % 2
-    classifier = MetauxClassifier(backbone="timm:test_resnet", epochs=1, random_state=0).fit(images, labels)
+    classifier = MetauxClassifier("timm:test_resnet", "maxl", epochs=1, random_state=0).fit(images, labels)
     assert classifier.predict(images).shape == (20,)
     for backbone, found in (("mlp", "found mlp, which has none"), (Recurrent(), "found Recurrent; load its weights")):
         with pytest.raises(InputError, match=found):

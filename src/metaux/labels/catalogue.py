@@ -61,6 +61,19 @@ ENTRIES = {
     "prototypical": Entry("outside"),
 }
 
+# In place of a name: what did best in the contest on data of that kind.
+AUTO = "auto"
+_BEST = {"image": "transformation"}
+
+
+def best(kind: str) -> str:
+    """Return the label source that did best on data of a kind; single task where none was shown to help.
+
+    >>> best("image"), best("table")
+    ('transformation', 'single')
+    """
+    return _BEST.get(kind, "single")
+
 
 def entry(method: str) -> Entry:
     """Return what is known of a label source; a variant `single-split` is what `single` is, and a new one a method.
