@@ -22,7 +22,7 @@ from metaux.contest.race import (
     affordable,
     single_task,
 )
-from metaux.contest.recommend import _Budget, _conclude, _test
+from metaux.contest.recommend import _Budget, _conclude, _test, _tested
 from metaux.contest.rules import CONTESTANTS
 from metaux.contest.trials import Trial, train
 from metaux.errors import InputError
@@ -55,13 +55,13 @@ def test_ends_in_time(found: dict[str, Any]) -> None:
 
 
 def test_searches_on_validation_data_and_tests_on_paired_seeds(found: dict[str, Any], out: Path) -> None:
-    seeds: dict[str, list[int]] = {}
+    seeds: dict[tuple[str, int], list[int]] = {}
     for run in read_runs(out):
         assert (run.settings["evaluate_on"] == "test") == (run.seed >= 100)
         if run.seed >= 100:
-            seeds.setdefault(run.method, []).append(run.seed)
+            seeds.setdefault((run.method, len(run.epochs)), []).append(run.seed)
     assert len({tuple(own) for own in seeds.values()}) == 1
-    assert {"single", "uniform", "frozen"} < set(seeds)
+    assert {"single", "uniform", "frozen"} < {method for method, _ in seeds}
     searched = {row["row"] for row in found["search"]}
     assert searched == {"single", *found["plan"]["methods"]}
     first = [row for row in found["search"] if row["epochs"] == found["search"][0]["epochs"]]
@@ -141,7 +141,7 @@ COSTS = {"single": Cost(0.1, 1.0), "kmeans": Cost(1.0, 1.2), "maxl": Cost(0.1, 5
 
 class TestAffordable:
     def test_more_time_pays_for_longer_runs_more_methods_and_more_configurations(self) -> None:
-        found = [affordable(Settings(epochs=16), COSTS, 60 * minutes, 1) for minutes in (1, 5, 10, 1000)]
+        found = [affordable(Settings(epochs=16), COSTS, 60 * minutes, 1) for minutes in (1.5, 5, 10, 1000)]
         sizes = [(plan.epochs, len(plan.methods), len(plan.grid)) for plan in found]
         assert sizes == sorted(sizes)
         assert (found[-1].epochs, found[-1].methods, found[-1].grid) == (16, ("kmeans", "maxl"), GRID)
@@ -158,7 +158,7 @@ class TestAffordable:
         assert affordable(bed, COSTS, 300, 2) == affordable(bed, COSTS, 600, 1)
 
     def test_nothing_fits(self) -> None:
-        with pytest.raises(InputError, match="give --minutes 1 or more"):
+        with pytest.raises(InputError, match="give --minutes 2 or more"):
             affordable(Settings(), COSTS, 5, 1)
 
 
@@ -168,6 +168,17 @@ def test_the_better_half_keeps_single_task_and_a_method() -> None:
     assert _better_half([*kmeans, *single]) == [*kmeans, single[0]]
     assert _better_half([single[0], kmeans[0], kmeans[1], single[1]]) == [single[0], kmeans[0]]
     assert _better_half(single) == single[:2]
+
+
+@pytest.mark.parametrize(("seconds", "epochs"), [(1.0, None), (3.0, 12)])
+def test_single_task_is_tested_for_the_time_that_the_winner_takes(seconds: float, epochs: int | None) -> None:
+    costs = {"single": Cost(0.0, 1.0), "kmeans": Cost(0.0, seconds)}
+    single, winner = Candidate(single_task(), GRID[0]), Candidate(KMEANS, GRID[1])
+    found = _tested(Settings(), Affordable(4, ("kmeans",), GRID), costs, single, winner)
+    longer = found.pop("single, compute of kmeans", None)
+    assert (longer.settings.epochs if longer else None) == epochs
+    assert set(found) == {"single", "uniform", "frozen", "kmeans"}
+    assert {trial.settings.epochs for trial in found.values()} == {4}
 
 
 class TestConclusion:
@@ -188,6 +199,12 @@ class TestConclusion:
         assert found.folder.name == "kmeans-0"
         assert "kmeans minus its own labels, shuffled: +10.0 points" in found.says
         assert found.command == "metaux train toy --epochs 3 --method kmeans --seed 0"
+
+    def test_what_single_task_reaches_in_the_same_time_is_said(self, tmp_path: Path) -> None:
+        longer = {"single, compute of kmeans": (0.05, 0.06, 0.05, 0.04)}
+        found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.NONE, **longer)
+        assert "kmeans minus single task for the same time, 3 epochs: +5.0 points" in found.says
+        assert found.details["minus_equal_compute"]["mean"] == pytest.approx(0.05)
 
     @pytest.mark.parametrize(("kmeans", "shuffled"), [(NONE, NONE), (MUCH, MUCH)])
     def test_what_does_not_is_not(self, tmp_path: Path, kmeans: Sequence[float], shuffled: Sequence[float]) -> None:

@@ -24,6 +24,8 @@ FIRST_SEED = 100
 SECOND_NETWORK = 1000
 ENSEMBLE = "ensemble of two"
 SHUFFLED = "shuffled"
+# Single task with the epochs that the method of that name costs.
+EQUAL_COMPUTE = f"{SINGLE}, compute of"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def planned(
     for name in finalists(contestants, plan, rules):
         epochs = plan["rows"][name]["epochs_of_equal_compute"]
         if plan["rows"][name]["cost"] > 1 and (longer := [trial.changed(epochs=epochs) for trial in single]) != single:
-            found[f"{SINGLE}, compute of {name}"] = longer
+            found[f"{EQUAL_COMPUTE} {name}"] = longer
     # The same samples for both networks: an ensemble's gain must not be that of more data.
     found[ENSEMBLE] = [
         Trial(trial.changed(train_seed=trial.seed).settings, trial.method, trial.seed + SECOND_NETWORK)

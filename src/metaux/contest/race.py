@@ -133,23 +133,30 @@ def affordable(bed: Settings, costs: Mapping[str, Cost], seconds: float, workers
     Raises:
         InputError: if not even runs of one epoch fit.
     """
-    single, *methods = costs
+    methods = [*costs][1:]
     epochs = resolve(bed).epochs
     while epochs:
         for count, grid in product(range(len(methods), 0, -1), (GRID, SHORT_GRID)):
-            rows = [single, *methods[:count]]
-            search = sum(_search_seconds(costs[name], epochs, len(grid)) for name in rows) / workers
-            # The winner and a control of its own, single task, uniform and frozen.
-            dearest = max(costs[name].of(epochs) for name in rows)
-            test = LEAST_SEEDS * (2 * dearest + 3 * costs[single].of(epochs)) / workers
-            if search <= SEARCH * seconds and test <= (1 - MOST_SEARCH) * seconds:
+            if _needed(costs, methods[:count], epochs, grid) <= seconds * workers:
                 return Affordable(epochs, tuple(methods[:count]), grid)
         epochs //= 2
-    least = 1.0 / SEARCH * sum(_search_seconds(costs[name], 1, len(SHORT_GRID)) for name in (single, *methods[:1]))
+    least = _needed(costs, methods[:1], 1, SHORT_GRID) / workers
     raise InputError(
-        f"expected time for runs of at least one epoch, found {duration(seconds)} of which the search alone would take "
-        f"more; give --minutes {max(1, round(2 * least / 60))} or more, or a smaller --train-size"
+        f"expected time for runs of at least one epoch, about {duration(least)}, found {duration(seconds)}; give "
+        f"--minutes {max(1, round(2 * least / 60))} or more, or a smaller --train-size"
     )
+
+
+def _needed(
+    costs: Mapping[str, Cost], methods: Sequence[str], epochs: int, grid: Sequence[Mapping[str, float]]
+) -> float:
+    """Return the seconds of a budget whose share for the search, and whose rest for the test, are enough."""
+    rows = [SINGLE, *methods]
+    search = sum(_search_seconds(costs[name], epochs, len(grid)) for name in rows)
+    # The winner, a control of its own and single task for the same time; single task, uniform and frozen.
+    dearest = max(costs[name].of(epochs) for name in rows)
+    test = LEAST_SEEDS * (3 * dearest + 3 * costs[SINGLE].of(epochs))
+    return max(search / SEARCH, test / (1 - MOST_SEARCH))
 
 
 def _search_seconds(cost: Cost, epochs: int, configurations: int) -> float:

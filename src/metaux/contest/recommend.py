@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from metaux.contest.measured import FIRST_SEED, SHUFFLED
+from metaux.contest.measured import EQUAL_COMPUTE, FIRST_SEED, SHUFFLED
 from metaux.contest.plan import on_validation
 from metaux.contest.race import (
     MOST_SEARCH,
@@ -153,7 +153,7 @@ def _recommend(
     budget.note(search=race.records)
     single = next(candidate for candidate in ranked if candidate.row.name == SINGLE)
     winner = next((candidate for candidate in ranked if candidate.row.name != SINGLE), None)
-    trials = _tested(settings, plan, single, winner)
+    trials = _tested(settings, plan, costs, single, winner)
     runs = _test(trials, winner, race, plan, budget, console)
     return _conclude(runs, winner, budget, console)
 
@@ -169,8 +169,13 @@ def _say(plan: Affordable, costs: Mapping[str, Cost], minutes: float, console: C
     )
 
 
-def _tested(bed: Settings, plan: Affordable, single: Candidate, winner: Candidate | None) -> dict[str, Trial]:
-    """Return the runs that are tested, by the row that each is in; controls have the winner's configuration."""
+def _tested(
+    bed: Settings, plan: Affordable, costs: Mapping[str, Cost], single: Candidate, winner: Candidate | None
+) -> dict[str, Trial]:
+    """Return the runs that are tested, by the row that each is in; controls have the winner's configuration.
+
+    One of them is single task with the epochs that the winner's cost would pay for, if it costs more.
+    """
 
     def trial(candidate: Candidate) -> Trial:
         base = on_validation(bed, candidate.row)
@@ -181,6 +186,9 @@ def _tested(bed: Settings, plan: Affordable, single: Candidate, winner: Candidat
         controls = {*judges(winner.row.method)[1:]}
         found[winner.row.name] = trial(winner)
         found |= {row.name: trial(replace(winner, row=row)) for row in CONTESTANTS if row.name in controls}
+        cost = costs[winner.row.name].of(plan.epochs) / costs[SINGLE].of(plan.epochs)
+        if (epochs := round(cost * plan.epochs)) > plan.epochs:
+            found[f"{EQUAL_COMPUTE} {winner.row.name}"] = found[SINGLE].changed(epochs=epochs)
     return found
 
 
@@ -260,6 +268,11 @@ def _conclude(
     says = verdict(comparison) if winner else "No method could be trained on this data beside single task."
     if shuffled is not None:
         says += f" {name} minus its own labels, shuffled: {difference_in_points(shuffled)}."
+    longer = runs.get(f"{EQUAL_COMPUTE} {name}", ())
+    minus_longer = _paired(runs[name], longer) if longer else None
+    if minus_longer is not None:
+        epochs = counted(len(longer[0].epochs), "epoch")
+        says += f" {name} minus single task for the same time, {epochs}: {difference_in_points(minus_longer)}."
     method = name if helps else SINGLE
     says += f" Use {method}." if helps else " Nothing is shown to help here: use single task, tuned."
     chosen = runs[method][0]
@@ -276,6 +289,7 @@ def _conclude(
         "model": str(chosen.folder),
         "comparison": to_json(comparison),
         "minus_shuffled": None if shuffled is None else asdict(shuffled),
+        "minus_equal_compute": None if minus_longer is None else asdict(minus_longer),
     }
     budget.note(**details)
     console.print(f"Trained network: {chosen.folder}\nTo train it again: {command}", soft_wrap=True)
