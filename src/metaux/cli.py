@@ -51,10 +51,10 @@ class Compare:
 
     Args:
         settings: what all runs share.
-        methods: label sources to compare: single, uniform, random, frozen, kmeans, human, maxl; with protocol iclr
-            also single-split, uniform-split, frozen-split; on request also transformation and its controls transformed
-            and transformation-shuffled, rotation, rotation-single and their controls rotated, rotated-single and
-            rotation-shuffled (all of images), distilled, distilled-cross and their controls
+        methods: label sources to compare: single, uniform, random, frozen, kmeans, human, maxl, of images also
+            transformation and its control transformed; with protocol iclr also single-split, uniform-split,
+            frozen-split; on request also transformation-shuffled, rotation, rotation-single and their controls rotated,
+            rotated-single and rotation-shuffled (all of images), distilled, distilled-cross and their controls
             self-distilled, self-distilled-cross, recorded and its control shuffled (with --labels), given (with
             --given), balanced, leaves, vector, frozen-vector and, with protocol iclr, prototypical.
         seeds: how many seeds; they count from 0.

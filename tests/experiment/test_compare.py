@@ -157,6 +157,9 @@ def test_default_methods_are_those_that_suit(tmp_path: Path) -> None:
     fine = Settings(data=str(write_table(tmp_path / "f.npz", fine=True)), protocol="iclr")
     found = default_methods(fine, load_once(fine))
     assert found[5:] == ("human", "maxl", "single-split", "uniform-split", "frozen-split")
+    digits = Settings(data="digits")
+    found = default_methods(digits, load_once(digits))
+    assert found[5:] == ("human", "maxl", "transformation", "transformed")
 
 
 def test_default_workers_fill_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:

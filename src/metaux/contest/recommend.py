@@ -40,7 +40,7 @@ from metaux.experiment.verdict import verdict
 from metaux.experiment.wording import counted, difference_in_points, listed
 from metaux.experiment.work import default_workers, told
 from metaux.files import write_json
-from metaux.labels.catalogue import judges
+from metaux.labels.catalogue import REFERENCES, entry, judges
 from metaux.settings import Settings, as_words
 from metaux.terminal import print_notes
 
@@ -183,7 +183,7 @@ def _tested(
 
     found = {SINGLE: trial(single)}
     if winner is not None:
-        controls = {*judges(winner.row.method)[1:]}
+        controls = {*REFERENCES[1:], *winner.row.controls}
         found[winner.row.name] = trial(winner)
         found |= {row.name: trial(replace(winner, row=row)) for row in CONTESTANTS if row.name in controls}
         cost = costs[winner.row.name].of(plan.epochs) / costs[SINGLE].of(plan.epochs)
@@ -263,7 +263,8 @@ def _conclude(
     comparison = Comparison.of([run for run in labelled if run.method in compared], vary=vary)
     own_row = comparison.row(name)
     assert own_row is not None
-    shuffled = _paired(runs[name], runs[SHUFFLED]) if SHUFFLED in runs else None
+    without = runs.get(entry(name).shuffled or SHUFFLED)
+    shuffled = _paired(runs[name], without) if without else None
     helps = winner is not None and comparison.gain(own_row) and (shuffled is None or shuffled.above)
     says = verdict(comparison) if winner else "No method could be trained on this data beside single task."
     if shuffled is not None:

@@ -40,8 +40,11 @@ _FINE_TUNED = {"backbone": "timm:efficientnet_lite0", "pretrained": True}
 
 def _rows(*methods: str) -> tuple[Contestant, ...]:
     """Return a row for each of these label sources, as it is."""
-    known = [(method, entry(method)) for method in methods]
-    return tuple(Contestant(name, name, role=own.role, controls=own.controls, kinds=own.kinds) for name, own in known)
+    rows = []
+    for name, own in ((method, entry(method)) for method in methods):
+        controls = (*own.controls, own.shuffled) if own.shuffled else own.controls
+        rows.append(Contestant(name, name, role=own.role, controls=controls, kinds=own.kinds))
+    return tuple(rows)
 
 
 CONTESTANTS = (

@@ -18,6 +18,7 @@ class Entry:
         role: `control`, `method`, or `outside` for labels that a person, or a network trained on other data, brings:
             what they gain, no method has invented.
         controls: of its own, which a gain has to beat besides `REFERENCES`.
+        shuffled: its control without information, for the contest; empty where that is made of its recorded labels.
         kinds: of the data that it can run on.
         default: a comparison runs it without being asked. Others need other data, labels or another run, cost several
             times as much, or are an open question.
@@ -25,6 +26,7 @@ class Entry:
 
     role: Role = "method"
     controls: tuple[str, ...] = ()
+    shuffled: str = ""
     kinds: tuple[str, ...] = ANY_KIND
     default: bool = False
 
@@ -42,10 +44,10 @@ ENTRIES = {
     "maxl": Entry(default=True),
     "vector": Entry(controls=("frozen-vector",)),
     "frozen-vector": _CONTROL,
-    "transformation": Entry(controls=("transformed", "transformation-shuffled"), kinds=_IMAGES),
-    "transformed": _CONTROL_OF_IMAGES,
+    "transformation": Entry(controls=("transformed",), shuffled="transformation-shuffled", kinds=_IMAGES, default=True),
+    "transformed": Entry("control", kinds=_IMAGES, default=True),
     "transformation-shuffled": _CONTROL_OF_IMAGES,
-    "rotation": Entry(controls=("rotated", "rotation-shuffled"), kinds=_IMAGES),
+    "rotation": Entry(controls=("rotated",), shuffled="rotation-shuffled", kinds=_IMAGES),
     "rotated": _CONTROL_OF_IMAGES,
     "rotation-shuffled": _CONTROL_OF_IMAGES,
     "rotation-single": Entry(controls=("rotated-single",), kinds=_IMAGES),
