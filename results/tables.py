@@ -256,9 +256,35 @@ def views() -> dict[str, str]:
     return {"views": "\n".join(rows)}
 
 
+def longer() -> dict[str, str]:
+    """Return the generated part of docs/does-it-help.md on longer training, as it did on validation data."""
+    found: dict[str, dict[int, dict[str, float]]] = {}
+    with (HERE / "longer" / "longer.csv").open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            own = found.setdefault(line["labels"], {}).setdefault(int(line["epochs"]), {})
+            own[line["seed"]] = float(line["validation_accuracy"])
+    single, method = found["single"], found["transformation"]
+
+    def minus(epochs: int, others: int) -> str:
+        if epochs not in method or others not in single:
+            return "-"
+        values = [value - single[others][seed] for seed, value in method[epochs].items()]
+        return points({"seeds": asdict(mean_over_seeds(values))})
+
+    rows = ["| epochs | single task, % | transformation, % | minus single | minus single with 3 x the epochs |"]
+    rows.append("| --- " * 5 + "|")
+    for epochs in single:
+        cells = [
+            percents(asdict(mean_over_seeds(list(own[epochs].values())))) if epochs in own else "-"
+            for own in (single, method)
+        ]
+        rows.append("| " + " | ".join([str(epochs), *cells, minus(epochs, epochs), minus(epochs, 3 * epochs)]) + " |")
+    return {"longer": "\n".join(rows)}
+
+
 def does_it_help() -> dict[str, str]:
     """Return the generated parts of docs/does-it-help.md."""
-    return contests() | mechanism() | screened() | views()
+    return contests() | longer() | mechanism() | screened() | views()
 
 
 def filled(page: str, parts: dict[str, str]) -> str:
