@@ -4,7 +4,7 @@ import pytest
 
 from making import first_right, make_run, make_runs
 from metaux.errors import InputError
-from metaux.experiment.comparison import Comparison
+from metaux.experiment.comparison import OWN, Comparison
 from metaux.settings import Settings
 
 
@@ -74,6 +74,11 @@ def test_a_gain_is_one_over_a_methods_own_controls_too(tmp_path: Path) -> None:
     assert rows["without"] is not None
     assert found["without"].lacking(rows["without"]) == ("self-distilled",)
     assert found["above"].missing == ()
+    assert found["without"].columns == ("single", "uniform", "frozen")
+    assert found["above"].columns == ("single", "uniform", "frozen", OWN)
+    own = {row.method: row.difference(OWN) for row in found["above"].rows}
+    assert [method for method, difference in own.items() if difference] == ["distilled"]
+    assert own["distilled"] is not None
 
 
 def test_a_gain_needs_both_intervals(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ def test_knows_every_source_and_no_other() -> None:
 
 
 def test_controls_are_controls() -> None:
-    named = {control for one in ENTRIES.values() for control in (*one.controls, one.shuffled) if control}
+    named = {control for one in ENTRIES.values() for control in (one.control, one.shuffled) if control}
     assert {entry(name).role for name in (*named, *REFERENCES, "frozen-split")} == {"control"}
     assert {name for name, one in ENTRIES.items() if one.role == "control"} == {*named, *REFERENCES, "random"}
-    assert all(not one.controls for one in ENTRIES.values() if one.role != "method")
+    assert all(not one.control for one in ENTRIES.values() if one.role != "method")
 
 
 def test_what_runs_by_default_can_be_judged_by_what_runs_by_default() -> None:

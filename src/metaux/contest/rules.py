@@ -40,11 +40,9 @@ _FINE_TUNED = {"backbone": "timm:efficientnet_lite0", "pretrained": True}
 
 def _rows(*methods: str) -> tuple[Contestant, ...]:
     """Return a row for each of these label sources, as it is."""
-    rows = []
-    for name, own in ((method, entry(method)) for method in methods):
-        controls = (*own.controls, own.shuffled) if own.shuffled else own.controls
-        rows.append(Contestant(name, name, role=own.role, controls=controls, kinds=own.kinds))
-    return tuple(rows)
+    known = {name: entry(name) for name in methods}
+    controls = {name: tuple(filter(None, (own.control, own.shuffled))) for name, own in known.items()}
+    return tuple(Contestant(name, name, {}, own.role, controls[name], own.kinds) for name, own in known.items())
 
 
 CONTESTANTS = (

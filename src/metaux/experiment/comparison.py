@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from metaux.data.samples import LabelledData
 
+# The column of differences to each method's own control.
+OWN = "own control"
+
 
 def in_order(methods: Iterable[str]) -> list[str]:
     """Return each method once: the references, other controls, what is to be judged, then labels from outside.
@@ -85,6 +88,10 @@ class Row:
     differences: Mapping[str, Difference]
     seconds_per_epoch: float
     cost: float | None
+
+    def difference(self, column: str) -> Difference | None:
+        """Return the difference to a reference, or in the column `OWN` to the method's own control; None if unknown."""
+        return self.differences.get(entry(self.method).control if column == OWN else column)
 
 
 @dataclass(frozen=True)
@@ -157,6 +164,11 @@ class Comparison:
     def row(self, method: str) -> Row | None:
         """Return the row of this method, and None if it did not run."""
         return next((row for row in self.rows if row.method == method), None)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What any row has a difference to: references, and `OWN`."""
+        return tuple(name for name in (*REFERENCES, OWN) if any(row.difference(name) for row in self.rows))
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -7,10 +7,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment.comparison import Comparison, Difference, Row
+from metaux.experiment.comparison import OWN, Comparison, Difference, Row
 from metaux.experiment.statistics import Estimate
 from metaux.experiment.verdict import verdict
-from metaux.experiment.wording import bound_in_points, counted, decimals_for, interval_of_accuracy, percent, points
+from metaux.experiment.wording import (
+    bound_in_points,
+    counted,
+    decimals_for,
+    difference_in_points,
+    interval_of_accuracy,
+    interval_of_points,
+    percent,
+    points,
+)
 from metaux.labels.catalogue import REFERENCES, entry
 
 if TYPE_CHECKING:
@@ -40,6 +49,7 @@ def table(comparison: Comparison) -> "Table":
         "Test accuracy in %, differences in percentage points, paired by seed. In brackets, 95 % intervals: "
         "over seeds (Student t); under them, over test samples (bootstrap)."
     )
+    caption += "".join(f" {told}" for row in comparison.rows if (told := _own_control(row)))
     made = Table(
         title=Text(title),
         caption=Text(caption),
@@ -90,8 +100,9 @@ def to_csv(comparison: Comparison) -> str:
             "n": len(row.seeds),
         }
         line |= bounds("accuracy", row.accuracy) | bounds("balanced_accuracy", row.balanced_accuracy)
-        for name in REFERENCES:
-            difference = row.differences.get(name)
+        for name in (*REFERENCES, OWN):
+            difference = row.difference(name)
+            name = name.replace(" ", "_")
             seeds = difference.seeds if difference else None
             test = difference.test if difference else None
             line[f"minus_{name}_n"] = len(difference.by_seed) if difference else 0
@@ -103,6 +114,16 @@ def to_csv(comparison: Comparison) -> str:
     writer.writeheader()
     writer.writerows(lines)
     return file.getvalue()
+
+
+def _own_control(row: Row) -> str:
+    """Return the difference to the method's own control in words; nothing where it has none."""
+    difference = row.difference(OWN)
+    if difference is None:
+        return ""
+    test = interval_of_points(difference.test)
+    told = difference_in_points(difference.seeds)
+    return f"{row.method} minus its own control, {entry(row.method).control}: {told}, over test samples {test}."
 
 
 class _Name:

@@ -90,7 +90,7 @@ def _gain(comparison: Comparison, winners: Sequence[Row], others: Sequence[Row],
             f"({_seeds(row.differences['single'])})"
         )
     else:
-        own = any(entry(row.method).controls for row in winners)
+        own = any(entry(row.method).control for row in winners)
         sentence = (
             f"{listed([row.method for row in winners])} beat {_judges_in_words()}{', and their own' if own else ''}, "
             "over seeds and over test samples: "

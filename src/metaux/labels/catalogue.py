@@ -17,7 +17,7 @@ class Entry:
     Args:
         role: `control`, `method`, or `outside` for labels that a person, or a network trained on other data, brings:
             what they gain, no method has invented.
-        controls: of its own, which a gain has to beat besides `REFERENCES`.
+        control: of its own, which a gain has to beat besides `REFERENCES`.
         shuffled: its control without information, for the contest; empty where that is made of its recorded labels.
         kinds: of the data that it can run on.
         default: a comparison runs it without being asked. Others need other data, labels or another run, cost several
@@ -25,7 +25,7 @@ class Entry:
     """
 
     role: Role = "method"
-    controls: tuple[str, ...] = ()
+    control: str = ""
     shuffled: str = ""
     kinds: tuple[str, ...] = ANY_KIND
     default: bool = False
@@ -42,21 +42,21 @@ ENTRIES = {
     "balanced": Entry(),
     "leaves": Entry(kinds=("table",)),
     "maxl": Entry(default=True),
-    "vector": Entry(controls=("frozen-vector",)),
+    "vector": Entry(control="frozen-vector"),
     "frozen-vector": _CONTROL,
-    "transformation": Entry(controls=("transformed",), shuffled="transformation-shuffled", kinds=_IMAGES, default=True),
+    "transformation": Entry(control="transformed", shuffled="transformation-shuffled", kinds=_IMAGES, default=True),
     "transformed": Entry("control", kinds=_IMAGES, default=True),
     "transformation-shuffled": _CONTROL_OF_IMAGES,
-    "rotation": Entry(controls=("rotated",), shuffled="rotation-shuffled", kinds=_IMAGES),
+    "rotation": Entry(control="rotated", shuffled="rotation-shuffled", kinds=_IMAGES),
     "rotated": _CONTROL_OF_IMAGES,
     "rotation-shuffled": _CONTROL_OF_IMAGES,
-    "rotation-single": Entry(controls=("rotated-single",), kinds=_IMAGES),
+    "rotation-single": Entry(control="rotated-single", kinds=_IMAGES),
     "rotated-single": _CONTROL_OF_IMAGES,
-    "distilled": Entry(controls=("self-distilled",)),
+    "distilled": Entry(control="self-distilled"),
     "self-distilled": _CONTROL,
-    "distilled-cross": Entry(controls=("self-distilled-cross",)),
+    "distilled-cross": Entry(control="self-distilled-cross"),
     "self-distilled-cross": _CONTROL,
-    "recorded": Entry(controls=("shuffled",)),
+    "recorded": Entry(control="shuffled"),
     "shuffled": _CONTROL,
     "human": Entry("outside", default=True),
     "given": Entry("outside"),
@@ -92,4 +92,4 @@ def judges(method: str) -> tuple[str, ...]:
     >>> judges("distilled")
     ('single', 'uniform', 'frozen', 'self-distilled')
     """
-    return tuple(name for name in (*REFERENCES, *entry(method).controls) if name != method)
+    return tuple(name for name in (*REFERENCES, entry(method).control) if name not in (method, ""))

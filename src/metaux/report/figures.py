@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment.comparison import Comparison, Difference, data_name, in_order
+from metaux.experiment.comparison import OWN, Comparison, Difference, data_name, in_order
 from metaux.experiment.records import Run
-from metaux.labels.catalogue import REFERENCES
+from metaux.labels.catalogue import entry
 from metaux.report.canvas import COLOURS, FAINT, Look, caption, described, looks, save
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-cur
 
 
 def differences(comparison: Comparison, folder: Path, name: str = "differences") -> tuple[Path, ...]:
-    """Draw each method's difference in test accuracy to single, uniform and frozen, with both intervals.
+    """Draw each method's differences in test accuracy to the references and its own control, with both intervals.
 
     Args:
         comparison: the table.
@@ -92,7 +92,7 @@ def differences(comparison: Comparison, folder: Path, name: str = "differences")
     Returns:
         The files written; none if no method shares a seed with a reference.
     """
-    shown = [name for name in REFERENCES if any(name in row.differences for row in comparison.rows)]
+    shown = comparison.columns
     rows = [row for row in comparison.rows if row.differences]
     if not shown:
         return ()
@@ -103,10 +103,11 @@ def differences(comparison: Comparison, folder: Path, name: str = "differences")
         for axes, reference in zip(panels, shown, strict=True):
             axes.axvline(0, color="black", linewidth=1, zorder=1)
             for place, row in enumerate(rows):
-                if reference in row.differences:
-                    _forest(axes, place, row.differences[reference])
+                if (difference := row.difference(reference)) is not None:
+                    _forest(axes, place, difference)
                 else:
-                    why = "is the reference" if row.method == reference else "no seed in common"
+                    none = reference == OWN and not entry(row.method).control
+                    why = "has none" if none else "is the reference" if row.method == reference else "no seed in common"
                     axes.text(0.02, place, why, transform=axes.get_yaxis_transform(), **_REMARK)
             axes.set_title(f"to {reference}")
             axes.set_xlabel("percentage points")

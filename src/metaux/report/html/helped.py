@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metaux.experiment.comparison import Comparison, Difference, Row
+from metaux.experiment.comparison import OWN, Comparison, Difference, Row
 from metaux.experiment.statistics import Estimate
 from metaux.experiment.verdict import verdict, what_would_change_it
 from metaux.experiment.wording import decimals_for, interval_of_points, percent, points
-from metaux.labels.catalogue import REFERENCES
+from metaux.labels.catalogue import REFERENCES, entry
 from metaux.report.canvas import COLOURS
 from metaux.report.html.charts import SYMBOLS, axis, figure
 from metaux.report.html.methods import Recorded
 from metaux.report.html.parts import Chart, Figure
 
-REFERENCE_COLOURS = (COLOURS[1], COLOURS[2], COLOURS[3])
+COLUMN_COLOURS = dict(zip((*REFERENCES, OWN), COLOURS[1:], strict=False))
+COLUMN_SYMBOLS = dict(zip((*REFERENCES, OWN), SYMBOLS, strict=False))
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Helped:
 def helped(recorded: Recorded) -> Helped:
     """Make the section."""
     comparison = recorded.comparison
-    shown = [name for name in REFERENCES if any(name in row.differences for row in comparison.rows)]
+    shown = comparison.columns
     rows = [row for row in comparison.rows if row.differences]
     return Helped(
         verdict=verdict(comparison),
@@ -82,7 +83,7 @@ def _line(row: Row, shown: Sequence[str], comparison: Comparison) -> Line:
         if interval.low is None or interval.high is None
         else f"[{percent(max(interval.low, 0.0))}, {percent(min(interval.high, 1.0))}]",
         gain=comparison.gain(row),
-        differences=[_cell(row.differences.get(name)) for name in shown],
+        differences=[_cell(row.difference(name)) for name in shown],
         seconds=f"{row.seconds_per_epoch:.2g}" if row.seconds_per_epoch < 10 else f"{row.seconds_per_epoch:.0f}",
     )
 
@@ -107,14 +108,14 @@ def _chart(rows: Sequence[Row], shown: Sequence[str]) -> Chart:
 def _figure(rows: Sequence[Row], shown: Sequence[str]) -> Figure:
     traces: list[dict[str, object]] = []
     for place, name in enumerate(shown):
-        having = [(number, row) for number, row in enumerate(rows) if name in row.differences]
-        offset = 0.24 * (place - (len(shown) - 1) / 2)
-        differences = [row.differences[name] for _, row in having]
-        heights = [number + offset for number, _ in having]
-        look = {"color": REFERENCE_COLOURS[REFERENCES.index(name)], "symbol": SYMBOLS[REFERENCES.index(name)]}
+        having = [(number, row, found) for number, row in enumerate(rows) if (found := row.difference(name))]
+        offset = 0.72 / len(shown) * (place - (len(shown) - 1) / 2)
+        differences = [difference for _, _, difference in having]
+        heights = [number + offset for number, _, _ in having]
+        look = {"color": COLUMN_COLOURS[name], "symbol": COLUMN_SYMBOLS[name]}
         texts = [
-            f"<b>{row.method} minus {name}</b>: {_told(difference)}"
-            for (_, row), difference in zip(having, differences, strict=True)
+            f"<b>{row.method} minus {entry(row.method).control if name == OWN else name}</b>: {_told(difference)}"
+            for _, row, difference in having
         ]
         means = [100 * difference.seeds.mean for difference in differences]
         common = {"type": "scatter", "mode": "markers", "x": means, "y": heights, "legendgroup": name}
