@@ -95,8 +95,9 @@ class Train:
 
     Args:
         settings: what the run is made of.
-        method: where the auxiliary labels come from. auto takes what did best: transformation for images, single (none)
-            for other data. Also uniform, random, frozen, kmeans, balanced, leaves, human, maxl, distilled,
+        method: where the auxiliary labels come from. auto is transformation for images, which did best, and single
+            (none) for other data, where nothing is shown to help. Also
+            uniform, random, frozen, kmeans, balanced, leaves, human, maxl, distilled,
             distilled-cross, recorded or shuffled (with --labels), given (with --given), or prototypical (with protocol
             iclr); transformed and transformation-shuffled learn from transformed images, rotation, rotation-single,
             rotation-shuffled, rotated and rotated-single from turned ones, self-distilled and self-distilled-cross from

@@ -68,7 +68,7 @@ def train_command(settings: Settings, method: str, seed: int, out: Path | None, 
         with reading(console) as progress:
             data = load(settings, progress)
         method = best(data.kind)
-        print_notes([f"method {method}: what did best on data of this kind (docs/does-it-help.md)"], console)
+        print_notes([f"method {method}, for data of kind {data.kind} (auto; docs/quickstart.md)"], console)
     folder = out or default_folder(settings, f"{method}-{seed}")
     claim(folder, settings, {"method": method, "seed": seed})
     if is_finished(folder):

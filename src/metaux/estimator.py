@@ -62,8 +62,9 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             returns a fresh module, or a module, which is copied and never changed: any network from a batch to features
             `[batch, features]`. The copies, of which the label generator has its own, start from the module's weights.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
-        method: where the auxiliary labels come from. auto takes what did best: transformation for arrays of images,
-            single (none) for other data. Also maxl, uniform, random, frozen, kmeans, balanced, leaves, human, given,
+        method: where the auxiliary labels come from. auto is transformation for arrays of images, which did best, and
+            single (none) for other data, where nothing is shown to help. Also
+            maxl, uniform, random, frozen, kmeans, balanced, leaves, human, given,
             distilled, distilled-cross or prototypical; transformed and transformation-shuffled learn from transformed
             images, rotation, rotation-single, rotation-shuffled, rotated and rotated-single from turned ones,
             self-distilled and self-distilled-cross from a teacher's classes, vector and frozen-vector from target

@@ -204,7 +204,7 @@ class TestConclusion:
         longer = {"single, compute of kmeans": (0.05, 0.06, 0.05, 0.04)}
         found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.NONE, **longer)
         assert "kmeans minus single task for the same time, 3 epochs: +5.0 points" in found.says
-        assert found.details["minus_equal_compute"]["mean"] == pytest.approx(0.05)
+        assert found.details["minus"]["single task for the same time, 3 epochs"]["mean"] == pytest.approx(0.05)
 
     @pytest.mark.parametrize(("kmeans", "shuffled"), [(NONE, NONE), (MUCH, MUCH)])
     def test_what_does_not_is_not(self, tmp_path: Path, kmeans: Sequence[float], shuffled: Sequence[float]) -> None:

@@ -263,17 +263,15 @@ def _conclude(
     comparison = Comparison.of([run for run in labelled if run.method in compared], vary=vary)
     own_row = comparison.row(name)
     assert own_row is not None
-    without = runs.get(entry(name).shuffled or SHUFFLED)
-    shuffled = _paired(runs[name], without) if without else None
-    helps = winner is not None and comparison.gain(own_row) and (shuffled is None or shuffled.above)
-    says = verdict(comparison) if winner else "No method could be trained on this data beside single task."
-    if shuffled is not None:
-        says += f" {name} minus its own labels, shuffled: {difference_in_points(shuffled)}."
-    longer = runs.get(f"{EQUAL_COMPUTE} {name}", ())
-    minus_longer = _paired(runs[name], longer) if longer else None
-    if minus_longer is not None:
+    minus: dict[str, Estimate] = {}
+    if shuffled := runs.get(entry(name).shuffled or SHUFFLED):
+        minus["its own labels, shuffled"] = _paired(runs[name], shuffled)
+    helps = winner is not None and comparison.gain(own_row) and all(found.above for found in minus.values())
+    if longer := runs.get(f"{EQUAL_COMPUTE} {name}"):
         epochs = counted(len(longer[0].epochs), "epoch")
-        says += f" {name} minus single task for the same time, {epochs}: {difference_in_points(minus_longer)}."
+        minus[f"single task for the same time, {epochs}"] = _paired(runs[name], longer)
+    says = verdict(comparison) if winner else "No method could be trained on this data beside single task."
+    says += "".join(f" {name} minus {other}: {difference_in_points(found)}." for other, found in minus.items())
     method = name if helps else SINGLE
     says += f" Use {method}." if helps else " Nothing is shown to help here: use single task, tuned."
     chosen = runs[method][0]
@@ -289,8 +287,7 @@ def _conclude(
         "command": command,
         "model": str(chosen.folder),
         "comparison": to_json(comparison),
-        "minus_shuffled": None if shuffled is None else asdict(shuffled),
-        "minus_equal_compute": None if minus_longer is None else asdict(minus_longer),
+        "minus": {other: asdict(found) for other, found in minus.items()},
     }
     budget.note(**details)
     console.print(f"Trained network: {chosen.folder}\nTo train it again: {command}", soft_wrap=True)

@@ -100,9 +100,8 @@ def to_csv(comparison: Comparison) -> str:
             "n": len(row.seeds),
         }
         line |= bounds("accuracy", row.accuracy) | bounds("balanced_accuracy", row.balanced_accuracy)
-        for name in (*REFERENCES, OWN):
-            difference = row.difference(name)
-            name = name.replace(" ", "_")
+        for column in (*REFERENCES, OWN):
+            difference, name = row.difference(column), column.replace(" ", "_")
             seeds = difference.seeds if difference else None
             test = difference.test if difference else None
             line[f"minus_{name}_n"] = len(difference.by_seed) if difference else 0

@@ -63,7 +63,7 @@ ENTRIES = {
     "prototypical": Entry("outside"),
 }
 
-# In place of a name: what did best in the contest on data of that kind.
+# In place of a name: what beat single task and all controls in the contest on data of that kind; else single task.
 AUTO = "auto"
 _BEST = {"image": "transformation"}
 
