@@ -29,7 +29,7 @@ from metaux.labels.base import Batch, MetaStep
 from metaux.labels.generated import Learned
 from metaux.metagradient import LookAhead, forward_mode
 from metaux.training.batches import Loader
-from metaux.training.devices import make_fabric, threads
+from metaux.training.devices import computing, make_fabric
 from metaux.training.fit import Trainer
 
 BED = "cifar100-3-10k"
@@ -125,7 +125,7 @@ def main() -> None:
     settings = replace(beds[BED], epochs=given.epochs, evaluate_on="validation")
     ages = sorted({1, given.epochs // 3, 2 * given.epochs // 3, given.epochs - 1})
     names = ("shared", "human", "human_shuffled", "again_batch", "again_train", "again_held_out", "own_later")
-    with given.out.open("w", encoding="utf-8", newline="") as file, threads(settings.threads):
+    with given.out.open("w", encoding="utf-8", newline="") as file, computing(settings.threads):
         writer = csv.writer(file)
         writer.writerow(["seed", "epoch", "validation_accuracy", *names])
         for seed in range(given.seeds):

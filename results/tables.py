@@ -162,7 +162,7 @@ def study() -> str:
         "uniform",
         "frozen",
         "MAXL",
-        "best of ours",
+        "best other",
         "human",
     )
     lines = ["| " + " | ".join(columns) + " |", "| --- " * len(columns) + "|"]

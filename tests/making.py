@@ -26,7 +26,7 @@ def make_run(
     folder = run_folder(out, method, seed)
     right = torch.tensor(correct, dtype=torch.float32)
     accuracy = float(right.double().mean())
-    write_settings(folder, settings or Settings(data="toy", epochs=epochs), method, seed)
+    write_settings(folder, settings or Settings(data="toy", epochs=epochs), method=method, seed=seed)
     curve = curve if curve is not None else [accuracy] * epochs
     records = [
         {"epoch": epoch + 1, "seconds": seconds, "train_loss": 1.0, "test_accuracy": value}

@@ -122,8 +122,8 @@ DATA: dict[str, tuple[Make, str]] = {
         "raise --image-size, for example to 224",
     ),
     "library backbone on a table": (lambda p: table(p, "--backbone", "timm:test_vit"), "use mlp"),
-    "crops of a table": (lambda p: table(p, "--augment", "crop"), "expected images for --augment crop"),
-    "image size of a table": (lambda p: table(p, "--image-size", 8), "expected images to resize"),
+    "crops of a table": (lambda p: table(p, "--augment", "crop"), "expected images for the augmentation crop"),
+    "image size of a table": (lambda p: table(p, "--image-size", 8), "expected images, found"),
 }
 
 WORDS: dict[str, tuple[Make, str]] = {
@@ -144,7 +144,7 @@ WORDS: dict[str, tuple[Make, str]] = {
     "device": (lambda p: table(p, "--device", "gpu"), "unknown device 'gpu'"),
     "device that is not there": (lambda p: table(p, "--device", "cuda:99"), "not on this machine"),
     "augment": (lambda p: table(p, "--augment", "flip"), "expected one of 'auto', 'none'"),
-    "split control without a split": (lambda p: table(p, "--method", "single-split"), "--protocol iclr"),
+    "split control without a split": (lambda p: table(p, "--method", "single-split"), "take the protocol iclr"),
     "option": (lambda p: table(p, "--epohcs", 3), "did you mean --epochs?"),
     "two sets of data": (lambda p: ["train", "digits", "mnist"], "mnist"),
     "command": (lambda p: ["trian"], "found 'trian'"),

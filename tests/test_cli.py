@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ class TestHelp:
 
     def test_no_command_is_a_call_for_help(self) -> None:
         assert done() == done("--help")
+
+    def test_version_is_that_of_the_package(self) -> None:
+        assert done("--version") == f"metaux {version('metaux')}\n"
 
     def test_needs_no_torch(self) -> None:
         code = (
@@ -86,6 +90,11 @@ class TestParsing:
         said = in_one_line(frame.format("Missing value for argument '--epochs'. Expected 1 values."))
         assert said == "expected a value after --epochs, found none; give one"
 
+    def test_a_mistyped_command_is_named_alone(self) -> None:
+        said = metaux("trian", "pets")
+        assert said.err.startswith("metaux: expected a command (compare, train,")
+        assert said.err.endswith("found 'trian'; see metaux --help\n")
+
     def test_a_message_of_another_kind_is_passed_on(self) -> None:
         assert in_one_line("no idea\n") == "expected other arguments, found: no idea; see metaux --help"
 
@@ -117,10 +126,42 @@ class TestRun:
             assert f"{100 * run.balanced_accuracy:.2f} %" in said
         assert "log loss" in own
         assert "calibration error" in own
-        assert "20 samples of" in own
+        assert "20 test samples of" in own
 
     def test_evaluate_takes_a_folder_without_parts_as_a_whole(self, pets: Path) -> None:
-        assert "48 samples of" in done("evaluate", pets / "run", pets / "images" / "train")
+        said = " ".join(done("evaluate", pets / "run", pets / "images" / "train").split())
+        assert "48 samples, all of" in said
+        assert "If the run learned from some of these samples, this is not its accuracy on new ones." in said
+
+    def test_evaluate_never_takes_training_samples_for_new_ones(self, tmp_path: Path) -> None:
+        table = write_table(tmp_path / "t.npz")
+        done("train", table, "--method", "single", "--epochs", 1, "--out", tmp_path / "run")
+        finer = tmp_path / "finer.csv"
+        finer.write_text("class,finer\n0,0\n1,1\n")
+        refused = metaux("evaluate", tmp_path / "run", table, "--hierarchy", finer)
+        assert refused.code == 2
+        assert "expected other data than the run's own for --hierarchy" in refused.err
+        with np.load(table) as found:
+            x, y = found["x"], found["y"]
+        np.savez(table, x=np.concatenate([x, x[:10]]), y=np.concatenate([y, y[:10]]))
+        assert "the data has changed, and the run may have learned" in metaux("evaluate", tmp_path / "run").err
+        order = np.argsort(y, kind="stable")[::-1]  # other samples of the same classes, as far as labels tell
+        np.savez(table, x=x[order][np.argsort(np.argsort(y, kind="stable"))], y=y)
+        said = " ".join(done("evaluate", tmp_path / "run").split())
+        assert "The data has changed since the run: it may have learned from some of these samples." in said
+        write_table(table, classes=("ant", "bee"))
+        assert "the data has changed" in metaux("evaluate", tmp_path / "run").err
+
+    def test_what_is_read_is_never_written_over(self, pets: Path, tmp_path: Path) -> None:
+        photo = tmp_path / "photo.png"
+        photo.write_bytes((pets / "images" / "test" / ODD[0] / "0.png").read_bytes())
+        said = metaux("predict", pets / "run", photo, "--out", photo)
+        assert (said.code, "found another one, which would be lost; give another --out" in said.err) == (2, True)
+        assert photo.read_bytes().startswith(b"\x89PNG")
+        table = tmp_path / "table.csv"
+        done("predict", pets / "run", photo, "--out", table)
+        done("predict", pets / "run", photo, "--out", table)
+        assert "would be lost" in metaux("labels", pets / "run", "--out", table).err
 
     def test_predicts_images_and_folders(self, pets: Path) -> None:
         one = pets / "images" / "test" / ODD[0] / "0.png"
@@ -134,8 +175,8 @@ class TestRun:
 
     def test_writes_a_file_with_the_same_content(self, pets: Path, tmp_path: Path) -> None:
         for words in (("labels", pets / "run"), ("predict", pets / "run", pets / "images" / "test")):
-            assert done(*words, "--out", tmp_path / "new" / "out.csv") == ""
-            assert (tmp_path / "new" / "out.csv").read_text(encoding="utf-8") == done(*words)
+            assert done(*words, "--out", tmp_path / "new" / f"{words[0]}.csv") == ""
+            assert (tmp_path / "new" / f"{words[0]}.csv").read_text(encoding="utf-8") == done(*words)
 
     def test_labels_of_every_training_sample(self, pets: Path) -> None:
         found = rows(done("labels", pets / "run"))
@@ -284,5 +325,8 @@ def test_predicts_for_a_list_of_images(tmp_path: Path) -> None:
     (tmp_path / "photos" / "new.csv").write_text("file\ncat/1.png\ndog/2.png\n")
     listed = done("predict", tmp_path / "run", tmp_path / "photos" / "new.csv").splitlines()
     files = [tmp_path / "photos" / name for name in ("cat/1.png", "dog/2.png")]
-    assert listed == done("predict", tmp_path / "run", *files).splitlines()
+    assert [line.partition(",")[2] for line in listed] == [
+        line.partition(",")[2] for line in done("predict", tmp_path / "run", *files).splitlines()
+    ]
+    assert [line.partition(",")[0] for line in listed] == ["file", "cat/1.png", "dog/2.png"]  # as the list has them
     assert len(listed) == 3

@@ -3,7 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -302,7 +302,7 @@ def test_a_protocol_of_ones_own() -> None:
         KINDS == 1,
         KINDS.astype(float) * 10 - 10,
         [("kind", int(kind)) for kind in KINDS],
-        np.array([None, 1, "three"], dtype=object)[KINDS],
+        np.array([b"two", 1, "three"], dtype=object)[KINDS],
     ],
     ids=["strings", "categories", "bools", "floats", "tuples", "without order"],
 )
@@ -374,6 +374,8 @@ class Items(Dataset[Any]):
         (torch.full((150, 3, 4, 4), torch.nan), KINDS, "expected finite numbers in X"),
         (torch.zeros(0, 3, 4, 4), [], "one sample or more"),
         (Stream(), None, "expected a map-style Dataset"),
+        ([np.zeros((4, 4)), np.zeros((5, 4))] * 75, KINDS, "expected samples of one shape"),
+        (FLOWERS, np.array([None, "a"] * 75), "expected a label for every sample in y, found None"),
         (Items(), None, "no values per item"),
         (Items(torch.zeros(3)), None, "items \\(input, label\\)"),
         (Items((torch.zeros(3), 0), (torch.zeros(4), 1)), None, "pad or resize"),
@@ -418,3 +420,24 @@ def test_features_of_the_estimators_own_backbone() -> None:
     without = len(made)
     plain.set_params(features="rotations").fit(images, y[:60] % 2)
     assert len(made) == 2 * without + 1
+
+
+def test_image_values_of_another_range_than_fitted_are_refused() -> None:
+    fitted = quick().fit(IMAGES[:100], Y[:100])
+    with pytest.raises(InputError, match="expected image values from 0 to 255 in X, as before, found 0 to 1"):
+        fitted.predict(IMAGES[100:110] / 255)
+
+
+def test_a_method_that_needs_a_meta_split_says_so() -> None:
+    with pytest.raises(InputError, match="expected a protocol with a meta split for single-split, found 'tuned'"):
+        quick(method="single-split").fit(FLOWERS, KINDS)
+
+
+def test_what_was_computed_for_a_device_is_not_pickled() -> None:
+    fitted = quick().fit(IMAGES[:100], Y[:100])
+    fitted.predict(IMAGES[:5])
+    kept: list[Any] = [fitted._preprocess, fitted.hierarchy_]
+    for own in kept:
+        again = pickle.loads(pickle.dumps(own))
+        assert again == own
+        assert set(vars(again)) == {field.name for field in fields(own)}

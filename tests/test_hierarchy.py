@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -40,3 +41,11 @@ def test_refuses_names_that_do_not_fit() -> None:
         Hierarchy([1, 1], ["a", "a"])
     with pytest.raises(InputError, match="expected 3 sub-class names, found 1"):
         Hierarchy([1, 2], ["a", "b"], ["x"])
+
+
+def test_whole_numbers_of_any_type() -> None:
+    for given_slots in ([2.0, 3], np.array([2, 3]), torch.tensor([2, 3]), (n for n in (2, 3))):
+        assert Hierarchy(given_slots).slots == (2, 3)  # type: ignore[arg-type]
+    for slots in ([2.5, 1], [float("nan"), 1], [0, 1], []):
+        with pytest.raises(InputError, match="at least one sub-class for every primary class"):
+            Hierarchy(slots)  # type: ignore[arg-type]

@@ -658,3 +658,29 @@ def test_unfit_optimizers_are_named(make: Callable[[list[Tensor]], torch.optim.O
     network = nn.Linear(2, 2)
     with pytest.raises(InputError, match=message):
         LookAhead.from_optimizer(make(list(network.parameters())), network)
+
+
+@dataclass
+class Held:
+    value: Tensor
+
+
+class Holding(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Held:
+        return Held(self.inner(x))
+
+
+@pytest.mark.parametrize("way", [forward_mode, finite_difference])
+def test_outputs_that_cannot_be_looked_into_are_refused(way: MetaGradient) -> None:
+    x, target = torch.rand(4, 3), torch.rand(4, 2)
+    network, step = Holding(), LookAhead(0.1)
+    inner = lambda held, t: (held.value - t).square().mean()  # noqa: E731
+    outer = lambda held: held.value.square().mean()  # noqa: E731
+    with pytest.raises(
+        InputError, match=r"expected a tensor or a tuple, list or dict of tensors .* found Held; return"
+    ):
+        way(network, target, (x,), inner, (x,), outer, step)

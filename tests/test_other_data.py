@@ -93,7 +93,7 @@ def test_bad_files(texts: Path, animals: Path, tmp_path: Path) -> None:
     assert "found none in line 4" in refused(tmp_path, "train", missing, *out)
     assert "text-cnn for texts" in refused(tmp_path, "train", texts / "t.csv", "--backbone", "mlp", *out)
     assert "takes texts" in refused(tmp_path, "train", animals / "t.csv", "--backbone", "text-cnn", *out)
-    assert "--augment crop" in refused(tmp_path, "train", texts / "t.csv", "--augment", "crop", *out)
+    assert "the augmentation crop" in refused(tmp_path, "train", texts / "t.csv", "--augment", "crop", *out)
     assert "add 'text'" in refused(tmp_path, "predict", texts / "run", missing, *out)
     assert "add 'colour'" in refused(tmp_path, "predict", animals / "run", missing, *out)
     assert "found text inputs" in refused(tmp_path, "evaluate", animals / "run", texts / "t.csv")

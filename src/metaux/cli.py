@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, get_args
 
@@ -95,8 +96,8 @@ class Train:
 
     Args:
         settings: what the run is made of.
-        method: where the auxiliary labels come from. auto is transformation for images, which did best, and single
-            (none) for other data, where nothing is shown to help. Also
+        method: where the auxiliary labels come from. auto is transformation for images, where it was shown to help, and
+            single (none) for other data, where nothing is shown to help. Also
             uniform, random, frozen, kmeans, balanced, leaves, human, maxl, distilled,
             distilled-cross, recorded or shuffled (with --labels), given (with --given), or prototypical (with protocol
             iclr); transformed and transformation-shuffled learn from transformed images, rotation, rotation-single,
@@ -401,7 +402,7 @@ _DESCRIPTION = """Meta auxiliary learning: does an invented auxiliary task help 
 
 Start with metaux compare, or metaux compare FOLDER with one sub-folder of images per class.
 
-metaux COMMAND --help says what each command does, and gives examples."""
+metaux COMMAND --help says what each command does, and gives examples. metaux --version is for bug reports."""
 Command = Compare | Train | Predict | Evaluate | Labels | Report | Export | Reproduce | Contest | Recommend
 
 
@@ -452,6 +453,9 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name may have characters that the terminal doesn't
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        if sys.argv[1:] == ["--version"]:
+            print(f"metaux {version('metaux')}")
+            return
         command = parse(sys.argv[1:])
         goes_on = isinstance(command, Compare | Train | Reproduce | Contest | Recommend)
         with warnings.catch_warnings():

@@ -7,12 +7,14 @@ from typing import Literal
 from rich.console import Console
 from torch import Tensor
 
-from metaux.data.sources import load, load_for_evaluation
+from metaux.data.sources import load
 from metaux.data.unlabelled import read_unlabelled
 from metaux.errors import InputError, choose
 from metaux.experiment.compare import compare
+from metaux.experiment.comparison import check_unchanged
 from metaux.experiment.folders import check_writable, claim, default_folder
 from metaux.experiment.log import catch_up, check_log
+from metaux.experiment.measuring import samples_to_measure
 from metaux.experiment.model import Model, read_description
 from metaux.experiment.plan import check
 from metaux.experiment.progress import Job, shown
@@ -29,6 +31,8 @@ from metaux.terminal import make_console, make_table, print_json, print_notes, p
 from metaux.training.evaluate import measures
 
 SHOWN_CLASSES = 20
+PREDICTED = ("file", "class", "probability", "subclass")
+LABELLED = ("sample", "file", "class", "subclass", "probability")
 
 
 def compare_command(
@@ -71,12 +75,13 @@ def train_command(settings: Settings, method: str, seed: int, out: Path | None, 
         print_notes([f"method {method}, for data of kind {data.kind} (auto; docs/quickstart.md)"], console)
     folder = out or default_folder(settings, f"{method}-{seed}")
     claim(folder, settings, {"method": method, "seed": seed})
+    if data is None:
+        with reading(console) as progress:
+            data = load(settings, progress)
     if is_finished(folder):
+        check_unchanged([Run.read(folder)], data)
         catch_up(said.log, folder)
     else:
-        if data is None:
-            with reading(console) as progress:
-                data = load(settings, progress)
         print_notes(data.notices, console)
         job = Job(settings, method, seed, folder, resolve(settings).epochs, seconds=1.0)
         with shown([job], None, console):
@@ -90,6 +95,7 @@ def train_command(settings: Settings, method: str, seed: int, out: Path | None, 
 
 def _print_run(finished: Run, console: Console) -> None:
     reported = resolve(from_mapping(finished.settings, {"method": str, "seed": int})[0]).reported_epochs
+    reported = min(reported, len(finished.epochs))
     row = (
         finished.method,
         str(finished.seed),
@@ -106,7 +112,7 @@ def _print_run(finished: Run, console: Console) -> None:
 def predict_command(folder: Path, inputs: Sequence[Path], out: Path | None, device: str) -> None:
     """Predict; see `metaux predict --help`."""
     if out is not None:
-        check_file(out)
+        check_file(out, PREDICTED)
     model = Model.read(folder, device)
     samples = read_unlabelled(inputs, model.preprocessing)
     logits, subclasses = model.predict(samples)
@@ -121,7 +127,7 @@ def predict_command(folder: Path, inputs: Sequence[Path], out: Path | None, devi
         ]
         for row, (name, probability, index) in enumerate(zip(samples.names, top.values, top.indices, strict=True))
     )
-    write_csv(["file", "class", "probability", "subclass"], rows, out)
+    write_csv(PREDICTED, rows, out)
 
 
 def evaluate_command(
@@ -131,7 +137,7 @@ def evaluate_command(
     model, console = Model.read(folder, device), make_console(quiet=json)
     settings, names = model.settings, model.hierarchy.class_names
     with reading(console) as progress:
-        samples = load_for_evaluation(settings, names, model.preprocessing, data, progress, hierarchy)
+        samples, part, notice = samples_to_measure(Run.read(folder), model, data, hierarchy, progress)
     logits, _ = model.predict(samples)
     found = measures(logits, samples.primary)
     calibration = calibration_error(logits.softmax(-1), samples.primary)
@@ -144,6 +150,7 @@ def evaluate_command(
                 "log_loss": found["loss"],
                 "calibration_error": calibration,
                 "samples": len(samples),
+                "part": part,
                 "class_names": names,
                 "confusion": counts.tolist(),
             }
@@ -154,8 +161,11 @@ def evaluate_command(
         ("log loss", f"{found['loss']:.4f}"),
         ("calibration error", f"{calibration:.4f}"),
     ]
-    console.print(make_table(("measure", "value"), rows, f"{len(samples):,} samples of {data or settings.data}"))
-    if (reported := resolve(settings).reported_epochs) > 1:
+    of = f"{len(samples):,} {'samples, all' if part == 'all' else f'{part} samples'} of {data or settings.data}"
+    console.print(make_table(("measure", "value"), rows, of))
+    print_notes([notice] if notice else [], console)
+    protocol = resolve(settings)
+    if (reported := min(protocol.reported_epochs, protocol.epochs)) > 1:
         console.print(f"The run's own table has the mean of its last {reported} epochs; this is its final weights.")
     _print_confusion(counts, names, console)
 
@@ -241,7 +251,7 @@ def contest_command(
 def labels_command(folder: Path, out: Path | None) -> None:
     """Write the auxiliary labels; see `metaux labels --help`."""
     if out is not None:
-        check_file(out)
+        check_file(out, LABELLED)
     finished = Run.read(folder)
     if "train_labels" not in finished.outputs():
         raise InputError(
@@ -257,7 +267,7 @@ def labels_command(folder: Path, out: Path | None) -> None:
         [int(id_), name, classes[class_], finer[offsets[class_] + slot], f"{label[slot]:.4f}"]
         for id_, name, class_, slot, label in zip(ids, names, primary, slots, labels, strict=True)
     )
-    write_csv(["sample", "file", "class", "subclass", "probability"], rows, out)
+    write_csv(LABELLED, rows, out)
 
 
 def export_command(folder: Path, to: str, out: Path | None) -> None:
@@ -268,8 +278,16 @@ def export_command(folder: Path, to: str, out: Path | None) -> None:
     make_console().print(f"Exported: {written} ({CARD} says how to load it)", soft_wrap=True)
 
 
-def check_file(path: Path) -> None:
-    """Check that a file can be written there, before the work that makes its content."""
+def check_file(path: Path, header: Sequence[str]) -> None:
+    """Check, before the work that makes its content, that a file can be written there, and is no other kind of file."""
+    if path.is_file():
+        with path.open("rb") as file:
+            before = file.readline(1000).strip()
+        if before and before != ",".join(header).encode():
+            raise InputError(
+                f"expected no file or an earlier {','.join(header)} at '{path}', found another one, which would be "
+                "lost; give another --out"
+            )
     if path.is_dir():
         raise InputError(f"expected a file to write to, found the folder '{path}'; give --out FILE")
     check_writable(path.absolute().parent)

@@ -32,3 +32,7 @@ def choose(what: str, word: str, known: Iterable[str]) -> None:
 
 class TrainingError(RuntimeError):
     """A run that cannot go on: what happened, when, and what is left to continue from."""
+
+
+class TooLittleMemoryError(TrainingError):
+    """Memory was asked for that is not there."""

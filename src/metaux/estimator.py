@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from metaux.data.classes import DEFAULT_SUBCLASSES
-from metaux.data.in_memory import Form, InMemory, read_dataset, read_images, read_tensors
+from metaux.data.in_memory import Form, InMemory, as_array, read_dataset, read_images, read_tensors
 from metaux.data.in_memory_labels import read_given, read_hierarchy, read_labels
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.splits import draw
@@ -33,11 +33,11 @@ from metaux.labels.registry import SOURCES, MakeSource
 from metaux.networks.backbones import make_backbone
 from metaux.protocols import Protocol, resolve
 from metaux.settings import Settings, from_mapping
-from metaux.training.devices import make_fabric, threads
+from metaux.training.devices import computing, make_fabric
 from metaux.training.evaluate import primary_outputs
 from metaux.training.fit import Trainer
 from metaux.training.meta_gradients import way_by_name
-from metaux.training.plan import Fitted, Plan
+from metaux.training.plan import Fitted, Plan, meta_share
 
 Array = np.ndarray[Any, Any]
 
@@ -62,8 +62,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             returns a fresh module, or a module, which is copied and never changed: any network from a batch to features
             `[batch, features]`. The copies, of which the label generator has its own, start from the module's weights.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
-        method: where the auxiliary labels come from. auto is transformation for arrays of images, which did best, and
-            single (none) for other data, where nothing is shown to help. Also
+        method: where the auxiliary labels come from. auto is transformation for arrays of images, where it was shown to
+            help, and single (none) for other data, where nothing is shown to help. Also
             maxl, uniform, random, frozen, kmeans, balanced, leaves, human, given,
             distilled, distilled-cross or prototypical; transformed and transformation-shuffled learn from transformed
             images, rotation, rotation-single, rotation-shuffled, rotated and rotated-single from turned ones,
@@ -185,7 +185,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         samples = Samples(found.inputs, torch.from_numpy(primary), human, given=given_labels, given_names=given_names)
         plan = self._plan(settings, samples, hierarchy, found.form)
         fabric = make_fabric(settings)
-        with threads(settings.threads):
+        with computing(settings.threads):
             trainer = Trainer(plan, fabric)
             if trainer.notice:
                 warnings.warn(trainer.notice, stacklevel=2)
@@ -223,7 +223,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         network, source = self.network_, self._source
         if fabric.device.type != "cpu":
             network, source = deepcopy(network).to(fabric.device), deepcopy(source).to(fabric.device)
-        with threads(settings.threads), fabric.autocast():
+        with computing(settings.threads), fabric.autocast():
             logits = primary_outputs(network, source, samples, self._preprocess, fabric.device)
         probabilities: Array = logits.softmax(-1).numpy()
         return probabilities
@@ -245,8 +245,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             X = tensors.pop().detach().cpu().numpy()
         if tensors:
             found = read_tensors(tensors)
-        elif isinstance(X, np.ndarray | list | tuple) and np.asarray(X).ndim > 2:
-            found = read_images(np.asarray(X), None if form is None or form.kind != "image" else form.unit)
+        elif isinstance(X, np.ndarray | list | tuple) and (array := as_array(X)).ndim > 2:
+            found = read_images(array, None if form is None or form.kind != "image" else form.unit)
         else:
             found = self._table(X, fitting, form)
         if form is not None:
@@ -266,8 +266,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _plan(self, settings: Settings, samples: Samples, hierarchy: Hierarchy, form: Form) -> Plan:
         protocol = resolve(settings, self.protocol if isinstance(self.protocol, Protocol) else None)
         source, seed = self._make_source(form.kind), self._seed()
-        needs_meta_split = source(hierarchy, protocol).needs_meta_split
-        train, meta = draw(samples, seed, None, protocol.meta_fraction if needs_meta_split else 0.0)
+        method = self.method if isinstance(self.method, str) else "this method"
+        train, meta = draw(samples, seed, None, meta_share(source(hierarchy, protocol), protocol, method))
         none = samples.take(torch.arange(0))
         data = LabelledData(samples, none, hierarchy, form.kind)
         preprocessing = Preprocessing.fit(data, protocol.normalisation)

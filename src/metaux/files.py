@@ -1,9 +1,11 @@
 """Writing a file so that it is there in full or not at all, whenever the program is stopped."""
 
+import csv
+import io
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,19 @@ def to_json(value: object, indent: int | None = None) -> str:
     '{"a": [1.0, null]}'
     """
     return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return rows, all with the same keys, as CSV under a header; None is empty.
+
+    >>> to_csv([{"a": 1, "b": None}])
+    'a,b\\n1,\\n'
+    """
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
 
 
 def write_json(path: Path, value: object) -> None:

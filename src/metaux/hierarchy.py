@@ -1,8 +1,9 @@
 """The structure of the sub-classes: how many auxiliary slots each primary class has (psi in the papers)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,12 +40,13 @@ class Hierarchy:
     subclass_names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        slots = tuple(self.slots)
-        if not slots or any(count != int(count) or count < 1 for count in slots):
+        slots: tuple[Any, ...] = tuple(self.slots)
+        if not slots or not all(not isinstance(n, str) and float(n).is_integer() and n >= 1 for n in slots):
             raise InputError(
                 f"a hierarchy needs at least one sub-class for every primary class, found {list(slots)}; "
                 "give whole numbers of 1 or more"
             )
+        slots = tuple(map(int, slots))
         classes = tuple(self.class_names) or tuple(map(str, range(len(slots))))
         subclasses = tuple(self.subclass_names) or tuple(
             f"{name}/{slot}" for name, count in zip(classes, slots, strict=False) for slot in range(count)
@@ -56,6 +58,10 @@ class Hierarchy:
         object.__setattr__(self, "slots", slots)
         object.__setattr__(self, "class_names", classes)
         object.__setattr__(self, "subclass_names", subclasses)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was computed from the values: a pickle made with a GPU is opened without one."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_labels(cls, primary: Sequence[str], auxiliary: Sequence[str]) -> "Hierarchy":

@@ -3,13 +3,15 @@
 import torch
 from torch import Tensor
 
+from metaux.errors import InputError
+
 
 def mask_softmax(logits: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the logits where `mask` holds, and exactly 0 elsewhere (Mask SoftMax, section 3.3).
 
     Args:
         logits: `[batch, K]`, floating point of any precision.
-        mask: bool, `[batch, K]`, at least one true entry per row (`Hierarchy.mask`).
+        mask: bool, `[batch, K]`, at least one true entry per row (`Hierarchy.mask`); a row without one becomes NaN.
 
     Returns:
         The generated labels, `[batch, K]`; every row sums to 1.
@@ -32,9 +34,12 @@ def focal_losses(logits: Tensor, gamma: float = 2.0) -> Tensor:
 
     Returns:
         `[batch, classes]`, in float32 or float64. Its product with a target distribution is `focal_loss`.
+
+    Raises:
+        InputError: for another gamma.
     """
     if gamma != 0 and not gamma >= 1:
-        raise ValueError(
+        raise InputError(
             f"expected gamma 0 or at least 1, found {gamma}; in between, the gradient is infinite at p = 1"
         )
     log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
@@ -56,6 +61,9 @@ def focal_loss(logits: Tensor, target: Tensor, gamma: float = 2.0, weight: Tenso
 
     Returns:
         A scalar.
+
+    Raises:
+        InputError: for another gamma.
 
     Unlike the released code there is no softmax inside the model and no log(p + 1e-20): value and gradient are
     finite at p = 0 and p = 1.

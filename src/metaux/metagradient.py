@@ -44,6 +44,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils import get_total_norm
 from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 from metaux.errors import InputError
@@ -137,7 +138,8 @@ class MetaGradient(Protocol):
     """The signature of `forward_mode`, `finite_difference` and `double_backward`.
 
     Args:
-        network: called as `network(*inputs)`; returns any nest of tensors (and None).
+        network: called as `network(*inputs)`; returns a tensor, or tuples, lists and dicts of tensors (and None),
+            or of a type that is registered with `torch.utils._pytree`.
         target: what the inner loss learns from: one tensor, or a tuple, such as (labels `[batch, K]`, weights
             `[batch]`). The graph that made it is not followed.
         inner_inputs: the look-ahead's batch, each `[batch, ...]`.
@@ -246,6 +248,12 @@ class _Problem:
         """Return d/dt <dL_in/do (o, t), o'>, in the space of the outputs alone."""
         leaves, structure = tree_flatten(outputs)
         moving = [index for index, tangent in enumerate(tangents) if tangent is not None]
+        if not moving:
+            found = ", ".join(sorted({type(leaf).__name__ for leaf in leaves}))
+            raise InputError(
+                f"expected a tensor or a tuple, list or dict of tensors from the network, found {found}; return one of "
+                "these, or register the type with torch.utils._pytree"
+            )
         for index in moving:
             leaves[index].requires_grad_()
         target = _leaves(self.target)
@@ -397,7 +405,7 @@ def _leaves(nest: Tensors) -> Tensors:
 
 
 def _norm(tensors: Parameters) -> float:
-    return float(torch.stack([torch.linalg.vector_norm(x) for x in tensors.values()]).norm())
+    return float(get_total_norm(list(tensors.values())))
 
 
 def _precision(parameters: Parameters) -> float:

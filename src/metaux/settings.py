@@ -1,7 +1,7 @@
 """Everything that defines a run, as one frozen, typed configuration: the command line and its file are made from it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -123,6 +123,20 @@ def to_mapping(settings: Settings) -> dict[str, Any]:
     """
     values = asdict(settings)
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def changed(settings: Settings, but: Collection[str] = ()) -> dict[str, Any]:
+    """Return the settings that are not at their defaults, as plain values.
+
+    Args:
+        settings: any.
+        but: names to leave out.
+
+    >>> changed(Settings(epochs=3, root="here"), but=["root"])
+    {'epochs': 3}
+    """
+    defaults = to_mapping(Settings())
+    return {name: v for name, v in to_mapping(settings).items() if v != defaults[name] and name not in but}
 
 
 def as_words(values: Mapping[str, Any]) -> list[str]:

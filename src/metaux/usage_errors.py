@@ -15,7 +15,7 @@ _SAID: tuple[tuple[str, str], ...] = (
         r"expected one of \3 after \2, found '\1'; give one of these",
     ),
     (
-        r"Unrecognized options: (\S+) Available subcommands: (.*)",
+        r".*Unrecognized options: ([^\s,]+).* Available subcommands: (.*)",
         r"expected a command (\2), found '\1'; see metaux --help",
     ),
     (

@@ -16,7 +16,6 @@ from metaux.contest.race import (
     SHORT_GRID,
     Affordable,
     Candidate,
-    Cost,
     Race,
     _better_half,
     affordable,
@@ -28,6 +27,7 @@ from metaux.contest.trials import Trial, train
 from metaux.errors import InputError
 from metaux.experiment.records import Run, read_runs
 from metaux.settings import Settings
+from metaux.training.timing import Cost
 from shell import below, done, metaux
 
 MINUTES = 0.25

@@ -9,27 +9,18 @@ from metaux.data.sources import load, load_for_evaluation
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 from metaux.settings import Settings
-from shell import write_images
 
 RGB = Preprocessing("image", 3, (6, 6), (0.5,) * 3, (0.2,) * 3)
 CLASSES = ("cat", "dog")
 
 
-def evaluate(settings: Settings, data: Path | str | None = None) -> Samples:
-    return load_for_evaluation(settings, CLASSES, RGB, None if data is None else str(data))
+def evaluate(settings: Settings, data: Path) -> Samples:
+    return load_for_evaluation(settings, CLASSES, RGB, str(data))[0]
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Settings:
     return Settings(data=str(class_folders(tmp_path / "own", {"cat": 10, "dog": 10})))
-
-
-def test_the_run_s_own_data_are_its_test_samples(own: Settings) -> None:
-    test = load(own).test
-    for data in (None, own.data, f"{own.data}/../own"):
-        found = evaluate(own, data)
-        assert found.names == test.names
-        assert found.inputs[0].equal(test.inputs[0])
 
 
 def test_a_plain_folder_is_measured_whole(own: Settings, tmp_path: Path) -> None:
@@ -62,7 +53,7 @@ def test_labels_outside_of_the_run_s_classes(own: Settings, tmp_path: Path) -> N
 
 def test_inputs_of_another_kind(own: Settings, tmp_path: Path) -> None:
     np.savez(tmp_path / "table.npz", x=np.zeros((4, 5)), y=np.array(["cat", "dog"] * 2))
-    with pytest.raises(InputError, match=r"expected images to resize, found a table \(4, 5\)"):
+    with pytest.raises(InputError, match=r"expected images, found a table \(4, 5\)"):
         evaluate(own, tmp_path / "table.npz")
     table = Preprocessing("table", 4, None, (0.0,) * 4, (1.0,) * 4)
     with pytest.raises(InputError, match=r"data like the run's \(tables of 4 columns\), found table inputs of shape"):
@@ -72,8 +63,9 @@ def test_inputs_of_another_kind(own: Settings, tmp_path: Path) -> None:
 
 
 def test_known_names(own: Settings) -> None:
-    digits = load_for_evaluation(own, ("even", "odd"), Preprocessing("image", 1, (8, 8), (0.5,), (0.2,)), "digits")
-    assert len(digits) == 1797
+    grey = Preprocessing("image", 1, (8, 8), (0.5,), (0.2,))
+    digits, part = load_for_evaluation(own, ("even", "odd"), grey, "digits")
+    assert (len(digits), part) == (1797, "all")
     assert digits.primary.bincount().tolist() == [891, 906]
 
 
@@ -93,13 +85,5 @@ def test_of_several_columns_the_runs_own_is_measured(tmp_path: Path) -> None:
     data = load(settings)
     other = path.rename(tmp_path / "other.csv")
     preprocessing = Preprocessing.fit(data, "data")
-    samples = load_for_evaluation(settings, data.hierarchy.class_names, preprocessing, str(other))
+    samples, _ = load_for_evaluation(settings, data.hierarchy.class_names, preprocessing, str(other))
     assert samples.primary.tolist() == [row // 2 % 2 for row in range(40)]
-
-
-def test_a_class_that_came_since(tmp_path: Path) -> None:
-    settings = Settings(data=str(write_images(tmp_path / "photos")), subclasses=(2,))
-    data = load(settings)
-    write_images(tmp_path / "photos", ("ant",))
-    with pytest.raises(InputError, match="the data has changed"):
-        load_for_evaluation(settings, data.hierarchy.class_names, Preprocessing.fit(data, "data"))

@@ -104,7 +104,7 @@ def test_a_folder_of_parquet_files(tmp_path: Path) -> None:
 def test_texts_of_a_run_s_length(tmp_path: Path) -> None:
     texts().save_to_disk(tmp_path / "d")
     preprocessing = Preprocessing("text", 2, None, (), ())
-    found = load_for_evaluation(Settings(), ("neg", "pos"), preprocessing, f"hf:{tmp_path / 'd'}")
+    found, _ = load_for_evaluation(Settings(), ("neg", "pos"), preprocessing, f"hf:{tmp_path / 'd'}")
     assert found.inputs[0].equal(encode(texts()["text"], 2))
     assert found.primary.tolist() == [0, 1] * 10
 
@@ -129,7 +129,7 @@ def test_tables(tmp_path: Path) -> None:
     assert raw.inputs[:2].tolist() == [[0, 1, 0, 1], [1, 0, 1, 0]]
     assert raw.labels["label"] == ("3", "7") * 4
     assert read_hub(str(tmp_path / "d"), label_columns=("colour", None)).labels.keys() == {"label", "colour"}
-    with pytest.raises(InputError, match="expected images to resize, found none in"):
+    with pytest.raises(InputError, match="expected images, found none in"):
         read_hub(str(tmp_path / "d"), ImageFormat((4, 4)))
 
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_shrinking_smooths(tmp_path: Path) -> None:
     assert (in_memory.int() - shrunk.int()).abs().max() <= 1
 
 
-@pytest.mark.parametrize("ending", [".jpg", ".JPEG", ".bmp", ".webp", ".gif", ".png"])
+@pytest.mark.parametrize("ending", [".jpg", ".JPEG", ".bmp", ".webp", ".gif", ".png", ".tif", ".TIFF"])
 def test_kinds_of_files(tmp_path: Path, ending: str) -> None:
     file = save(tmp_path / f"a{ending}", np.full((6, 4, 3), 90, dtype=np.uint8))
     found, _ = read_images([file])
@@ -115,3 +116,22 @@ def test_conform_channels() -> None:
     with pytest.raises(InputError, match="expected images of 3 channels, found 2"):
         conform(colour[:, :2], ImageFormat(None, 3))
     assert conform(colour, AS_FOUND).equal(colour)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.full((6, 6), 0.5, dtype=np.float32), "expected whole numbers for pixels, found fractions"),
+        (np.full((6, 6), 70_000, dtype=np.int32), "expected pixels of up to 16 bits, found 70000 to 70000"),
+    ],
+)
+def test_what_eight_bits_cannot_hold(pixels: "np.ndarray[Any, Any]", message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        read_images([save(tmp_path / "deep.tif", pixels)])
+
+
+def test_of_sixteen_bits_the_upper_ones_are_kept_with_a_notice(tmp_path: Path) -> None:
+    file = save(tmp_path / "deep.png", np.full((6, 6), 257 * 40, dtype=np.uint16))
+    found, [notice] = read_images([file])
+    assert found.unique().tolist() == [40]
+    assert notice.startswith("1 of 1 images have 16 bits, of which the upper 8 are kept")

@@ -92,7 +92,7 @@ def test_a_run_on_the_name_is_measured_on_a_class_folder(tmp_path: Path, monkeyp
     done("train", "cifar100", "--root", tmp_path, *short, "--out", tmp_path / "run")
     folder = class_folders(tmp_path / "folders", dict.fromkeys(names, 1), size=(32, 32))
     said = done("evaluate", tmp_path / "run", folder, "--hierarchy", "cifar100")
-    assert "100 samples of" in " ".join(said.split())
+    assert "100 samples, all of" in " ".join(said.split())
     refused = metaux("evaluate", tmp_path / "run", folder)
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     assert "found 'apple'; rename it, or give --hierarchy" in refused.err

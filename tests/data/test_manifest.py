@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_groups_that_straddle_the_given_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "row", "message"),
     [
-        ("path,label", "a.png,cat\nb.png,dog", "another word in every row .*; leave the column out, or call it file"),
+        ("path,label", "a.png,cat\nb.png,dog", "2 different words in 2 rows .*; leave the column out, or call it file"),
         ("file,labels", "a.png,cat", "found file, labels; did you mean 'labels'.*add 'label'"),
         ("file,label,label", "a.png,cat,cat", "expected different column names in .*; rename one"),
         ("file,label", "a.png,cat,x", "expected 2 cells in line 2 of .*, found 3; correct it"),
@@ -122,3 +123,29 @@ def test_what_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_bytes(b"")
     with pytest.raises(InputError, match=r"expected the column label .*found nothing; add 'label'"):
         load(Settings(data=str(tmp_path / "list.csv")))
+
+
+def test_it_says_which_other_columns_are_used(tmp_path: Path) -> None:
+    rows = pets(tmp_path)
+    assert (
+        "column 'breed' gives the finer labels (--subclasses 5 leaves it out)"
+        in load(manifest(tmp_path, "file,label,breed", rows)).notices
+    )
+    both = manifest(tmp_path, "file,label,breed,source", [f"{row},here" for row in rows])
+    assert "not used: the columns breed, source (--auxiliary NAME takes one for finer labels)" in load(both).notices
+    assert not any("source" in notice for notice in load(replace(both, auxiliary="breed")).notices)
+    assert not any("not used" in notice for notice in load(replace(both, primary="breed")).notices)
+
+
+def test_other_columns_that_are_no_finer_labels(tmp_path: Path) -> None:
+    rows = pets(tmp_path)
+    numbered = manifest(tmp_path, "file,label,id", [f"{row.rpartition(',')[0]},{n}" for n, row in enumerate(rows)])
+    with pytest.raises(InputError, match="in column 'id', found another one for every sample; leave the column out"):
+        load(numbered)
+    cameras = [f"{row.rpartition(',')[0]},camera{number % 3}" for number, row in enumerate(rows)]
+    crossed = manifest(tmp_path, "file,label,camera", cameras)
+    with pytest.raises(
+        InputError, match=r"or leave column 'camera' out with --subclasses 5, or learn it .* --given cam"
+    ):
+        load(crossed)
+    assert load(replace(crossed, subclasses=(5,))).hierarchy.slots == (5, 5)

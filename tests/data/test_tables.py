@@ -72,7 +72,11 @@ def test_columns_that_the_settings_name_are_labels(tmp_path: Path) -> None:
         ("height,label", ["1,x", "2,y", "1e39,y"], "a number in column 'height', found '1e39' in line 4"),
         ("height,label", ["1,x", "2,y", "1_0,y"], "a number in column 'height', found '1_0' in line 4"),
         ("colour,label", ["red,x", "red,x", ",y"], "a value in column 'colour', found none in line 4"),
-        ("name,label", ["Tom,x", "Rex,y"], "found another word in every row .'Tom', 'Rex', ....; leave the column out"),
+        (
+            "name,label",
+            ["Tom,x", "Rex,y"],
+            "found 2 different words in 2 rows .'Tom', 'Rex', ....; leave",
+        ),
         ("height,label,split", ["1,x,rest"], "the split train, val or test in line 2 of .*, found 'rest'"),
         ("height,height,label", ["1,1,x"], "expected different column names in .*; rename one"),
         ("height,label", ["1,x,2"], "expected 2 cells in line 2 of .*, found 3"),
@@ -88,9 +92,9 @@ def test_bad_tables(tmp_path: Path, header: str, rows: list[str], message: str) 
 
 
 def test_image_size_of_a_table(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected images to resize, found none in"):
+    with pytest.raises(InputError, match="expected images, found none in"):
         load(Settings(data=str(write_animals(tmp_path / "t.csv")), image_size=8))
-    with pytest.raises(InputError, match="expected images to resize, found the table iris"):
+    with pytest.raises(InputError, match="expected images, found the table iris"):
         load(Settings(data="iris", image_size=8))
 
 
@@ -109,7 +113,7 @@ def test_the_run_s_categories_are_kept(animals: tuple[LabelledData, Preprocessin
     assert found.names == ("0", "1")
     labelled = write_rows(tmp_path / "more.csv", "height,colour,label", ["3,white,dog", "4,white,cat"])
     settings = Settings(data=str(tmp_path / "t.csv"))
-    samples = load_for_evaluation(settings, ("cat", "dog"), preprocessing, str(labelled))
+    samples, _ = load_for_evaluation(settings, ("cat", "dog"), preprocessing, str(labelled))
     assert samples.inputs[0].tolist() == found.inputs[0].tolist()
     assert samples.primary.tolist() == [1, 0]
 
@@ -174,3 +178,32 @@ def test_every_sample_has_a_group(tmp_path: Path) -> None:
     path.write_text("label,group,a\nill,ann,1\nwell,,2\n")
     with pytest.raises(InputError, match="expected a group in line 3"):
         load(Settings(data=str(path)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a;b;label\n1;2;x\n", "expected columns separated by commas in .*, found semicolons; save it with commas"),
+        ("a\tlabel\n1\tx\n", "found tabs; save it with commas"),
+        (",a,label\n0,1,x\n", r"found none for column 1; name it, or leave it out \(pandas: to_csv\(index=False\)\)"),
+        ("a,label\n1,x\n,\n2,y\n", "expected a label in line 3"),
+        ("a,b,label\nx,p,u\nx,NA,v\ny,p,u\ny,q,v\n", "expected a value in column 'b', found 'NA' in line 3"),
+        ("name,label\nann,u\nbob,v\neve,u\nann,v\n", "found 3 different words in 4 rows"),
+    ],
+)
+def test_what_a_table_may_not_have(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "t.csv")
+
+
+def test_no_row_is_lost_but_for_the_empty_ones_that_end_a_spreadsheet(tmp_path: Path) -> None:
+    preprocessing = Preprocessing("table", 2, None, (0.0,) * 2, (1.0,) * 2, (("a",), ("b",)))
+    path = tmp_path / "new.csv"
+    path.write_text("a,b\n1,2\n\n  \n3,4\n,\n,\n")
+    assert read_unlabelled([path], preprocessing).inputs[0].tolist() == [[1, 2], [3, 4]]
+    path.write_text("a,b\n1,2\n,\n3,4\n")
+    with pytest.raises(InputError, match="expected a value in column 'a', found none in line 3"):
+        read_unlabelled([path], preprocessing)
+    with pytest.raises(InputError, match=r"expected one .npz or .csv file of inputs like the run's .* found .* and "):
+        read_unlabelled([path, path], preprocessing)

@@ -95,7 +95,7 @@ def test_a_run_s_length_is_kept(tmp_path: Path) -> None:
     short = write_rows(tmp_path / "new.csv", "text", ["warm " * 50, "cold"])
     assert read_unlabelled([short], preprocessing).inputs[0].shape == (2, length)
     other = write_rows(tmp_path / "other.csv", "text,label", ["cold,complaint", "warm,praise"])
-    found = load_for_evaluation(Settings(data="t.csv"), data.hierarchy.class_names, preprocessing, str(other))
+    found, _ = load_for_evaluation(Settings(data="t.csv"), data.hierarchy.class_names, preprocessing, str(other))
     assert found.inputs[0].tolist() == encode(["cold", "warm"], length).tolist()
     with pytest.raises(InputError, match=r"data like the run's \(texts of up to \d+ words\), found table inputs"):
         load_for_evaluation(Settings(data="t.csv"), ("setosa",), preprocessing, "iris")
@@ -118,3 +118,15 @@ def test_inputs_without_texts(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "new.csv", "texts", ["a"])
     with pytest.raises(InputError, match=r"expected the column text .*did you mean 'texts'"):
         read_unlabelled([path], Preprocessing("text", 5, None, (), ()))
+
+
+def test_an_empty_text_keeps_its_row(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text('text\nwarm\n""\ncold\n')
+    with pytest.raises(InputError, match="expected a text in line 3"):
+        read_unlabelled([tmp_path / "new.csv"], Preprocessing("text", 3, None, (), ()))
+
+
+def test_of_long_texts_it_says_what_is_looked_at(tmp_path: Path) -> None:
+    rows = [f"{'word ' * (200 if row == 3 else 5)},{'ab'[row % 2]}" for row in range(20)]
+    data = load(Settings(data=str(write_rows(tmp_path / "t.csv", "text,label", rows))))
+    assert "1 of 20 texts have more than 128 words, of which the first 128 are looked at" in data.notices

@@ -140,7 +140,7 @@ def test_names() -> None:
     assert augmentation("crop-flip", data(x, "image")) == Augmentation(4, True)
     assert augmentation("none", data(x, "image", "crop")) == Augmentation()
     assert augmentation("auto", data(TABLE, "table")) == Augmentation()
-    with pytest.raises(InputError, match="expected images for --augment crop, found a table data set; use"):
+    with pytest.raises(InputError, match="expected images for the augmentation crop, found a table data set; choose"):
         augmentation("crop", data(TABLE, "table"))
     with pytest.raises(InputError, match="unknown augmentation 'corp'; did you mean 'crop'"):
         augmentation("corp", data(x, "image"))

@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from metaux.experiment.compare import default_methods
 from metaux.experiment.progress import Job, accuracies, duration, read_state, shown, time_left
-from metaux.experiment.records import Run
+from metaux.experiment.records import Run, read_runs
 from metaux.experiment.run import load_once
 from metaux.experiment.work import default_workers
 from metaux.settings import Settings
@@ -312,4 +313,34 @@ def test_data_that_changed_is_not_compared_with_what_was_there(tmp_path: Path) -
     write_images(tmp_path / "photos", ("dog",), count=20)
     said = metaux(*words, "single", "uniform")
     assert said.code == 2
-    assert "found other samples or classes now; give another --out" in said.err
+    assert "found that it has changed; give another --out" in said.err
+
+
+def test_contents_that_changed_under_the_same_labels(tmp_path: Path) -> None:
+    words = ("compare", write_table(tmp_path / "t.npz"), "--epochs", 1, "--no-report", "--out", tmp_path / "out")
+    done(*words, "--methods", "single", "--seeds", 1)
+    with np.load(tmp_path / "t.npz") as found:
+        np.savez(tmp_path / "t.npz", x=found["x"] * 2, y=found["y"])
+    assert "found that it has changed; give another --out" in metaux(*words, "--methods", "single", "--seeds", 2).err
+
+
+def test_a_method_that_refuses_the_data_is_left_out_unless_it_was_asked_for(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    np.savez(tmp_path / "t.npz", x=random.normal(size=(64, 3)), y=np.repeat(["a", "b", "rare"], (30, 30, 4)))
+    words = ("compare", tmp_path / "t.npz", "--epochs", 1, "--seeds", 1, "--no-report", "--out", tmp_path / "out")
+    said = " ".join(done(*words).split())
+    assert "kmeans: not run: class 'rare' has 3 training samples, too few for 5 clusters" in said
+    assert {run.method for run in read_runs(tmp_path / "out")} == {"single", "uniform", "random", "frozen", "maxl"}
+    assert "too few for 5 clusters" in metaux(*words[:-1], tmp_path / "other", "--methods", "single", "kmeans").err
+    assert "subclasses" in metaux(*words[:-1], tmp_path / "third", "--subclasses", 0).err
+    assert "too few for 5 clusters" in metaux(*words[:-1], tmp_path / "fourth", "--features", "autoencoder").err
+
+
+def test_related_test_samples_are_drawn_together(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    cells = [f"{random.normal() + row % 2:.3f},{row % 2},{row // 4}" for row in range(160)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,label,group", *cells]))
+    done("train", tmp_path / "t.csv", "--method", "single", "--epochs", 1, "--out", tmp_path / "run")
+    groups = Run.read(tmp_path / "run").test_groups
+    assert groups is not None
+    assert len(np.unique(groups)) == len(groups) / 4

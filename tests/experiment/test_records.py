@@ -64,7 +64,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_runs_are_read_in_order_and_only_finished_ones(tmp_path: Path) -> None:
     for method, seed in [("single", 10), ("single", 2), ("maxl", 0)]:
         make_run(tmp_path, method, seed, [1.0])
-    write_settings(tmp_path / "runs" / "frozen-0", Settings(), "frozen", 0)
+    write_settings(tmp_path / "runs" / "frozen-0", Settings(), method="frozen", seed=0)
     assert [(run.method, run.seed) for run in read_runs(tmp_path)] == [
         ("maxl", 0),
         ("single", 2),

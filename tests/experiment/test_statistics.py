@@ -12,6 +12,7 @@ from metaux.experiment.statistics import (
     floor_of_test_interval,
     mean_over_samples,
     mean_over_seeds,
+    over_groups,
     seeds_needed,
 )
 
@@ -168,3 +169,30 @@ def test_where_nothing_differs_the_test_set_still_has_a_floor() -> None:
     """If none of 60 samples differs, up to one in twenty may do so elsewhere."""
     assert floor_of_test_interval(np.zeros((3, 60))) == pytest.approx(3 / 60, rel=0.01)
     assert floor_of_test_interval(np.zeros((3, 10_000))) < 0.005
+
+
+def test_related_samples_count_as_one() -> None:
+    random = np.random.default_rng(0)
+    each = random.normal(0.1, 1.0, 40)
+    values, groups = np.repeat(each, 25), np.repeat(np.arange(40), 25)
+    alone, together = mean_over_samples(values), mean_over_samples(over_groups(values, groups))
+    assert alone.mean == pytest.approx(together.mean)
+    assert alone.low is not None
+    assert together.low is not None
+    assert (together.mean - together.low) / (alone.mean - alone.low) == pytest.approx(5, rel=0.2)  # sqrt(25)
+    assert mean_over_samples(over_groups(values, np.arange(1000))) == alone
+    assert over_groups(values, None).tolist() == values.tolist()
+
+
+def test_groups_of_unequal_sizes() -> None:
+    groups = np.repeat(np.arange(30), np.tile([1, 5, 50], 10))
+    certain = mean_over_samples(over_groups(np.full(len(groups), 0.3), groups))
+    assert (certain.low, certain.high) == pytest.approx((0.3, 0.3))
+    random = np.random.default_rng(0)
+    values = (random.random(len(groups)) < 0.9).astype(float)
+    found = mean_over_samples(over_groups(values, groups))
+    drawn = [random.choice(30, 30) for _ in range(4000)]
+    sums, sizes = np.bincount(groups, values), np.bincount(groups)
+    ratios = [sums[own].sum() / sizes[own].sum() for own in drawn]
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(ratios, [0.025, 0.975])), abs=0.01)
+    assert floor_of_test_interval(over_groups(np.full((3, len(groups)), 0.3), groups)) == pytest.approx(0)

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,10 @@ def test_every_method_s_name_is_whole_or_broken_with_a_hyphen(tmp_path: Path) ->
     assert "…" not in "".join(lines)
     assert names[(place := names.index("transfor-")) : place + 2] == ["transfor-", "mation"]
     assert names[(place := names.index("self-")) : place + 3] == ["self-", "distilled-", "cross"]
+
+
+def test_it_says_when_validation_samples_were_measured(comparison: Comparison) -> None:
+    assert not comparison.remark
+    said = " ".join(" ".join(shown(replace(comparison, measured_on="validation"), 80)).split())
+    assert f"{comparison.test_size:,} validation samples" in said
+    assert "It is the validation part that is called test here (--evaluate-on validation)." in said

@@ -22,6 +22,7 @@ from metaux.networks.backbones import mlp
 from metaux.streams import stream
 from metaux.training.fit import Trainer
 from metaux.training.generated_labels import human_agreement, training_labels
+from metaux.training.timing import time_run
 from small import digits, human_labels, plan, trainer
 
 HIERARCHY = Hierarchy([2, 3])
@@ -166,3 +167,29 @@ def test_the_class_loss_keeps_its_digits_in_half_precision() -> None:
 
     reference = gradient(exact.double())
     assert (gradient(exact) - reference).norm() < 0.01 * reference.norm()
+
+
+def test_a_rehearsal_trains_teachers_for_one_epoch_and_counts_the_rest() -> None:
+    batches: list[Batch] = []
+
+    class Watched(Distilled):
+        def prepare(self, preparation: Preparation) -> None:
+            def fit(network: nn.Module, rows: Tensor, loss: BatchLoss) -> None:
+                def noted(batch: Batch) -> Tensor:
+                    batches.append(batch)
+                    return loss(batch)
+
+                preparation.fit(network, rows, noted)
+
+            super().prepare(replace(preparation, fit=fit))
+
+    chosen, fabric = plan(Watched, epochs=7, trunk=lambda: mlp((1, 8, 8))), Fabric(accelerator="cpu", devices=1)
+    assert Trainer(chosen, fabric).left_out == 0
+    whole = len(batches)
+    rehearsed = Trainer(chosen, fabric, rehearsal=True)
+    assert len(batches) - whole == whole / 7
+    assert rehearsed.left_out > 0
+    cost, notice = time_run(chosen, fabric)
+    assert cost.of(2) == cost.preparation + 2 * cost.epoch
+    assert min(cost.preparation, cost.epoch) > 0
+    assert notice == ""

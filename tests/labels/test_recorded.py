@@ -71,7 +71,7 @@ def test_unequal_numbers_of_sub_classes(tmp_path: Path) -> None:
     [
         (
             {"subclasses": (4,)},
-            r"the same classes and sub-classes \(2 classes of 4 4\), found 2 classes of 3 3",
+            r"the same classes and sub-classes \(even of 4, odd of 4\), found even of 3, odd of 3",
         ),
         ({"train_size": 201}, r"on all of this run's 201 training samples, found [1-9]\d* without a label"),
         ({"labels": "nowhere"}, "expected the folder of a run at nowhere, found nothing"),

@@ -1,6 +1,7 @@
 """Class x transformation: what is done to an image is what its label says, and what the controls leave out."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -144,3 +145,13 @@ def test_a_run_says_what_its_outputs_are_and_can_be_read_back(tmp_path: Path) ->
     model = Model.read(tmp_path / "run")
     assert model.source.auxiliary_names == tuple(names)
     assert "accuracy" in done("evaluate", tmp_path / "run", images)
+
+
+def test_colour_is_looked_for_in_all_of_the_data() -> None:
+    """Classes may stand one after another, and the grey ones first."""
+    grey = torch.randint(0, 256, (1500, 1, 6, 6), dtype=torch.uint8).expand(-1, 3, -1, -1)
+    colour = torch.randint(0, 256, (500, 3, 6, 6), dtype=torch.uint8)
+    source = Transformation(Hierarchy([2, 2]), TUNED)
+    samples = Samples((torch.cat([grey, colour]),), torch.arange(2000) % 2)
+    source.prepare(SimpleNamespace(samples=samples))  # type: ignore[arg-type]
+    assert len(source.groups) == 3

@@ -66,7 +66,7 @@ def full_run(out: Path, method: str, seed: int, names: Sequence[str] = NAMES, da
         )
         for epoch in range(EPOCHS)
     ]
-    write_settings(folder, Settings(data=data, epochs=EPOCHS), method, seed)
+    write_settings(folder, Settings(data=data, epochs=EPOCHS), method=method, seed=seed)
     write_records(folder, records)
     model = {
         "slots": [SLOTS] * classes,

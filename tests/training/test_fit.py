@@ -12,9 +12,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from metaux.data.samples import Samples
 from metaux.errors import InputError, TrainingError
 from metaux.labels.registry import SOURCES
 from metaux.training.batches import Loader, shuffled
+from metaux.training.devices import computing
 from metaux.training.fit import Trainer
 from small import digits, plan, trainer
 
@@ -244,3 +246,35 @@ def test_measuring_on_the_way_changes_nothing() -> None:
 
 
 PLAIN = ("epoch", "seconds", "learning_rate", "train_loss", "train_accuracy")
+
+
+def test_a_run_does_not_go_on_with_other_data(tmp_path: Path) -> None:
+    trainer(SOURCES["single"], epochs=1, checkpoint=tmp_path / "checkpoint.pt").fit()
+    data = digits()
+    changed = replace(data, train=replace(data.train, inputs=(255 - data.train.inputs[0],)))
+    with pytest.raises(InputError, match=r"expected the data that the run in .* began with, found that it has changed"):
+        trainer(SOURCES["single"], data=changed, checkpoint=tmp_path / "checkpoint.pt").fit()
+
+
+def test_too_little_memory_is_told_in_a_line() -> None:
+    with pytest.raises(TrainingError, match="too little memory; use a smaller batch size"), computing(1):
+        torch.empty(2**55)
+    with pytest.raises(RuntimeError, match="shape"), computing(1):
+        torch.zeros(2).view(3)
+
+
+def test_any_tensors_have_a_digest() -> None:
+    base = torch.arange(24).view(4, 6)
+    variants = [
+        base,
+        base.float(),
+        base[:, ::2],
+        base.half(),
+        base.bool(),
+        base.to(torch.bfloat16),
+        base.int(),
+        base[:0],
+    ]
+    data = [replace(digits(), train=Samples((x,), torch.zeros(len(x), dtype=torch.int64))) for x in variants]
+    assert len({own.digest for own in data}) == len(variants)
+    assert data[0].digest == replace(data[0], notices=("read otherwise",)).digest

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from rich.console import Console
 
 from metaux.contest.measured import Row, measured, planned, shuffled
@@ -24,7 +25,7 @@ from metaux.experiment.run import load_once
 from metaux.experiment.wording import listed, percent
 from metaux.experiment.work import told
 from metaux.files import write_json, write_text_atomic
-from metaux.settings import Settings, to_mapping
+from metaux.settings import Settings, changed
 from metaux.terminal import make_table, print_notes, print_whole
 
 Stage = Literal["tune", "plan", "test"]
@@ -163,7 +164,9 @@ def _refused(bed: Settings, row: Contestant, data: LabelledData) -> str:
     settings = replace(bed, **row.changes)
     try:
         check(settings)
-        make_plan(settings, SINGLE, 0, data)
+        features = make_plan(settings, SINGLE, 0, data).features
+        if features is not None:
+            features(data.train.take(torch.arange(1)))
     except InputError as error:
         return str(error)
     return ""
@@ -196,11 +199,9 @@ def _write(
     """Write what is known so far; of other rows, what was tried before stays."""
     earlier = _read(folder / RESULT) or {}
     content = {**content, "tuning": {**earlier.get("tuning", {}), **content["tuning"]}}
-    defaults = to_mapping(Settings())
-    settings = {key: value for key, value in to_mapping(bed).items() if value != defaults[key] and key != "root"}
     about = {
         "bed": name,
-        "settings": settings,
+        "settings": changed(bed, ["root"]),
         # Those by which the plan was made stay with it.
         "rules": earlier["rules"] if (folder / PLAN).is_file() and "rules" in earlier else asdict(rules),
         "versions": {package: version(package) for package in ("metaux", "torch", "numpy", "scikit-learn")},

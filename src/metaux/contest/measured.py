@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metaux.contest.plan import finalists, run_seconds
+from metaux.contest.plan import finalists
 from metaux.contest.probe import Probed
 from metaux.contest.rules import SINGLE, Contestant, Rules
 from metaux.contest.trials import Trial
-from metaux.experiment.records import Run
-from metaux.experiment.statistics import Estimate, mean_over_samples, mean_over_seeds
+from metaux.experiment.records import Run, training_seconds
+from metaux.experiment.statistics import Estimate, mean_over_samples, mean_over_seeds, over_groups, paired
 from metaux.labels.catalogue import REFERENCES
 from metaux.settings import Settings
 
@@ -121,8 +121,9 @@ def measured(
     """
     runs = {name: {t.seed: run for t in own if (run := t.run(out)) is not None} for name, own in trials.items()}
     single = runs[SINGLE]
+    groups = next(iter(single.values())).test_groups
     accuracy = {name: {seed: run.accuracy for seed, run in own.items()} for name, own in runs.items()}
-    seconds = {name: run_seconds(list(own.values())) for name, own in runs.items() if own}
+    seconds = {name: training_seconds(own.values()) for name, own in runs.items() if own}
     for name, probed in (probes or {}).items():
         accuracy[name], seconds[name] = probed.accuracies, probed.seconds
     correct = {name: {seed: run.output("test_correct") for seed, run in own.items()} for name, own in runs.items()}
@@ -147,8 +148,8 @@ def measured(
             and own_shuffled not in compared
         ):
             compared[SHUFFLED] = own_shuffled
-        by_seed = {other: tuple(_paired(own, accuracy.get(row, {}))) for other, row in compared.items()}
-        by_sample = {other: _paired(correct.get(name, {}), correct.get(row, {})) for other, row in compared.items()}
+        by_seed = {other: tuple(paired(own, accuracy.get(row, {}))) for other, row in compared.items()}
+        by_sample = {other: paired(correct.get(name, {}), correct.get(row, {})) for other, row in compared.items()}
         cost = seconds[name] / seconds[SINGLE]
         rows.append(
             Row(
@@ -160,7 +161,9 @@ def measured(
                 differences={other: mean_over_seeds(values) for other, values in by_seed.items() if values},
                 by_seed=by_seed,
                 over_samples={
-                    other: mean_over_samples(np.mean(values, axis=0)) for other, values in by_sample.items() if values
+                    other: mean_over_samples(over_groups(np.mean(values, axis=0), groups))
+                    for other, values in by_sample.items()
+                    if values
                 },
                 cost=cost + 1 if name == ENSEMBLE else cost,
             )
@@ -173,8 +176,3 @@ def _together(first: Run, second: Run) -> "Array":
     probabilities = first.output("test_probabilities") + second.output("test_probabilities")
     right: Array = probabilities.argmax(-1) == first.output("test_primary")
     return right.astype(np.float64)
-
-
-def _paired(own: Mapping[int, Any], theirs: Mapping[int, Any]) -> list[Any]:
-    """Return the differences of the seeds that both have."""
-    return [value - theirs[seed] for seed, value in own.items() if seed in theirs]

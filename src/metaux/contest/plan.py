@@ -7,7 +7,7 @@ from typing import Any
 
 from metaux.contest.rules import SINGLE, Contestant, Rules
 from metaux.contest.trials import Trial
-from metaux.experiment.records import Run
+from metaux.experiment.records import training_seconds
 from metaux.experiment.statistics import seeds_needed
 from metaux.experiment.wording import counted, percent
 from metaux.protocols import resolve
@@ -93,7 +93,7 @@ def decide(
         if row.name in rows or not own:
             continue
         differences = [run.accuracy - single[seed].accuracy for seed, run in own.items() if seed in single]
-        cost = run_seconds(list(own.values())) / run_seconds(list(single.values()))
+        cost = training_seconds(own.values()) / training_seconds(single.values())
         rows[row.name] = {
             **chosen[row.name],
             "validation_accuracies": [run.accuracy for run in own.values()],
@@ -117,18 +117,6 @@ def finalists(contestants: Sequence[Contestant], plan: Mapping[str, Any], rules:
     methods = [row.name for row in contestants if row.role == "method" and row.name in plan["rows"]]
     mean = {name: statistics.fmean(plan["rows"][name]["validation_accuracies"]) for name in methods}
     return sorted(methods, key=lambda name: -mean[name])[: rules.finalists]
-
-
-def run_seconds(runs: Sequence[Run]) -> float:
-    """Return the seconds that training takes, from preparation to the last epoch: the median of the runs.
-
-    Epochs count by their median too, since the first of a process pays for what is set up once.
-    """
-    return statistics.median(
-        float(run.result.get("preparation_seconds", 0.0))
-        + len(run.epochs) * statistics.median(float(record["seconds"]) for record in run.epochs)
-        for run in runs
-    )
 
 
 def _seeds(deviation: float | None, rules: Rules) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from metaux.data.samples import LabelledData, Samples
 from metaux.experiment.plan import make_plan
 from metaux.files import write_json
 from metaux.settings import Settings
-from metaux.training.devices import threads
+from metaux.training.devices import computing
 from metaux.training.features import Features
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def probe(bed: Settings, row: Contestant, data: LabelledData, seeds: Sequence[in
         features = make_plan(settings, SINGLE, 0, data).features
         assert features is not None
         fitted: dict[tuple[int, ...], dict[str, float]] = {}  # seeds may draw the same samples: all of them
-        with threads(bed.threads):
+        with computing(bed.threads):
             test = _numbers(data.test, features)
             for seed in missing:
                 train = make_plan(settings, SINGLE, seed, data).train

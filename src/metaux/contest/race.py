@@ -19,8 +19,8 @@ from metaux.experiment.progress import duration
 from metaux.experiment.work import told
 from metaux.protocols import resolve
 from metaux.settings import Settings
-from metaux.training.devices import make_fabric, threads
-from metaux.training.fit import Trainer
+from metaux.training.devices import computing, make_fabric
+from metaux.training.timing import Cost, time_run
 
 # In the order in which they are tried where time is short: as they did on the contest's beds, where they were run there
 # (of tables, the cheap one of two that did alike first).
@@ -37,18 +37,6 @@ RUNGS = (0.25, 0.5, 1.0)
 # Of the budget: for the search as planned, and the most that it may become; the rest is for test data.
 SEARCH, MOST_SEARCH = 0.4, 0.6
 LEAST_SEEDS = 3
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Seconds of a method's preparation and of an epoch, as timed on a few steps."""
-
-    preparation: float
-    epoch: float
-
-    def of(self, epochs: int) -> float:
-        """Return the seconds of a run."""
-        return self.preparation + self.epoch * epochs
 
 
 @dataclass(frozen=True)
@@ -75,27 +63,22 @@ def single_task() -> Contestant:
 
 
 def time_epochs(bed: Settings, rows: Sequence[Contestant], data: LabelledData, seconds: float) -> dict[str, Cost]:
-    """Time a few steps of each row, as far as the seconds for it go; single task and one method are always timed.
-
-    A method's preparation may take as long as a run of single task, and is not begun where there is no time for that.
-    """
+    """Time a few steps of each row, as far as the seconds for it go; single task and one method are always timed."""
     found: dict[str, Cost] = {}
     start = time.perf_counter()
     for row in rows:
-        if len(found) > 1 and time.perf_counter() - start + found[SINGLE].of(resolve(bed).epochs) > seconds:
+        # Features that are trained before a method's run may take as long as a run of single task.
+        ahead = found[SINGLE].of(resolve(bed).epochs) if len(found) > 1 and bed.features != Settings().features else 0
+        if len(found) > 1 and time.perf_counter() - start + ahead > seconds:
             break
         trial = on_validation(bed, row)
-        with threads(bed.threads):
-            begin = time.perf_counter()
+        with computing(bed.threads):
             try:
                 plan = make_plan(trial.settings, row.method, 0, data)
-                trainer = Trainer(plan, make_fabric(replace(bed, processes=1)), curve=False)
+                found[row.name], _ = time_run(plan, make_fabric(replace(bed, processes=1)), curve=False)
             except InputError:  # not for data like this
                 if row.name == SINGLE:
                     raise
-                continue
-            preparation = time.perf_counter() - begin
-            found[row.name] = Cost(preparation, sum(trainer.time_epoch()))
     return found
 
 

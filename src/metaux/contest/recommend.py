@@ -17,7 +17,6 @@ from metaux.contest.race import (
     SEARCH,
     Affordable,
     Candidate,
-    Cost,
     Race,
     affordable,
     single_task,
@@ -29,12 +28,12 @@ from metaux.contest.trials import Trial, train
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError, TrainingError
 from metaux.experiment.comparison import Comparison, check_unchanged
-from metaux.experiment.folders import RECOMMENDED, claim, write_shared
+from metaux.experiment.folders import claim
 from metaux.experiment.plan import check
 from metaux.experiment.progress import duration
-from metaux.experiment.records import RESULT, SETTINGS, Run
+from metaux.experiment.records import RECOMMENDED, RESULT, Run, write_settings
 from metaux.experiment.run import load_once
-from metaux.experiment.statistics import Estimate, mean_over_seeds
+from metaux.experiment.statistics import Estimate, mean_over_seeds, paired
 from metaux.experiment.table import table, to_json
 from metaux.experiment.verdict import verdict
 from metaux.experiment.wording import counted, difference_in_points, listed
@@ -43,6 +42,7 @@ from metaux.files import write_json
 from metaux.labels.catalogue import REFERENCES, entry, judges
 from metaux.settings import Settings, as_words
 from metaux.terminal import print_notes
+from metaux.training.timing import Cost
 
 MOST_SEEDS = 20
 # Of the budget: timing a few steps of each method.
@@ -117,7 +117,7 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
         )
     check(settings)
     claim(out, settings)
-    if (out / SETTINGS).is_file() and not (out / RECOMMENDED).is_file():
+    if (out / "runs").is_dir() and not (out / RECOMMENDED).is_file():
         raise InputError(
             f"expected a new folder or one of an earlier search at '{out}', found runs; give another --out"
         )
@@ -140,8 +140,8 @@ def _recommend(
     if "plan" not in budget.state:
         costs = time_epochs(settings, [single_task(), *suitable(data.kind)], data, TIMING * budget.total)
         plan = affordable(settings, costs, budget.total - budget.spent, workers)
+        write_settings(out, settings)
         budget.note(plan=asdict(plan), costs={name: asdict(cost) for name, cost in costs.items()})
-        write_shared(out, settings)
     costs = {name: Cost(**cost) for name, cost in budget.state["costs"].items()}
     known = budget.state["plan"]
     plan = Affordable(known["epochs"], tuple(known["methods"]), tuple(known["grid"]))
@@ -296,5 +296,5 @@ def _conclude(
 
 
 def _paired(own: Sequence[Run], others: Sequence[Run]) -> Estimate:
-    theirs = {run.seed: run.accuracy for run in others}
-    return mean_over_seeds([run.accuracy - theirs[run.seed] for run in own if run.seed in theirs])
+    first, second = ({run.seed: run.accuracy for run in runs} for runs in (own, others))
+    return mean_over_seeds(paired(first, second))

@@ -1,10 +1,9 @@
 """What a contest found, as a table, as CSV and in a sentence."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from metaux import files
 from metaux.contest.measured import Row
 from metaux.contest.rules import SINGLE
 from metaux.experiment.statistics import Estimate
@@ -48,11 +47,7 @@ def to_csv(name: str, rows: Sequence[Row]) -> str:
             line |= bounds(f"minus_{other}", row.over_samples.get(other), "test_")
             line |= bounds(f"minus_{other}", row.differences.get(other), "seeds_")
         lines.append({**line, "cost": row.cost, "beats_all": row.beats_all})
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return file.getvalue()
+    return files.to_csv(lines)
 
 
 def verdict(rows: Sequence[Row]) -> str:

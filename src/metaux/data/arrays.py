@@ -50,6 +50,10 @@ def read_rows(path: Path, preprocessing: Preprocessing) -> Tensor:
     if "x" not in arrays:
         raise InputError(f"expected the array x in '{path}', found {', '.join(arrays) or 'none'}; add it")
     x = np.atleast_1d(arrays["x"])
+    if image and preprocessing.channels > 1 and x.shape == (*(preprocessing.image_size or ()), preprocessing.channels):
+        raise InputError(
+            f"expected images (n, h, w, channels) in '{path}', found one image {x.shape}; give it an axis: x[None]"
+        )
     try:
         raw = _interpret({"x": x, "y": np.zeros(len(x), dtype=np.int64)}, wanted)
     except InputError as error:
@@ -74,7 +78,10 @@ def image_tensor(name: str, x: Array, unit: bool | None = None) -> tuple[Tensor,
         InputError: for another shape, and values that are NaN, infinite or out of range.
     """
     _check_finite(name, x)
-    unit = _in_unit_range(x) if unit is None else unit
+    found = _in_unit_range(x)
+    if unit is False and found and x.dtype.kind == "f" and not (x == np.round(x)).all():
+        raise InputError(f"expected image values from 0 to 255 in {name}, as before, found 0 to 1; multiply by 255")
+    unit = found if unit is None else unit
     return _images(name, x, unit), unit
 
 
@@ -132,7 +139,7 @@ def _interpret(arrays: Mapping[str, Array], wanted: ImageFormat) -> RawData:
     if x.ndim == 2:
         if wanted.size:
             raise InputError(
-                f"expected images to resize, found a table {x.shape} in x; give images, or no --image-size"
+                f"expected images, found a table {x.shape} in x; give images (an image size is for images alone)"
             )
         inputs = torch.cat([_table("x" + suffix, arrays["x" + suffix]) for suffix in suffixes])
     else:

@@ -122,7 +122,27 @@ def _classes(raw: RawData, settings: Settings) -> Classes:
                 "it in"
             )
     labels = columns[primary if auxiliary is None else auxiliary]
-    return assign(Levels.from_columns(chosen), labels, primary, auxiliary, settings.subclasses)
+    beside = f", or learn it beside the classes with --method given --given {auxiliary}" * settings.data.endswith(
+        ".csv"
+    )
+    notice, others = "", [name for name in columns if name not in chosen]
+    if auxiliary is not None and settings.auxiliary is None:
+        if len(set(labels)) == len(labels):
+            raise InputError(
+                f"expected finer labels in column '{auxiliary}', found another one for every sample; leave the column "
+                "out, or say how many sub-classes there are: --subclasses 5"
+            )
+        if not auxiliary.endswith(("fine", "_label")):  # else its name says so
+            notice = f"column '{auxiliary}' gives the finer labels (--subclasses 5 leaves it out)"
+    elif others and settings.subclasses is None and auxiliary is None and primary == next(iter(columns)):
+        notice = f"not used: the columns {', '.join(others)} (--auxiliary NAME takes one for finer labels)"
+    try:
+        classes = assign(Levels.from_columns(chosen), labels, primary, auxiliary, settings.subclasses)
+    except InputError as error:
+        if auxiliary is None or settings.auxiliary is not None:
+            raise
+        raise InputError(f"{error}; or leave column '{auxiliary}' out with --subclasses 5{beside}") from None
+    return classes._replace(notices=(*classes.notices, notice) if notice else classes.notices)
 
 
 def _given(raw: RawData, train: Tensor) -> tuple[Tensor | None, tuple[str, ...]]:

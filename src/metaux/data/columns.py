@@ -26,7 +26,7 @@ def find_columns(cells: Mapping[str, Sequence[str]], places: Sequence[str]) -> C
         places: what to call each row in errors.
 
     Raises:
-        InputError: for a missing or wrong value, naming column and row, and words that are different in every row.
+        InputError: for a missing or wrong value, naming column and row, and words that are different in most rows.
 
     >>> find_columns({"height": ["1.5", "2"], "colour": ["red", "red"]}, ["line 2", "line 3"])
     (('height',), ('colour', 'red'))
@@ -39,13 +39,14 @@ def find_columns(cells: Mapping[str, Sequence[str]], places: Sequence[str]) -> C
             found.append((name,))
             continue
         for place, cell in zip(places, column, strict=True):
-            if not cell:
+            if cell.lower() in MISSING and cell.lower() != "none":  # which may be a kind of something
                 raise _missing(name, place, cell)
         categories = sorted(set(column))
-        if len(categories) == len(column) and len(column) > 1:
+        if 2 * len(categories) > len(column) > 1:
             raise InputError(
-                f"expected numbers or categories in column '{name}', found another word in every row ('{column[0]}', "
-                f"'{column[1]}', ...); leave the column out, or call it file (of images) or text"
+                f"expected numbers or categories in column '{name}', found {len(categories)} different words in "
+                f"{len(column)} rows ('{column[0]}', '{column[1]}', ...); leave the column out, or call it file (of "
+                "images) or text"
             )
         found.append((name, *categories))
     return tuple(found)

@@ -11,7 +11,7 @@ from metaux.data.csv_file import Csv, read_csv_file
 from metaux.data.images import AS_FOUND, ImageFormat
 from metaux.data.manifest import read_manifest
 from metaux.data.raw import Progress, RawData
-from metaux.data.texts import encode
+from metaux.data.texts import cut_off, encode
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 
@@ -59,13 +59,22 @@ def read_csv(
     if not csv.lines:
         raise InputError(f"expected one row per sample in '{path}', found only a header; add the samples")
     if wanted.size:
-        raise InputError(f"expected images to resize, found none in '{path}'; give images, or no --image-size")
+        raise InputError(f"expected images, found none in '{path}'; give images (an image size is for images alone)")
     parts, groups = csv.parts(), csv.columns.get("group")
     if "text" in csv.columns:
         labels = {name: cells for name, cells in csv.columns.items() if name not in ("text", "label", "split", "group")}
         labels = {"label": csv.columns["label"], **labels}
         length = like.channels if like is not None and like.kind == "text" else None
-        return RawData(encode(csv.columns["text"], length), labels, "text", parts, groups=groups, given=given_labels)
+        texts = csv.columns["text"]
+        return RawData(
+            encode(texts, length),
+            labels,
+            "text",
+            parts,
+            groups=groups,
+            notices=cut_off(texts, length),
+            given=given_labels,
+        )
     finer = [name for name in csv.columns if name.endswith("_label") or name in label_columns]
     labels = {name: csv.columns[name] for name in dict.fromkeys(("label", *finer))}
     cells = {name: column for name, column in csv.columns.items() if name not in (*NOT_INPUTS, *finer)}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from metaux.data.folder import PARTS
+from metaux.data.levels_file import check_commas
 from metaux.errors import InputError, nearest
 
 CELL = 10_000_000  # characters; Python's own limit of 131,072 is less than some texts
@@ -65,18 +66,28 @@ def read_csv_file(path: Path) -> Csv:
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
             reader = csv.reader(text, strict=True)
-            numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+            numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"expected a CSV file, found '{path}' that isn't one ({error}); save it as UTF-8, and close every quote"
         ) from None
     finally:
         csv.field_size_limit(limit)
-    header = numbered[0][1] if numbered else []
-    if len(set(header)) != len(header) or not all(header):
+    header, rows = (numbered[0][1], numbered[1:]) if numbered else ([], [])
+    check_commas(header, path)
+    if "" in header:
+        raise InputError(
+            f"expected a name for every column in the first line of '{path}', found none for column "
+            f"{header.index('') + 1}; name it, or leave it out (pandas: to_csv(index=False))"
+        )
+    if len(set(header)) != len(header):
         raise InputError(f"expected different column names in '{path}', found {', '.join(header)}; rename one")
-    for line, row in numbered[1:]:
+    if len(header) > 1:
+        rows = [(line, row) for line, row in rows if row != [""]]  # nothing but blanks
+        while rows and not any(rows[-1][1]):  # as spreadsheets end a table
+            rows.pop()
+    for line, row in rows:
         if len(row) != len(header):
             raise InputError(f"expected {len(header)} cells in line {line} of '{path}', found {len(row)}; correct it")
-    columns = {name: tuple(row[index] for _, row in numbered[1:]) for index, name in enumerate(header)}
-    return Csv(path, columns, [line for line, _ in numbered[1:]])
+    columns = {name: tuple(row[index] for _, row in rows) for index, name in enumerate(header)}
+    return Csv(path, columns, [line for line, _ in rows])

@@ -65,9 +65,10 @@ def _classes(root: Path, required: bool) -> list[tuple[str, list[Path], list[Pat
     if not folders:
         loose = len(_loose(root))
         found = f"{loose} images without a class" if loose else "an empty folder"
-        raise InputError(
-            f"expected one folder per class in '{root}', found {found}; put each image in a folder called as its class"
-        )
+        remedy = "put each image in a folder called as its class"
+        if any((root / name).is_file() for name in ("dataset_info.json", "dataset_dict.json")):
+            found, remedy = "a Hugging Face data set", f"name it hf:{root}"
+        raise InputError(f"expected one folder per class in '{root}', found {found}; {remedy}")
     classes = [(folder.name, *find_images(folder)) for folder in folders]
     for label, images, _ in classes:
         if required and not images:

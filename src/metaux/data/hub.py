@@ -9,7 +9,7 @@ from metaux.data.columns import encode_columns, find_columns
 from metaux.data.hub_parts import HUB, load_parts
 from metaux.data.images import AS_FOUND, ImageFile, ImageFormat, read_images
 from metaux.data.raw import Progress, RawData
-from metaux.data.texts import encode
+from metaux.data.texts import cut_off, encode
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 
@@ -67,7 +67,9 @@ def read_hub(
         pixels, more = read_images(inputs, wanted, progress)
         return RawData(pixels, classes, "image", split, augmentation="crop-flip", notices=(*notices, *more))
     if wanted.size:
-        raise InputError(f"expected images to resize, found none in '{HUB}{name}'; give images, or no --image-size")
+        raise InputError(
+            f"expected images, found none in '{HUB}{name}'; give images (an image size is for images alone)"
+        )
     cells = {
         column: [_cell(value) for rows in parts.values() for value in rows[column]]
         for column, feature in features.items()
@@ -76,7 +78,13 @@ def read_hub(
     if chosen is not None or len(texts) == len(cells) == 1:
         words = cells[chosen or texts[0]]
         length = like.channels if like is not None and like.kind == "text" else None
-        return RawData(encode(words, length), classes, "text", split, notices=notices)
+        return RawData(
+            encode(words, length),
+            classes,
+            "text",
+            split,
+            notices=(*notices, *cut_off(words, length)),
+        )
     if not cells:
         raise InputError(f"expected images, texts, numbers or words in '{HUB}{name}', found {', '.join(features)}")
     columns = like.columns if like is not None and like.columns else find_columns(cells, places)

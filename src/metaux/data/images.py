@@ -20,10 +20,10 @@ from metaux.errors import InputError
 if TYPE_CHECKING:
     from PIL import Image
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 DEFAULT_SIZE = 32
 LARGEST = 8 * 2**30
-GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 
 ImageFile = Path | IO[bytes]
@@ -73,7 +73,8 @@ def read_images(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on harmless oddities of single files
         surveys = [_survey(file) for file in files]
-        sizes, greys = [size for size, _ in surveys], sum(grey for _, grey in surveys)
+        sizes, greys = [size for size, _ in surveys], sum(mode in GREY for _, mode in surveys)
+        deep = sum(mode.startswith("I") for _, mode in surveys)
         size = wanted.size or (sizes[0] if len(set(sizes)) == 1 else (DEFAULT_SIZE, DEFAULT_SIZE))
         channels = wanted.channels or (1 if greys == len(files) else 3)
         notices = []
@@ -87,6 +88,11 @@ def read_images(
             )
         if channels == 3 and greys and wanted.channels is None:
             notices.append(f"{greys} of {len(files)} images are greyscale and were turned into RGB")
+        if deep:
+            notices.append(
+                f"{deep} of {len(files)} images have 16 bits, of which the upper 8 are kept; rescale them before if "
+                "they use less than the whole range"
+            )
         images = _allocate(len(files), channels, size)
         array = images.numpy()
         for row, pixels in enumerate(_decode_all(files, channels, size, sizes)):
@@ -151,15 +157,17 @@ def _broken(file: ImageFile, error: Exception) -> InputError:
     return InputError(f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it")
 
 
-def _survey(file: ImageFile) -> tuple[tuple[int, int], bool]:
-    """Return the (height, width) of an image file and whether it is greyscale, from its header."""
+def _survey(file: ImageFile) -> tuple[tuple[int, int], str]:
+    """Return the (height, width) of an image file and its Pillow mode, from its header."""
     with _open(file) as image:
         try:
             # 5 to 8 are the orientations that swap height and width
             turned = image.format in ("JPEG", "MPO", "WEBP") and image.getexif().get(0x0112, 1) >= 5
         except BROKEN as error:
             raise _broken(file, error) from None
-        return (image.size if turned else image.size[::-1]), image.mode in GREY
+        if image.mode == "F":
+            raise InputError(f"expected whole numbers for pixels, found fractions in '{file}'; convert it to 8 bits")
+        return (image.size if turned else image.size[::-1]), image.mode
 
 
 def _decode_all(
@@ -187,7 +195,12 @@ def _decode(file: ImageFile, channels: int, size: tuple[int, int]) -> "np.ndarra
                 image.draft(None, (2 * max(size), 2 * max(size)))
                 image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I"):
-                deep = np.asarray(image).astype(np.float64).clip(0, 65535)
+                deep = np.asarray(image).astype(np.float64)
+                if deep.min() < 0 or deep.max() > 65535:
+                    raise InputError(
+                        f"expected pixels of up to 16 bits, found {deep.min():.0f} to {deep.max():.0f} in '{file}'; "
+                        "convert it to 8 bits"
+                    )
                 image = Image.fromarray((deep / 257).round().astype(np.uint8))
             elif image.mode == "P":
                 image = image.convert("RGBA")  # straight to RGB, Pillow warns about some transparent palettes
@@ -197,5 +210,7 @@ def _decode(file: ImageFile, channels: int, size: tuple[int, int]) -> "np.ndarra
             if image.size != size[::-1]:
                 image = image.resize(size[::-1], Image.Resampling.BILINEAR)
             return np.asarray(image)
+        except InputError:
+            raise
         except (*BROKEN, Image.DecompressionBombError) as error:
             raise _broken(file, error) from None

@@ -53,6 +53,18 @@ class InMemory:
     labels: list[Any] | None = None
 
 
+def as_array(samples: Any) -> Array:
+    """Return a sequence of samples as an array.
+
+    Raises:
+        InputError: for samples of different shapes.
+    """
+    try:
+        return np.asarray(samples)
+    except ValueError:
+        raise InputError("expected samples of one shape, found different ones; bring them to one size") from None
+
+
 def read_images(x: Array, unit: bool | None = None) -> InMemory:
     """Read an array of images, (n, h, w) or (n, h, w, channels), as in an .npz file.
 

@@ -114,6 +114,10 @@ def _column(labels: Any, name: str, count: int) -> Array:
     else:
         column = column_or_1d(labels, warn=True)
     assert_all_finite(column, input_name=name)
+    if column.dtype == object and any(label is None for label in column):
+        raise InputError(
+            f"expected a label for every sample in {name}, found None; fill it in, or leave the sample out"
+        )
     if column.dtype != object:
         check_classification_targets(column)
     check_consistent_length(range(count), column)

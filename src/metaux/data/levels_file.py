@@ -1,7 +1,7 @@
 """Reading the rows of a hierarchy file, CSV or YAML; `Levels.read` says what they look like."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,21 @@ def read_rows(path: Path) -> Rows:
     if not path.is_file():
         raise InputError(f"expected a hierarchy file, found nothing at '{path}'; check the path")
     try:
-        return readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
+        levels, rows = readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         raise InputError(f"expected text in the hierarchy file '{path}', found other bytes; save it as UTF-8") from None
     except InputError as error:
         raise InputError(f"{error} (in '{path}')") from None
+    if path.suffix.lower() == ".csv":
+        check_commas(levels, path)
+    return levels, rows
+
+
+def check_commas(header: Sequence[str], path: Path) -> None:
+    """Raise `InputError` if a file's only column name looks like several, with something else between them."""
+    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(header) == 1 and separator in header[0]:
+            raise InputError(f"expected columns separated by commas in '{path}', found {name}; save it with commas")
 
 
 def _csv_rows(text: str) -> Rows:

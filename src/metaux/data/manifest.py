@@ -38,7 +38,7 @@ def read_manifest(csv: Csv, wanted: ImageFormat = AS_FOUND, progress: Progress |
         {"label": columns["label"], **finer},
         "image",
         parts,
-        tuple(map(str, files)),
+        columns["file"],
         columns.get("group"),
         augmentation="crop-flip",
         notices=notices,

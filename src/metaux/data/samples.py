@@ -1,6 +1,8 @@
 """The tensors that every data source ends in."""
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from hashlib import blake2b
 from typing import Literal
 
 import torch
@@ -10,6 +12,9 @@ from metaux.hierarchy import Hierarchy
 
 Columns = tuple[tuple[str, ...], ...]
 """For each column of a table its name, followed by its categories in order; a column of numbers has none."""
+
+# As many as fit beside each other wherever a batch fits that is learned from.
+AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.primary)
 
+    def in_parts(self) -> tuple[Tensor, ...]:
+        """Return all rows in order, in parts that are small enough to be computed with at once."""
+        parts: tuple[Tensor, ...] = torch.arange(len(self)).split(AT_ONCE)
+        return parts
+
     def take(self, rows: Tensor) -> "Samples":
         """Return the samples at these rows, int64 `[m]`."""
         chosen: dict[str, object] = {
@@ -80,3 +90,14 @@ class LabelledData:
     augmentation: str = "none"
     notices: tuple[str, ...] = ()
     columns: Columns = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """A digest of the samples to learn from and to measure on, with their labels: equal ones are the same data."""
+        found = blake2b(repr(self.hierarchy.class_names).encode(), digest_size=16)
+        for part in (self.train, self.test):
+            for tensor in (*part.inputs, part.primary, part.human, part.given, part.groups):
+                if tensor is not None:
+                    found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+                    found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        return found.hexdigest()

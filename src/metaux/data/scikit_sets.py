@@ -38,7 +38,7 @@ def read_table_set(name: str, wanted: ImageFormat = AS_FOUND) -> RawData:
     from sklearn import datasets
 
     if wanted.size:
-        raise InputError(f"expected images to resize, found the table {name}; give images, or no --image-size")
+        raise InputError(f"expected images, found the table {name}; give images (an image size is for images alone)")
     table = getattr(datasets, TABLES[name])()
     classes = [str(label) for label in table.target_names]
     return RawData(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -74,14 +75,14 @@ def load_for_evaluation(
     settings: Settings,
     class_names: Sequence[str],
     preprocessing: Preprocessing,
-    data: str | None = None,
+    data: str,
     progress: Progress | None = None,
     hierarchy: str | None = None,
-) -> Samples:
-    """Read samples to measure a finished run on.
+) -> tuple[Samples, Literal["test", "all"]]:
+    """Read samples of other data than its own to measure a finished run on.
 
-    Of the run's own data, and of data with a test part, these are the test samples; of any other data, all
-    samples. Images are brought to the run's size and channels.
+    Of data with a test part, these are the test samples; of any other, all samples. Images are brought to the run's
+    size and channels.
 
     Args:
         settings: the finished run's; its hierarchy, if any, translates finer labels to the run's classes.
@@ -89,28 +90,16 @@ def load_for_evaluation(
         preprocessing: the run's, for the format of its inputs.
         data: other data than the run's, named as `Settings.data` is.
         progress: is told how many of the images have been read.
-        hierarchy: a hierarchy file to translate the other data's labels with, in place of the run's.
+        hierarchy: a hierarchy file to translate the labels with, in place of the run's.
 
     Returns:
-        Samples whose `primary` counts the run's classes.
+        Samples whose `primary` counts the run's classes, and which part they are: `all` of data without a test part.
 
     Raises:
-        InputError: for data that can't be read, or with labels that aren't among the run's classes, and for a
-            hierarchy without other data.
+        InputError: for data that can't be read, or with labels that aren't among the run's classes.
     """
     if hierarchy is not None:
-        if data is None:
-            raise InputError(f"expected other data for --hierarchy {hierarchy}, found none; name DATA after the run")
         settings = replace(settings, hierarchy=hierarchy)
-    elif data is None or _same(data, settings.data):
-        found = load(settings, progress)
-        if found.hierarchy.class_names != tuple(class_names):
-            raise InputError(
-                f"expected the run's classes ({', '.join(class_names[:5])}, ...) in '{settings.data}', found "
-                f"{', '.join(found.hierarchy.class_names[:5])}, ...: the data has changed; name other data after "
-                "the run"
-            )
-        return found.test
     wanted = ImageFormat(preprocessing.image_size, preprocessing.channels)
     wanted = wanted if preprocessing.kind == "image" else AS_FOUND
     raw = _read(replace(settings, data=data, given=None), wanted, progress, preprocessing)
@@ -119,11 +108,20 @@ def load_for_evaluation(
             f"expected data like the run's ({preprocessing.describe()}), found {raw.kind} inputs of shape "
             f"{tuple(raw.inputs.shape[1:])}; give data of that form"
         )
-    if raw.parts is not None and "test" in raw.parts:
+    part: Literal["test", "all"] = "all" if raw.parts is None or "test" not in raw.parts else "test"
+    if part == "test":
         raw = _part(raw, "test")
     number = {name: index for index, name in enumerate(class_names)}
     primary = torch.tensor([number[name] for name in primary_names(raw, settings, class_names)])
-    return Samples((raw.inputs,), primary, names=raw.names)
+    return Samples((raw.inputs,), primary, names=raw.names), part
+
+
+def is_own(data: str, settings: Settings) -> bool:
+    """Return whether this is the data of these settings, under another path perhaps."""
+    own = settings.data
+    if data in NAMES or own in NAMES or data.startswith(HUB):
+        return data == own
+    return Path(data).expanduser().resolve() == Path(own).expanduser().resolve()
 
 
 def _read(
@@ -146,12 +144,6 @@ def _read(
         f"expected a known name ({', '.join(NAMES)}), {HUB}NAME, a folder, a .csv or an .npz file, found '{data}' "
         f"({found}){nearest(data, NAMES)}; check the path"
     )
-
-
-def _same(data: str, own: str) -> bool:
-    if data in NAMES or own in NAMES or data.startswith(HUB):
-        return data == own
-    return Path(data).expanduser().resolve() == Path(own).expanduser().resolve()
 
 
 def _part(raw: RawData, part: str) -> RawData:

@@ -63,6 +63,20 @@ def encode(texts: Sequence[str], length: int | None = None) -> Tensor:
     return encoded
 
 
+def cut_off(texts: Sequence[str], length: int | None = None) -> tuple[str, ...]:
+    """Say how many texts have more words than are looked at; nothing if none has, or `encode` is given the length.
+
+    >>> cut_off(["a b"]), cut_off(["a " * 129, "b"])
+    ((), ('1 of 2 texts have more than 128 words, of which the first 128 are looked at',))
+    """
+    if length is not None:
+        return ()
+    # No text has more words than half of its characters.
+    long = sum(len(text) > 2 * LONGEST and len(words(text)) > LONGEST for text in texts)
+    told = f"{long} of {len(texts)} texts have more than {LONGEST} words, of which the first {LONGEST} are looked at"
+    return (told,) if long else ()
+
+
 def word_counts(encoded: Tensor) -> Tensor:
     """Return how often each bucket of words occurs in a text, of length 1: what texts are clustered by.
 

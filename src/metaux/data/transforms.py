@@ -1,7 +1,7 @@
 """From stored samples to network inputs: normalisation, and random crops and flips of whole batches."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +41,10 @@ class Preprocessing:
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     columns: Columns = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was computed from the values: a pickle made with a GPU is opened without one."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def fit(cls, data: LabelledData, normalisation: Literal["fixed", "data"]) -> "Preprocessing":
@@ -184,7 +188,7 @@ def augmentation(name: str, data: LabelledData) -> Augmentation:
     if name == "none":
         return Augmentation()
     if data.kind != "image":
-        raise InputError(f"expected images for --augment {name}, found a {data.kind} data set; use --augment none")
+        raise InputError(f"expected images for the augmentation {name}, found a {data.kind} data set; choose none")
     return Augmentation(min(data.train.inputs[0].shape[-2:]) // 8, name == "crop-flip")
 
 

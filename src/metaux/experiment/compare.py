@@ -1,7 +1,7 @@
 """Many runs: methods x seeds, side by side, resumable; then the comparison of them."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -12,23 +12,24 @@ from metaux.data.samples import LabelledData
 from metaux.data.sources import load
 from metaux.errors import InputError, TrainingError, choose
 from metaux.experiment.comparison import Comparison, check_unchanged
-from metaux.experiment.folders import claim, write_comparison
+from metaux.experiment.folders import claim
 from metaux.experiment.log import catch_up, check_log
 from metaux.experiment.plan import check, make_plan
 from metaux.experiment.progress import Job, duration, shown
-from metaux.experiment.records import Run, is_finished, run_folder
+from metaux.experiment.records import Run, is_finished, run_folder, write_settings
 from metaux.experiment.reporting import write_report_of
 from metaux.experiment.table import table, to_csv, to_json
 from metaux.experiment.verdict import verdict
+from metaux.experiment.wording import counted
 from metaux.experiment.work import START_OF_A_PROCESS, expected, told, work_through, workers_for
 from metaux.files import write_json, write_text_atomic
-from metaux.labels.catalogue import entry
+from metaux.labels.catalogue import REFERENCES, entry
 from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
 from metaux.settings import Settings
 from metaux.terminal import print_notes, reading
-from metaux.training.devices import make_fabric, threads
-from metaux.training.fit import Trainer
+from metaux.training.devices import computing, make_fabric
+from metaux.training.timing import time_run
 
 
 def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:
@@ -83,14 +84,17 @@ def compare(
     with reading(console) as progress:
         data = load(settings, progress)
     reading_time = time.perf_counter() - start
-    methods = tuple(dict.fromkeys(methods)) or default_methods(settings, data)
+    asked = tuple(dict.fromkeys(methods))
+    methods = asked or default_methods(settings, data)
     print_notes(data.notices, console)
     wanted = [(method, seed, run_folder(out, method, seed)) for seed in range(seeds) for method in methods]
     # One that is damaged, or of other data, is found before the others are trained.
     check_unchanged(_read(folder for _, _, folder in wanted), data)
     failures: list[str] = []
-    todo = _plan(settings, [run for run in wanted if not is_finished(run[2])], data, console)
-    write_comparison(out, settings, methods, seeds)
+    todo, refused = _plan(settings, [run for run in wanted if not is_finished(run[2])], data, asked, console)
+    methods = tuple(method for method in methods if method not in refused)
+    wanted = [run for run in wanted if run[0] in methods]
+    write_settings(out, settings, methods=list(methods), seeds=seeds)
     for _, _, folder in wanted:
         if is_finished(folder):
             catch_up(log, folder)
@@ -98,7 +102,8 @@ def compare(
         workers = workers_for(todo, jobs)
         seconds = expected(todo, workers) + (START_OF_A_PROCESS + reading_time if workers > 1 else 0)
         console.print(
-            f"{len(todo)} runs ({len(methods)} methods, {seeds} seeds, {todo[0].epochs} epochs), {workers} at a time: "
+            f"{counted(len(todo), 'run')} ({counted(len(methods), 'method')}, {counted(seeds, 'seed')}, "
+            f"{counted(todo[0].epochs, 'epoch')}), {workers} at a time: "
             f"about {duration(seconds)}"
         )
         with shown(todo, seconds, console):
@@ -134,31 +139,44 @@ def _read(folders: Iterable[Path]) -> list[Run]:
 
 
 def _plan(
-    settings: Settings, missing: Sequence[tuple[str, int, Path]], data: LabelledData, console: Console
-) -> list[Job]:
+    settings: Settings,
+    missing: Sequence[tuple[str, int, Path]],
+    data: LabelledData,
+    asked: Collection[str],
+    console: Console,
+) -> tuple[list[Job], set[str]]:
     """Return what is to be done, long runs first, so that no processor waits for the last of them.
 
     Each method's epoch is timed with a trainer that is thrown away; bad input is found on the way.
+
+    Returns:
+        The runs, and the methods that refuse this data, as far as nobody asked for them, or for features for them.
     """
     if not missing:
-        return []
+        return [], set()
     seconds: dict[str, float] = {}
+    refused: set[str] = set()
     notices: dict[str, None] = {}  # in order, each once: methods that learn their labels say the same
     epochs = resolve(settings).epochs
     single = make_fabric(replace(settings, processes=1))
     with console.status("timing a few steps") if console.is_terminal else nullcontext():
         for method, seed, _ in missing:
-            plan = make_plan(settings, method, seed, data)
-            if method not in seconds:
-                with threads(settings.threads):
-                    start = time.perf_counter()
-                    trainer = Trainer(plan, single)
-                    preparation = time.perf_counter() - start
-                    seconds[method] = sum(trainer.time_epoch()) + preparation / epochs
-                    notices[trainer.notice] = None
+            if method in seconds or method in refused:
+                continue
+            try:
+                with computing(settings.threads):
+                    cost, notice = time_run(make_plan(settings, method, seed, data), single)
+            except InputError as error:
+                if method in (*asked, *REFERENCES) or settings.features != Settings().features:
+                    raise
+                refused.add(method)
+                notices[f"{method}: not run: {error}"] = None
+                continue
+            seconds[method] = cost.of(epochs) / epochs
+            notices[notice] = None
     print_notes([notice for notice in notices if notice], console)
-    jobs = [Job(settings, method, seed, folder, epochs, seconds[method]) for method, seed, folder in missing]
-    return sorted(jobs, key=lambda job: (-job.seconds, job.seed))
+    jobs = [Job(settings, m, seed, folder, epochs, seconds[m]) for m, seed, folder in missing if m not in refused]
+    return sorted(jobs, key=lambda job: (-job.seconds, job.seed)), refused
 
 
 def _write(comparison: Comparison, runs: Sequence[Run], out: Path) -> None:

@@ -1,20 +1,21 @@
 """Methods side by side: what each reached, and its paired differences to the references."""
 
+import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from metaux.errors import InputError
-from metaux.experiment.records import Run
+from metaux.experiment.records import Run, training_seconds
 from metaux.experiment.statistics import (
     Estimate,
     floor_of_test_interval,
     mean_over_samples,
     mean_over_seeds,
+    over_groups,
 )
 from metaux.labels.catalogue import REFERENCES, entry, judges
-from metaux.protocols import resolve
 from metaux.settings import Settings, to_mapping
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Difference:
     Args:
         by_seed: the difference of each seed that both have, ascending by seed.
         seeds: their mean, and its Student t interval.
-        test: the same mean, and its bootstrap interval over the test samples.
+        test: the same mean, and its bootstrap interval over the test samples, or over groups of them.
         floor: half the width that the interval over test samples keeps however many seeds there are.
     """
 
@@ -77,7 +78,7 @@ class Row:
         balanced_accuracy: the mean over classes likewise.
         differences: to each of its `judges` that it shares a seed with.
         seconds_per_epoch: mean over its runs.
-        cost: that of `single` is 1; None without `single`.
+        cost: seconds of training, preparation and all, in units of those of `single`; None without `single`.
     """
 
     method: str
@@ -103,6 +104,7 @@ class Comparison:
         data: the data set's name.
         train_size: training samples, those of a meta split among them.
         test_size: test samples.
+        measured_on: the part of the data that is called test samples here: `test`, or `validation` in its place.
         epochs: passes over the training data.
         protocol: the training protocol's name.
     """
@@ -111,6 +113,7 @@ class Comparison:
     data: str
     train_size: int
     test_size: int
+    measured_on: str
     epochs: int
     protocol: str
 
@@ -134,7 +137,7 @@ class Comparison:
             name: sorted((run for run in runs if run.method == name), key=lambda run: run.seed)
             for name in in_order(run.method for run in runs)
         }
-        seconds = {name: float(np.mean([run.seconds_per_epoch for run in own])) for name, own in by_method.items()}
+        seconds = {name: training_seconds(own) for name, own in by_method.items()}
         rows = [
             Row(
                 method=name,
@@ -147,7 +150,7 @@ class Comparison:
                     for reference in judges(name)
                     if (difference := _difference(own, by_method.get(reference, []), correct)) is not None
                 },
-                seconds_per_epoch=seconds[name],
+                seconds_per_epoch=statistics.fmean(run.seconds_per_epoch for run in own),
                 cost=seconds[name] / seconds["single"] if seconds.get("single") else None,
             )
             for name, own in by_method.items()
@@ -157,9 +160,16 @@ class Comparison:
             data=data_name(str(runs[0].settings.get("data", ""))),
             train_size=max(run.train_size for run in runs),
             test_size=len(correct[runs[0].method, runs[0].seed]),
+            measured_on=str(runs[0].settings.get("evaluate_on", "test")),
             epochs=len(runs[0].epochs),
             protocol=str(runs[0].settings.get("protocol", "")),
         )
+
+    @property
+    def remark(self) -> str:
+        """What has to be said where it is not the test part that accuracies are of; else nothing."""
+        told = "It is the validation part that is called test here (--evaluate-on validation)."
+        return told if self.measured_on == "validation" else ""
 
     def row(self, method: str) -> Row | None:
         """Return the row of this method, and None if it did not run."""
@@ -188,19 +198,8 @@ class Comparison:
 
 
 def is_of(run: Run, data: "LabelledData") -> bool:
-    """Return whether the data has the samples that the run recorded, as far as their classes tell."""
-    if data.test.primary.tolist() != run.output("test_primary").tolist():
-        return False
-    protocol = resolve(Settings(protocol=str(run.settings.get("protocol", "tuned"))))
-    all_of_it = run.settings.get("train_size") is None and protocol.meta_fraction == 0
-    if all_of_it and run.train_size != len(data.train):
-        return False
-    if "train_primary" not in run.outputs():
-        return True
-    assert data.train.ids is not None
-    class_of = dict(zip(data.train.ids.tolist(), data.train.primary.tolist(), strict=True))
-    learned = zip(run.output("train_ids").tolist(), run.output("train_primary").tolist(), strict=True)
-    return all(class_of.get(id_) == primary for id_, primary in learned)
+    """Return whether the run learned from this data, and was measured on it."""
+    return bool(run.result.get("data") == data.digest)
 
 
 def check_unchanged(runs: Iterable[Run], data: "LabelledData") -> None:
@@ -212,8 +211,8 @@ def check_unchanged(runs: Iterable[Run], data: "LabelledData") -> None:
     for run in runs:
         if not is_of(run, data):
             raise InputError(
-                f"expected the data that {run.folder} was trained on, found other samples or classes now; "
-                "give another --out to start anew"
+                f"expected the data that {run.folder} was trained on, found that it has changed; give another --out to "
+                "start anew"
             )
 
 
@@ -241,6 +240,7 @@ def _difference(
         return None
     by_seed = [run.accuracy - other.accuracy for run, other in pairs]
     by_sample = np.stack([correct[a.method, a.seed] - correct[b.method, b.seed] for a, b in pairs])
+    by_sample = over_groups(by_sample, own[0].test_groups)
     return Difference(
         by_seed=tuple(by_seed),
         seeds=mean_over_seeds(by_seed),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -57,12 +58,11 @@ def make_features(
         return _autoencoder(settings, train, preprocessing, seed)
     if settings.features in SELF_SUPERVISED:
         return _self_supervised(settings, train, preprocessing, seed, trunk, protocol)
-    _check("features", settings.features, (PIXELS, AUTOENCODER, *SELF_SUPERVISED, EFFICIENTNET))
-    return _pretrained("features", settings.features, settings, preprocessing)
+    return _pretrained("features", (PIXELS, AUTOENCODER, *SELF_SUPERVISED, EFFICIENTNET), settings, preprocessing)
 
 
 def make_embedding(settings: Settings, preprocessing: Preprocessing) -> Features:
-    """Return what `Settings.embedding` names; nothing is loaded until it is called.
+    """Return what `Settings.embedding` names.
 
     Args:
         settings: the run's.
@@ -71,9 +71,7 @@ def make_embedding(settings: Settings, preprocessing: Preprocessing) -> Features
     Raises:
         InputError: for a name of none.
     """
-    _check("embedding", settings.embedding, (EFFICIENTNET,))
-    load = cache(lambda: _pretrained("embedding", settings.embedding, settings, preprocessing))
-    return lambda samples: load()(samples)
+    return _pretrained("embedding", (EFFICIENTNET,), settings, preprocessing)
 
 
 def _autoencoder(settings: Settings, train: Samples, preprocessing: Preprocessing, seed: int) -> Features:
@@ -116,8 +114,26 @@ def _self_supervised(
     return lambda samples: load()(samples)
 
 
-def _pretrained(option: str, name: str, settings: Settings, preprocessing: Preprocessing) -> Features:
-    """Return the features of a network trained before: by a finished run, or on ImageNet."""
+def _pretrained(
+    option: Literal["features", "embedding"], known: tuple[str, ...], settings: Settings, preprocessing: Preprocessing
+) -> Features:
+    """Return the features of a network trained before, which is loaded when it is first asked for them.
+
+    Raises:
+        InputError: if the option names no network.
+    """
+    name: str = getattr(settings, option)
+    if name not in known and not is_of_library(name) and not Path(name).exists():
+        raise InputError(
+            f"expected the folder of a run, torchvision:NAME, timm:NAME or {', '.join(known)} for --{option}, found "
+            f"'{name}'{nearest(name, known)}; give one of these"
+        )
+    load = cache(lambda: _loaded(option, name, settings, preprocessing))
+    return lambda samples: load()(samples)
+
+
+def _loaded(option: str, name: str, settings: Settings, preprocessing: Preprocessing) -> Features:
+    """Load a network that was trained before: by a finished run, or on ImageNet."""
     if name != EFFICIENTNET and Path(name).exists():
         return _of_run(option, Path(name), settings, preprocessing)
     from metaux.networks.embedding import pretrained_embedding
@@ -150,14 +166,6 @@ def _of_run(option: str, folder: Path, settings: Settings, preprocessing: Prepro
             return model.features(samples)
 
     return features
-
-
-def _check(option: str, name: str, known: tuple[str, ...]) -> None:
-    if name not in known and not is_of_library(name) and not Path(name).exists():
-        raise InputError(
-            f"expected the folder of a run, torchvision:NAME, timm:NAME or {', '.join(known)} for --{option}, found "
-            f"'{name}'{nearest(name, known)}; give one of these"
-        )
 
 
 def _device(settings: Settings) -> torch.device:

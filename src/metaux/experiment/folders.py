@@ -11,11 +11,8 @@ import yaml
 
 from metaux.errors import InputError
 from metaux.experiment.records import SETTINGS
-from metaux.files import write_text_atomic
-from metaux.settings import Settings, from_mapping, to_mapping
+from metaux.settings import Settings, changed, from_mapping, to_mapping
 
-# What `metaux recommend` leaves in its folder.
-RECOMMENDED = "recommend.json"
 OF_A_RUN: Mapping[str, Any] = {"method": str, "seed": int}
 OF_A_COMPARISON: Mapping[str, Any] = {"methods": tuple[str, ...], "seeds": int}
 
@@ -25,9 +22,7 @@ def default_folder(settings: Settings, name: str = "") -> Path:
 
     Settings at their defaults leave no trace in the name, so that new ones do not hide old folders.
     """
-    defaults = to_mapping(Settings())
-    content = {name: value for name, value in to_mapping(settings).items() if value != defaults[name]}
-    digest = hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=3).hexdigest()
+    digest = hashlib.blake2b(json.dumps(changed(settings), sort_keys=True).encode(), digest_size=3).hexdigest()
     return Path("metaux-runs") / "-".join(filter(None, [Path(settings.data).stem, name, digest]))
 
 
@@ -57,16 +52,6 @@ def read_settings(path: Path) -> tuple[Settings, dict[str, Any]]:
         return from_mapping(found, {**OF_A_RUN, **OF_A_COMPARISON})
     except InputError as error:
         raise InputError(f"{error} (in '{path}')") from None
-
-
-def write_comparison(out: Path, settings: Settings, methods: tuple[str, ...], seeds: int) -> None:
-    """Write what defines a comparison; the next one in the folder may have other methods and seeds."""
-    write_shared(out, settings, methods=list(methods), seeds=seeds)
-
-
-def write_shared(out: Path, settings: Settings, **more: object) -> None:
-    """Write the settings that all runs of a folder share."""
-    write_text_atomic(out / SETTINGS, yaml.safe_dump({**more, **to_mapping(settings)}, sort_keys=False))
 
 
 def claim(out: Path, settings: Settings, run: Mapping[str, Any] | None = None) -> None:

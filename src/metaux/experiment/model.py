@@ -19,7 +19,7 @@ from metaux.networks.backbones import make_backbone
 from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, place
 from metaux.protocols import resolve
 from metaux.settings import Settings, from_mapping
-from metaux.training.devices import make_fabric, threads
+from metaux.training.devices import computing, make_fabric
 from metaux.training.evaluate import passes, primary_outputs
 
 
@@ -124,7 +124,7 @@ class Model:
 
         The sub-class is the auxiliary head's choice among the slots of the class that the primary head predicts.
         """
-        with threads(self.settings.threads), self.fabric.autocast():
+        with computing(self.settings.threads), self.fabric.autocast():
             logits = primary_outputs(self.network, self.source, samples, self.preprocessing, self.fabric.device)
         auxiliary = self.auxiliary(samples)
         if auxiliary is None:
@@ -136,13 +136,13 @@ class Model:
         """Return the auxiliary logits of raw samples, `[n, K]`; None where the method has no sub-classes."""
         if not isinstance(self.source, SubclassSource):
             return None
-        with threads(self.settings.threads), self.fabric.autocast():
+        with computing(self.settings.threads), self.fabric.autocast():
             found = passes(self.network, samples, self.preprocessing, self.fabric.device)
             return torch.cat([o.auxiliary.float().cpu() for _, o in found if o.auxiliary is not None])
 
     def features(self, samples: Samples) -> Tensor:
         """Return the trunk's features of raw samples, `[n, features]`."""
-        with threads(self.settings.threads), self.fabric.autocast():
+        with computing(self.settings.threads), self.fabric.autocast():
             found = passes(self.network, samples, self.preprocessing, self.fabric.device)
             return torch.cat([outputs.features.float().cpu() for _, outputs in found])
 

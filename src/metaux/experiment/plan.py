@@ -14,7 +14,7 @@ from metaux.protocols import resolve
 from metaux.settings import Settings
 from metaux.training.devices import make_fabric
 from metaux.training.meta_gradients import way_by_name
-from metaux.training.plan import Plan
+from metaux.training.plan import Plan, meta_share
 
 
 def check(settings: Settings) -> None:
@@ -38,14 +38,9 @@ def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) ->
     if min(seed, settings.train_seed or 0) < 0:
         raise InputError(f"expected a seed of 0 or more, found {min(seed, settings.train_seed or 0)}; give another")
     protocol = resolve(settings)
-    needs_split = SOURCES[method](data.hierarchy, protocol).needs_meta_split
-    if needs_split and protocol.meta_fraction == 0:
-        raise InputError(
-            f"expected a protocol with a meta split for {method}, found '{protocol.name}'; "
-            "give --protocol iclr, or leave the method out"
-        )
+    share = meta_share(SOURCES[method](data.hierarchy, protocol), protocol, method)
     draw_seed = seed if settings.train_seed is None else settings.train_seed
-    train, meta = draw(data.train, draw_seed, settings.train_size, protocol.meta_fraction if needs_split else 0.0)
+    train, meta = draw(data.train, draw_seed, settings.train_size, share)
     preprocessing = Preprocessing.fit(data, protocol.normalisation)
     shape = tuple(data.train.inputs[0].shape[1:])
 

@@ -3,14 +3,15 @@
 import torch
 from torch import Tensor
 
+BINS = 15
 
-def calibration_error(probabilities: Tensor, primary: Tensor, bins: int = 15) -> float:
-    """Return the expected calibration error: |confidence - accuracy| in bins of equal width, weighted by their use.
+
+def calibration_error(probabilities: Tensor, primary: Tensor) -> float:
+    """Return the expected calibration error: |confidence - accuracy| in 15 bins of equal width, weighted by their use.
 
     Args:
         probabilities: `[n, classes]`.
         primary: the true classes, int64 `[n]`.
-        bins: of the top probability, from 0 to 1.
 
     Source: Guo et al., On calibration of modern neural networks (ICML 2017).
 
@@ -19,8 +20,8 @@ def calibration_error(probabilities: Tensor, primary: Tensor, bins: int = 15) ->
     """
     confidence, predicted = probabilities.double().max(-1)
     gaps = (predicted == primary).double() - confidence
-    place = (confidence * bins).long().clamp(max=bins - 1)
-    return float(torch.zeros(bins, dtype=torch.float64).index_add(0, place, gaps).abs().sum() / len(primary))
+    place = (confidence * BINS).long().clamp(max=BINS - 1)
+    return float(torch.zeros(BINS, dtype=torch.float64).index_add(0, place, gaps).abs().sum() / len(primary))
 
 
 def confusion(predicted: Tensor, primary: Tensor, classes: int) -> Tensor:

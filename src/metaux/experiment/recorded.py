@@ -65,4 +65,5 @@ def _read(folder: str, samples: Samples, hierarchy: Hierarchy) -> Tensor:
 
 
 def _shown(hierarchy: Hierarchy) -> str:
-    return f"{hierarchy.classes} classes of {' '.join(map(str, hierarchy.slots[:5]))}{' ...' * (hierarchy.classes > 5)}"
+    each = [f"{name} of {slots}" for name, slots in zip(hierarchy.class_names, hierarchy.slots, strict=True)]
+    return ", ".join([*each[:5], *["..."] * (len(each) > 5)])

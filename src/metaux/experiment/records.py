@@ -9,12 +9,15 @@
 - `result.json`, written last: the run is finished if it is there.
 
 Accuracies are fractions, not per cent.
+
+This file is longer than 300 lines for what it says of folders that are no run, or no whole one.
 """
 
 import json
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +25,7 @@ import yaml
 
 from metaux.errors import InputError
 from metaux.files import to_json, write_json, write_tensors, write_text_atomic
-from metaux.settings import Settings
+from metaux.settings import Settings, to_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +38,8 @@ RECORDS = "records.jsonl"
 RESULT = "result.json"
 OUTPUTS = "outputs.safetensors"
 WEIGHTS = "weights.safetensors"
+# What `metaux recommend` leaves in the folder of its runs.
+RECOMMENDED = "recommend.json"
 
 _OF_A_RESULT = (
     "method",
@@ -63,11 +68,9 @@ def is_finished(folder: Path) -> bool:
     return (folder / RESULT).is_file()
 
 
-def write_settings(folder: Path, settings: Settings, method: str, seed: int) -> None:
-    """Write what defines the run."""
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(settings).items()}
-    text = yaml.safe_dump({"method": method, "seed": seed, **plain}, sort_keys=False)
-    write_text_atomic(folder / SETTINGS, text)
+def write_settings(folder: Path, settings: Settings, **more: object) -> None:
+    """Write what defines a run, with its `method` and `seed`; or what all runs of a folder share."""
+    write_text_atomic(folder / SETTINGS, yaml.safe_dump({**more, **to_mapping(settings)}, sort_keys=False))
 
 
 def write_records(folder: Path, records: Iterable[Mapping[str, object]]) -> None:
@@ -170,6 +173,20 @@ class Run:
         return float(self.result["seconds_per_epoch"])
 
     @property
+    def test_groups(self) -> "np.ndarray[Any, Any] | None":
+        """The group of each test sample, int64 `[n_test]`; None where the data has no groups."""
+        return self.output("test_groups") if "test_groups" in self.outputs() else None
+
+    @property
+    def training_seconds(self) -> float:
+        """What training took, from preparation to the last epoch.
+
+        Epochs count by their median, since the first of a process pays for what is set up once.
+        """
+        each = statistics.median(float(record["seconds"]) for record in self.epochs)
+        return float(self.result.get("preparation_seconds", 0.0)) + len(self.epochs) * each
+
+    @property
     def train_size(self) -> int:
         """The number of training samples, those of a meta split among them."""
         if "train_size" in self.result:
@@ -214,6 +231,11 @@ class Run:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
+def training_seconds(runs: Iterable[Run]) -> float:
+    """Return the seconds that a run takes: the median, since the first of a process pays for what is set up once."""
+    return statistics.median(run.training_seconds for run in runs)
+
+
 def read_runs(out: str | Path) -> list[Run]:
     """Read every finished run below `<out>/runs`, in order of method and seed.
 
@@ -221,6 +243,8 @@ def read_runs(out: str | Path) -> list[Run]:
         InputError: if there is none, or one is damaged.
     """
     folders = [folder.parent for folder in Path(out).glob(f"runs/*/{RESULT}")]
+    if (Path(out) / RECORDS).is_file():
+        _check_present(Path(out))  # a single run, and not a finished one
     if not folders:
         raise InputError(
             f"expected finished runs in {Path(out) / 'runs'}, found none; "
@@ -234,11 +258,11 @@ def _check_present(folder: Path) -> None:
         found = "a file" if folder.exists() else "nothing"
         raise InputError(f"expected the folder of a run at {folder}, found {found}; {_GIVE_ONE}")
     if (folder / "runs").is_dir():
-        names = sorted(path.name for path in (folder / "runs").iterdir() if path.is_dir())
-        raise InputError(
-            f"expected the folder of one run, found {folder} with {len(names)} of them; "
-            + (f"give one, such as {folder / 'runs' / names[0]}" if names else "train one first")
-        )
+        runs = sorted(path for path in (folder / "runs").iterdir() if path.is_dir())
+        found = f"expected the folder of one run, found {folder} with {len(runs)} of them"
+        if (folder / RECOMMENDED).is_file() and (model := _mapping(folder / RECOMMENDED, json.loads).get("model")):
+            raise InputError(f"{found}; the recommended one is {folder / 'runs' / Path(model).name}")
+        raise InputError(f"{found}; " + (f"give one, such as {runs[0]}" if runs else "train one first"))
     if not (folder / SETTINGS).is_file():
         raise InputError(f"expected the folder of a run, found no {SETTINGS} in {folder}; {_GIVE_ONE}")
     if not is_finished(folder):

@@ -12,9 +12,9 @@ from metaux.data.samples import LabelledData
 from metaux.data.samples import Samples as DataSamples
 from metaux.errors import InputError
 from metaux.experiment.comparison import is_of
-from metaux.experiment.folders import RECOMMENDED, read_settings
+from metaux.experiment.folders import read_settings
 from metaux.experiment.model import Model
-from metaux.experiment.records import SETTINGS, Run, is_finished, read_runs
+from metaux.experiment.records import RECOMMENDED, SETTINGS, Run, is_finished, read_runs
 from metaux.labels.base import SubclassSource
 from metaux.settings import Settings
 
@@ -92,7 +92,7 @@ def _samples(recorded: "Recorded", data: Callable[[], LabelledData]) -> "Samples
     except (InputError, OSError) as error:
         return Samples(missing=f"the data can’t be read any more ({error}).")
     if not all(is_of(run, found) for run in recorded.runs):
-        return Samples(missing="the data has other samples now than when these runs were trained.")
+        return Samples(missing="the data has changed since these runs were trained.")
     assert found.train.ids is not None
     place = {id_: row for row, id_ in enumerate(found.train.ids.tolist())}
     train = found.train.take(torch.tensor([place[id_] for id_ in sorted(ids)], dtype=torch.int64))

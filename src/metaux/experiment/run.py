@@ -24,7 +24,7 @@ from metaux.experiment.plan import make_plan
 from metaux.experiment.records import is_finished, write_finished, write_records, write_settings
 from metaux.settings import Settings, to_mapping
 from metaux.streams import stream
-from metaux.training.devices import make_fabric, threads
+from metaux.training.devices import computing, make_fabric
 from metaux.training.evaluate import class_recalls, passes
 from metaux.training.fit import Trainer
 from metaux.training.meta_gradients import name_of_way
@@ -71,7 +71,7 @@ def run(
     plan = make_plan(settings, method, seed, data)
     learns = plan.source(data.hierarchy, plan.protocol).meta_step is not None
     if plan.meta_gradient is None and learns:
-        with threads(settings.threads):
+        with computing(settings.threads):
             _tell(Trainer(plan, make_fabric(replace(settings, processes=1, device="cpu"))), notify)
     from metaux.experiment.share import run_share
 
@@ -109,14 +109,14 @@ def train_and_record(
 ) -> None:
     """Train and record one run, or one process's share of it; only the first process writes."""
     first = fabric.is_global_zero
-    with threads(settings.threads):
+    with computing(settings.threads):
         start = time.perf_counter()
         plan = make_plan(settings, method, seed, data)
         trainer = Trainer(plan, fabric, folder / CHECKPOINT, curve)
         preparation = time.perf_counter() - start
         _tell(trainer, notify)
         if first:
-            write_settings(folder, settings, method, seed)
+            write_settings(folder, settings, method=method, seed=seed)
         with opened(log if first else None, folder, f"{method}-{seed}", to_mapping(settings)) as write_log:
 
             def record(records: list[Record]) -> None:
@@ -151,6 +151,8 @@ def _finish(plan: Plan, fitted: Fitted, method: str, folder: Path, fabric: Fabri
         "train_ids": plan.train.ids,
         "train_primary": plan.train.primary,
     }
+    if test.groups is not None:
+        outputs["test_groups"] = test.groups
     if plan.meta is not None:
         assert plan.meta.ids is not None
         outputs["meta_ids"] = plan.meta.ids
@@ -172,6 +174,7 @@ def _finish(plan: Plan, fitted: Fitted, method: str, folder: Path, fabric: Fabri
         "class_names": list(data.hierarchy.class_names),
         "train_size": len(plan.train) + (0 if plan.meta is None else len(plan.meta)),
         "test_size": len(test),
+        "data": data.digest,
         "train_names": list(plan.train.names),
         "meta_gradient": None if fitted.meta_gradient is None else name_of_way(fitted.meta_gradient),
         "model": describe_model(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from metaux.errors import InputError, TrainingError
+from metaux.errors import InputError, TooLittleMemoryError, TrainingError
 from metaux.experiment.run import load_once, train_and_record
 from metaux.settings import Settings
 from metaux.training.devices import quieten
@@ -28,6 +28,9 @@ def run_share(
     """
     try:
         train_and_record(fabric, settings, method, seed, load_once(settings), folder, log=log, curve=curve)
+    except TooLittleMemoryError:
+        # The other processes wait for this one, which has to be seen to end.
+        raise SystemExit(1) from None
     except (InputError, TrainingError) as error:
         return error
     return None

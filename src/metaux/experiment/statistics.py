@@ -1,9 +1,9 @@
 """What can be said from a few seeds and one test set: means, paired differences, intervals, power."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from metaux.errors import InputError
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+V = TypeVar("V")
 # A bound nearer to zero than this is zero: accuracies are sums of float32 values.
 ROUNDING = 1e-6
 
@@ -65,6 +66,15 @@ def mean_over_seeds(values: "Sequence[float] | NDArray[np.float64]", level: floa
     return Estimate(mean, mean - half, mean + half)
 
 
+def paired(own: "Mapping[int, V]", theirs: "Mapping[int, V]") -> "list[V]":
+    """Return the differences of what both have for a seed, in the order of the first.
+
+    >>> paired({0: 3, 1: 5}, {1: 4, 2: 0})
+    [1]
+    """
+    return [value - theirs[seed] for seed, value in own.items() if seed in theirs]  # type: ignore[operator]
+
+
 def mean_over_samples(
     values: "Sequence[float] | NDArray[np.floating]",
     level: float = 0.95,
@@ -102,6 +112,37 @@ def mean_over_samples(
         means.append(counts @ distinct / len(array))
     low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     return Estimate(float(array.mean()), float(low), float(high))
+
+
+def over_groups(values: "NDArray[np.floating]", groups: "NDArray[np.integer] | None") -> "NDArray[np.float64]":
+    """Return one value per group of related samples, with the mean that the samples have, to draw in their place.
+
+    Two pictures of one patient say less than two patients: intervals over single samples would be too narrow.
+
+    Args:
+        values: one per test sample, `[..., n]`.
+        groups: the group of each sample, int64 `[n]`; None if each is one by itself.
+
+    Returns:
+        float64 `[..., groups]`: the mean of all, plus what the group adds to it. To draw these is to draw groups, to
+        first order, also where groups have unequal sizes.
+
+    >>> import numpy as np
+    >>> over_groups(np.array([1.0, 0.0, 1.0]), np.array([7, 7, 3]))
+    array([0.88888889, 0.44444444])
+    """
+    import numpy as np
+
+    array = np.asarray(values, dtype=np.float64)
+    if groups is None:
+        return array
+    _, place = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(place)
+    sums = np.array([np.bincount(place, row) for row in array.reshape(-1, array.shape[-1])])
+    mean = array.mean(axis=-1, keepdims=True)
+    sums = sums.reshape(*array.shape[:-1], len(sizes))
+    result: NDArray[np.float64] = mean + (sums - mean * sizes) * (len(sizes) / array.shape[-1])
+    return result
 
 
 def floor_of_test_interval(differences: "NDArray[np.floating]", level: float = 0.95) -> float:

@@ -1,12 +1,11 @@
 """The comparison as a table on the terminal, and as plain numbers."""
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from metaux import files
 from metaux.experiment.comparison import OWN, Comparison, Difference, Row
 from metaux.experiment.statistics import Estimate
 from metaux.experiment.verdict import verdict
@@ -44,11 +43,15 @@ def table(comparison: Comparison) -> "Table":
     from rich.text import Text
 
     title = f"{comparison.data}: {counted(comparison.train_size, 'training sample')}, "
-    title += f"{counted(comparison.test_size, 'test sample')}, {counted(comparison.epochs, 'epoch')}"
+    title += (
+        f"{counted(comparison.test_size, f'{comparison.measured_on} sample')}, {counted(comparison.epochs, 'epoch')}"
+    )
     caption = (
         "Test accuracy in %, differences in percentage points, paired by seed. In brackets, 95 % intervals: "
-        "over seeds (Student t); under them, over test samples (bootstrap)."
+        "over seeds (Student t); under them, over test samples (bootstrap). ×: a whole training, preparation and all, "
+        "over single's."
     )
+    caption += f" {comparison.remark}" if comparison.remark else ""
     caption += "".join(f" {told}" for row in comparison.rows if (told := _own_control(row)))
     made = Table(
         title=Text(title),
@@ -108,11 +111,7 @@ def to_csv(comparison: Comparison) -> str:
             line |= bounds(f"minus_{name}", seeds, "seeds_") | bounds(f"minus_{name}", test, "test_")
         line |= {"seconds_per_epoch": row.seconds_per_epoch, "cost": row.cost}
         lines.append(line)
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(lines[0]) if lines else ["method"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return file.getvalue()
+    return files.to_csv(lines)
 
 
 def _own_control(row: Row) -> str:

@@ -14,7 +14,7 @@ from metaux.experiment.model import Model
 from metaux.experiment.quality import calibration_error
 from metaux.experiment.records import Run
 from metaux.export.forms import Form
-from metaux.settings import Settings, to_mapping
+from metaux.settings import Settings, changed
 from metaux.training.evaluate import class_recalls
 
 _TASKS = {"image": "image-classification", "table": "tabular-classification", "text": "text-classification"}
@@ -107,13 +107,11 @@ def _classes(model: Model) -> str:
 
 
 def _settings(settings: Settings) -> str:
-    default = to_mapping(Settings())
-    changed = {
+    shown = {
         name: Path(value).name if isinstance(value, str) and name in _PATHS else value
-        for name, value in to_mapping(settings).items()
-        if value != default[name] and name not in _NOT_SHOWN
+        for name, value in changed(settings, _NOT_SHOWN).items()
     }
-    return ", ".join(f"`{name}: {value}`" for name, value in changed.items()) or "none"
+    return ", ".join(f"`{name}: {value}`" for name, value in shown.items()) or "none"
 
 
 def _final(run: Run) -> tuple[torch.Tensor, torch.Tensor]:

@@ -19,6 +19,6 @@ class Human(FixedLabels):
         if preparation.samples.human is None:
             raise InputError(
                 "method human needs finer labels than the primary ones, and this data has none; "
-                "give them with --hierarchy and --auxiliary, or leave the method out"
+                "name them with --hierarchy and --auxiliary, give them to fit as auxiliary, or leave the method out"
             )
         return preparation.samples.human

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,7 +29,7 @@ class KMeans(FixedLabels):
         Raises:
             InputError: if a class has fewer samples than sub-classes.
         """
-        features = preparation.features(preparation.samples).cpu().numpy().astype(np.float32)
+        features = preparation.features(preparation.samples).to("cpu", torch.float32).numpy()
         primary = preparation.samples.primary
         return clusters_within(features, primary, self.hierarchy, preparation.seed, self.clusters)
 
@@ -114,7 +113,7 @@ def clusters_within(
         if len(rows) < slots:
             raise InputError(
                 f"class '{hierarchy.class_names[class_]}' has {len(rows)} training samples, "
-                f"too few for {slots} clusters; ask for fewer sub-classes"
+                f"too few for {slots} clusters; ask for fewer sub-classes, or leave out the methods that cluster"
             )
         slot[rows] = clusters(features[rows.numpy()], slots, stream_seed(seed, "k-means", class_))
     return hierarchy.flat(primary, slot)

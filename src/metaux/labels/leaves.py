@@ -36,7 +36,7 @@ class Leaves(SoftLabels):
         from sklearn.preprocessing import OneHotEncoder
 
         primary, seed = preparation.samples.primary, preparation.seed
-        features = preparation.features(preparation.samples).cpu().numpy().astype(np.float32)
+        features = preparation.features(preparation.samples).to("cpu", torch.float32).numpy()
 
         def label(rows: Tensor) -> Tensor:
             forest = RandomForestClassifier(TREES, max_leaf_nodes=LEAVES, random_state=stream_seed(seed, "forest"))

@@ -38,12 +38,11 @@ class Prototypical(SoftLabels):
             InputError: if the data has no human sub-classes, or the meta split none of a class.
         """
         meta, samples = preparation.meta, preparation.samples
-        if meta is None:
-            raise InputError("expected a meta split for method prototypical, found none; give --protocol iclr")
+        assert meta is not None, "whoever trains sees to it, since this source needs a meta split"
         if meta.human is None:
             raise InputError(
                 "expected finer labels than the primary ones for method prototypical, found none in this data; "
-                "give them with --hierarchy and --auxiliary, or leave the method out"
+                "name them with --hierarchy and --auxiliary, give them to fit as auxiliary, or leave the method out"
             )
         self._check(meta)
         known = _embedded(preparation, meta)

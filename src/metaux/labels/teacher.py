@@ -17,13 +17,10 @@ def make_teacher(preparation: Preparation, outputs: int, head: str) -> MultiTask
     return teacher
 
 
-def logits_of(teacher: MultiTaskNetwork, preparation: Preparation, batch_size: int = 500) -> Tensor:
+def logits_of(teacher: MultiTaskNetwork, preparation: Preparation) -> Tensor:
     """Return the teacher's logits of every training sample without augmentation, `[n, outputs]` on the processor."""
     samples = preparation.samples
     with torch.no_grad():
         return torch.cat(
-            [
-                teacher(*preparation.load(samples.take(rows))).primary.float().cpu()
-                for rows in torch.arange(len(samples)).split(batch_size)
-            ]
+            [teacher(*preparation.load(samples.take(rows))).primary.float().cpu() for rows in samples.in_parts()]
         )

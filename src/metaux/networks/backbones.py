@@ -17,8 +17,8 @@ def mlp(shape: Shape) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
 
 
-def _convolution(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
-    layer = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
+    layer = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
     return [layer, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
@@ -40,7 +40,11 @@ def conv4(shape: Shape) -> nn.Module:
 
 
 def vgg16(shape: Shape) -> nn.Module:
-    """Make VGG-16's thirteen convolutions with batch normalisation, as both papers use it on 32 x 32 images."""
+    """Make VGG-16's thirteen convolutions with batch normalisation, as both papers use it on 32 x 32 images.
+
+    Raises:
+        InputError: for smaller images.
+    """
     from torchvision.models.vgg import cfgs, make_layers
 
     channels = _channels(shape)

@@ -40,7 +40,11 @@ class Embedding(nn.Module):
         return super().train(False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the features, `[batch, features]`, of images uint8 `[batch, channels, height, width]`."""
+        """Return the features, `[batch, features]`, of images uint8 `[batch, channels, height, width]`.
+
+        Raises:
+            InputError: for anything but grey or colour images.
+        """
         from torchvision.transforms.v2.functional import normalize, resize
 
         if images.dim() != 4 or images.dtype != torch.uint8 or images.shape[1] not in (1, 3):

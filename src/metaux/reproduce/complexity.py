@@ -51,7 +51,8 @@ def _draw_figure4(findings: Findings) -> str:
             f"interval is above zero at {above} of {len(lines[WITH])} psi."
         )
         for control in ("uniform", "frozen"):
-            higher = sum(a.low > b.mean for (_, a), (_, b) in zip(lines[WITH], lines[control], strict=False) if a.low)
+            means = {psi: gain.mean for psi, gain in lines.get(control, ())}
+            higher = sum(g.low is not None and psi in means and g.low > means[psi] for psi, g in lines[WITH])
             parts.append(f"Its whole interval lies above the mean gain of {control} labels at {higher} psi.")
     with_and_without = [d for runs in findings.panels.values() if (d := paired(runs, WITH, WITHOUT)) is not None]
     parts.append(

@@ -11,7 +11,7 @@ from metaux.labels.generated import Generated
 from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
 from metaux.settings import Settings
-from metaux.training.devices import make_fabric, threads
+from metaux.training.devices import computing, make_fabric
 from metaux.training.fit import Trainer
 
 BATCHES = 3
@@ -54,7 +54,7 @@ def _per_sample(settings: Settings, method: str, shape: tuple[int, int, int]) ->
     )
     data = LabelledData(train, test, Hierarchy([5, 5]), "image")
     made_up = replace(settings, train_size=None, hierarchy=None, primary=None, auxiliary=None, subclasses=(5,))
-    with threads(settings.threads):
+    with computing(settings.threads):
         plan = make_plan(made_up, method, 0, data)
         steps, evaluation = Trainer(plan, make_fabric(replace(settings, processes=1))).time_epoch(steps=1)
     return steps / count, evaluation / count

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from metaux.experiment import statistics
 from metaux.experiment.comparison import Comparison
 from metaux.experiment.records import Run
-from metaux.experiment.statistics import Estimate, mean_over_seeds
+from metaux.experiment.statistics import Estimate
 from metaux.experiment.wording import counted
 from metaux.protocols import PROTOCOLS
 from metaux.reproduce.beds import Bed
@@ -90,9 +91,9 @@ def need(panel: str, label: str, method: str, bed: Bed, scale: Scale, protocol: 
 
 def paired(runs: Sequence[Run], first: str, second: str) -> Estimate | None:
     """Return how much more accurate one label's runs are than another's, seed by seed; None if they share none."""
-    accuracy = {(run.method, run.seed): run.accuracy for run in runs}
-    seeds = sorted(seed for label, seed in accuracy if label == first and (second, seed) in accuracy)
-    return mean_over_seeds([accuracy[first, seed] - accuracy[second, seed] for seed in seeds]) if seeds else None
+    own, theirs = ({run.seed: run.accuracy for run in runs if run.method == label} for label in (first, second))
+    differences = statistics.paired(own, theirs)
+    return statistics.mean_over_seeds(differences) if differences else None
 
 
 def nothing(scale: Scale, root: str) -> list[Need]:  # noqa: ARG001

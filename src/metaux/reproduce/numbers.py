@@ -1,25 +1,18 @@
 """The numbers behind a figure, as CSV: one line per value, in plain words."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from metaux.experiment.comparison import Comparison
 from metaux.experiment.statistics import Estimate
-from metaux.files import write_text_atomic
+from metaux.files import to_csv, write_text_atomic
 from metaux.labels.catalogue import REFERENCES
 from metaux.reproduce.item import Findings
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write rows, all with the same keys, under a header."""
-    rows = list(rows)
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text_atomic(path, file.getvalue())
+    write_text_atomic(path, to_csv(list(rows)))
 
 
 def write_curves(findings: Findings, path: Path, measure: str = "test_accuracy") -> None:

@@ -14,6 +14,7 @@ from metaux.experiment.folders import check_writable
 from metaux.experiment.plan import check
 from metaux.experiment.progress import duration
 from metaux.experiment.records import Run
+from metaux.experiment.wording import counted
 from metaux.experiment.work import told
 from metaux.files import write_json
 from metaux.protocols import resolve
@@ -22,7 +23,7 @@ from metaux.reproduce.estimate import Clock
 from metaux.reproduce.item import Findings, Item
 from metaux.reproduce.runs import Need, distinct, finished, missing, train_missing
 from metaux.reproduce.scales import Scale
-from metaux.settings import Settings, to_mapping
+from metaux.settings import changed
 from metaux.terminal import make_table, print_notes
 
 
@@ -84,8 +85,8 @@ def list_items(scales: Sequence[Scale], root: str, out: Path, seeds: int, device
     columns = ("item", "shows", "data", *(f"{scale.name}: runs, time here" for scale in scales))
     console.print(make_table(columns, rows))
     console.print(
-        f"Runs for {seeds} seeds, shared between items; times for one run after the other, from a short timing on this "
-        f"device. Data is looked for below '{root}' (--root); docs/data.md says where it comes from. "
+        f"Runs for {counted(seeds, 'seed')}, shared between items; times for one run after the other, from a short "
+        f"timing on this device. Data is looked for below '{root}' (--root); docs/data.md says where it comes from. "
         "For example: metaux reproduce figure3 --scale small",
         soft_wrap=True,
     )
@@ -141,7 +142,6 @@ def _summary(
 ) -> dict[str, Any]:
     """Return what is recorded of an experiment beside its numbers."""
     runs = {run.folder: run for own in panels.values() for run in own}
-    defaults = to_mapping(Settings())
     return {
         "item": item.name,
         "shows": item.shows,
@@ -163,11 +163,7 @@ def _summary(
                 "label": need.label,
                 "method": need.method,
                 "data": need.bed.title,
-                **{
-                    name: value
-                    for name, value in to_mapping(need.settings).items()
-                    if value != defaults[name] and name not in ("data", "root", "device")
-                },
+                **changed(need.settings, ["data", "root", "device"]),
             }
             for need in needs
         ],

@@ -14,7 +14,7 @@ from metaux.experiment.work import START_OF_A_PROCESS, expected, work_through, w
 from metaux.protocols import resolve
 from metaux.reproduce.beds import Bed
 from metaux.reproduce.estimate import Clock
-from metaux.settings import Settings, to_mapping
+from metaux.settings import Settings, changed
 
 # Where a run is computed and where its data lies do not make it another run.
 _PLACES = ("root", "device", "processes", "threads")
@@ -51,10 +51,7 @@ def folder_by_content(settings: Settings, method: str, seed: int, out: Path) -> 
     Settings at their defaults leave no trace in the name, so that new ones do not hide old runs. Of data and of other
     runs that it builds on, the name counts, not the place.
     """
-    defaults = to_mapping(Settings())
-    content = {
-        name: value for name, value in to_mapping(settings).items() if value != defaults[name] and name not in _PLACES
-    }
+    content = changed(settings, _PLACES)
     content |= {name: Path(content[name]).name for name in _PATHS if content.get(name)}
     data = content["data"] = Path(settings.data).name
     digest = hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=4).hexdigest()

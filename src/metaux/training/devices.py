@@ -8,8 +8,10 @@ from contextlib import contextmanager
 import torch
 from lightning_fabric import Fabric
 
-from metaux.errors import InputError
+from metaux.errors import InputError, TooLittleMemoryError
 from metaux.settings import Settings
+
+TOO_LITTLE_MEMORY = "too little memory; use a smaller batch size or image size, or fewer jobs"
 
 
 def make_fabric(settings: Settings) -> Fabric:
@@ -43,14 +45,23 @@ def quieten() -> None:
 
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Within the block, torch and scikit-learn use that many processor threads."""
+def computing(threads: int) -> Iterator[None]:
+    """Within the block, torch and scikit-learn use that many processor threads.
+
+    Raises:
+        TooLittleMemoryError: if the block asks for memory that is not there.
+    """
     from threadpoolctl import threadpool_limits
 
     before = torch.get_num_threads()
-    with threadpool_limits(count):
-        torch.set_num_threads(count)
+    with threadpool_limits(threads):
+        torch.set_num_threads(threads)
         try:
             yield
+        except (MemoryError, RuntimeError) as error:
+            known = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+            if not known:
+                raise
+            raise TooLittleMemoryError(TOO_LITTLE_MEMORY) from error
         finally:
             torch.set_num_threads(before)

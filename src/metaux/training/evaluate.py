@@ -12,21 +12,21 @@ from metaux.training.batches import Loader, Preprocess
 
 
 def passes(
-    network: MultiTaskNetwork, samples: Samples, preprocess: Preprocess, device: torch.device, batch_size: int = 500
+    network: MultiTaskNetwork, samples: Samples, preprocess: Preprocess, device: torch.device
 ) -> Iterator[tuple[tuple[Tensor, ...], Outputs]]:
     """Yield inputs and outputs batch by batch, in order, in evaluation mode and without graph."""
-    for inputs in _batches(network, samples, preprocess, device, batch_size):
+    for inputs in _batches(network, samples, preprocess, device):
         yield inputs, network(*inputs)
 
 
 def _batches(
-    network: MultiTaskNetwork, samples: Samples, preprocess: Preprocess, device: torch.device, batch_size: int = 500
+    network: MultiTaskNetwork, samples: Samples, preprocess: Preprocess, device: torch.device
 ) -> Iterator[tuple[Tensor, ...]]:
     loader = Loader(samples, preprocess, None, 0, device)
     training = network.training
     network.eval()
     with torch.inference_mode():
-        for rows in torch.arange(len(samples)).split(batch_size):
+        for rows in samples.in_parts():
             yield loader.load(rows).inputs
     network.train(training)
 

@@ -33,7 +33,7 @@ def of_module(module: nn.Module, preprocess: Preprocess, device: torch.device | 
         place(module.eval(), device)
         loader = Loader(samples, preprocess, None, 0, device)
         with torch.no_grad():
-            found = [module(*loader.load(rows).inputs).float().cpu() for rows in torch.arange(len(samples)).split(500)]
+            found = [module(*loader.load(rows).inputs).float().cpu() for rows in samples.in_parts()]
         module.train(training)
         return torch.cat(found)
 

@@ -6,6 +6,7 @@ This file is longer than 300 lines, since one class holds all that an interrupte
 import io
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,24 @@ class Trainer:
         fabric: device, precision and processes.
         checkpoint: where the state after each epoch is kept; None to keep none.
         curve: measure test samples and labels on the way too, not only after the last epochs.
+        rehearsal: train teachers for one epoch only, since this is to be timed.
 
     Attributes:
+        left_out: the seconds that the rest of their training would have taken.
         meta_gradient: how meta-gradients will be computed; None for a source without meta steps.
         notice: what a user should know before the training; may be empty.
     """
 
-    def __init__(self, plan: Plan, fabric: Fabric, checkpoint: Path | None = None, curve: bool = True):
+    def __init__(
+        self,
+        plan: Plan,
+        fabric: Fabric,
+        checkpoint: Path | None = None,
+        curve: bool = True,
+        rehearsal: bool = False,
+    ):
         self.plan, self.fabric, self.checkpoint, self.curve = plan, fabric, checkpoint, curve
+        self.rehearsal, self.left_out = rehearsal, 0.0
         device, protocol, classes = fabric.device, plan.protocol, plan.data.hierarchy.classes
         self.average = averager(fabric)
         share = (fabric.global_rank, fabric.world_size)
@@ -108,7 +119,10 @@ class Trainer:
             with self.fabric.autocast():
                 return loss(batch)
 
-        pretrain(network, loader, plan.protocol, in_precision)
+        protocol = replace(plan.protocol, epochs=1) if self.rehearsal else plan.protocol
+        start = time.perf_counter()
+        pretrain(network, loader, protocol, in_precision)
+        self.left_out += (plan.protocol.epochs - protocol.epochs) * (time.perf_counter() - start)
 
     def _meta_gradient(self) -> tuple[MetaGradient | None, str]:
         if self.source.meta_step is None:
@@ -119,7 +133,11 @@ class Trainer:
         return suitable_way(self.network, few, self.fabric.autocast())
 
     def _pixels(self, samples: Samples) -> Tensor:
-        return self.plan.preprocess(samples.inputs)[0].flatten(1)
+        """Return the inputs as they are learned from, `[n, values]`; made in parts, since they may be large."""
+        pixels = torch.empty(len(samples), samples.inputs[0].shape[1:].numel())
+        for rows in samples.in_parts():
+            pixels[rows] = self.plan.preprocess(samples.take(rows).inputs)[0].flatten(1)
+        return pixels
 
     def fit(self, on_epoch: Callable[[list[Record]], None] = lambda _: None) -> Fitted:
         """Train from the last checkpoint, or from the start, to the last epoch.
@@ -325,19 +343,32 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "records": self.records,
             "reported": self.reported,
+            "data": self.plan.data.digest,
         }
         content = io.BytesIO()
         torch.save(state, content)
         write_bytes_atomic(self.checkpoint, content.getvalue())
 
     def _resume(self) -> None:
+        """Go on from the checkpoint, if there is one.
+
+        Raises:
+            InputError: if it is damaged, of another network, or of other data.
+        """
         if self.checkpoint is None or not self.checkpoint.exists():
             return
         try:
             state = torch.load(self.checkpoint, map_location=self.fabric.device, weights_only=True)
+            if state["data"] != self.plan.data.digest:
+                raise InputError(
+                    f"expected the data that the run in {self.checkpoint.parent} began with, found that it has "
+                    "changed; give another --out to start anew"
+                )
             self.network.load_state_dict(state["network"])
             self.source.load_state_dict(state["source"])
             self.optimizer.load_state_dict(state["optimizer"])
+        except InputError:
+            raise
         except Exception as error:
             raise InputError(
                 f"expected this run's checkpoint in {self.checkpoint}, found something else "

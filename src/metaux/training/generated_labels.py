@@ -27,12 +27,12 @@ def over_all(own: Tensor, primary: Tensor, hierarchy: Hierarchy) -> Tensor:
     return own[:, slots] * hierarchy.mask(primary)
 
 
-def training_labels(source: LabelSource, loader: Loader, batch_size: int = 500) -> Tensor | None:
+def training_labels(source: LabelSource, loader: Loader) -> Tensor | None:
     """Return `own_slots` of every training sample without augmentation, `[n, max(psi)]`; None if there are none."""
     found = []
     training = source.training
     source.eval()
-    for rows in torch.arange(len(loader.samples)).split(batch_size):
+    for rows in loader.samples.in_parts():
         batch = loader.load(rows)
         labels = source.labels(batch)
         if labels is None:

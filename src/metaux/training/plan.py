@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from metaux.data.samples import LabelledData, Samples
+from metaux.errors import InputError
 from metaux.labels.base import Batch, LabelSource, PrimaryLoss
 from metaux.labels.registry import MakeSource
 from metaux.losses import focal_loss
@@ -79,6 +80,20 @@ class Fitted:
     test_correct: Tensor
     labels: Tensor | None
     meta_gradient: MetaGradient | None = None
+
+
+def meta_share(source: LabelSource, protocol: Protocol, method: str) -> float:
+    """Return the share of the training data that is split off for a source: 0 if it needs none.
+
+    Raises:
+        InputError: if the source needs a meta split, and the protocol has none.
+    """
+    if source.needs_meta_split and protocol.meta_fraction == 0:
+        raise InputError(
+            f"expected a protocol with a meta split for {method}, found '{protocol.name}'; take the protocol iclr, or "
+            "leave the method out"
+        )
+    return protocol.meta_fraction if source.needs_meta_split else 0.0
 
 
 def schedule(protocol: Protocol, epoch: int) -> float:

@@ -39,7 +39,11 @@
   const hiddenMethods = new Set();
   const figureOf = (name) => {
     const { group, figures } = data.charts[name];
-    return figures[group ? chosen[group] : ""] || Object.values(figures)[0];
+    const option = group ? chosen[group] : "";
+    if (option === undefined || figures[option]) return figures[option] || Object.values(figures)[0];
+    const said = { text: "no seed in common with single task", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5 };
+    const hidden = { annotations: [said], xaxis: { visible: false }, yaxis: { visible: false } };
+    return { data: [], layout: { ...Object.values(figures)[0].layout, ...hidden } };
   };
 
   const draw = (element) => {

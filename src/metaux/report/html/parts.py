@@ -41,10 +41,10 @@ class Table:
     rows: Sequence[Sequence[object]]
 
 
-def rounded(value: float | None, digits: int = 6) -> float | None:
+def rounded(value: float | None) -> float | None:
     """Return a number with so many significant digits, since the page has no use for more.
 
     >>> rounded(0.123456789), rounded(None), rounded(float("nan"))
     (0.123457, None, None)
     """
-    return None if value is None or value != value else float(f"{value:.{digits}g}")
+    return None if value is None or value != value else float(f"{value:.6g}")

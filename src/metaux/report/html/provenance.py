@@ -2,11 +2,11 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from metaux.report.html.methods import Recorded
-from metaux.settings import Settings, as_words
+from metaux.settings import Settings, as_words, to_mapping
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ def provenance(recorded: Recorded) -> Provenance:
     """Make the section."""
     first = recorded.runs[0]
     settings = {key: value for key, value in first.settings.items() if key not in ("method", "seed")}
-    defaults = asdict(Settings())
+    defaults = to_mapping(Settings())
     return Provenance(
         command=command(recorded, settings),
-        settings=[(key, _told(value), value != _plain(defaults.get(key))) for key, value in settings.items()],
+        settings=[(key, _told(value), value != defaults.get(key)) for key, value in settings.items()],
         versions={
             str(name): ", ".join(dict.fromkeys(str(run.result.get("versions", {}).get(name)) for run in recorded.runs))
             for name in first.result.get("versions", {})
@@ -56,10 +56,6 @@ def command(recorded: Recorded, settings: Mapping[str, Any]) -> str:
         seeds = max(seed for row in recorded.comparison.rows for seed in row.seeds) + 1
         words += ["--methods", *recorded.methods, "--seeds", str(seeds)]
     return shlex.join(words)
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _told(value: object) -> str:

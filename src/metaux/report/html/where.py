@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment.statistics import Estimate, mean_over_samples, mean_over_seeds
+from metaux.experiment.statistics import Estimate, mean_over_samples, mean_over_seeds, over_groups
 from metaux.experiment.wording import counted, difference_in_points, interval_of_points, percent
 from metaux.report.canvas import COLOURS
 from metaux.report.html.charts import axis, figure, plain, short
@@ -64,7 +64,7 @@ def where(recorded: Recorded) -> Where:
     """Make the section's first part."""
     import numpy as np
 
-    primary = recorded.runs[0].output("test_primary")
+    primary, groups = recorded.runs[0].output("test_primary"), recorded.runs[0].test_groups
     correct = {(run.method, run.seed): run.output("test_correct").astype(np.float64) for run in recorded.runs}
     found: dict[str, list[ClassRow]] = {}
     for method in recorded.ranked():
@@ -74,12 +74,12 @@ def where(recorded: Recorded) -> Where:
             if method != "single" and ("single", run.seed) in correct
         ]
         if pairs:
-            found[method] = _rows(np.stack(pairs), primary, recorded.class_names)
+            found[method] = _rows(np.stack(pairs), primary, groups, recorded.class_names)
     paired = bool(found)
     if not paired:
         for method in recorded.methods:
             values = np.stack([correct[method, run.seed] for run in recorded.of_method(method)])
-            found[method] = _rows(values, primary, recorded.class_names)
+            found[method] = _rows(values, primary, groups, recorded.class_names)
     shown = min(len(recorded.class_names), MOST_CLASSES)
     label = "Differences of each class to single task" if paired else "Accuracy of each class"
     chart = Chart(
@@ -93,13 +93,15 @@ def where(recorded: Recorded) -> Where:
     return Where(found, paired, chart, left_out)
 
 
-def _rows(values: "Array", primary: "Array", names: Sequence[str]) -> list[ClassRow]:
+def _rows(values: "Array", primary: "Array", groups: "Array | None", names: Sequence[str]) -> list[ClassRow]:
     """Return a row per class with test samples, from `[seeds, n_test]`, ascending."""
     rows = []
     for number, name in enumerate(names):
-        own = values[:, primary == number]
+        here = primary == number
+        own = values[:, here]
         if own.shape[1]:
-            test = mean_over_samples(own.mean(axis=0), resamples=RESAMPLES)
+            by_group = over_groups(own.mean(axis=0), None if groups is None else groups[here])
+            test = mean_over_samples(by_group, resamples=RESAMPLES)
             rows.append(ClassRow(name, own.shape[1], mean_over_seeds(own.mean(axis=1)), test))
     return sorted(rows, key=lambda row: row.seeds.mean)
 
