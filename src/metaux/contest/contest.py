@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 
 from metaux.contest.measured import Row, measured, planned, shuffled
-from metaux.contest.plan import best, decide, pilot, tried, tuning
+from metaux.contest.plan import best, decide, pilot, planned_values, tried, tuning
 from metaux.contest.probe import is_probed, probe
 from metaux.contest.rules import CONTESTANTS, PROBE, SINGLE, Contestant, Rules
 from metaux.contest.table import table, to_csv, verdict
@@ -48,7 +48,7 @@ def contest(
         contestants: the rows, single task first.
         rules: the same for all.
         out: where the runs go, and a folder for each bed; `plan.json` in it is written before its first test run, and
-            what it says is not decided again.
+            what it says is not decided again: the rows in it are neither tuned nor piloted any more.
         jobs: runs side by side; 0 for as many as suit the machine.
         stage: how far to go: `tune`, `plan` (the number of seeds is fixed), or `test`.
         console: for progress and tables.
@@ -72,21 +72,27 @@ def contest(
     probing = {name: [row for row in own if row.method == PROBE] for name, own in entries.items()}
     entries = {name: [row for row in own if row.method != PROBE] for name, own in entries.items()}
     print_notes([f"{name}: {note}" for name, own in notes.items() for note in own], console)
+    earlier = {name: _read(out / name / PLAN) for name in beds}
+    chosen = {name: planned_values(earlier[name], rules) for name in beds}
+    undecided = {name: [row for row in entries[name] if row.name not in chosen[name]] for name in beds}
     trials = [
-        trial for name, bed in beds.items() for row in entries[name] for own in tuning(bed, row, rules) for trial in own
+        trial
+        for name, bed in beds.items()
+        for row in undecided[name]
+        for own in tuning(bed, row, rules)
+        for trial in own
     ]
     # A configuration that diverges is one that is not chosen.
     refused = train(trials, "tuning on validation data", out, jobs, console)
-    tuned = {name: {row.name: tried(bed, row, rules, out) for row in entries[name]} for name, bed in beds.items()}
-    chosen = {
-        name: {row: values for row, own in found.items() if (values := best(own))} for name, found in tuned.items()
-    }
+    tuned = {name: {row.name: tried(bed, row, rules, out) for row in undecided[name]} for name, bed in beds.items()}
+    for name, found in tuned.items():
+        chosen[name].update({row: values for row, own in found.items() if (values := best(own))})
     for name in beds:
         if SINGLE not in chosen[name]:
             raise TrainingError(f"single task could not be trained on {name}: {told(refused)}")
         notes[name] += [f"{row.name} could not be trained" for row in entries[name] if row.name not in chosen[name]]
         entries[name] = [row for row in entries[name] if row.name in chosen[name]]
-        tuned[name] = {row.name: tuned[name][row.name] for row in entries[name]}
+        tuned[name] = {row: own for row, own in tuned[name].items() if row in chosen[name]}
         _write(out / name, name, beds[name], rules, notes[name], {"tuning": tuned[name]})
     if refused:
         print_notes([told(refused)], console)
@@ -94,14 +100,17 @@ def contest(
         _say_tuned(tuned, chosen, console)
         return {}
     pilots = [
-        t for name, bed in beds.items() for row in entries[name] for t in pilot(bed, row, chosen[name][row.name], rules)
+        trial
+        for name, bed in beds.items()
+        for row in entries[name]
+        if tuned[name] and (row.name in tuned[name] or row.name == SINGLE)
+        for trial in pilot(bed, row, chosen[name][row.name], rules)
     ]
     failures = train(pilots, "pilot on validation data", out, jobs, console)
     plans = {}
     for name, bed in beds.items():
-        earlier = _read(out / name / PLAN)
-        plans[name] = decide(bed, entries[name], chosen[name], rules, out, earlier)
-        if plans[name] != earlier:
+        plans[name] = decide(bed, entries[name], chosen[name], rules, out, earlier[name])
+        if plans[name] != earlier[name]:
             write_json(out / name / PLAN, plans[name])
         console.print(f"{name}: {plans[name]['seeds']} seeds: {plans[name]['why']}", soft_wrap=True)
     if stage == "plan":
@@ -178,6 +187,9 @@ def _say_tuned(
     console: Console,
 ) -> None:
     for name, found in tuned.items():
+        if not found:
+            console.print(f"{name}: every row was tuned before ({PLAN})", soft_wrap=True)
+            continue
         rows = [
             (
                 row,

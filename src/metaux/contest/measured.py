@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metaux.contest.plan import finalists
+from metaux.contest.plan import finalists, planned_values
 from metaux.contest.probe import Probed
 from metaux.contest.rules import SINGLE, Contestant, Rules
 from metaux.contest.trials import Trial
@@ -72,12 +72,12 @@ def planned(
     """Return the runs on test data of each row, but for those that need another's labels."""
     found: dict[str, list[Trial]] = {}
     seeds = range(FIRST_SEED, FIRST_SEED + plan["seeds"])
+    tuned = planned_values(plan, rules)
     for row in contestants:
-        if (values := plan["rows"].get(row.name)) is None:
-            continue
-        tuned = {name: values[name] for name in rules.grid[0]}
-        base = Trial(bed, row.method, 0).changed(**row.changes, **tuned)
-        found[row.name] = [Trial(base.settings, row.method, seed, values["cost"]) for seed in seeds]
+        if row.name in tuned:
+            base = Trial(bed, row.method, 0).changed(**row.changes, **tuned[row.name])
+            cost = plan["rows"][row.name]["cost"]
+            found[row.name] = [Trial(base.settings, row.method, seed, cost) for seed in seeds]
     single = found[SINGLE]
     for name in finalists(contestants, plan, rules):
         epochs = plan["rows"][name]["epochs_of_equal_compute"]

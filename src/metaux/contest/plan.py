@@ -58,6 +58,16 @@ def best(configurations: Sequence[Mapping[str, Any]]) -> dict[str, float] | None
     return {name: value for name, value in chosen.items() if name not in ("accuracy", "loss")}
 
 
+def planned_values(plan: Mapping[str, Any] | None, rules: Rules) -> dict[str, dict[str, float]]:
+    """Return the tuned values of each row of a plan; none without a plan.
+
+    >>> planned_values({"rows": {"single": {"learning_rate": 0.1, "weight_decay": 0.01, "cost": 1.0}}}, Rules())
+    {'single': {'learning_rate': 0.1, 'weight_decay': 0.01}}
+    """
+    rows = plan["rows"] if plan else {}
+    return {name: {value: own[value] for value in rules.grid[0]} for name, own in rows.items()}
+
+
 def pilot(bed: Settings, contestant: Contestant, chosen: Mapping[str, float], rules: Rules) -> list[Trial]:
     """Return the runs of the chosen configuration on validation data, from which the spread is seen."""
     base = on_validation(bed, contestant).changed(**chosen)
