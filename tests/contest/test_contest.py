@@ -156,6 +156,16 @@ def test_more_rows_extend_it_and_change_no_decision(done: Path) -> None:
     assert set(result(done)["tuning"]) >= {"maxl", "kmeans"}
 
 
+def test_a_plan_alone_is_enough_to_go_on(plan: bytes, tmp_path: Path) -> None:
+    (tmp_path / "few-digits").mkdir()
+    (tmp_path / "few-digits" / "plan.json").write_bytes(plan)
+    compete(tmp_path, rows=ROWS[:1])
+    assert set(evaluated(tmp_path)) == {"test"}
+    assert (tmp_path / "few-digits" / "plan.json").read_bytes() == plan
+    assert result(tmp_path)["plan"] == json.loads(plan)
+    assert result(tmp_path)["table"][0]["seeds"] == list(range(FIRST_SEED, FIRST_SEED + json.loads(plan)["seeds"]))
+
+
 def test_a_configuration_that_diverges_is_not_chosen(tmp_path: Path) -> None:
     rules = replace(RULES, learning_rates=(1e30, 0.05))
     compete(tmp_path, "tune", ROWS[:1], rules)
