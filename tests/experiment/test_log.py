@@ -3,6 +3,7 @@
 import json
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,9 @@ def test_wandb_offline_goes_on_under_the_same_name(tmp_path: Path, monkeypatch: 
     assert [row["test_accuracy"] for row in rows] == run.curve("test_accuracy").tolist()
     with opened("wandb", tmp_path / "run", "maxl-0", {}) as write:
         write([*run.epochs, {"epoch": 3, "test_accuracy": 0.5}])
+    until = time.monotonic() + 20  # wandb's own process may still be writing, on a busy machine
+    while len(of_wandb(tmp_path / "run")) < 3 and time.monotonic() < until:
+        time.sleep(0.1)
     assert [row["_step"] for row in of_wandb(tmp_path / "run")] == [1, 2, 3]
     files = [file.name for file in (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")]
     assert len(files) == 2
