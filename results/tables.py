@@ -9,10 +9,12 @@ docs/does-it-help.md are made from these files alone.
 import csv
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from metaux.contest.measured import Row
+from metaux.contest.table import alternatives
 from metaux.experiment import wording
 from metaux.experiment.statistics import Estimate, mean_over_seeds
 
@@ -153,6 +155,24 @@ def contests() -> dict[str, str]:
     return {"contests": "\n\n".join(parts)}
 
 
+def instead() -> dict[str, str]:
+    """Return the generated part of docs/does-it-help.md on what else could be had in place of each method."""
+    found: dict[str, dict[str, dict[str, Estimate]]] = {}
+    for name, title in CONTESTS.items():
+        table = json.loads((HERE / "contest" / name / "contest.json").read_text())["table"]
+        found[title] = alternatives(
+            [Row(**{field.name: row.get(field.name) for field in fields(Row)}) for row in table]
+        )
+    columns = list(dict.fromkeys(column for bed in found.values() for own in bed.values() for column in own))
+    lines = ["| bed | row | " + " | ".join(f"minus {column}" for column in columns) + " |"]
+    lines.append("| --- " * (len(columns) + 2) + "|")
+    for title, methods in found.items():
+        for method, own in methods.items():
+            cells = [points({"seeds": asdict(own[column])} if column in own else None) for column in columns]
+            lines.append("| " + " | ".join([title, method, *cells]) + " |")
+    return {"instead": "\n".join(lines)}
+
+
 def study() -> str:
     """Return the README's first table: for each bed what the rows gain over tuned single task at equal epochs."""
     columns = (
@@ -285,7 +305,7 @@ def longer() -> dict[str, str]:
 
 def does_it_help() -> dict[str, str]:
     """Return the generated parts of docs/does-it-help.md."""
-    return contests() | longer() | mechanism() | screened() | views()
+    return contests() | instead() | longer() | mechanism() | screened() | views()
 
 
 def filled(page: str, parts: dict[str, str]) -> str:

@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from metaux.contest.contest import contest
 from metaux.contest.measured import FIRST_SEED, SECOND_NETWORK, Row
 from metaux.contest.plan import decide, pilot
 from metaux.contest.rules import CONTESTANTS, Contestant, Rules, entered
+from metaux.contest.table import alternatives, alternatives_table
 from metaux.errors import InputError, TrainingError
 from metaux.experiment.records import Run, read_runs
 from metaux.experiment.statistics import Estimate, seeds_needed
@@ -222,6 +224,25 @@ def test_without_a_control_nothing_is_above_all() -> None:
     assert row.beats_all
     assert not replace(row, over_samples={"single": Estimate(0.02, -0.01, 0.05)}).beats_all
     assert not replace(row, by_seed={**row.by_seed, "uniform": ()}).beats_all
+
+
+def test_what_else_could_be_had_in_place_of_a_method() -> None:
+    accuracies = {"single": 0.5, "ensemble of two": 0.6, "single, compute of maxl": 0.7, "human": 0.75, "maxl": 0.8}
+    roles = {"human": "outside", "maxl": "method"}
+    rows = [
+        Row(name, roles.get(name, "baseline"), (0, 1), (own, own + 0.01), Estimate(own), {}, {}, {}, 1.0)
+        for name, own in accuracies.items()
+    ]
+    found = alternatives(rows)
+    assert {name: list(own) for name, own in found.items()} == {
+        "maxl": ["single, same time", "ensemble of two", "human"]
+    }
+    assert [estimate.mean for estimate in found["maxl"].values()] == pytest.approx([0.1, 0.2, 0.05])
+    said = Console(width=200, record=True, file=StringIO())
+    said.print(alternatives_table("digits", found))
+    assert "+10.0" in said.export_text()
+    # An ensemble alone is in the table of all rows.
+    assert alternatives([row for row in rows if row.name not in ("human", "single, compute of maxl")]) == {}
 
 
 class TestRules:

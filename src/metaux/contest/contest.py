@@ -14,8 +14,8 @@ from rich.console import Console
 from metaux.contest.measured import Row, measured, planned, shuffled
 from metaux.contest.plan import best, decide, pilot, planned_values, tried, tuning
 from metaux.contest.probe import is_probed, probe
-from metaux.contest.rules import CONTESTANTS, PROBE, SINGLE, Contestant, Rules
-from metaux.contest.table import table, to_csv, verdict
+from metaux.contest.rules import CONTESTANTS, HUMAN, PROBE, SINGLE, Contestant, Rules
+from metaux.contest.table import alternatives, alternatives_table, table, to_csv, verdict
 from metaux.contest.trials import train
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError, TrainingError
@@ -142,6 +142,8 @@ def contest(
         _write(out / name, name, bed, rules, notes[name], content)
         write_text_atomic(out / name / TABLE, to_csv(name, rows[name]))
         print_whole(table(name, bed, rows[name]), console)
+        if instead := alternatives(rows[name]):
+            print_whole(alternatives_table(name, instead), console)
         console.print(f"{verdict(rows[name])}\n", soft_wrap=True)
     _refuse(failures)
     return rows
@@ -159,7 +161,7 @@ def _entries(
         for row in contestants:
             if data.kind not in row.kinds:
                 notes[name].append(f"{row.name}: not run: for {listed(row.kinds)} data, this is {data.kind}")
-            elif row.method == "human" and data.train.human is None:
+            elif row.method == HUMAN and data.train.human is None:
                 notes[name].append(f"{row.name}: not run: no human sub-classes")
             elif row.role == "pretrained" and (why := _refused(bed, row, data)):
                 notes[name].append(f"{row.name}: not run: {why}")

@@ -65,6 +65,11 @@ class Row:
         """Whether it is above everything that it is to be compared with."""
         return bool(self.by_seed) and all(map(self.above, self.by_seed))
 
+    def minus(self, other: "Row") -> Estimate:
+        """Return the difference to any other row, seed by seed: mean and Student t interval."""
+        own, others = (dict(zip(row.seeds, row.accuracies, strict=True)) for row in (self, other))
+        return mean_over_seeds(paired(own, others))
+
 
 def planned(
     bed: Settings, contestants: Sequence[Contestant], plan: Mapping[str, Any], rules: Rules

@@ -30,7 +30,7 @@ class Contestant:
     kinds: tuple[str, ...] = ANY_KIND
 
 
-SINGLE = "single"
+SINGLE, HUMAN = "single", "human"
 # The method of a row that is no network that is trained.
 PROBE = "probe"
 _IMAGES = ("image",)
@@ -50,7 +50,7 @@ CONTESTANTS = (
     Contestant("balanced, contrastive", "balanced", {"features": "contrastive"}, kinds=_IMAGES),
     *_rows("leaves", "transformed", "transformation", "transformation-shuffled"),
     *_rows("rotated", "rotation", "rotation-shuffled", "rotated-single", "rotation-single"),
-    *_rows("self-distilled", "distilled", "self-distilled-cross", "distilled-cross", "human"),
+    *_rows("self-distilled", "distilled", "self-distilled-cross", "distilled-cross", HUMAN),
     Contestant("kmeans, pretrained", "kmeans", _FEATURES, "pretrained", controls=("linear probe",), kinds=_IMAGES),
     Contestant("linear probe", PROBE, _FEATURES, "pretrained", kinds=_IMAGES),
     Contestant("fine-tuned", SINGLE, _FINE_TUNED, "pretrained", kinds=_IMAGES),

@@ -1,11 +1,11 @@
 """What a contest found, as a table, as CSV and in a sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from metaux import files
-from metaux.contest.measured import Row
-from metaux.contest.rules import SINGLE
+from metaux.contest.measured import ENSEMBLE, EQUAL_COMPUTE, Row
+from metaux.contest.rules import HUMAN, SINGLE
 from metaux.experiment.statistics import Estimate
 from metaux.experiment.table import bounds
 from metaux.experiment.wording import interval_of_accuracy, interval_of_points, listed, percent, points
@@ -34,6 +34,33 @@ def table(name: str, bed: Settings, rows: Sequence[Row]) -> "Table":
         )
     seeds = max(len(row.seeds) for row in rows)
     return make_table(columns, cells, f"{name}: test accuracy, {seeds} paired seeds, {bed.epochs} epochs")
+
+
+def alternatives(rows: Sequence[Row]) -> dict[str, dict[str, Estimate]]:
+    """Return what each method gains over what may be had in its place; those with nothing of the kind are left out.
+
+    Returns:
+        By method and column: the paired difference over seeds to single task trained for the same time, to an ensemble
+        of two of these, and to human labels. No method has to be above these to be called a gain.
+    """
+    by_name = {row.name: row for row in rows}
+    found: dict[str, dict[str, Estimate]] = {}
+    for row in rows:
+        others = {"single, same time": f"{EQUAL_COMPUTE} {row.name}", ENSEMBLE: ENSEMBLE, HUMAN: HUMAN}
+        there = {title: by_name[other] for title, other in others.items() if other in by_name}
+        if row.role == "method" and there.keys() - {ENSEMBLE}:
+            found[row.name] = {title: row.minus(other) for title, other in there.items()}
+    return found
+
+
+def alternatives_table(name: str, found: Mapping[str, Mapping[str, Estimate]]) -> "Table":
+    """Return what `alternatives` found as a table, in points with 95 % intervals over seeds."""
+    titles = list(dict.fromkeys(title for own in found.values() for title in own))
+    cells = [
+        (method, *(_points(own[title]) if title in own else "–" for title in titles)) for method, own in found.items()
+    ]
+    columns = ("row", *(f"minus {title}" for title in titles))
+    return make_table(columns, cells, f"{name}: what else could be had, paired by seed")
 
 
 def to_csv(name: str, rows: Sequence[Row]) -> str:
