@@ -8,7 +8,6 @@ from metaux.labels.distilled import Distilled, DistilledCross
 from metaux.labels.frozen import Frozen
 from metaux.labels.given import Given
 from metaux.labels.human import Human
-from metaux.labels.ideas import IDEAS
 from metaux.labels.kmeans import Balanced, KMeans
 from metaux.labels.leaves import Leaves
 from metaux.labels.maxl import Maxl
@@ -69,4 +68,3 @@ SOURCES: dict[str, MakeSource] = {
     "uniform-split": _on_split(Uniform),
     "frozen-split": _on_split(Frozen),
 }
-SOURCES |= IDEAS
