@@ -161,6 +161,7 @@ def instead() -> dict[str, str]:
     found: dict[str, dict[str, dict[str, Estimate]]] = {}
     for name, title in CONTESTS.items():
         table = json.loads((HERE / "contest" / name / "contest.json").read_text())["table"]
+        # An older file lacks fields that are not needed here.
         found[title] = alternatives(
             [Row(**{field.name: row.get(field.name) for field in fields(Row)}) for row in table]
         )

@@ -37,11 +37,11 @@ def table(name: str, bed: Settings, rows: Sequence[Row]) -> "Table":
 
 
 def alternatives(rows: Sequence[Row]) -> dict[str, dict[str, Estimate]]:
-    """Return what each method gains over what may be had in its place; those with nothing of the kind are left out.
+    """Return what each method gains over what may be had in its place; where that is an ensemble alone, none.
 
     Returns:
-        By method and column: the paired difference over seeds to single task trained for the same time, to an ensemble
-        of two of these, and to human labels. No method has to be above these to be called a gain.
+        By method and column: the paired difference over seeds to single task trained for the same time, to two single
+        tasks as an ensemble, and to human labels. No method has to be above these to be called a gain.
     """
     by_name = {row.name: row for row in rows}
     found: dict[str, dict[str, Estimate]] = {}
