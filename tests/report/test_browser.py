@@ -67,7 +67,7 @@ def draw_all(page: Any) -> None:
     """Scroll through the page, as charts are drawn when they come near."""
     for chart in page.query_selector_all(".chart"):
         chart.scroll_into_view_if_needed()
-    page.wait_for_function("() => !document.querySelector('.chart:not([data-drawn])')")
+    page.locator(".chart:not([data-drawn])").first.wait_for(state="detached")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -239,7 +239,8 @@ def test_only_pictures_that_are_shown_hold_up_the_page(browser: Any, page_file: 
         assert set(first.evaluate(there)) == {True}
         assert set(second.evaluate(there)) == {False}
         second.query_selector("summary").click()
-        page.wait_for_function("document.querySelectorAll('details.class')[1].querySelector('img').naturalWidth > 0")
+        second.evaluate("each => Promise.all([...each.querySelectorAll('img')].map(image => image.decode()))")
+        assert set(second.evaluate(there)) == {True}
 
 
 def test_prints_open_lists_but_no_closed_class(browser: Any, page_file: Path) -> None:
