@@ -63,8 +63,8 @@ ENTRIES = {
     "prototypical": Entry("outside"),
 }
 
-# In place of a name: what beat single task and all controls on most of the contest's beds of that kind that it was
-# measured on; else single task.
+# In place of a name: what beat single task and all controls on most of the contest's beds of that kind; else single
+# task.
 AUTO = "auto"
 _BEST = {"image": "transformation"}
 
