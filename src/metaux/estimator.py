@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import fields
 from math import prod
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -82,6 +82,9 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         generator_learning_rate: of the label generator.
         entropy_weight: weight of the loss against collapse.
         focal_gamma: focusing parameter of both losses; 0 is cross entropy.
+        views: together or apart: whether methods that show the network several views of each image learn those of a
+            batch in one step, or like images of their own, in as many times the steps.
+        auxiliary_weight: factor on the auxiliary loss.
         augment: random crops and horizontal flips of images: none, crop or crop-flip.
         class_weights: balanced weighs the primary loss inversely to class frequency; or none.
         meta_gradient: auto, forward-mode, finite-difference or double-backward. auto is forward-mode, which is exact,
@@ -129,6 +132,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         generator_learning_rate: float | None = None,
         entropy_weight: float | None = None,
         focal_gamma: float | None = None,
+        views: Literal["together", "apart"] | None = None,
+        auxiliary_weight: float | None = None,
         augment: str = "none",
         class_weights: str = "none",
         pretrained: bool = False,
@@ -151,6 +156,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.generator_learning_rate = generator_learning_rate
         self.entropy_weight = entropy_weight
         self.focal_gamma = focal_gamma
+        self.views = views
+        self.auxiliary_weight = auxiliary_weight
         self.augment = augment
         self.class_weights = class_weights
         self.pretrained = pretrained

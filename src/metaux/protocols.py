@@ -38,6 +38,10 @@ class Protocol:
         look_ahead: the virtual step is `plain` SGD, or follows the real `optimizer` with momentum and weight decay.
         head: each task's head is `linear`, or `mlp` (Linear - ReLU - Linear, as wide as the features).
         normalisation: `fixed` (mean 0.5, deviation 0.2) or the `data`'s own mean and deviation, per channel.
+        views: of a label source that looks at several views of each sample: those of a batch are learned `together`,
+            in one step, or `apart`, like samples of their own: an epoch goes over the data once for each view, and
+            every sample is once in each of its views.
+        auxiliary_weight: factor on the auxiliary loss.
         reported_epochs: the reported accuracy is the mean over this many last epochs.
     """
 
@@ -62,6 +66,8 @@ class Protocol:
     look_ahead: Literal["plain", "optimizer"]
     head: Literal["linear", "mlp"]
     normalisation: Literal["fixed", "data"]
+    views: Literal["together", "apart"]
+    auxiliary_weight: float
     reported_epochs: int
 
 
@@ -87,6 +93,8 @@ ICLR = Protocol(
     look_ahead="plain",
     head="linear",  # our choice: not stated
     normalisation="fixed",  # our choice: not stated
+    views="together",
+    auxiliary_weight=1.0,
     reported_epochs=5,
 )
 
@@ -112,6 +120,8 @@ NEURIPS = Protocol(
     look_ahead="plain",
     head="mlp",
     normalisation="fixed",
+    views="together",
+    auxiliary_weight=1.0,
     reported_epochs=5,
 )
 
@@ -137,6 +147,8 @@ TUNED = Protocol(
     look_ahead="optimizer",
     head="linear",
     normalisation="data",
+    views="together",
+    auxiliary_weight=1.0,
     reported_epochs=1,
 )
 
@@ -163,7 +175,7 @@ def resolve(settings: Settings, base: Protocol | None = None) -> Protocol:
     protocol = base or PROTOCOLS[settings.protocol]
     names = {field.name for field in fields(Protocol)} & {field.name for field in fields(Settings)}
     given = {name: value for name in names if (value := getattr(settings, name)) is not None}
-    for name, value in given.items():
+    for name, value in ((name, value) for name, value in given.items() if name != "views"):
         least = 1 if name in ("epochs", "batch_size") else 0
         if not least <= value < float("inf"):
             raise InputError(f"expected {name} of at least {least}, found {value}; give a number in that range")

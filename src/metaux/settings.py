@@ -59,6 +59,10 @@ class Settings:
         generator_learning_rate: of the label generator.
         entropy_weight: weight of the loss against collapse.
         focal_gamma: focusing parameter of both losses; 0 is cross entropy.
+        views: how methods that show the network several views of each image (transformation, rotation and their
+            controls) learn them: all views of a batch together, in one step, or apart, like images of their own, in
+            as many times the steps, which small data sets gain by.
+        auxiliary_weight: factor on the auxiliary loss.
         meta_gradient: how the label generator's gradient is computed. auto is forward-mode, which is exact, or
             finite-difference where the network has an operation without a forward-mode formula.
         device: auto, cpu, cuda, cuda:1 or mps.
@@ -93,6 +97,8 @@ class Settings:
     generator_learning_rate: Override = None
     entropy_weight: Override = None
     focal_gamma: Override = None
+    views: Annotated[Literal["together", "apart"] | None, arg(help_behavior_hint=_OF_PROTOCOL)] = None
+    auxiliary_weight: Override = None
     meta_gradient: Literal["auto", "forward-mode", "finite-difference", "double-backward"] = "auto"
     device: str = "auto"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"

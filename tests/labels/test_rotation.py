@@ -50,12 +50,13 @@ def test_the_views_are_the_image_turned_four_times() -> None:
     assert views.index.tolist() == [0, 1] * 4
     assert views.kind is not None
     assert views.kind.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert views.own == 2
 
 
 def test_the_loss_is_the_mean_over_the_views_of_class_and_rotation() -> None:
     source, net = Rotation(Hierarchy([2, 2]), TUNED), network(8)
     output, primary, auxiliary = multi_task_losses(
-        net, source, batch(), lambda output, batch: functional.cross_entropy(output, batch.primary)
+        net, source, source.views(batch()), lambda output, batch: functional.cross_entropy(output, batch.primary)
     )
     assert output.shape == (2, 2)
     assert auxiliary is not None
@@ -102,7 +103,7 @@ def test_one_view_is_another_prediction_of_the_same_network() -> None:
 def test_the_unrotated_image_passes_the_network_once() -> None:
     made, seen = trainer(SOURCES["rotation"]), []
     made.network.trunk.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
-    made._train(made.loader.load(torch.arange(10)))
+    made._train(made._views(made.loader.load(torch.arange(10))))
     assert seen == [40]
 
 

@@ -17,6 +17,7 @@ from metaux.labels.registry import SOURCES
 from metaux.labels.transformation import Change, Transformation, transformations
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
 from metaux.protocols import TUNED
+from metaux.training.batches import one_view_each
 from metaux.training.step import multi_task_losses
 from shell import done, metaux, write_images, write_table
 from small import digits, trainer
@@ -33,6 +34,10 @@ def prepared(name: str, images: Tensor, primary: Tensor) -> Transformation:
     source.prepare(Preparation(samples, None, *[missing] * 6, 0, torch.device("cpu")))  # type: ignore[call-arg, arg-type]
     assert isinstance(source, Transformation)
     return source
+
+
+def cross_entropy(output: Tensor, batch: Batch) -> Tensor:
+    return functional.cross_entropy(output, batch.primary)
 
 
 def batch(count: int = 400, side: int = 8) -> Batch:
@@ -88,18 +93,56 @@ def test_the_loss_is_the_mean_over_the_views_of_class_and_kind() -> None:
     source = prepared("transformation", given.inputs[0], given.primary)
     torch.manual_seed(1)
     network = MultiTaskNetwork(nn.Flatten(), nn.Linear(48, 2), source.auxiliary_head(48))
-    torch.manual_seed(2)
-    output, primary, auxiliary = multi_task_losses(
-        network, source, given, lambda output, batch: functional.cross_entropy(output, batch.primary)
-    )
-    torch.manual_seed(2)
     views = source.views(given)
+    output, primary, auxiliary = multi_task_losses(network, source, views, cross_entropy)
     by_hand: Outputs = network(*views.inputs)
     assert by_hand.auxiliary is not None
     assert auxiliary is not None
     torch.testing.assert_close(auxiliary, functional.cross_entropy(by_hand.auxiliary, source.auxiliary(views).target))
     torch.testing.assert_close(output, network(given.inputs[0]).primary)
     torch.testing.assert_close(primary, functional.cross_entropy(output, given.primary))
+
+
+def test_one_view_of_each_image_with_those_as_they_are_first() -> None:
+    given = batch(10)
+    source = prepared("transformation", given.inputs[0], given.primary)
+    seen = source.views(given)
+    views = torch.tensor([3, 0, 1, 1, 2, 0, 3, 2, 0, 1])
+    one = one_view_each(seen, views)
+    assert one.index.sort().values.equal(given.index)
+    assert one.index[:3].tolist() == [1, 5, 8]
+    assert one.unchanged().inputs[0].equal(given.inputs[0][[1, 5, 8]])
+    assert one.unchanged().primary.equal(given.primary[[1, 5, 8]])
+    names = source.auxiliary(seen).target
+    for place, target in enumerate(source.auxiliary(one).target):
+        row = int(one.index[place])
+        there = 10 * int(views[row]) + row
+        assert one.inputs[0][place].equal(seen.inputs[0][there])
+        assert target == names[there]
+
+
+def test_a_step_without_an_image_as_it_is_learns_the_auxiliary_task_alone() -> None:
+    given = batch(3, 4)
+    source = prepared("transformation", given.inputs[0], given.primary)
+    network = MultiTaskNetwork(nn.Flatten(), nn.Linear(48, 2), source.auxiliary_head(48))
+    changed = one_view_each(source.views(given), torch.tensor([1, 2, 3]))
+    output, primary, auxiliary = multi_task_losses(network, source, changed, cross_entropy)
+    assert output.shape == (0, 2)
+    assert primary.item() == 0
+    assert auxiliary is not None
+    assert auxiliary > 0
+
+
+@pytest.mark.parametrize(("name", "count"), [("transformation", 3), ("rotation", 4)])
+def test_views_apart_are_as_many_times_the_steps_and_every_sample_counts_once(name: str, count: int) -> None:
+    for views, steps in (("together", 8), ("apart", 8 * count)):  # 200 samples in batches of 25
+        made = trainer(SOURCES[name], epochs=1, views=views)
+        made.fit()
+        seen = {int(buffer) for key, buffer in made.network.named_buffers() if key.endswith("num_batches_tracked")}
+        assert seen == {steps}
+        right = 200 * made.records[0]["train_accuracy"]
+        assert right == pytest.approx(round(right))
+        assert 0 < right <= 200
 
 
 def test_the_control_names_the_class_alone_and_the_other_names_kinds_at_random() -> None:

@@ -172,7 +172,7 @@ def _say(plan: Affordable, costs: Mapping[str, Cost], minutes: float, console: C
 def _tested(
     bed: Settings, plan: Affordable, costs: Mapping[str, Cost], single: Candidate, winner: Candidate | None
 ) -> dict[str, Trial]:
-    """Return the runs that are tested, by the row that each is in; controls have the winner's configuration.
+    """Return the runs that are tested, by the method of each; controls have the winner's configuration.
 
     One of them is single task with the epochs that the winner's cost would pay for, if it costs more.
     """
@@ -184,11 +184,11 @@ def _tested(
     found = {SINGLE: trial(single)}
     if winner is not None:
         controls = {*REFERENCES[1:], *winner.row.controls}
-        found[winner.row.name] = trial(winner)
-        found |= {row.name: trial(replace(winner, row=row)) for row in CONTESTANTS if row.name in controls}
+        found[winner.row.method] = trial(winner)
+        found |= {row.method: trial(replace(winner, row=row)) for row in CONTESTANTS if row.name in controls}
         cost = costs[winner.row.name].of(plan.epochs) / costs[SINGLE].of(plan.epochs)
         if (epochs := round(cost * plan.epochs)) > plan.epochs:
-            found[f"{EQUAL_COMPUTE} {winner.row.name}"] = found[SINGLE].changed(epochs=epochs)
+            found[f"{EQUAL_COMPUTE} {winner.row.method}"] = found[SINGLE].changed(epochs=epochs)
     return found
 
 
@@ -222,7 +222,7 @@ def _test(
         failed = train(wanted, "", race.out, race.workers, console)
         round_ = {name: [replace(trial, seed=seed) for seed in seeds] for name, trial in trials.items()}
         if winner is not None:
-            shuffled, more = _shuffled(round_[winner.row.name], race, console)
+            shuffled, more = _shuffled(round_[winner.row.method], race, console)
             round_, failed = round_ | shuffled, failed + more
         if failed:
             print_notes([f"{told(failed)}; seeds with such a run do not count"], console)
@@ -257,7 +257,7 @@ def _conclude(
 ) -> Recommendation:
     """Say what the numbers support, and which network to use."""
     labelled = [run.labelled(name) for name, own in runs.items() for run in own]
-    name = winner.row.name if winner else SINGLE
+    name = winner.row.method if winner else SINGLE
     vary = {*_TUNED, *(winner.row.changes if winner else ())}
     compared = (*judges(name), name)
     comparison = Comparison.of([run for run in labelled if run.method in compared], vary=vary)

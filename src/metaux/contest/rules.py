@@ -1,7 +1,7 @@
 """What the contest is made of, as data: who takes part, against which controls, and how much tuning each gets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from metaux.errors import choose
@@ -34,6 +34,7 @@ SINGLE, HUMAN = "single", "human"
 # The method of a row that is no network that is trained.
 PROBE = "probe"
 _IMAGES = ("image",)
+_TRANSFORMED = ("transformed", "transformation", "transformation-shuffled")
 _FEATURES = {"features": "efficientnet-lite0"}
 _FINE_TUNED = {"backbone": "timm:efficientnet_lite0", "pretrained": True}
 
@@ -45,10 +46,30 @@ def _rows(*methods: str) -> tuple[Contestant, ...]:
     return tuple(Contestant(name, name, {}, own.role, controls[name], own.kinds) for name, own in known.items())
 
 
+def _changed(suffix: str, changes: Mapping[str, Any], *methods: str) -> tuple[Contestant, ...]:
+    """Return a row for each of these label sources with these changes, and so the controls of each."""
+    return tuple(
+        replace(
+            row,
+            name=f"{row.name}, {suffix}",
+            changes=changes,
+            controls=tuple(f"{control}, {suffix}" for control in row.controls),
+        )
+        for row in _rows(*methods)
+    )
+
+
+# What an auxiliary head does by itself where its loss counts twice.
+_TWICE = _changed("weight 2", {"auxiliary_weight": 2.0}, *REFERENCES[1:])
 CONTESTANTS = (
     *_rows(*REFERENCES, "maxl", "kmeans", "balanced"),
     Contestant("balanced, contrastive", "balanced", {"features": "contrastive"}, kinds=_IMAGES),
-    *_rows("leaves", "transformed", "transformation", "transformation-shuffled"),
+    *_rows("leaves", *_TRANSFORMED),
+    *(
+        replace(row, controls=(*row.controls, *(own.name for own in _TWICE))) if row.controls else row
+        for row in _changed("apart", {"views": "apart", "auxiliary_weight": 2.0}, *_TRANSFORMED)
+    ),
+    *_TWICE,
     *_rows("rotated", "rotation", "rotation-shuffled", "rotated-single", "rotation-single"),
     *_rows("self-distilled", "distilled", "self-distilled-cross", "distilled-cross", HUMAN),
     Contestant("kmeans, pretrained", "kmeans", _FEATURES, "pretrained", controls=("linear probe",), kinds=_IMAGES),

@@ -25,13 +25,20 @@ class Batch(NamedTuple):
 
     `inputs` are augmented and normalised, each `[batch, ...]`; `primary` is the class, int64 `[batch]`; `index` is
     the sample's row in the training data, int64 `[batch]`; `kind`, of a source with `views`, what was done to the
-    sample, int64 `[batch]`, 0 for nothing.
+    sample, int64 `[batch]`, 0 for nothing; `own` then counts the samples as they are, which come first.
     """
 
     inputs: tuple[Tensor, ...]
     primary: Tensor
     index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody wants of a batch
     kind: Tensor | None = None
+    own: int | None = None
+
+    def unchanged(self) -> "Batch":
+        """Return the samples as they are: all, or without the transformed copies."""
+        if self.own is None:
+            return self
+        return Batch(tuple(part[: self.own] for part in self.inputs), self.primary[: self.own], self.index[: self.own])
 
 
 PrimaryLoss = Callable[[Tensor, Batch], Tensor]
@@ -121,9 +128,9 @@ class LabelSource(nn.Module):
         meta_step: called with a `MetaStep` as often as the protocol says; None if the source does not learn.
         combine: makes one gradient per parameter out of the primary and the auxiliary task's (gating); None to add
             the losses, which costs one backward pass fewer.
-        views: makes a batch of transformed copies of a batch's samples, the samples themselves first; all go through
-            the network in one forward, and the auxiliary loss is on all, the primary loss on the first only. None for
-            no other view.
+        views: makes of a batch one of several views of each of its samples, one after another: the samples as they
+            are first, then as many copies of each. The auxiliary loss is on all, the primary loss on the samples as
+            they are. None for no other view.
         predict: the network's primary output for inputs at test time, where it is not simply the primary head's
             (averaged views).
     """

@@ -91,7 +91,7 @@ class Learned(Generated):
         def inner_loss(outputs: Outputs, target: Tensor) -> Tensor:
             assert outputs.auxiliary is not None
             auxiliary = self.auxiliary_loss(outputs.auxiliary, target).mean()
-            return step.primary_loss(outputs.primary, step.inner) + auxiliary
+            return step.primary_loss(outputs.primary, step.inner) + self.protocol.auxiliary_weight * auxiliary
 
         def outer_loss(outputs: Outputs) -> Tensor:
             return step.primary_loss(outputs.primary, step.outer)

@@ -27,6 +27,25 @@ def shuffled(count: int, batch_size: int, seed: int, *names: str | int) -> list[
     return list(order.tensor_split(ceil(count / batch_size)))
 
 
+def one_view_each(seen: Batch, views: Tensor) -> Batch:
+    """Return of a batch of several views of its samples one view of each, those of samples as they are first.
+
+    Args:
+        seen: of a source's `views`: view after view of the same samples, first as they are.
+        views: which view of each sample, int64 `[batch]`, on the processor.
+
+    >>> primary, index, kind = torch.tensor([[0, 1, 0, 1], [8, 9, 8, 9], [0, 0, 5, 6]])
+    >>> batch = one_view_each(Batch((torch.rand(4, 3),), primary, index, kind, own=2), torch.tensor([1, 0]))
+    >>> batch.index.tolist(), batch.kind.tolist(), batch.own
+    ([9, 8], [0, 5], 1)
+    """
+    assert seen.kind is not None, "a batch of views says which is which"
+    order = views.argsort(stable=True)
+    rows = sent(views[order] * len(views) + order, seen.primary.device)
+    inputs = tuple(part[rows] for part in seen.inputs)
+    return Batch(inputs, seen.primary[rows], seen.index[rows], seen.kind[rows], own=int((views == 0).sum()))
+
+
 class Loader:
     """Makes batches of training samples, each the same however often and in which order it is asked for.
 
