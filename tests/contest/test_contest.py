@@ -275,6 +275,18 @@ class TestRules:
         assert entered(()) == tuple(row for row in CONTESTANTS if row.role != "pretrained")
         assert len(Rules((0.1, 0.2, 0.3), (0.0, 1.0)).grid) == 6
 
+    def test_what_learns_its_views_apart_has_controls_that_are_trained_the_same_way(self) -> None:
+        by_name = {row.name: row for row in CONTESTANTS}
+        apart = by_name["transformation, apart"]
+        assert apart.changes == {"views": "apart", "auxiliary_weight": 2.0}
+        controls = {name: by_name[name] for name in apart.controls}
+        assert {row.method for row in controls.values()} == {
+            *("transformed", "transformation-shuffled", "uniform", "frozen"),
+        }
+        assert {row.changes["auxiliary_weight"] for row in controls.values()} == {2.0}
+        assert [row.changes["views"] for row in controls.values() if "views" in row.changes] == ["apart"] * 2
+        assert set(apart.controls) < {row.name for row in entered(("transformation, apart",))}
+
     def test_pilots_start_from_the_tuning_run(self, done: Path) -> None:
         bed, row = BED["few-digits"], ROWS[0]
         chosen = {"learning_rate": 0.05, "weight_decay": 5e-4}

@@ -73,5 +73,13 @@ def test_weight_zero_and_a_closed_gate_are_single_task() -> None:
                 torch.testing.assert_close(value, expected[name])
 
 
+def test_an_auxiliary_loss_that_weighs_nothing_is_single_task() -> None:
+    single, unheard = (trainer(source, auxiliary_weight=0.0).fit().network for source in (LabelSource, Gated))
+    for part in ("trunk", "primary_head"):
+        expected = getattr(single, part).state_dict()
+        for name, value in getattr(unheard, part).state_dict().items():
+            torch.testing.assert_close(value, expected[name])
+
+
 def test_a_gate_on_the_gradients() -> None:
     assert accuracy(Gated) > 0.7

@@ -1,5 +1,9 @@
 """One battery that every label source must pass, and what is particular to each."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 
@@ -7,6 +11,7 @@ from metaux import InputError
 from metaux.data.samples import Samples
 from metaux.labels.registry import SOURCES
 from metaux.training.plan import Fitted
+from metaux.training.step import multi_task_losses
 from small import digits, human_labels, trainer
 
 NOT_ON_SUBCLASSES = (
@@ -128,6 +133,28 @@ def test_maxl_starts_as_frozen_and_learns() -> None:
     assert all(parameters[name].equal(value) for name, value in maxl.source.named_parameters())
     maxl.fit()
     assert not all(parameters[name].equal(value) for name, value in maxl.source.named_parameters())
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_the_look_aheads_loss_is_that_of_the_training_step(weight: float) -> None:
+    made = trainer(SOURCES["maxl"], auxiliary_weight=weight)
+    batch = made.loader.load(torch.arange(20))
+    seen = []
+
+    def record(network: Any, target: Any, inputs: Any, loss: Any, *_: Any, **__: Any) -> Any:
+        seen.append(loss(network(*inputs), target))
+        return SimpleNamespace(gradient=torch.zeros_like(target))
+
+    made.source.eval()
+    made.network.eval()
+    assert made.source.meta_step is not None
+    way: Any = record
+    made.source.meta_step(replace(made._meta_step(batch, batch, 1.0, 0), meta_gradient=way))
+    _, primary, auxiliary = multi_task_losses(
+        made.network, trainer(SOURCES["maxl"]).source.eval(), batch, made.primary_loss
+    )
+    assert auxiliary is not None
+    torch.testing.assert_close(seen[0], primary + weight * auxiliary)
 
 
 def test_l1_decay_pulls_every_weight_towards_zero_at_the_same_rate() -> None:
