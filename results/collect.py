@@ -1,7 +1,8 @@
-"""Copies what `metaux reproduce` recorded into this folder.
+"""Copies what `metaux reproduce` and `metaux contest` recorded into this folder.
 
-python results/collect.py OUT/small          # figure, numbers and summary of each item
-python results/collect.py OUT/paper-trial    # one line for each run of 20 training steps
+python results/collect.py OUT/small             # figure, numbers and summary of each item
+python results/collect.py OUT/paper-trial       # one line for each run of 20 training steps
+python results/collect.py OUT/fashion-500       # a contest's bed: plan and table
 """
 
 import csv
@@ -9,10 +10,18 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from metaux.contest.measured import Row
+from metaux.contest.rules import CONTESTANTS
+from metaux.contest.table import to_csv
+from metaux.experiment.statistics import Estimate
+from metaux.files import write_json
+
 HERE = Path(__file__).parent / "reproduce"
+CONTESTS = Path(__file__).parent / "contest"
 SETTINGS = ("protocol", "primary", "auxiliary", "focal_gamma", "backbone", "method")
 MEASURED = ("train_size", "test_size", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
@@ -41,6 +50,47 @@ def collect_trial(out: Path) -> None:
             writer.writerow([*own, f"{record['seconds']:.0f}", result["meta_gradient"] or "", *measured])
 
 
+def collect_contest(out: Path) -> None:
+    """Copy a bed's plan and table; rows that were recorded before stay, if single task's runs are the same.
+
+    Raises:
+        SystemExit: if they differ, so that rows of both would not be paired.
+    """
+    folder = CONTESTS / out.name
+    found = json.loads((out / "contest.json").read_text())
+    rows = {row["name"]: row for row in found["table"]}
+    if (folder / "contest.json").is_file():
+        earlier = {row["name"]: row for row in json.loads((folder / "contest.json").read_text())["table"]}
+        if rows["single"]["accuracies"] != earlier["single"]["accuracies"]:
+            raise SystemExit(f"single task differs from what is recorded in {folder}: run its other rows again too")
+        rows = earlier | rows
+    methods = [row.name for row in CONTESTANTS]
+    places = {name: place for place, name in enumerate(rows)}
+
+    def place(name: str) -> tuple[int, int]:
+        """As in the contest: single task, at other expense too, and then each method with its shuffled labels."""
+        method = name.removesuffix(", shuffled")
+        return (methods.index(method) if method in methods and name != "single" else -1, places[name])
+
+    found["table"] = [rows[name] for name in sorted(rows, key=place)]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "contest.json", found)
+    shutil.copyfile(out / "plan.json", folder / "plan.json")
+    (folder / "contest.csv").write_text(to_csv(out.name, [_row(row) for row in found["table"]]), encoding="utf-8")
+
+
+def _row(plain: dict[str, Any]) -> Row:
+    def estimates(found: dict[str, dict[str, float]]) -> dict[str, Estimate]:
+        return {name: Estimate(**values) for name, values in found.items()}
+
+    values = {name: value for name, value in plain.items() if name != "beats_all"}
+    values |= {name: estimates(plain[name]) for name in ("differences", "over_samples")}
+    return Row(**values | {"accuracy": Estimate(**plain["accuracy"])})
+
+
 if __name__ == "__main__":
     given = Path(sys.argv[1])
+    if (given / "contest.json").is_file():
+        collect_contest(given)
+        sys.exit()
     collect_trial(given) if given.name.endswith("-trial") else collect(given)
