@@ -68,6 +68,3 @@ SOURCES: dict[str, MakeSource] = {
     "uniform-split": _on_split(Uniform),
     "frozen-split": _on_split(Frozen),
 }
-
-from metaux.labels.ideas import IDEAS
-SOURCES.update(IDEAS)

@@ -21,8 +21,8 @@ from metaux.files import write_bytes_atomic
 from metaux.labels.base import Batch, BatchLoss, MetaStep, Preparation
 from metaux.metagradient import LookAhead, MetaGradient, forward_mode
 from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, place
-from metaux.streams import seeded, stream_seed
-from metaux.training.batches import Loader, shuffled
+from metaux.streams import seeded, stream, stream_seed
+from metaux.training.batches import Loader, one_view_each, shuffled
 from metaux.training.evaluate import measures, primary_outputs
 from metaux.training.features import no_embedding, no_recorded_labels
 from metaux.training.generated_labels import describe, training_labels
@@ -99,6 +99,7 @@ class Trainer:
             self.network.parameters(), protocol.learning_rate, protocol.momentum, weight_decay=protocol.weight_decay
         )
         self.primary_loss = make_primary_loss(plan)
+        self.passes = self._passes()
         self.meta_gradient, self.notice = self._meta_gradient()
         self.records: list[Record] = []
         self.reported: list[Tensor] = []
@@ -123,6 +124,13 @@ class Trainer:
         start = time.perf_counter()
         pretrain(network, loader, protocol, in_precision)
         self.left_out += (plan.protocol.epochs - protocol.epochs) * (time.perf_counter() - start)
+
+    def _passes(self) -> int:
+        """Return how often an epoch goes over the training data: as often as there are views to be learned apart."""
+        if self.source.views is None or self.plan.protocol.views == "together":
+            return 1
+        with seeded(self.plan.seed, "views"):
+            return len(self.source.views(self.loader.load(torch.arange(1))).index)
 
     def _meta_gradient(self) -> tuple[MetaGradient | None, str]:
         if self.source.meta_step is None:
@@ -176,7 +184,7 @@ class Trainer:
                 place = position % len(orders["train"])
                 with self.fabric.autocast():
                     if kind == "train":
-                        self._train(self.loader.augmented(orders["train"][place], "timing", position)).tolist()
+                        self._train(self._batch(orders, place, "timing")).tolist()
                     else:
                         self._meta(orders, 0, place, 1.0)
             self._wait()
@@ -201,29 +209,10 @@ class Trainer:
         self.source.train()
         orders = self._orders(epoch)
         totals = torch.zeros(3, device=self.fabric.device)
-        mode = getattr(self.source, "mode", None)
-        if mode:
-            n, V = len(self.plan.train), self.source.V
-            from metaux.streams import stream
-            group = torch.randperm(n, generator=stream(self.plan.seed, "groups", epoch)) % V
-            for j in range(V):
-                if mode == "B":
-                    rows = shuffled(n, self.plan.protocol.batch_size, self.plan.seed, "order", epoch, j)
-                    for position, r in enumerate(rows):
-                        with seeded(self.plan.seed, "train", epoch, position, j), self.fabric.autocast():
-                            b = self.loader.augmented(r, "train", epoch, position, j)
-                            totals += self._train(self.source.part(b, (group[r] + j) % V))
-            if mode == "A":
-                for position, r in enumerate(orders["train"]):
-                    with seeded(self.plan.seed, "train", epoch, position), self.fabric.autocast():
-                        b = self.loader.augmented(r, "train", epoch, position)
-                        g = torch.randperm(len(r)) % V
-                        for j in range(V):
-                            totals += self._train(self.source.part(b, (g + j) % V))
-        for kind, position in self._sequence(len(orders["train"])) if not mode else ():
+        for kind, position in self._sequence(len(orders["train"])):
             with seeded(self.plan.seed, kind, epoch, position), self.fabric.autocast():
                 if kind == "train":
-                    totals += self._train(self.loader.augmented(orders["train"][position], "train", epoch, position))
+                    totals += self._train(self._batch(orders, position, "train", epoch))
                 else:
                     self._meta(orders, epoch, position, rate)
         (mean,) = self.average([totals[:2] / totals[2]], int(totals[2]))
@@ -250,21 +239,43 @@ class Trainer:
         return list(chain.from_iterable(zip(train, meta, strict=True)))
 
     def _orders(self, epoch: int) -> dict[str, list[Tensor]]:
-        """Return the rows of each batch: of the training pass, and of the look-ahead's."""
+        """Return the rows of each batch: of the training passes, and of the look-ahead's; and which view of each row.
+
+        With views apart, there is a pass for each view, and every sample is once in each of them over the passes.
+        """
         protocol, seed = self.plan.protocol, self.plan.seed
-        train = shuffled(len(self.plan.train), protocol.batch_size, seed, "order", epoch)
+        count = len(self.plan.train)
+        passes = [
+            shuffled(count, protocol.batch_size, seed, "order", epoch, *([number] if number else []))
+            for number in range(self.passes)
+        ]
+        train = [*chain.from_iterable(passes)]
+        first = torch.randperm(count, generator=stream(seed, "views", epoch)) % self.passes
+        views = [(first[rows] + number) % self.passes for number, own in enumerate(passes) for rows in own]
         if self.meta_loader is not self.loader:
             meta = shuffled(len(self.meta_loader.samples), protocol.batch_size, seed, "meta order", epoch)
         elif protocol.meta_order == "epoch":
-            meta = shuffled(len(self.plan.train), protocol.batch_size, seed, "meta order", epoch)
+            meta = shuffled(count, protocol.batch_size, seed, "meta order", epoch)
         else:
             meta = train
-        return {"train": train, "meta": meta}
+        return {"train": train, "views": views, "meta": meta}
+
+    def _batch(self, orders: dict[str, list[Tensor]], position: int, *name: str | int) -> Batch:
+        """Return what a training step learns, with the augmentation of that name."""
+        seen = self._views(self.loader.augmented(orders["train"][position], *name, position))
+        if self.passes == 1:
+            return seen
+        rank, processes = self.loader.share
+        return one_view_each(seen, orders["views"][position][rank::processes])
 
     def _train(self, batch: Batch) -> Tensor:
+        """Return the summed loss of the samples as they are, how many of these are right, and how many there are."""
         loss, output = training_step(self.network, self.source, batch, self.optimizer, self.primary_loss, self.average)
-        count = torch.full_like(loss, len(batch.index))
-        return torch.stack([loss * count, (output.argmax(-1) == batch.primary).sum(), count])
+        count = torch.full_like(loss, len(output))
+        return torch.stack([loss * count, (output.argmax(-1) == batch.unchanged().primary).sum(), count])
+
+    def _views(self, batch: Batch) -> Batch:
+        return batch if self.source.views is None else self.source.views(batch)
 
     def _meta(self, orders: dict[str, list[Tensor]], epoch: int, position: int, rate: float) -> None:
         rows = orders["meta"]
@@ -335,7 +346,7 @@ class Trainer:
         self.network.train()
         with seeded(self.plan.seed, "diagnosis", epoch):
             with self.fabric.autocast():
-                cosine = gradient_cosine(self.network, self.source, batch, self.primary_loss)
+                cosine = gradient_cosine(self.network, self.source, self._views(batch), self.primary_loss)
             # A region of its own: the first one keeps casts of weights that were made without a graph.
             with self.fabric.autocast():
                 record = self.source.diagnostics(self._meta_step(inner, inner, 1.0, epoch))

@@ -13,31 +13,18 @@ def multi_task_losses(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return the primary output and the two terms of the multi-task objective (equation 2); the second may be missing.
 
-    No gradient flows into the source.
+    The primary output is that of the samples as they are. No gradient flows into the source.
     """
-    mode = getattr(source, "mode", None)
-    if mode and batch.kind is None:
-        n = len(batch.index)
-        batch = source.part(batch, torch.arange(n) % source.V)
-    seen = batch if source.views is None or mode else source.views(batch)
-    outputs: Outputs = network(*seen.inputs)
-    if mode:
-        if getattr(source, "allprimary", False):
-            output = outputs.primary
-            primary = primary_loss(output, batch)
-        else:
-            own = (batch.kind == 0).nonzero()[:, 0]
-            output = outputs.primary
-            primary = primary_loss(output[own], Batch(tuple(i[own] for i in batch.inputs), batch.primary[own], batch.index[own]))
-    else:
-        output = outputs.primary[: len(batch.index)]  # the first view's, that of the samples themselves
-        primary = primary_loss(output, batch)
-    task = source.auxiliary(seen)
+    outputs: Outputs = network(*batch.inputs)
+    output = outputs.primary[: batch.own]
+    primary = primary_loss(output, batch.unchanged()) if len(output) else output.sum()
+    task = source.auxiliary(batch)
     if task is None:
         return output, primary, None
     assert outputs.auxiliary is not None, "a source with an auxiliary task brings an auxiliary head"
     losses = source.auxiliary_loss(outputs.auxiliary, task.target)
-    return output, primary, (losses if task.weight is None else task.weight * losses).mean()
+    weighted = losses if task.weight is None else task.weight * losses
+    return output, primary, source.protocol.auxiliary_weight * weighted.mean()
 
 
 def training_step(
@@ -51,7 +38,7 @@ def training_step(
     """Step the multi-task network once.
 
     Returns:
-        The total loss and the primary output, `[batch, classes]`, both before the step and without graph.
+        The total loss, and the primary output of the samples as they are, both before the step and without graph.
     """
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     output, primary, auxiliary = multi_task_losses(network, source, batch, primary_loss)
