@@ -181,6 +181,17 @@ def test_single_task_is_tested_for_the_time_that_the_winner_takes(seconds: float
     assert {trial.settings.epochs for trial in found.values()} == {4}
 
 
+def test_the_controls_of_views_apart_are_trained_as_the_winner_is() -> None:
+    row = next(row for row in CONTESTANTS if row.name == "transformation, apart")
+    costs = {"single": Cost(0.0, 1.0), row.name: Cost(0.0, 1.0)}
+    found = _tested(
+        Settings(), Affordable(4, (row.name,), GRID), costs, Candidate(single_task(), GRID[0]), Candidate(row, GRID[1])
+    )
+    ways = {name: (trial.settings.views, trial.settings.auxiliary_weight) for name, trial in found.items()}
+    apart = dict.fromkeys(("transformation", "transformed", "transformation-shuffled"), ("apart", 2.0))
+    assert ways == {"single": (None, None), "uniform": (None, 2.0), "frozen": (None, 2.0), **apart}
+
+
 class TestConclusion:
     NONE = (0.0, 0.001, -0.001, 0.0)
     MUCH = (0.1, 0.11, 0.1, 0.09)
