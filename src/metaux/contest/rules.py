@@ -60,7 +60,7 @@ def _changed(suffix: str, changes: Mapping[str, Any], *methods: str) -> tuple[Co
 
 
 # What an auxiliary head does by itself where its loss counts twice.
-_TWICE = _changed("weight 2", {"auxiliary_weight": 2.0}, *REFERENCES[1:])
+_TWICE = tuple(replace(row, kinds=_IMAGES) for row in _changed("weight 2", {"auxiliary_weight": 2.0}, *REFERENCES[1:]))
 CONTESTANTS = (
     *_rows(*REFERENCES, "maxl", "kmeans", "balanced"),
     Contestant("balanced, contrastive", "balanced", {"features": "contrastive"}, kinds=_IMAGES),

@@ -184,7 +184,7 @@ class Trainer:
                 place = position % len(orders["train"])
                 with self.fabric.autocast():
                     if kind == "train":
-                        self._train(self._batch(orders, place, "timing")).tolist()
+                        self._train(self._batch(orders, place, "timing", position)).tolist()
                     else:
                         self._meta(orders, 0, place, 1.0)
             self._wait()
