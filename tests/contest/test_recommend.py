@@ -182,7 +182,7 @@ def test_single_task_is_tested_for_the_time_that_the_winner_takes(seconds: float
 
 
 def test_the_controls_of_views_apart_are_trained_as_the_winner_is() -> None:
-    row = next(row for row in CONTESTANTS if row.name == "transformation, apart")
+    row = next(row for row in CONTESTANTS if row.name == "transformation apart")
     costs = {"single": Cost(0.0, 1.0), row.name: Cost(0.0, 1.0)}
     found = _tested(
         Settings(), Affordable(4, (row.name,), GRID), costs, Candidate(single_task(), GRID[0]), Candidate(row, GRID[1])

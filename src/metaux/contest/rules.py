@@ -51,9 +51,9 @@ def _changed(suffix: str, changes: Mapping[str, Any], *methods: str) -> tuple[Co
     return tuple(
         replace(
             row,
-            name=f"{row.name}, {suffix}",
+            name=f"{row.name} {suffix}",
             changes=changes,
-            controls=tuple(f"{control}, {suffix}" for control in row.controls),
+            controls=tuple(f"{control} {suffix}" for control in row.controls),
         )
         for row in _rows(*methods)
     )
