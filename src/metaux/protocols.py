@@ -175,7 +175,7 @@ def resolve(settings: Settings, base: Protocol | None = None) -> Protocol:
     protocol = base or PROTOCOLS[settings.protocol]
     names = {field.name for field in fields(Protocol)} & {field.name for field in fields(Settings)}
     given = {name: value for name in names if (value := getattr(settings, name)) is not None}
-    for name, value in ((name, value) for name, value in given.items() if name != "views"):
+    for name, value in ((name, value) for name, value in given.items() if isinstance(value, int | float)):
         least = 1 if name in ("epochs", "batch_size") else 0
         if not least <= value < float("inf"):
             raise InputError(f"expected {name} of at least {least}, found {value}; give a number in that range")

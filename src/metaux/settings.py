@@ -61,7 +61,7 @@ class Settings:
         focal_gamma: focusing parameter of both losses; 0 is cross entropy.
         views: how methods that show the network several views of each image (transformation, rotation and their
             controls) learn them: all views of a batch together, in one step, or apart, like images of their own, in
-            as many times the steps, which small data sets gain by.
+            as many times the steps.
         auxiliary_weight: factor on the auxiliary loss.
         meta_gradient: how the label generator's gradient is computed. auto is forward-mode, which is exact, or
             finite-difference where the network has an operation without a forward-mode formula.

@@ -46,29 +46,30 @@ def _rows(*methods: str) -> tuple[Contestant, ...]:
     return tuple(Contestant(name, name, {}, own.role, controls[name], own.kinds) for name, own in known.items())
 
 
-def _changed(suffix: str, changes: Mapping[str, Any], *methods: str) -> tuple[Contestant, ...]:
-    """Return a row for each of these label sources with these changes, and so the controls of each."""
+def _changed(
+    suffix: str, changes: Mapping[str, Any], methods: tuple[str, ...], more: tuple[str, ...] = ()
+) -> tuple[Contestant, ...]:
+    """Return rows on images for these label sources with these changes.
+
+    What has controls is compared with the same ones, changed likewise, and with the rows `more`.
+    """
+
+    def controls(row: Contestant) -> tuple[str, ...]:
+        return (*(f"{control} {suffix}" for control in row.controls), *more) if row.controls else ()
+
     return tuple(
-        replace(
-            row,
-            name=f"{row.name} {suffix}",
-            changes=changes,
-            controls=tuple(f"{control} {suffix}" for control in row.controls),
-        )
+        replace(row, name=f"{row.name} {suffix}", changes=changes, controls=controls(row), kinds=_IMAGES)
         for row in _rows(*methods)
     )
 
 
 # What an auxiliary head does by itself where its loss counts twice.
-_TWICE = tuple(replace(row, kinds=_IMAGES) for row in _changed("weight 2", {"auxiliary_weight": 2.0}, *REFERENCES[1:]))
+_TWICE = _changed("weight 2", {"auxiliary_weight": 2.0}, REFERENCES[1:])
 CONTESTANTS = (
     *_rows(*REFERENCES, "maxl", "kmeans", "balanced"),
     Contestant("balanced, contrastive", "balanced", {"features": "contrastive"}, kinds=_IMAGES),
     *_rows("leaves", *_TRANSFORMED),
-    *(
-        replace(row, controls=(*row.controls, *(own.name for own in _TWICE))) if row.controls else row
-        for row in _changed("apart", {"views": "apart", "auxiliary_weight": 2.0}, *_TRANSFORMED)
-    ),
+    *_changed("apart", {"views": "apart", "auxiliary_weight": 2.0}, _TRANSFORMED, tuple(row.name for row in _TWICE)),
     *_TWICE,
     *_rows("rotated", "rotation", "rotation-shuffled", "rotated-single", "rotation-single"),
     *_rows("self-distilled", "distilled", "self-distilled-cross", "distilled-cross", HUMAN),

@@ -49,6 +49,7 @@ class Trainer:
 
     Attributes:
         left_out: the seconds that the rest of their training would have taken.
+        passes: over the training data in an epoch: one, or one for each view that is learned apart.
         meta_gradient: how meta-gradients will be computed; None for a source without meta steps.
         notice: what a user should know before the training; may be empty.
     """
