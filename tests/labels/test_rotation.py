@@ -43,7 +43,7 @@ def batch() -> Batch:
 
 
 def test_the_views_are_the_image_turned_four_times() -> None:
-    views = Rotation(Hierarchy([2, 2]), TUNED).views(batch())
+    views = trainer(SOURCES["rotation"])._views(batch())
     expected = [factor * view for view in VIEWS for factor in (1, 2)]
     assert views.inputs[0].squeeze(1).equal(torch.stack(expected))
     assert views.primary.tolist() == [1, 0] * 4
@@ -56,7 +56,10 @@ def test_the_views_are_the_image_turned_four_times() -> None:
 def test_the_loss_is_the_mean_over_the_views_of_class_and_rotation() -> None:
     source, net = Rotation(Hierarchy([2, 2]), TUNED), network(8)
     output, primary, auxiliary = multi_task_losses(
-        net, source, source.views(batch()), lambda output, batch: functional.cross_entropy(output, batch.primary)
+        net,
+        source,
+        source.views(batch())._replace(own=2),
+        lambda output, batch: functional.cross_entropy(output, batch.primary),
     )
     assert output.shape == (2, 2)
     assert auxiliary is not None

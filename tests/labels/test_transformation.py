@@ -93,7 +93,7 @@ def test_the_loss_is_the_mean_over_the_views_of_class_and_kind() -> None:
     source = prepared("transformation", given.inputs[0], given.primary)
     torch.manual_seed(1)
     network = MultiTaskNetwork(nn.Flatten(), nn.Linear(48, 2), source.auxiliary_head(48))
-    views = source.views(given)
+    views = source.views(given)._replace(own=6)
     output, primary, auxiliary = multi_task_losses(network, source, views, cross_entropy)
     by_hand: Outputs = network(*views.inputs)
     assert by_hand.auxiliary is not None

@@ -23,7 +23,7 @@ from metaux.contest.race import (
     suitable,
     time_epochs,
 )
-from metaux.contest.rules import CONTESTANTS, SINGLE
+from metaux.contest.rules import CONTESTANTS, SINGLE, Contestant
 from metaux.contest.trials import Trial, train
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError, TrainingError
@@ -272,8 +272,10 @@ def _conclude(
         minus[f"single task for the same time, {epochs}"] = _paired(runs[name], longer)
     says = verdict(comparison) if winner else "No method could be trained on this data beside single task."
     says += "".join(f" {name} minus {other}: {difference_in_points(found)}." for other, found in minus.items())
-    method = name if helps else SINGLE
-    says += f" Use {method}." if helps else " Nothing is shown to help here: use single task, tuned."
+    method, use = SINGLE, "Nothing is shown to help here: use single task, tuned"
+    if winner is not None and helps:
+        method, use = name, f"Use {_in_words(winner.row)}"
+    says += f" {use}."
     chosen = runs[method][0]
     words = ["metaux", "train", *as_words(chosen.settings), "--method", str(chosen.result["method"])]
     command = shlex.join([*words, "--seed", str(chosen.seed)])
@@ -293,6 +295,15 @@ def _conclude(
     console.print(f"Trained network: {chosen.folder}\nTo train it again: {command}", soft_wrap=True)
     console.print(f"This took {duration(budget.spent)} of {duration(budget.total)}.")
     return Recommendation(method, helps, says, chosen.folder, command, budget.spent, budget.state)
+
+
+def _in_words(row: Contestant) -> str:
+    """Return the label source and the settings that it is run with.
+
+    >>> [_in_words(row) for row in CONTESTANTS if row.name in ("kmeans", "transformation apart")]
+    ['kmeans', 'transformation --views apart --auxiliary-weight 2.0']
+    """
+    return shlex.join([row.method, *as_words(row.changes)[1:]])
 
 
 def _paired(own: Sequence[Run], others: Sequence[Run]) -> Estimate:

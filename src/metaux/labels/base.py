@@ -25,7 +25,8 @@ class Batch(NamedTuple):
 
     `inputs` are augmented and normalised, each `[batch, ...]`; `primary` is the class, int64 `[batch]`; `index` is
     the sample's row in the training data, int64 `[batch]`; `kind`, of a source with `views`, what was done to the
-    sample, int64 `[batch]`, 0 for nothing; `own` then counts the samples as they are, which come first.
+    sample, int64 `[batch]`, 0 for nothing; `own`, which the loop sets, then counts the samples as they are, which come
+    first.
     """
 
     inputs: tuple[Tensor, ...]
@@ -129,8 +130,8 @@ class LabelSource(nn.Module):
         combine: makes one gradient per parameter out of the primary and the auxiliary task's (gating); None to add
             the losses, which costs one backward pass fewer.
         views: makes of a batch one of several views of each of its samples, one after another: the samples as they
-            are first, then as many copies of each; it says so by `kind` and `own`. The auxiliary loss is on all, the
-            primary loss on the `own` ones. None for no other view.
+            are first, then as many copies of each; `kind` says which is which. The auxiliary loss is on all, the
+            primary loss on the samples as they are. None for no other view.
         predict: the network's primary output for inputs at test time, where it is not simply the primary head's
             (averaged views).
     """

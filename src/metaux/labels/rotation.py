@@ -39,9 +39,8 @@ class Rotated(ChoiceSource):
 
     def views(self, batch: Batch) -> Batch:
         """Return the images `[batch, channels, side, side]` in all four views, `[4 batch, ...]`."""
-        count = len(batch.primary)
-        turns = torch.arange(TURNS, device=batch.primary.device).repeat_interleave(count)
-        return Batch((turned(batch.inputs[0]),), batch.primary.repeat(TURNS), batch.index.repeat(TURNS), turns, count)
+        turns = torch.arange(TURNS, device=batch.primary.device).repeat_interleave(len(batch.primary))
+        return Batch((turned(batch.inputs[0]),), batch.primary.repeat(TURNS), batch.index.repeat(TURNS), turns)
 
     def auxiliary_head(self, features: int) -> nn.Module:
         """Make a head with one logit per class, of the protocol's kind."""

@@ -81,7 +81,7 @@ class Transformed(ChoiceSource):
             first += len(changes)
         kind = sent(torch.cat(kinds), images.device)
         count = len(views)
-        return Batch((torch.cat(views),), batch.primary.repeat(count), batch.index.repeat(count), kind, len(images))
+        return Batch((torch.cat(views),), batch.primary.repeat(count), batch.index.repeat(count), kind)
 
     def auxiliary_head(self, features: int) -> nn.Module:
         """Make a head with one logit for each of `auxiliary_names`, of the protocol's kind."""

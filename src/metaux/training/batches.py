@@ -35,7 +35,7 @@ def one_view_each(seen: Batch, views: Tensor) -> Batch:
         views: which view of each sample, int64 `[batch]`, on the processor.
 
     >>> primary, index, kind = torch.tensor([[0, 1, 0, 1], [8, 9, 8, 9], [0, 0, 5, 6]])
-    >>> batch = one_view_each(Batch((torch.rand(4, 3),), primary, index, kind, own=2), torch.tensor([1, 0]))
+    >>> batch = one_view_each(Batch((torch.rand(4, 3),), primary, index, kind), torch.tensor([1, 0]))
     >>> batch.index.tolist(), batch.kind.tolist(), batch.own
     ([9, 8], [0, 5], 1)
     """

@@ -276,7 +276,9 @@ class Trainer:
         return torch.stack([loss * count, (output.argmax(-1) == batch.unchanged().primary).sum(), count])
 
     def _views(self, batch: Batch) -> Batch:
-        return batch if self.source.views is None else self.source.views(batch)
+        if self.source.views is None:
+            return batch
+        return self.source.views(batch)._replace(own=len(batch.index))
 
     def _meta(self, orders: dict[str, list[Tensor]], epoch: int, position: int, rate: float) -> None:
         rows = orders["meta"]
