@@ -258,6 +258,29 @@ def screened() -> dict[str, str]:
     return {"screened": "\n".join(rows)}
 
 
+def elsewhere() -> dict[str, str]:
+    """Return the generated part of docs/does-it-help.md on the best leads on other beds: test data, paired by seed."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    with (HERE / "leads" / "beds.csv").open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            own = found.setdefault(line["bed"], {}).setdefault(line["labels"], {})
+            own[int(line["seed"])] = float(line["test_accuracy"])
+    others = ("single", "frozen", "maxl")
+    rows = ["| bed | labels | n | test accuracy, % | " + " | ".join(f"minus {other}" for other in others) + " |"]
+    rows.append("| --- " * (4 + len(others)) + "|")
+    for bed, leads in found.items():
+        table = json.loads((HERE / "contest" / bed / "contest.json").read_text())["table"]
+        contest = {row["name"]: dict(zip(row["seeds"], row["accuracies"], strict=True)) for row in table}
+        for name, own in leads.items():
+            cells = [CONTESTS[bed], name.removeprefix("lead-"), str(len(own))]
+            cells.append(percents(asdict(mean_over_seeds(list(own.values())))))
+            for other in others:
+                differences = [value - contest[other][seed] for seed, value in own.items()]
+                cells.append(points({"seeds": asdict(mean_over_seeds(differences))}))
+            rows.append("| " + " | ".join(cells) + " |")
+    return {"elsewhere": "\n".join(rows)}
+
+
 def views() -> dict[str, str]:
     """Return the generated part of docs/does-it-help.md on views of an image, as they did on validation data."""
     what = json.loads((HERE / "views" / "views.json").read_text())
@@ -308,7 +331,7 @@ def longer() -> dict[str, str]:
 
 def does_it_help() -> dict[str, str]:
     """Return the generated parts of docs/does-it-help.md."""
-    return contests() | instead() | longer() | mechanism() | screened() | views()
+    return contests() | instead() | longer() | mechanism() | screened() | elsewhere() | views()
 
 
 def filled(page: str, parts: dict[str, str]) -> str:
