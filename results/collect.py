@@ -62,7 +62,10 @@ def collect_contest(out: Path) -> None:
     if (folder / "contest.json").is_file():
         earlier = {row["name"]: row for row in json.loads((folder / "contest.json").read_text())["table"]}
         if rows["single"]["accuracies"] != earlier["single"]["accuracies"]:
-            raise SystemExit(f"single task differs from what is recorded in {folder}: run its other rows again too")
+            raise SystemExit(
+                f"single task differs from what is recorded in {folder}: run its other rows again too, or rename {out} "
+                f"to {out.name}-again, which is recorded beside it"
+            )
         rows = earlier | rows
     methods = [row.name for row in CONTESTANTS]
     places = {name: place for place, name in enumerate(rows)}

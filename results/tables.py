@@ -120,6 +120,7 @@ def _time(item: dict[str, Any]) -> str:
 
 CONTESTS = {
     "cifar100-3-10k": "CIFAR-100, 3 classes, 10,000 images, 40 epochs",
+    "cifar100-3-10k-again": "CIFAR-100, 3 classes, 10,000 images, 40 epochs, once more",
     "cifar100-3-50k": "CIFAR-100, 3 classes, 50,000 images, 20 epochs",
     "cifar100-20-10k": "CIFAR-100, 20 classes, 10,000 images, 40 epochs",
     "cifar100-3-10k-short": "CIFAR-100, 3 classes, 10,000 images, 40 epochs in batches of 250",
@@ -127,6 +128,8 @@ CONTESTS = {
     "wine": "wine, 142 samples, 36 to test",
     "breast-cancer": "breast cancer, 455 samples, 114 to test",
 }
+# Behind the name of a bed: rows that were run later, elsewhere, so that they can't be paired with the first ones.
+AGAIN = "-again"
 
 
 def contests() -> dict[str, str]:
@@ -191,8 +194,13 @@ def study() -> str:
     )
     lines = ["| " + " | ".join(columns) + " |", "| --- " * len(columns) + "|"]
     for name, title in CONTESTS.items():
+        if name.endswith(AGAIN):
+            continue
         found = json.loads((HERE / "contest" / name / "contest.json").read_text())
         rows = {row["name"]: row for row in found["table"]}
+        if (again := HERE / "contest" / f"{name}{AGAIN}" / "contest.json").is_file():
+            # What a row gains is counted from single task of its own go.
+            rows = {row["name"]: row for row in json.loads(again.read_text())["table"]} | rows
         validation = {row: values["validation_accuracies"] for row, values in found["plan"]["rows"].items()}
         # By validation data, as everything: the best on test data would be the luckiest.
         ours = [row for row in rows if rows[row]["role"] == "method" and row != "maxl"]
