@@ -23,7 +23,7 @@ from metaux.contest.race import (
     suitable,
     time_epochs,
 )
-from metaux.contest.rules import CONTESTANTS, SINGLE, Contestant
+from metaux.contest.rules import CONTESTANTS, SINGLE
 from metaux.contest.trials import Trial, train
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError, TrainingError
@@ -256,11 +256,9 @@ def _conclude(
     runs: Mapping[str, Sequence[Run]], winner: Candidate | None, budget: _Budget, console: Console
 ) -> Recommendation:
     """Say what the numbers support, and which network to use."""
-    labelled = [run.labelled(name) for name, own in runs.items() for run in own]
     name = winner.row.method if winner else SINGLE
-    vary = {*_TUNED, *(winner.row.changes if winner else ())}
-    compared = (*judges(name), name)
-    comparison = Comparison.of([run for run in labelled if run.method in compared], vary=vary)
+    labelled = [run.labelled(row) for row in (*judges(name), name) for run in runs.get(row, ())]
+    comparison = Comparison.of(labelled, vary={*_TUNED, *(winner.row.changes if winner else ())})
     own_row = comparison.row(name)
     assert own_row is not None
     minus: dict[str, Estimate] = {}
@@ -274,11 +272,11 @@ def _conclude(
     says += "".join(f" {name} minus {other}: {difference_in_points(found)}." for other, found in minus.items())
     method, use = SINGLE, "Nothing is shown to help here: use single task, tuned"
     if winner is not None and helps:
-        method, use = name, f"Use {_in_words(winner.row)}"
+        method, use = name, f"Use {winner.row.in_words()}"
     says += f" {use}."
     chosen = runs[method][0]
-    words = ["metaux", "train", *as_words(chosen.settings), "--method", str(chosen.result["method"])]
-    command = shlex.join([*words, "--seed", str(chosen.seed)])
+    how = ("--method", str(chosen.result["method"]), "--seed", str(chosen.seed))
+    command = shlex.join(["metaux", "train", *as_words(chosen.settings), *how])
     console.print(table(comparison))
     console.print(f"\n{says}\n", style="bold")
     details = {
@@ -295,15 +293,6 @@ def _conclude(
     console.print(f"Trained network: {chosen.folder}\nTo train it again: {command}", soft_wrap=True)
     console.print(f"This took {duration(budget.spent)} of {duration(budget.total)}.")
     return Recommendation(method, helps, says, chosen.folder, command, budget.spent, budget.state)
-
-
-def _in_words(row: Contestant) -> str:
-    """Return the label source and the settings that it is run with.
-
-    >>> [_in_words(row) for row in CONTESTANTS if row.name in ("kmeans", "transformation apart")]
-    ['kmeans', 'transformation --views apart --auxiliary-weight 2.0']
-    """
-    return shlex.join([row.method, *as_words(row.changes)[1:]])
 
 
 def _paired(own: Sequence[Run], others: Sequence[Run]) -> Estimate:

@@ -1,11 +1,13 @@
 """What the contest is made of, as data: who takes part, against which controls, and how much tuning each gets."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from metaux.errors import choose
 from metaux.labels.catalogue import ANY_KIND, REFERENCES, Role, entry
+from metaux.settings import as_words
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,14 @@ class Contestant:
     role: Role | Literal["pretrained"] = "method"
     controls: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ANY_KIND
+
+    def in_words(self) -> str:
+        """Return the label source and the settings that differ from the bed's, as a command line has them.
+
+        >>> Contestant("apart", "transformation", {"views": "apart"}).in_words()
+        'transformation --views apart'
+        """
+        return shlex.join([self.method, *as_words(self.changes)[1:]])
 
 
 SINGLE, HUMAN = "single", "human"
