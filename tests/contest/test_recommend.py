@@ -73,7 +73,8 @@ def test_searches_on_validation_data_and_tests_on_paired_seeds(found: dict[str, 
 def test_says_which_network_to_use(found: dict[str, Any]) -> None:
     assert found["method"] == Run.read(found["model"]).method
     assert (found["method"] == "single") == (not found["helps"])
-    assert (f"Use {found['method']}" if found["helps"] else "use single task, tuned.") in found["verdict"]
+    ways = tuple(f" Use {row.in_words()}." for row in CONTESTANTS if row.method == found["method"])
+    assert found["verdict"].endswith(ways if found["helps"] else "use single task, tuned.")
 
 
 def test_the_command_trains_the_same_network(found: dict[str, Any], tmp_path: Path) -> None:
