@@ -74,7 +74,8 @@ def test_says_which_network_to_use(found: dict[str, Any]) -> None:
     assert found["method"] == Run.read(found["model"]).method
     assert (found["method"] == "single") == (not found["helps"])
     ways = tuple(f" Use {row.in_words()}." for row in CONTESTANTS if row.method == found["method"])
-    assert found["verdict"].endswith(ways if found["helps"] else "use single task, tuned.")
+    longer = f"use single task, tuned, for {len(Run.read(found['model']).epochs)} epochs."
+    assert found["verdict"].endswith(ways if found["helps"] else ("use single task, tuned.", longer))
 
 
 def test_the_command_trains_the_same_network(found: dict[str, Any], tmp_path: Path) -> None:
@@ -217,6 +218,14 @@ class TestConclusion:
         found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.NONE, **longer)
         assert "kmeans minus single task for the same time, 3 epochs: +5.0 points" in found.says
         assert found.details["minus"]["single task for the same time, 3 epochs"]["mean"] == pytest.approx(0.05)
+
+    @pytest.mark.parametrize("kmeans", [NONE, (0.02, 0.03, 0.02, 0.03)])
+    def test_single_task_trained_as_long_is_handed_over_where_it_is_better(
+        self, tmp_path: Path, kmeans: Sequence[float]
+    ) -> None:
+        found = self.conclude(tmp_path, kmeans=kmeans, shuffled=self.NONE, **{"single, compute of kmeans": self.MUCH})
+        assert (found.method, found.helps, found.folder.name) == ("single", False, "single, compute of kmeans-0")
+        assert found.says.endswith("More training helps more here: use single task, tuned, for 3 epochs.")
 
     @pytest.mark.parametrize(("kmeans", "shuffled"), [(NONE, NONE), (MUCH, MUCH)])
     def test_what_does_not_is_not(self, tmp_path: Path, kmeans: Sequence[float], shuffled: Sequence[float]) -> None:

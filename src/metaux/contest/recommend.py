@@ -57,7 +57,7 @@ class Recommendation:
 
     Args:
         method: the label source to use; `single` where nothing helps.
-        helps: whether a method is above single task and every control.
+        helps: whether a method is above single task and every control, and not below single task trained as long.
         says: the verdict, with its uncertainty.
         folder: of the trained network.
         command: that trains it again.
@@ -159,12 +159,11 @@ def _recommend(
 
 
 def _say(plan: Affordable, costs: Mapping[str, Cost], minutes: float, console: Console) -> None:
-    rows = listed(["single task", *plan.methods])
     each = ", ".join(f"{name} {cost.epoch:.2g} s" for name, cost in costs.items())
     console.print(
         f"An epoch takes: {each}. {duration(60 * minutes)} pay for a search over "
-        f"{rows}, {counted(len(plan.grid), 'configuration')} each, with runs of up to "
-        f"{counted(plan.epochs, 'epoch')}; about {100 * (1 - SEARCH):.0f} % are kept to test the winner.",
+        f"{listed(['single task', *plan.methods])}, {counted(len(plan.grid), 'configuration')} each, with runs of up "
+        f"to {counted(plan.epochs, 'epoch')}; about {100 * (1 - SEARCH):.0f} % are kept to test the winner.",
         soft_wrap=True,
     )
 
@@ -207,13 +206,12 @@ def _test(
     """
     dearest = winner.row.name if winner else SINGLE
     rows = len(trials) + (winner is not None)  # with the winner's labels shuffled
-    at_once = race.workers
     console.print(f"test of {listed(list(trials))}, with as many seeds as there is time for", soft_wrap=True)
     expected = race.slower * rows * race.costs[dearest].of(plan.epochs)  # of as many seeds as there are workers
     found: dict[str, list[Run]] = {}
     failures: list[str] = []
-    for first in range(FIRST_SEED, FIRST_SEED + MOST_SEEDS, at_once):
-        seeds = range(first, min(first + at_once, FIRST_SEED + MOST_SEEDS))
+    for first in range(FIRST_SEED, FIRST_SEED + MOST_SEEDS, race.workers):
+        seeds = range(first, min(first + race.workers, FIRST_SEED + MOST_SEEDS))
         wanted = [replace(trial, seed=seed) for seed in seeds for trial in trials.values()]
         new = any(trial.run(race.out) is None for trial in wanted)
         if new and any(found.values()) and (budget.concluded or budget.spent + expected > budget.total):
@@ -265,16 +263,19 @@ def _conclude(
     if shuffled := runs.get(entry(name).shuffled or SHUFFLED):
         minus["its own labels, shuffled"] = _paired(runs[name], shuffled)
     helps = winner is not None and comparison.gain(own_row) and all(found.above for found in minus.values())
-    if longer := runs.get(f"{EQUAL_COMPUTE} {name}"):
-        epochs = counted(len(longer[0].epochs), "epoch")
-        minus[f"single task for the same time, {epochs}"] = _paired(runs[name], longer)
-    says = verdict(comparison) if winner else "No method could be trained on this data beside single task."
-    says += "".join(f" {name} minus {other}: {difference_in_points(found)}." for other, found in minus.items())
     method, use = SINGLE, "Nothing is shown to help here: use single task, tuned"
     if winner is not None and helps:
         method, use = name, f"Use {winner.row.in_words()}"
-    says += f" {use}."
     chosen = runs[method][0]
+    if longer := runs.get(f"{EQUAL_COMPUTE} {name}"):
+        epochs = counted(len(longer[0].epochs), "epoch")
+        minus[f"single task for the same time, {epochs}"] = _paired(runs[name], longer)
+        if _paired(longer, runs[method]).above:
+            method, helps, chosen = SINGLE, False, longer[0]
+            use = f"More training helps more here: use single task, tuned, for {epochs}"
+    says = verdict(comparison) if winner else "No method could be trained on this data beside single task."
+    says += "".join(f" {name} minus {other}: {difference_in_points(found)}." for other, found in minus.items())
+    says += f" {use}."
     how = ("--method", str(chosen.result["method"]), "--seed", str(chosen.seed))
     command = shlex.join(["metaux", "train", *as_words(chosen.settings), *how])
     console.print(table(comparison))
@@ -290,11 +291,10 @@ def _conclude(
         "minus": {other: asdict(found) for other, found in minus.items()},
     }
     budget.note(**details)
-    console.print(f"Trained network: {chosen.folder}\nTo train it again: {command}", soft_wrap=True)
-    console.print(f"This took {duration(budget.spent)} of {duration(budget.total)}.")
+    took = f"This took {duration(budget.spent)} of {duration(budget.total)}."
+    console.print(f"Trained network: {chosen.folder}\nTo train it again: {command}\n{took}", soft_wrap=True)
     return Recommendation(method, helps, says, chosen.folder, command, budget.spent, budget.state)
 
 
 def _paired(own: Sequence[Run], others: Sequence[Run]) -> Estimate:
-    first, second = ({run.seed: run.accuracy for run in runs} for runs in (own, others))
-    return mean_over_seeds(paired(first, second))
+    return mean_over_seeds(paired(*({run.seed: run.accuracy for run in runs} for runs in (own, others))))
