@@ -75,7 +75,14 @@ def test_nothing_gains_and_more_seeds_would_tell(say: Callable[..., str]) -> Non
 
 def test_nothing_gains_and_the_seeds_agree(say: Callable[..., str]) -> None:
     said = say({**REFERENCES, "maxl": [0.0, 0.0012, 0.0018]}, samples=10_000)
-    assert said.endswith("; a gain of 0.5 points would probably have shown.")
+    assert said.endswith("; both intervals of its difference to single end below 0.5 points.")
+
+
+def test_a_gain_that_the_interval_holds_is_not_said_to_be_unlikely(say: Callable[..., str]) -> None:
+    # Three seeds that happen to agree: their deviation asks for no more, but their interval holds the gain.
+    said = say({**REFERENCES, "maxl": [0.001, 0.003, 0.0055]}, samples=20_000)
+    assert "+0.2 points [-0.1, +0.5] over 3 seeds" in said
+    assert said.endswith("about 1 more seed would settle a gain of 0.5 points, or another data set is needed.")
 
 
 def test_nothing_gains_and_the_seeds_are_far_apart(say: Callable[..., str]) -> None:

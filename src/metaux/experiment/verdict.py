@@ -174,6 +174,8 @@ def _what_would_settle_it(comparison: Comparison, row: Row, effect: float) -> st
     if single is not None and 1 - single.accuracy.mean < effect:
         left = percent(1 - single.accuracy.mean)
         return f"single leaves only {left} points to gain, so another data set is needed"
+    if ruled_out := [name for name, own in row.differences.items() if _ends_below(own, effect)]:
+        return f"both intervals of its difference to {ruled_out[0]} end below {percent(effect)} points"
     if max(difference.floor for difference in differences) >= effect:
         return (
             f"{counted(comparison.test_size, 'test sample')} are too few to settle {gain} with any number "
@@ -181,11 +183,15 @@ def _what_would_settle_it(comparison: Comparison, row: Row, effect: float) -> st
         )
     seeds = min(len(difference.by_seed) for difference in differences)
     needed = max(seeds_needed(_deviation(difference.by_seed), effect) for difference in differences)
-    if needed <= seeds:
-        return f"{gain} would probably have shown"
     if needed > MANY_SEEDS:
         return f"to settle {gain} would take more than {MANY_SEEDS} seeds, so another data set is needed"
-    return f"about {counted(needed - seeds, 'more seed')} would settle {gain}, or another data set is needed"
+    # Where as many as there are should have been enough and the intervals still hold such a gain, one more at least.
+    return f"about {counted(max(1, needed - seeds), 'more seed')} would settle {gain}, or another data set is needed"
+
+
+def _ends_below(difference: Difference, effect: float) -> bool:
+    """Return whether a gain of this size lies above the interval over seeds and above that over test samples."""
+    return all(found.high is not None and found.high < effect for found in (difference.seeds, difference.test))
 
 
 def _without(names: Sequence[str], row: Row) -> str:
