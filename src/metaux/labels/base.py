@@ -26,7 +26,8 @@ class Batch(NamedTuple):
     `inputs` are augmented and normalised, each `[batch, ...]`; `primary` is the class, int64 `[batch]`; `index` is
     the sample's row in the training data, int64 `[batch]`; `kind`, of a source with `views`, what was done to the
     sample, int64 `[batch]`, 0 for nothing; `own`, which the loop sets, then counts the samples as they are, which come
-    first.
+    first; `primary_factor`, which the loop sets too, is the factor on the primary loss of a data-parallel process whose
+    samples hold more of these, or fewer, than those of all processes do.
     """
 
     inputs: tuple[Tensor, ...]
@@ -34,6 +35,7 @@ class Batch(NamedTuple):
     index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody wants of a batch
     kind: Tensor | None = None
     own: int | None = None
+    primary_factor: float = 1.0
 
     def unchanged(self) -> "Batch":
         """Return the samples as they are: all, or without the transformed copies."""

@@ -27,12 +27,13 @@ def shuffled(count: int, batch_size: int, seed: int, *names: str | int) -> list[
     return list(order.tensor_split(ceil(count / batch_size)))
 
 
-def one_view_each(seen: Batch, views: Tensor) -> Batch:
+def one_view_each(seen: Batch, views: Tensor, share: tuple[int, int] = (0, 1)) -> Batch:
     """Return of a batch of several views of its samples one view of each, those of samples as they are first.
 
     Args:
         seen: of a source's `views`: view after view of the same samples, first as they are.
-        views: which view of each sample, int64 `[batch]`, on the processor.
+        views: which view of each sample of the whole batch, int64, on the processor.
+        share: (rank, processes): `seen` is of every so-manieth sample of it.
 
     >>> primary, index, kind = torch.tensor([[0, 1, 0, 1], [8, 9, 8, 9], [0, 0, 5, 6]])
     >>> batch = one_view_each(Batch((torch.rand(4, 3),), primary, index, kind), torch.tensor([1, 0]))
@@ -40,10 +41,15 @@ def one_view_each(seen: Batch, views: Tensor) -> Batch:
     ([9, 8], [0, 5], 1)
     """
     assert seen.kind is not None, "a batch of views says which is which"
-    order = views.argsort(stable=True)
-    rows = sent(views[order] * len(views) + order, seen.primary.device)
+    rank, processes = share
+    mine = views[rank::processes]
+    order = mine.argsort(stable=True)
+    rows = sent(mine[order] * len(mine) + order, seen.primary.device)
     inputs = tuple(part[rows] for part in seen.inputs)
-    return Batch(inputs, seen.primary[rows], seen.index[rows], seen.kind[rows], own=int((views == 0).sum()))
+    own, of_all = int((mine == 0).sum()), int((views == 0).sum())
+    # A mean over processes weighs each by all of its samples; the primary loss is a mean over those as they are.
+    factor = own * len(views) / max(1, len(mine) * of_all)
+    return Batch(inputs, seen.primary[rows], seen.index[rows], seen.kind[rows], own, factor)
 
 
 class Loader:

@@ -266,8 +266,7 @@ class Trainer:
         seen = self._views(self.loader.augmented(orders["train"][position], *name, position))
         if self.passes == 1:
             return seen
-        rank, processes = self.loader.share
-        return one_view_each(seen, orders["views"][position][rank::processes])
+        return one_view_each(seen, orders["views"][position], self.loader.share)
 
     def _train(self, batch: Batch) -> Tensor:
         """Return the summed loss of the samples as they are, how many of these are right, and how many there are."""

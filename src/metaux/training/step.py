@@ -43,8 +43,10 @@ def training_step(
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     output, primary, auxiliary = multi_task_losses(network, source, batch, primary_loss)
     total = primary if auxiliary is None else primary + auxiliary
+    primary = batch.primary_factor * primary
     if source.combine is None or auxiliary is None:
-        gradients = list(autograd.grad(total, parameters, materialize_grads=True))
+        weighted = primary if auxiliary is None else primary + auxiliary
+        gradients = list(autograd.grad(weighted, parameters, materialize_grads=True))
     else:
         gradients = source.combine(
             list(autograd.grad(primary, parameters, retain_graph=True, materialize_grads=True)),
