@@ -1,13 +1,24 @@
 """Data parallelism: processes with a share of each batch learn what one process would."""
 
+import os
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from metaux.experiment import run
+from metaux.labels.base import Preparation
+from metaux.labels.distilled import Distilled
 from metaux.labels.registry import SOURCES
-from small import trainer
+from metaux.settings import Settings
+from metaux.training.fit import Trainer
+from small import digits, plan, trainer
 
 PROCESSES = 3
 
@@ -40,3 +51,40 @@ def test_uneven_shares_average_to_the_gradient_of_one_process(views: str) -> Non
     found, counts = zip(*shares, strict=True)
     assert len(set(counts)) > 1
     torch.testing.assert_close(averaged(found, counts), whole)
+
+
+class OfThisProcess(Distilled):
+    """A teacher that says something else in every process, as one may that was trained on another GPU."""
+
+    def distribute(self, preparation: Preparation) -> Tensor:
+        mask = self.hierarchy.mask(preparation.samples.primary)
+        numbers = torch.rand(mask.shape, generator=torch.Generator().manual_seed(os.getpid()))
+        return numbers.masked_fill(~mask, -torch.inf).softmax(-1)
+
+
+def one_of_several(fabric: Fabric, folder: Path) -> None:
+    torch.set_num_threads(1)
+    made = Trainer(plan(OfThisProcess, epochs=1), fabric)
+    labels = made.source.labels(made.loader.load(torch.arange(200)))
+    made.fit()
+    torch.save([labels, *made.network.parameters()], folder / f"{fabric.global_rank}.pt")
+
+
+def test_all_processes_learn_the_labels_that_the_first_one_made(tmp_path: Path) -> None:
+    Fabric(accelerator="cpu", strategy="ddp_spawn", devices=2).launch(partial(one_of_several, folder=tmp_path))
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert all(ours.equal(theirs) for ours, theirs in zip(first, second, strict=True))
+
+
+def test_each_process_makes_features_on_its_own_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = []
+
+    def make_plan(settings: Settings, *_: object) -> None:
+        asked.append((settings.device, settings.processes))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "make_plan", make_plan)
+    fabric: Any = SimpleNamespace(is_global_zero=False, device=torch.device("cuda", 1))
+    with pytest.raises(KeyboardInterrupt):
+        run.train_and_record(fabric, Settings(processes=2), "kmeans", 0, digits(), tmp_path)
+    assert asked == [("cuda:1", 1)]

@@ -111,7 +111,8 @@ def train_and_record(
     first = fabric.is_global_zero
     with computing(settings.threads):
         start = time.perf_counter()
-        plan = make_plan(settings, method, seed, data)
+        here = replace(settings, device=str(fabric.device), processes=1)  # features are made on this process's device
+        plan = make_plan(here, method, seed, data)
         trainer = Trainer(plan, fabric, folder / CHECKPOINT, curve)
         preparation = time.perf_counter() - start
         _tell(trainer, notify)

@@ -29,7 +29,7 @@ from metaux.training.generated_labels import describe, training_labels
 from metaux.training.meta_gradients import suitable_way
 from metaux.training.plan import Fitted, Plan, Record, make_primary_loss, schedule
 from metaux.training.pretrain import pretrain
-from metaux.training.processes import averager
+from metaux.training.processes import averager, take_from_first
 from metaux.training.step import gradient_cosine, training_step
 
 DIAGNOSTIC_SAMPLES = 100
@@ -88,6 +88,7 @@ class Trainer:
                 device=device,
             )
         )
+        take_from_first(self.source, fabric)
         trunk, features = self._trunk("trunk")
         with seeded(plan.seed, "primary head"):
             primary_head = make_head(features, classes, protocol.head)

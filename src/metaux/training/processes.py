@@ -1,10 +1,10 @@
-"""Averages over data-parallel processes."""
+"""What data-parallel processes tell each other."""
 
 from collections.abc import Sequence
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from metaux.metagradient import Average, alone
 
@@ -27,3 +27,14 @@ def averager(fabric: Fabric) -> Average:
         return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
     return average
+
+
+def take_from_first(module: nn.Module, fabric: Fabric) -> None:
+    """Give every process the first one's parameters and buffers: what each computed may differ by rounding on a GPU."""
+    if fabric.world_size == 1:
+        return
+    own = [*module.parameters(), *module.buffers()]
+    first = fabric.broadcast([tensor.detach().cpu() for tensor in own])
+    with torch.no_grad():
+        for tensor, value in zip(own, first, strict=True):
+            tensor.copy_(value)
