@@ -174,6 +174,13 @@ def test_a_network_with_two_inputs() -> None:
     np.testing.assert_array_equal(classifier.predict(inputs), classifier.predict(data))
 
 
+def test_a_network_of_volumes() -> None:
+    x, y = torch.rand(40, 1, 4, 6, 6), torch.arange(40) % 2
+    trunk = nn.Sequential(nn.Conv3d(1, 4, 3), nn.BatchNorm3d(4), nn.ReLU(), nn.Flatten())
+    classifier = quick(backbone=trunk).fit(x, y)
+    assert classifier.predict(x).shape == (40,)
+
+
 def test_a_module_is_copied_and_never_changed() -> None:
     backbone = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU())
     before = copy.deepcopy(backbone.state_dict())

@@ -1,5 +1,6 @@
 """The two networks of the method: multi-task network (f) and label generator (g), around any trunk."""
 
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -106,5 +107,9 @@ def feature_size(trunk: nn.Module, example: tuple[Tensor, ...]) -> int:
 
 
 def place(module: Module, device: torch.device) -> Module:
-    """Move a module to its device, convolutions laid out for speed (channels last)."""
-    return module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    """Move a module to its device, convolutions of images laid out for speed (channels last)."""
+    module.to(device)
+    for tensor in chain(module.parameters(), module.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.to(memory_format=torch.channels_last)
+    return module
