@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from metaux import InputError, LabelSource, MetauxClassifier, MultiTaskNetwork
+from metaux.errors import TrainingError
 from metaux.hierarchy import Hierarchy
 from metaux.labels.uniform import Uniform
 from metaux.protocols import ICLR, TUNED, Protocol
@@ -229,6 +230,22 @@ def test_pipeline_search_and_cross_validation() -> None:
     search.fit(FLOWERS, KINDS)
     assert len(search.cv_results_["params"]) == 4
     assert search.predict(FLOWERS).shape == (150,)
+
+
+def test_a_fit_that_fails_leaves_the_classifier_as_it_was() -> None:
+    flowers = pd.DataFrame(FLOWERS, columns=list("abcd"))
+    classifier = quick(epochs=1).fit(flowers, KINDS)
+    before, expected = dict(vars(classifier)), classifier.predict_proba(flowers)
+    for x, y, changes, error in (
+        (X, Y, {"learning_rate": 1e6, "epochs": 30}, TrainingError),
+        (IMAGES, Y, {"backbone": "mpl"}, InputError),
+        (FLOWERS[:, :3], ["one class"] * len(KINDS), {}, InputError),
+    ):
+        classifier.set_params(**changes)
+        with pytest.raises(error):
+            classifier.fit(x, y)
+        assert all(getattr(classifier, name) is before[name] for name in before if name.endswith("_"))
+        assert (classifier.predict_proba(flowers) == expected).all()
 
 
 def test_auxiliary_labels_set_the_hierarchy() -> None:

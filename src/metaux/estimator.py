@@ -5,7 +5,7 @@ It is longer than 300 lines for its parameters, each of which is named, stored a
 
 import warnings
 from collections.abc import Callable, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import fields
 from math import prod
 from typing import Any, Literal, Self
@@ -184,6 +184,12 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             InputError: for parameters or data that can't be trained with.
             TrainingError: if the loss is no longer finite.
         """
+        new = copy(self)  # so that a fit that fails leaves this one as it was
+        new._fit(X, y, auxiliary, given)
+        self.__dict__ = new.__dict__
+        return self
+
+    def _fit(self, X: Any, y: Any, auxiliary: Any, given: Any) -> None:
         settings = self._settings()
         found = self._read(X, fitting=True, labelled=y is None)
         self.classes_, primary = read_labels(found.labels if y is None else y, len(found.inputs[0]))
@@ -195,7 +201,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with computing(settings.threads):
             trainer = Trainer(plan, fabric)
             if trainer.notice:
-                warnings.warn(trainer.notice, stacklevel=2)
+                warnings.warn(trainer.notice, stacklevel=3)
             fitted = trainer.fit()
         self.hierarchy_ = hierarchy
         self.network_ = fitted.network.cpu().eval()
@@ -205,7 +211,6 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._form, self._preprocess = found.form, plan.preprocess
         own_rule = fitted.source.predict is not None  # all that is kept of a source: a generator has no say
         self._source = fitted.source.cpu() if own_rule else LabelSource(hierarchy, plan.protocol)
-        return self
 
     def predict(self, X: Any) -> Array:
         """Return each sample's most probable class, `[n]`."""
