@@ -18,7 +18,7 @@ def make_fabric(settings: Settings) -> Fabric:
     """Return the Fabric for these settings; launch it before use if there is more than one process.
 
     Raises:
-        InputError: for a device that is unknown or not there, or a count below 1.
+        InputError: for a device that is unknown or not there, a count below 1, or more processes than devices.
     """
     for name in ("processes", "threads"):
         if getattr(settings, name) < 1:
@@ -34,9 +34,25 @@ def make_fabric(settings: Settings) -> Fabric:
         raise InputError(f"device '{settings.device}' is not on this machine; use --device cpu or auto")
     quieten()
     if settings.processes > 1:
+        _check_processes(settings, kind, index)
         return Fabric(accelerator=kind, strategy="ddp_spawn", devices=settings.processes, precision=settings.precision)
     devices = [int(index)] if index is not None and kind == "cuda" else 1
     return Fabric(accelerator=kind, devices=devices, precision=settings.precision)
+
+
+def _check_processes(settings: Settings, kind: str, index: str | None) -> None:
+    """Raise `InputError` unless each of several processes can have a device of its own."""
+    if index is not None:
+        raise InputError(
+            f"expected --device {kind} for --processes {settings.processes}, found {settings.device}; the processes "
+            "take the first devices there are, so leave the number out"
+        )
+    count = {"cpu": settings.processes, "cuda": torch.cuda.device_count(), "mps": 1}[kind]
+    if settings.processes > count:
+        raise InputError(
+            f"expected --processes of at most {count}, one for each device '{kind}' of this machine, found "
+            f"{settings.processes}; ask for fewer"
+        )
 
 
 def quieten() -> None:
