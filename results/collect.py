@@ -54,19 +54,26 @@ def collect_contest(out: Path) -> None:
     """Copy a bed's plan and table; rows that were recorded before stay, if single task's runs are the same.
 
     Raises:
-        SystemExit: if they differ, so that rows of both would not be paired.
+        SystemExit: if they differ, so that rows of both would not be paired; or if what was planned does.
     """
     folder = CONTESTS / out.name
     found = json.loads((out / "contest.json").read_text())
     rows = {row["name"]: row for row in found["table"]}
     if (folder / "contest.json").is_file():
-        earlier = {row["name"]: row for row in json.loads((folder / "contest.json").read_text())["table"]}
+        recorded = json.loads((folder / "contest.json").read_text())
+        earlier = {row["name"]: row for row in recorded["table"]}
         if rows["single"]["accuracies"] != earlier["single"]["accuracies"]:
             raise SystemExit(
                 f"single task differs from what is recorded in {folder}: run its other rows again too, or rename {out} "
                 f"to {out.name}-again, which is recorded beside it"
             )
         rows = earlier | rows
+        before, plan = recorded["plan"], found["plan"]
+        shared = [name for name in plan["rows"] if name in before["rows"]]
+        if plan["seeds"] != before["seeds"] or any(plan["rows"][name] != before["rows"][name] for name in shared):
+            raise SystemExit(f"the plan differs from what is recorded in {folder}: begin with its plan.json")
+        found["plan"] = {**before, **plan, "rows": before["rows"] | plan["rows"]}
+        found["tuning"] = recorded.get("tuning", {}) | found.get("tuning", {})
     methods = [row.name for row in CONTESTANTS]
     places = {name: place for place, name in enumerate(rows)}
 
@@ -78,7 +85,7 @@ def collect_contest(out: Path) -> None:
     found["table"] = [rows[name] for name in sorted(rows, key=place)]
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "contest.json", found)
-    shutil.copyfile(out / "plan.json", folder / "plan.json")
+    write_json(folder / "plan.json", found["plan"])
     (folder / "contest.csv").write_text(to_csv(out.name, [_row(row) for row in found["table"]]), encoding="utf-8")
 
 

@@ -17,12 +17,14 @@ from metaux.contest.measured import FIRST_SEED, SECOND_NETWORK, Row
 from metaux.contest.plan import decide, pilot
 from metaux.contest.rules import CONTESTANTS, Contestant, Rules, entered
 from metaux.contest.table import alternatives, alternatives_table
+from metaux.contest.trials import Trial, train
 from metaux.errors import InputError, TrainingError
 from metaux.experiment.records import Run, read_runs
+from metaux.experiment.run import _read_once
 from metaux.experiment.statistics import Estimate, seeds_needed
 from metaux.protocols import resolve
 from metaux.settings import Settings
-from shell import below, metaux
+from shell import below, metaux, write_table
 
 BED = {"few-digits": Settings(data="digits", train_size=100, backbone="mlp", epochs=3, device="cpu")}
 RULES = Rules((0.05, 0.1), (5e-4,), pilot_seeds=3, least_seeds=2, most_seeds=3, finalists=1)
@@ -152,6 +154,10 @@ def test_more_rows_extend_it_and_change_no_decision(done: Path) -> None:
     after = result(done)["plan"]
     assert {key: after[key] for key in ("seeds", "why")} == {key: before[key] for key in ("seeds", "why")}
     assert after["rows"] == {**before["rows"], "kmeans": after["rows"]["kmeans"]}
+    assert before["longer"] == ["maxl"]
+    assert after["longer"][:1] == ["maxl"]
+    assert "single, compute of maxl" in {row["name"] for row in result(done)["table"]}
+    assert "the number of seeds stays as plan.json has it: --most-seeds comes too late" in result(done)["notes"]
     assert {"maxl", "maxl, shuffled", "kmeans", "kmeans, shuffled"} <= {row["name"] for row in result(done)["table"]}
     assert result(done)["rules"]["most_seeds"] == 3
     assert result(done)["command"].startswith("metaux contest few-digits --methods maxl kmeans")
@@ -166,6 +172,26 @@ def test_a_plan_alone_is_enough_to_go_on(plan: bytes, tmp_path: Path) -> None:
     assert (tmp_path / "few-digits" / "plan.json").read_bytes() == plan
     assert result(tmp_path)["plan"] == json.loads(plan)
     assert result(tmp_path)["table"][0]["seeds"] == list(range(FIRST_SEED, FIRST_SEED + json.loads(plan)["seeds"]))
+
+
+def test_a_plan_is_of_its_bed(plan: bytes, tmp_path: Path) -> None:
+    (tmp_path / "few-digits").mkdir()
+    (tmp_path / "few-digits" / "plan.json").write_bytes(plan)
+    (tmp_path / "few-digits" / "contest.json").write_text('{"settings": {"data": "digits", "batch_size": 250}}')
+    with pytest.raises(InputError, match=r"as it was when its plan was made, found another .*batch_size"):
+        compete(tmp_path, rows=ROWS[:1])
+
+
+def test_runs_on_data_that_has_changed_since_are_refused(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "t.npz")
+    trial = Trial(Settings(data=str(table), backbone="mlp", epochs=1, device="cpu"), "single", 0)
+    assert train([trial], "", tmp_path / "out", 1, QUIET) == []
+    with np.load(table) as good:
+        arrays = dict(good)
+    np.savez(table, **{**arrays, "x": arrays["x"] + 1})
+    _read_once.cache_clear()  # as in another process
+    with pytest.raises(InputError, match="found that it has changed; give another --out"):
+        train([trial], "", tmp_path / "out", 1, QUIET)
 
 
 def test_a_configuration_that_diverges_is_not_chosen(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from making import make_runs
+from metaux.contest.final import Outcome, entrants, measure
 from metaux.contest.race import (
     GRID,
     SHORT_GRID,
@@ -21,9 +22,9 @@ from metaux.contest.race import (
     affordable,
     single_task,
 )
-from metaux.contest.recommend import _Budget, _conclude, _test, _tested
+from metaux.contest.recommend import _Budget, _conclude
 from metaux.contest.rules import CONTESTANTS
-from metaux.contest.trials import Trial, train
+from metaux.contest.trials import Trial
 from metaux.errors import InputError
 from metaux.experiment.records import Run, read_runs
 from metaux.settings import Settings
@@ -115,19 +116,42 @@ def test_it_is_no_comparison(found: dict[str, Any], out: Path, tmp_path: Path) -
     assert "expected a new folder or one of an earlier search" in said.err
 
 
-def test_a_seed_with_a_run_that_diverges_does_not_count(tmp_path: Path) -> None:
-    bed = Settings(data="digits", train_size=100, backbone="mlp", epochs=1, device="cpu", learning_rate=0.05)
-    trials = {name: Trial(bed, name, 0) for name in ("single", "uniform", "frozen")}
-    for trial in (trials["single"], trials["frozen"]):
-        train([replace(trial, seed=seed) for seed in (100, 101)], "", tmp_path, 1, QUIET)
-    folder = replace(trials["uniform"], seed=101).folder(tmp_path)
-    folder.mkdir(parents=True)
-    (folder / "checkpoint.pt").write_text("not one: this run cannot be finished")
-    budget = _Budget(1e-4, tmp_path / "recommend.json")
-    plan = Affordable(1, (), SHORT_GRID)
-    race = Race(bed, plan, {name: Cost(0.0, 200.0) for name in trials}, tmp_path, 2, QUIET)
-    found = _test(trials, None, race, plan, budget, QUIET)
-    assert {name: [run.seed for run in own] for name, own in found.items()} == {name: [100] for name in trials}
+class TestMeasure:
+    BED = Settings(data="digits", train_size=100, backbone="mlp", epochs=1, device="cpu", learning_rate=0.05)
+
+    @pytest.fixture(autouse=True)
+    def _state(self) -> None:
+        self.trials = {name: Trial(self.BED, name, 0) for name in ("single", "uniform", "frozen")}
+        self.state: dict[str, Any] = {}
+
+    def measured(self, out: Path, seconds: float = 0, workers: int = 1, tried: Sequence[int] = ()) -> Outcome:
+        race = Race(self.BED, Affordable(1, (), SHORT_GRID), {}, out, workers, QUIET)
+
+        def left() -> float:
+            return 0 if self.state else seconds  # once something was trained, the time is over
+
+        return measure(self.trials, "single", race, left, tried, self.state.update)
+
+    def spoil(self, out: Path, name: str, seed: int) -> None:
+        folder = replace(self.trials[name], seed=seed).folder(out)
+        folder.mkdir(parents=True)
+        (folder / "checkpoint.pt").write_text("not one: this run cannot be finished")
+
+    def test_a_seed_with_a_run_that_diverges_does_not_count_and_is_told(self, tmp_path: Path) -> None:
+        self.spoil(tmp_path, "uniform", 100)
+        found = self.measured(tmp_path)
+        assert [[run.seed for run in own] for own in found.runs.values()] == [[101]] * 3
+        assert found.failed == {100: ["uniform"]}
+        assert self.state["tried"] == [100, 101]
+        # Once more, and the time is over: the seed that is whole is still there, behind the one that isn't.
+        again = self.measured(tmp_path, tried=[100, 101])
+        assert ([run.seed for run in again.runs["single"]], again.failed) == ([101], found.failed)
+
+    @pytest.mark.parametrize(("seconds", "seeds"), [(3.9, [100]), (4.1, [100, 101])])
+    def test_as_many_seeds_at_once_as_there_is_time_for(self, tmp_path: Path, seconds: float, seeds: list[int]) -> None:
+        # Three runs and shuffled labels are expected to take a second each, two of them at a time.
+        found = self.measured(tmp_path, seconds, workers=2)
+        assert [run.seed for run in found.runs["frozen"]] == seeds
 
 
 @pytest.mark.parametrize("minutes", [0, -1, 1e-6])
@@ -164,10 +188,10 @@ class TestAffordable:
             affordable(Settings(), COSTS, 5, 1)
 
 
-def test_the_better_half_keeps_single_task_and_a_method() -> None:
+def test_single_task_is_tuned_as_far_as_the_methods() -> None:
     single, kmeans = ([Candidate(row, values) for values in SHORT_GRID] for row in (single_task(), KMEANS))
-    assert _better_half([*single, *kmeans]) == [*single, kmeans[0]]
-    assert _better_half([*kmeans, *single]) == [*kmeans, single[0]]
+    assert _better_half([*single, *kmeans]) == [*single[:2], *kmeans[:2]]
+    assert _better_half([*kmeans, *single]) == [*kmeans[:2], *single[:2]]
     assert _better_half([single[0], kmeans[0], kmeans[1], single[1]]) == [single[0], kmeans[0]]
     assert _better_half(single) == single[:2]
 
@@ -176,7 +200,7 @@ def test_the_better_half_keeps_single_task_and_a_method() -> None:
 def test_single_task_is_tested_for_the_time_that_the_winner_takes(seconds: float, epochs: int | None) -> None:
     costs = {"single": Cost(0.0, 1.0), "kmeans": Cost(0.0, seconds)}
     single, winner = Candidate(single_task(), GRID[0]), Candidate(KMEANS, GRID[1])
-    found = _tested(Settings(), Affordable(4, ("kmeans",), GRID), costs, single, winner)
+    found = entrants(Settings(), Affordable(4, ("kmeans",), GRID), costs, single, winner)
     longer = found.pop("single, compute of kmeans", None)
     assert (longer.settings.epochs if longer else None) == epochs
     assert set(found) == {"single", "uniform", "frozen", "kmeans"}
@@ -186,7 +210,7 @@ def test_single_task_is_tested_for_the_time_that_the_winner_takes(seconds: float
 def test_the_controls_of_views_apart_are_trained_as_the_winner_is() -> None:
     row = next(row for row in CONTESTANTS if row.name == "transformation apart")
     costs = {"single": Cost(0.0, 1.0), row.name: Cost(0.0, 1.0)}
-    found = _tested(
+    found = entrants(
         Settings(), Affordable(4, (row.name,), GRID), costs, Candidate(single_task(), GRID[0]), Candidate(row, GRID[1])
     )
     ways = {name: (trial.settings.views, trial.settings.auxiliary_weight) for name, trial in found.items()}
@@ -198,13 +222,15 @@ class TestConclusion:
     NONE = (0.0, 0.001, -0.001, 0.0)
     MUCH = (0.1, 0.11, 0.1, 0.09)
 
-    def conclude(self, tmp_path: Path, **gains: Sequence[float]) -> Any:
+    def conclude(self, tmp_path: Path, failed: Any = None, **gains: Sequence[float]) -> Any:
         gains = {"single": self.NONE, "uniform": self.NONE, "frozen": self.NONE, **gains}
         runs: dict[str, list[Run]] = {}
         for run in make_runs(tmp_path, gains):
             runs.setdefault(run.method, []).append(run)
         winner = Candidate(KMEANS, SHORT_GRID[0])
-        return _conclude(runs, winner, _Budget(1, tmp_path / "recommend.json"), Console(quiet=True))
+        return _conclude(
+            Outcome(runs, failed or {}), winner, _Budget(1, tmp_path / "recommend.json"), Console(quiet=True)
+        )
 
     def test_what_helps_is_handed_over(self, tmp_path: Path) -> None:
         found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.NONE)
@@ -218,6 +244,11 @@ class TestConclusion:
         found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.NONE, **longer)
         assert "kmeans minus single task for the same time, 3 epochs: +5.0 points" in found.says
         assert found.details["minus"]["single task for the same time, 3 epochs"]["mean"] == pytest.approx(0.05)
+
+    def test_what_cannot_always_be_trained_is_not(self, tmp_path: Path) -> None:
+        found = self.conclude(tmp_path, {104: ["kmeans"], 105: ["uniform"]}, kmeans=self.MUCH, shuffled=self.NONE)
+        assert (found.method, found.helps) == ("single", False)
+        assert "2 seeds could not be used, since kmeans and uniform could not be trained." in found.says
 
     @pytest.mark.parametrize("kmeans", [NONE, (0.02, 0.03, 0.02, 0.03)])
     def test_single_task_trained_as_long_is_handed_over_where_it_is_better(

@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 
 from metaux.contest.measured import Row, measured, planned, shuffled
-from metaux.contest.plan import best, decide, pilot, planned_values, tried, tuning
+from metaux.contest.plan import best, decide, longer, pilot, planned_values, tried, tuning
 from metaux.contest.probe import is_probed, probe
 from metaux.contest.rules import CONTESTANTS, HUMAN, PROBE, SINGLE, Contestant, Rules
 from metaux.contest.table import alternatives, alternatives_table, table, to_csv, verdict
@@ -71,8 +71,13 @@ def contest(
     entries, notes = _entries(beds, contestants)
     probing = {name: [row for row in own if row.method == PROBE] for name, own in entries.items()}
     entries = {name: [row for row in own if row.method != PROBE] for name, own in entries.items()}
-    print_notes([f"{name}: {note}" for name, own in notes.items() for note in own], console)
     earlier = {name: _read(out / name / PLAN) for name in beds}
+    made_by = {name: (_read(out / name / RESULT) or {}) if earlier[name] else {} for name in beds}
+    for name, bed in beds.items():
+        _check_same_bed(name, bed, made_by[name].get("settings"))
+        if made_by[name].get("rules", {}).get("most_seeds", rules.most_seeds) != rules.most_seeds:
+            notes[name].append(f"the number of seeds stays as {PLAN} has it: --most-seeds comes too late")
+    print_notes([f"{name}: {note}" for name, own in notes.items() for note in own], console)
     chosen = {name: planned_values(earlier[name], rules) for name in beds}
     undecided = {name: [row for row in entries[name] if row.name not in chosen[name]] for name in beds}
     trials = [
@@ -107,9 +112,11 @@ def contest(
         for trial in pilot(bed, row, chosen[name][row.name], rules)
     ]
     failures = train(pilots, "pilot on validation data", out, jobs, console)
-    plans = {}
+    plans, known = {}, {}
     for name, bed in beds.items():
         plans[name] = decide(bed, entries[name], chosen[name], rules, out, earlier[name])
+        known[name] = _known(entries[name], plans[name])
+        plans[name]["longer"] = longer(known[name], plans[name], rules)
         if plans[name] != earlier[name]:
             write_json(out / name / PLAN, plans[name])
         console.print(f"{name}: {plans[name]['seeds']} seeds: {plans[name]['why']}", soft_wrap=True)
@@ -117,7 +124,6 @@ def contest(
         _refuse(failures)
         return {}
     # The table has the rows of earlier calls too, as far as they were run; only those that are named now are trained.
-    known = {name: _known(entries[name], plans[name]) for name in beds}
     runs = {name: planned(bed, known[name], plans[name], rules) for name, bed in beds.items()}
     earlier_only = {name: {row.name for row in known[name]} - {row.name for row in entries[name]} for name in beds}
     tests = [t for name in beds for row, own in runs[name].items() if row not in earlier_only[name] for t in own]
@@ -136,7 +142,9 @@ def contest(
             probes = {row.name: probe(bed, row, load_once(bed), seeds, out / name) for row in probing[name]}
         measurable = [*known[name], *probing[name]]
         rows[name] = measured(measurable, {**runs[name], **others[name]}, out, probes)
-        command = _command(name, [row.name for row in measurable if row.role != "control"], rules)
+        command = _command(
+            name, [row.name for row in measurable if row.role != "control"], made_by[name].get("rules") or asdict(rules)
+        )
         plain = [_plain(row) for row in rows[name]]
         content = {"command": command, "tuning": tuned[name], "plan": plans[name], "table": plain}
         _write(out / name, name, bed, rules, notes[name], content)
@@ -235,8 +243,19 @@ def _known(entries: Sequence[Contestant], plan: Mapping[str, Any]) -> list[Conte
     return [*own, *(row for row in entries if row.name not in named)]
 
 
-def _command(bed: str, methods: Sequence[str], rules: Rules) -> str:
-    most = [] if rules.most_seeds == Rules().most_seeds else ["--most-seeds", str(rules.most_seeds)]
+def _check_same_bed(name: str, bed: Settings, planned_for: Mapping[str, Any] | None) -> None:
+    elsewhere = ("root", "device", "processes", "threads")  # where it runs does not change what it is
+    now = changed(bed, elsewhere)
+    before = now if planned_for is None else {key: v for key, v in planned_for.items() if key not in elsewhere}
+    if differing := [key for key in {**before, **now} if before.get(key) != now.get(key)]:
+        raise InputError(
+            f"expected the bed {name} as it was when its plan was made, found another {listed(differing)}; "
+            "give another --out"
+        )
+
+
+def _command(bed: str, methods: Sequence[str], rules: Mapping[str, Any]) -> str:
+    most = [] if rules["most_seeds"] == Rules().most_seeds else ["--most-seeds", str(rules["most_seeds"])]
     return shlex.join(["metaux", "contest", bed, "--methods", *methods, *most])
 
 

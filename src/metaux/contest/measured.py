@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metaux.contest.plan import finalists, planned_values
+from metaux.contest.plan import planned_values
 from metaux.contest.probe import Probed
 from metaux.contest.rules import SINGLE, Contestant, Rules
 from metaux.contest.trials import Trial
@@ -84,7 +84,7 @@ def planned(
             cost = plan["rows"][row.name]["cost"]
             found[row.name] = [Trial(base.settings, row.method, seed, cost) for seed in seeds]
     single = found[SINGLE]
-    for name in finalists(contestants, plan, rules):
+    for name in plan["longer"]:
         epochs = plan["rows"][name]["epochs_of_equal_compute"]
         if plan["rows"][name]["cost"] > 1 and (longer := [trial.changed(epochs=epochs) for trial in single]) != single:
             found[f"{EQUAL_COMPUTE} {name}"] = longer

@@ -122,11 +122,15 @@ def decide(
     return {**_seeds(statistics.fmean(spreads) ** 0.5 if spreads else None, rules), "rows": rows}
 
 
-def finalists(contestants: Sequence[Contestant], plan: Mapping[str, Any], rules: Rules) -> list[str]:
-    """Return the methods that are best on validation data, best first."""
+def longer(contestants: Sequence[Contestant], plan: Mapping[str, Any], rules: Rules) -> list[str]:
+    """Return the methods for whose cost single task is trained longer: the best on validation data.
+
+    Those that were so when fewer rows had been planned stay.
+    """
     methods = [row.name for row in contestants if row.role == "method" and row.name in plan["rows"]]
     mean = {name: statistics.fmean(plan["rows"][name]["validation_accuracies"]) for name in methods}
-    return sorted(methods, key=lambda name: -mean[name])[: rules.finalists]
+    best = sorted(methods, key=lambda name: -mean[name])[: rules.finalists]
+    return list(dict.fromkeys([*plan.get("longer", []), *best]))
 
 
 def _seeds(deviation: float | None, rules: Rules) -> dict[str, Any]:

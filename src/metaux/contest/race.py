@@ -136,9 +136,10 @@ def _needed(
     """Return the seconds of a budget whose share for the search, and whose rest for the test, are enough."""
     rows = [SINGLE, *methods]
     search = sum(_search_seconds(costs[name], epochs, len(grid)) for name in rows)
-    # The winner, a control of its own and single task for the same time; single task, uniform and frozen.
-    dearest = max(costs[name].of(epochs) for name in rows)
-    test = LEAST_SEEDS * (3 * dearest + 3 * costs[SINGLE].of(epochs))
+    by_name = {row.name: row for row in CONTESTANTS}
+    # The method, its own controls and single task for the same time; single task, uniform, frozen and shuffled labels.
+    dearest = max((2 + len(by_name[name].controls)) * costs[name].of(epochs) for name in methods)
+    test = LEAST_SEEDS * (dearest + 4 * costs[SINGLE].of(epochs))
     return max(search / SEARCH, test / (1 - MOST_SEARCH))
 
 
@@ -231,10 +232,7 @@ class Race:
 
 
 def _better_half(ranked: Sequence[Candidate]) -> list[Candidate]:
-    """Return the better half, with the best of single task and the best of the methods among them in any case."""
-    kept = list(ranked[: (len(ranked) + 1) // 2])
-    for of_single in (True, False):
-        own = [candidate for candidate in ranked if (candidate.row.name == SINGLE) == of_single]
-        if own and own[0] not in kept:
-            kept.append(own[0])
-    return kept
+    """Return the better half of single task's configurations, and of those of the methods."""
+    single, methods = ([c for c in ranked if (c.row.name == SINGLE) == of_single] for of_single in (True, False))
+    kept = [*single[: (len(single) + 1) // 2], *methods[: (len(methods) + 1) // 2]]
+    return [candidate for candidate in ranked if candidate in kept]

@@ -3,15 +3,15 @@
 import json
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from metaux.contest.measured import EQUAL_COMPUTE, FIRST_SEED, SHUFFLED
-from metaux.contest.plan import on_validation
+from metaux.contest.final import Outcome, entrants, measure
+from metaux.contest.measured import EQUAL_COMPUTE, SHUFFLED
 from metaux.contest.race import (
     MOST_SEARCH,
     SEARCH,
@@ -23,23 +23,21 @@ from metaux.contest.race import (
     suitable,
     time_epochs,
 )
-from metaux.contest.rules import CONTESTANTS, SINGLE
-from metaux.contest.trials import Trial, train
+from metaux.contest.rules import SINGLE
 from metaux.data.samples import LabelledData
-from metaux.errors import InputError, TrainingError
-from metaux.experiment.comparison import Comparison, check_unchanged
+from metaux.errors import InputError
+from metaux.experiment.comparison import Comparison, Difference, difference
 from metaux.experiment.folders import claim
 from metaux.experiment.plan import check
 from metaux.experiment.progress import duration
-from metaux.experiment.records import RECOMMENDED, RESULT, Run, write_settings
+from metaux.experiment.records import RECOMMENDED, write_settings
 from metaux.experiment.run import load_once
-from metaux.experiment.statistics import Estimate, mean_over_seeds, paired
 from metaux.experiment.table import table, to_json
 from metaux.experiment.verdict import verdict
 from metaux.experiment.wording import counted, difference_in_points, listed
-from metaux.experiment.work import default_workers, told
+from metaux.experiment.work import default_workers
 from metaux.files import write_json
-from metaux.labels.catalogue import REFERENCES, entry, judges
+from metaux.labels.catalogue import entry, judges
 from metaux.settings import Settings, as_words
 from metaux.terminal import print_notes
 from metaux.training.timing import Cost
@@ -87,6 +85,11 @@ class _Budget:
     def spent(self) -> float:
         return self.before + time.perf_counter() - self.start
 
+    @property
+    def left(self) -> float:
+        """The seconds that are left; none once the same minutes have come to their end."""
+        return 0 if self.concluded else self.total - self.spent
+
     def note(self, **values: Any) -> None:
         """Record what is known, with the time that it took."""
         self.state |= {**values, "seconds": self.spent}
@@ -123,8 +126,6 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
         )
     budget = _Budget(minutes, out / RECOMMENDED)
     data = load_once(replace(settings, evaluate_on="validation"))
-    earlier = [Run.read(path.parent) for path in out.glob(f"runs/*/{RESULT}")]
-    check_unchanged([run for run in earlier if run.settings["evaluate_on"] == "validation"], data)
     print_notes(data.notices, console)
     try:
         return _recommend(settings, data, budget, jobs, out, console)
@@ -149,13 +150,16 @@ def _recommend(
     left_out = [row.name for row in suitable(data.kind) if row.name not in plan.methods]
     print_notes([f"not tried, for want of time or not for such data: {listed(left_out)}"] if left_out else [], console)
     race = Race(settings, plan, costs, out, workers, console, budget.state.get("slower", 1.0))
-    ranked = race.run(MOST_SEARCH * budget.total - budget.spent, budget.state.get("rungs", 0), budget.note)
+    # Once test data was looked at, more minutes are for more seeds: the search is over.
+    left = 0 if "verdict" in budget.state else MOST_SEARCH * budget.total - budget.spent
+    ranked = race.run(left, budget.state.get("rungs", 0), budget.note)
     budget.note(search=race.records)
     single = next(candidate for candidate in ranked if candidate.row.name == SINGLE)
     winner = next((candidate for candidate in ranked if candidate.row.name != SINGLE), None)
-    trials = _tested(settings, plan, costs, single, winner)
-    runs = _test(trials, winner, race, plan, budget, console)
-    return _conclude(runs, winner, budget, console)
+    trials = entrants(settings, plan, costs, single, winner)
+    method = winner.row.method if winner else SINGLE
+    outcome = measure(trials, method, race, lambda: budget.left, budget.state.get("tried", ()), budget.note)
+    return _conclude(outcome, winner, budget, console)
 
 
 def _say(plan: Affordable, costs: Mapping[str, Cost], minutes: float, console: Console) -> None:
@@ -168,113 +172,35 @@ def _say(plan: Affordable, costs: Mapping[str, Cost], minutes: float, console: C
     )
 
 
-def _tested(
-    bed: Settings, plan: Affordable, costs: Mapping[str, Cost], single: Candidate, winner: Candidate | None
-) -> dict[str, Trial]:
-    """Return the runs that are tested, by the method of each; controls have the winner's configuration.
-
-    One of them is single task with the epochs that the winner's cost would pay for, if it costs more.
-    """
-
-    def trial(candidate: Candidate) -> Trial:
-        base = on_validation(bed, candidate.row)
-        return base.changed(**candidate.values, epochs=plan.epochs, evaluate_on="test")
-
-    found = {SINGLE: trial(single)}
-    if winner is not None:
-        controls = {*REFERENCES[1:], *winner.row.controls}
-        found[winner.row.method] = trial(winner)
-        found |= {row.method: trial(replace(winner, row=row)) for row in CONTESTANTS if row.name in controls}
-        cost = costs[winner.row.name].of(plan.epochs) / costs[SINGLE].of(plan.epochs)
-        if (epochs := round(cost * plan.epochs)) > plan.epochs:
-            found[f"{EQUAL_COMPUTE} {winner.row.method}"] = found[SINGLE].changed(epochs=epochs)
-    return found
-
-
-def _test(
-    trials: Mapping[str, Trial],
-    winner: Candidate | None,
-    race: Race,
-    plan: Affordable,
-    budget: _Budget,
-    console: Console,
-) -> dict[str, list[Run]]:
-    """Train and measure as many paired seeds as there is time for, and return the runs of those that are whole.
-
-    Raises:
-        TrainingError: if there is none, since each has a run that could not be finished.
-    """
-    dearest = winner.row.name if winner else SINGLE
-    rows = len(trials) + (winner is not None)  # with the winner's labels shuffled
-    console.print(f"test of {listed(list(trials))}, with as many seeds as there is time for", soft_wrap=True)
-    expected = race.slower * rows * race.costs[dearest].of(plan.epochs)  # of as many seeds as there are workers
-    found: dict[str, list[Run]] = {}
-    failures: list[str] = []
-    for first in range(FIRST_SEED, FIRST_SEED + MOST_SEEDS, race.workers):
-        seeds = range(first, min(first + race.workers, FIRST_SEED + MOST_SEEDS))
-        wanted = [replace(trial, seed=seed) for seed in seeds for trial in trials.values()]
-        new = any(trial.run(race.out) is None for trial in wanted)
-        if new and any(found.values()) and (budget.concluded or budget.spent + expected > budget.total):
-            break
-        begin = time.perf_counter()
-        failed = train(wanted, "", race.out, race.workers, console)
-        round_ = {name: [replace(trial, seed=seed) for seed in seeds] for name, trial in trials.items()}
-        if winner is not None:
-            shuffled, more = _shuffled(round_[winner.row.method], race, console)
-            round_, failed = round_ | shuffled, failed + more
-        if failed:
-            print_notes([f"{told(failed)}; seeds with such a run do not count"], console)
-        failures += failed
-        runs = {name: {trial.seed: trial.run(race.out) for trial in own} for name, own in round_.items()}
-        whole = [seed for seed in seeds if all(own.get(seed) for own in runs.values())]
-        for name, own in runs.items():
-            found.setdefault(name, []).extend(run for seed in whole if (run := own[seed]) is not None)
-        if new:
-            expected = time.perf_counter() - begin
-        budget.note()
-    if not any(found.values()):
-        raise TrainingError(told(failures))
-    return found
-
-
-def _shuffled(trials: Sequence[Trial], race: Race, console: Console) -> tuple[dict[str, list[Trial]], list[str]]:
-    """Train the winner's control: another sample's label of the same class; none where no labels are recorded.
-
-    Returns:
-        Its runs, and why some could not be finished.
-    """
-    runs = [(trial, run) for trial in trials if (run := trial.run(race.out)) is not None]
-    if not all("train_labels" in run.outputs() for _, run in runs):
-        return {}, []
-    wanted = [Trial(trial.changed(labels=str(run.folder)).settings, SHUFFLED, trial.seed) for trial, run in runs]
-    return {SHUFFLED: wanted}, train(wanted, "", race.out, race.workers, console)
-
-
-def _conclude(
-    runs: Mapping[str, Sequence[Run]], winner: Candidate | None, budget: _Budget, console: Console
-) -> Recommendation:
+def _conclude(outcome: Outcome, winner: Candidate | None, budget: _Budget, console: Console) -> Recommendation:
     """Say what the numbers support, and which network to use."""
-    name = winner.row.method if winner else SINGLE
+    runs, name = outcome.runs, winner.row.method if winner else SINGLE
     labelled = [run.labelled(row) for row in (*judges(name), name) for run in runs.get(row, ())]
     comparison = Comparison.of(labelled, vary={*_TUNED, *(winner.row.changes if winner else ())})
     own_row = comparison.row(name)
     assert own_row is not None
-    minus: dict[str, Estimate] = {}
-    if shuffled := runs.get(entry(name).shuffled or SHUFFLED):
-        minus["its own labels, shuffled"] = _paired(runs[name], shuffled)
+    minus: dict[str, Difference] = {}
+    if found := difference(runs[name], runs.get(entry(name).shuffled or SHUFFLED, ())):
+        minus["its own labels, shuffled"] = found
     helps = winner is not None and comparison.gain(own_row) and all(found.above for found in minus.values())
+    helps = helps and not any(name in rows for rows in outcome.failed.values())
     method, use = SINGLE, "Nothing is shown to help here: use single task, tuned"
     if winner is not None and helps:
         method, use = name, f"Use {winner.row.in_words()}"
     chosen = runs[method][0]
-    if longer := runs.get(f"{EQUAL_COMPUTE} {name}"):
+    longer = runs.get(f"{EQUAL_COMPUTE} {name}", ())
+    if found := difference(runs[name], longer):
         epochs = counted(len(longer[0].epochs), "epoch")
-        minus[f"single task for the same time, {epochs}"] = _paired(runs[name], longer)
-        if _paired(longer, runs[method]).above:
+        minus[f"single task for the same time, {epochs}"] = found
+        better = difference(longer, runs[method])
+        if better is not None and better.above:
             method, helps, chosen = SINGLE, False, longer[0]
             use = f"More training helps more here: use single task, tuned, for {epochs}"
     says = verdict(comparison) if winner else "No method could be trained on this data beside single task."
-    says += "".join(f" {name} minus {other}: {difference_in_points(found)}." for other, found in minus.items())
+    says += "".join(f" {name} minus {other}: {difference_in_points(own.seeds)}." for other, own in minus.items())
+    if outcome.failed:
+        names = listed(sorted({row for rows in outcome.failed.values() for row in rows}))
+        says += f" {counted(len(outcome.failed), 'seed')} could not be used, since {names} could not be trained."
     says += f" {use}."
     how = ("--method", str(chosen.result["method"]), "--seed", str(chosen.seed))
     command = shlex.join(["metaux", "train", *as_words(chosen.settings), *how])
@@ -288,13 +214,10 @@ def _conclude(
         "command": command,
         "model": str(chosen.folder),
         "comparison": to_json(comparison),
-        "minus": {other: asdict(found) for other, found in minus.items()},
+        "failed": outcome.failed,
+        "minus": {other: asdict(own.seeds) for other, own in minus.items()},
     }
     budget.note(**details)
     took = f"This took {duration(budget.spent)} of {duration(budget.total)}."
     console.print(f"Trained network: {chosen.folder}\nTo train it again: {command}\n{took}", soft_wrap=True)
     return Recommendation(method, helps, says, chosen.folder, command, budget.spent, budget.state)
-
-
-def _paired(own: Sequence[Run], others: Sequence[Run]) -> Estimate:
-    return mean_over_seeds(paired(*({run.seed: run.accuracy for run in runs} for runs in (own, others))))

@@ -7,9 +7,12 @@ from typing import Any
 
 from rich.console import Console
 
+from metaux.data.sources import for_reading
 from metaux.errors import TrainingError
+from metaux.experiment.comparison import check_unchanged
 from metaux.experiment.progress import Job, shown
 from metaux.experiment.records import Run, is_finished
+from metaux.experiment.run import load_once
 from metaux.experiment.work import KILLED, work_through, workers_for
 from metaux.protocols import resolve
 from metaux.reproduce.runs import folder_by_content
@@ -60,8 +63,10 @@ def train(trials: Sequence[Trial], what: str, out: Path, jobs: int, console: Con
         For each run that could not be finished, why.
 
     Raises:
+        InputError: if a finished run is on data that has changed since.
         TrainingError: if a process was killed, so that some were not tried at all.
     """
+    _check_unchanged(trials, out)
     by_folder = {trial.folder(out): trial for trial in trials}
     todo = [
         Job(trial.settings, trial.method, trial.seed, folder, resolve(trial.settings).epochs, trial.cost, curve=False)
@@ -81,3 +86,12 @@ def train(trials: Sequence[Trial], what: str, out: Path, jobs: int, console: Con
     if KILLED in failures:
         raise TrainingError(KILLED)
     return failures
+
+
+def _check_unchanged(trials: Sequence[Trial], out: Path) -> None:
+    finished: dict[tuple[Settings, str], list[tuple[Trial, Run]]] = {}
+    for trial in trials:
+        if (run := trial.run(out)) is not None:
+            finished.setdefault((for_reading(trial.settings), trial.settings.evaluate_on), []).append((trial, run))
+    for own in finished.values():
+        check_unchanged([run for _, run in own], load_once(own[0][0].settings))

@@ -19,9 +19,6 @@ from metaux.labels.catalogue import REFERENCES, entry, judges
 from metaux.settings import Settings, to_mapping
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from metaux.data.samples import LabelledData
 
 # The column of differences to each method's own control.
@@ -128,11 +125,8 @@ class Comparison:
         Raises:
             InputError: for no run, one method and seed twice, or runs that differ in anything else.
         """
-        import numpy as np
-
         runs = list(runs)
         _check_alike(runs, vary)
-        correct = {(run.method, run.seed): run.output("test_correct").astype(np.float64) for run in runs}
         by_method = {
             name: sorted((run for run in runs if run.method == name), key=lambda run: run.seed)
             for name in in_order(run.method for run in runs)
@@ -146,9 +140,9 @@ class Comparison:
                 accuracy=mean_over_seeds([run.accuracy for run in own]),
                 balanced_accuracy=mean_over_seeds([run.balanced_accuracy for run in own]),
                 differences={
-                    reference: difference
+                    reference: found
                     for reference in judges(name)
-                    if (difference := _difference(own, by_method.get(reference, []), correct)) is not None
+                    if (found := difference(own, by_method.get(reference, []))) is not None
                 },
                 seconds_per_epoch=statistics.fmean(run.seconds_per_epoch for run in own),
                 cost=seconds[name] / seconds["single"] if seconds.get("single") else None,
@@ -159,7 +153,7 @@ class Comparison:
             rows=rows,
             data=data_name(str(runs[0].settings.get("data", ""))),
             train_size=max(run.train_size for run in runs),
-            test_size=len(correct[runs[0].method, runs[0].seed]),
+            test_size=len(runs[0].output("test_correct")),
             measured_on=str(runs[0].settings.get("evaluate_on", "test")),
             epochs=len(runs[0].epochs),
             protocol=str(runs[0].settings.get("protocol", "")),
@@ -229,9 +223,8 @@ def data_name(data: str) -> str:
     return path.stem if path.suffix.lower() in (".csv", ".npz") else path.name or data
 
 
-def _difference(
-    own: Sequence[Run], others: Sequence[Run], correct: "Mapping[tuple[str, int], NDArray[np.float64]]"
-) -> Difference | None:
+def difference(own: Sequence[Run], others: Sequence[Run]) -> Difference | None:
+    """Return how much more accurate one method's runs are than another's, paired by seed; None if they share none."""
     import numpy as np
 
     partner = {run.seed: run for run in others}
@@ -239,7 +232,7 @@ def _difference(
     if not pairs:
         return None
     by_seed = [run.accuracy - other.accuracy for run, other in pairs]
-    by_sample = np.stack([correct[a.method, a.seed] - correct[b.method, b.seed] for a, b in pairs])
+    by_sample = np.stack([np.subtract(*(r.output("test_correct").astype(np.float64) for r in pair)) for pair in pairs])
     by_sample = over_groups(by_sample, own[0].test_groups)
     return Difference(
         by_seed=tuple(by_seed),

@@ -1,0 +1,120 @@
+"""The test of what a search found: test data, on as many paired seeds as there is time for."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from metaux.contest.measured import EQUAL_COMPUTE, FIRST_SEED, SHUFFLED
+from metaux.contest.plan import on_validation
+from metaux.contest.race import Affordable, Candidate, Race
+from metaux.contest.rules import CONTESTANTS, SINGLE
+from metaux.contest.trials import Trial, train
+from metaux.errors import TrainingError
+from metaux.experiment.records import Run
+from metaux.experiment.wording import listed
+from metaux.experiment.work import told
+from metaux.labels.catalogue import REFERENCES
+from metaux.protocols import resolve
+from metaux.settings import Settings
+from metaux.terminal import print_notes
+from metaux.training.timing import Cost
+
+# At the most.
+SEEDS = range(FIRST_SEED, FIRST_SEED + 20)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was measured.
+
+    Args:
+        runs: of each row, on the seeds on which all rows have one.
+        failed: other seeds, and the rows that could not be trained with them.
+    """
+
+    runs: Mapping[str, Sequence[Run]]
+    failed: Mapping[int, Sequence[str]] = field(default_factory=dict)
+
+
+def entrants(
+    bed: Settings, plan: Affordable, costs: Mapping[str, Cost], single: Candidate, winner: Candidate | None
+) -> dict[str, Trial]:
+    """Return the runs that are tested, by the method of each; controls have the winner's configuration.
+
+    One of them is single task with the epochs that the winner's cost would pay for, if it costs more.
+    """
+
+    def trial(candidate: Candidate, cost: Cost) -> Trial:
+        base = on_validation(bed, candidate.row).changed(**candidate.values, epochs=plan.epochs, evaluate_on="test")
+        return replace(base, cost=cost.of(plan.epochs) / plan.epochs)
+
+    found = {SINGLE: trial(single, costs[SINGLE])}
+    if winner is not None:
+        row, dear = winner.row, costs[winner.row.name]
+        found[row.method] = trial(winner, dear)
+        for control in CONTESTANTS:
+            if control.name in (*REFERENCES[1:], *row.controls):
+                # The controls of its own see what it sees; the others' labels cost next to nothing.
+                cost = dear if control.name in row.controls else costs[SINGLE]
+                found[control.method] = trial(replace(winner, row=control), cost)
+        if (epochs := round(found[row.method].cost / found[SINGLE].cost * plan.epochs)) > plan.epochs:
+            found[f"{EQUAL_COMPUTE} {row.method}"] = found[SINGLE].changed(epochs=epochs)
+    return found
+
+
+def measure(
+    trials: Mapping[str, Trial],
+    method: str,
+    race: Race,
+    left: Callable[[], float],
+    tried: Iterable[int],
+    note: Callable[..., None],
+) -> Outcome:
+    """Train on as many paired seeds as there is time for, and return the runs of those that are whole.
+
+    Args:
+        trials: a run of each row.
+        method: the row whose labels, shuffled, are a control, if its runs record them.
+        race: the search that came before, which knows how much slower than estimated runs are.
+        left: the seconds that are left; one seed is trained in any case.
+        tried: the seeds that an earlier call has trained on.
+        note: keeps what the next call should know: `tried`.
+
+    Raises:
+        TrainingError: if no seed is whole, since each has a run that could not be finished.
+    """
+
+    def rows(seed: int) -> dict[str, Trial]:
+        own = {name: replace(trial, seed=seed) for name, trial in trials.items()}
+        if (run := own[method].run(race.out)) is not None and "train_labels" in run.outputs():
+            own[SHUFFLED] = Trial(own[method].changed(labels=str(run.folder)).settings, SHUFFLED, seed)
+        return own
+
+    def lacking(seed: int) -> list[str]:
+        return [name for name, trial in rows(seed).items() if trial.run(race.out) is None]
+
+    race.console.print(f"test of {listed(list(trials))}, with as many seeds as there is time for", soft_wrap=True)
+    seconds = [trial.cost * resolve(trial.settings).epochs for trial in (*trials.values(), trials[SINGLE])]
+    each = race.slower * sum(seconds) / race.workers  # of a seed; the second single task is for the shuffled labels
+    missing = [seed for seed in SEEDS if lacking(seed)]
+    done, failures = set(tried), list[str]()
+    while missing and (left() > each or all(map(lacking, SEEDS))):
+        count = min(race.workers, max(1, int(left() / each)))
+        now, missing = missing[:count], missing[count:]
+        begin = time.perf_counter()
+        failed = train(
+            [trial for seed in now for trial in rows(seed).values()], "", race.out, race.workers, race.console
+        )
+        more = [own[SHUFFLED] for own in map(rows, now) if SHUFFLED in own]
+        failed += train(more, "", race.out, race.workers, race.console)
+        each = (time.perf_counter() - begin) / len(now)
+        if failed:
+            print_notes([f"{told(failed)}; seeds with such a run do not count"], race.console)
+        failures += failed
+        done |= set(now)
+        note(tried=sorted(done))
+    whole = [rows(seed) for seed in SEEDS if not lacking(seed)]
+    if not whole:
+        raise TrainingError(told(failures))
+    runs = {name: [run for own in whole if (run := own[name].run(race.out)) is not None] for name in whole[0]}
+    return Outcome(runs, {seed: names for seed in sorted(done) if (names := lacking(seed))})
