@@ -25,7 +25,7 @@ from torch import Tensor
 from metaux.contest.beds import BEDS, found
 from metaux.experiment.plan import make_plan
 from metaux.experiment.run import load_once
-from metaux.labels.base import Batch, MetaStep
+from metaux.labels.base import Auxiliary, Batch, MetaStep
 from metaux.labels.generated import Learned
 from metaux.metagradient import LookAhead, forward_mode
 from metaux.training.batches import Loader
@@ -47,7 +47,7 @@ def wishes(made: Trainer, outer: Batch) -> Tensor:
         look_ahead = LookAhead.from_optimizer(made.optimizer, made.network)
         step = MetaStep(made.network, inner, outer, made.primary_loss, look_ahead, forward_mode, 1.0, 0, made.average)
         label = labels.detach().requires_grad_()
-        gradients.append(-torch.autograd.grad(made.source.through_look_ahead(step, label), label)[0])
+        gradients.append(-torch.autograd.grad(made.source.through_look_ahead(step, Auxiliary(label)), label)[0])
     return torch.cat(gradients)
 
 

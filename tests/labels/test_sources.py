@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from metaux import InputError
 from metaux.data.samples import Samples
+from metaux.labels.base import Auxiliary, Batch, MetaStep
+from metaux.labels.maxl import Maxl
 from metaux.labels.registry import SOURCES
 from metaux.training.plan import Fitted
 from metaux.training.step import multi_task_losses
@@ -136,26 +139,58 @@ def test_maxl_starts_as_frozen_and_learns() -> None:
     assert not all(parameters[name].equal(value) for name, value in maxl.source.named_parameters())
 
 
+class Weighing(Maxl):
+    """A generator that also weighs the samples, by how sure it is of their labels."""
+
+    def task(self, batch: Batch) -> Auxiliary:
+        labels = self.target(batch)
+        return Auxiliary(labels, labels.max(-1).values)
+
+    def auxiliary(self, batch: Batch) -> Auxiliary:
+        with torch.no_grad():
+            return self.task(batch)
+
+    def objectives(self, step: MetaStep) -> dict[str, Tensor]:
+        return {"meta": self.through_look_ahead(step, self.task(step.inner))}
+
+
+@pytest.mark.parametrize("source", [Maxl, Weighing])
 @pytest.mark.parametrize("weight", [1.0, 3.0])
-def test_the_look_aheads_loss_is_that_of_the_training_step(weight: float) -> None:
-    made = trainer(SOURCES["maxl"], auxiliary_weight=weight)
+def test_the_look_aheads_loss_is_that_of_the_training_step(weight: float, source: type[Maxl]) -> None:
+    made = trainer(source, auxiliary_weight=weight)
     batch = made.loader.load(torch.arange(20))
     seen = []
 
     def record(network: Any, target: Any, inputs: Any, loss: Any, *_: Any, **__: Any) -> Any:
         seen.append(loss(network(*inputs), target))
-        return SimpleNamespace(gradient=torch.zeros_like(target))
+        return SimpleNamespace(gradient=tuple(map(torch.zeros_like, target)))
 
     made.source.eval()
     made.network.eval()
     assert made.source.meta_step is not None
     way: Any = record
     made.source.meta_step(replace(made._meta_step(batch, batch, 1.0, 0), meta_gradient=way))
-    _, primary, auxiliary = multi_task_losses(
-        made.network, trainer(SOURCES["maxl"]).source.eval(), batch, made.primary_loss
-    )
+    _, primary, auxiliary = multi_task_losses(made.network, trainer(source).source.eval(), batch, made.primary_loss)
     assert auxiliary is not None
     torch.testing.assert_close(seen[0], primary + weight * auxiliary)
+
+
+def test_a_generator_learns_the_weights_too() -> None:
+    made = trainer(Weighing)
+    batch = made.loader.load(torch.arange(20))
+    assert isinstance(made.source, Weighing)
+    task = Auxiliary(*(part.detach().requires_grad_() for part in made.source.task(batch) if part is not None))
+    through = made.source.through_look_ahead(made._meta_step(batch, batch, 1.0, 0), task)
+    for gradient in torch.autograd.grad(through, [part for part in task if part is not None]):
+        assert gradient.abs().min() > 0
+    assert made.fit().records[-1]["test_accuracy"] > 0.7
+
+
+@pytest.mark.parametrize("hook", ["combine", "views"])
+def test_the_look_ahead_refuses_what_it_cannot_take_into_account(hook: str) -> None:
+    made = trainer(type("Other", (Maxl,), {hook: lambda self, *given: given[0]}))
+    with pytest.raises(InputError, match=f"expected a source without {hook} for the look-ahead, .* found Other with"):
+        made._meta(made._orders(0), 0, 0, 1.0)
 
 
 def test_l1_decay_pulls_every_weight_towards_zero_at_the_same_rate() -> None:

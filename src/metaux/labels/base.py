@@ -174,6 +174,17 @@ class LabelSource(nn.Module):
         return {}
 
 
+def auxiliary_term(source: LabelSource, output: Tensor, task: Auxiliary) -> Tensor:
+    """Return the second term of the multi-task objective (equation 2), a scalar, of the auxiliary head's output.
+
+    It is  beta / N sum_n w_n l_n,  with l_n the source's auxiliary loss of sample n, w_n the task's weight (1 where it
+    has none), and beta the protocol's `auxiliary_weight`.
+    """
+    losses = source.auxiliary_loss(output, task.target)
+    weighted = losses if task.weight is None else task.weight * losses
+    return source.protocol.auxiliary_weight * weighted.mean()
+
+
 class ChoiceSource(LabelSource):
     """A source whose target is one of the auxiliary head's outputs, int64 `[batch]`."""
 

@@ -5,8 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
-from metaux.labels.base import LabelSource, MetaStep, Preparation
+from metaux.labels.base import Auxiliary, LabelSource, MetaStep, Preparation, auxiliary_term
 from metaux.networks.multitask import Outputs, make_head, place
 from metaux.protocols import Protocol
 from metaux.streams import seeded
@@ -78,27 +79,37 @@ class Learned(Generated):
             numbers[f"{name}_gradient_norm"] = float(torch.nn.utils.get_total_norm(gradient))
         return numbers
 
-    def through_look_ahead(self, step: MetaStep, target: Tensor) -> Tensor:
-        """Return a scalar with the gradient of  L_pri(f(x; theta_1+), y)  (equation 3) for what made the target.
+    def through_look_ahead(self, step: MetaStep, task: Auxiliary) -> Tensor:
+        """Return a scalar with the gradient of  L_pri(f(x; theta_1+), y)  (equation 3) for what made the task.
 
         theta_1+ is the network after one virtual step on the primary and the source's auxiliary loss (equation 4).
 
         Args:
             step: the batches, the network and the way the meta-gradient is computed.
-            target: of the inner batch, `[batch, K]`, with the generator's graph.
-        """
+            task: what `auxiliary` gives of the inner batch, but with the generator's graph: target and weight.
 
-        def inner_loss(outputs: Outputs, target: Tensor) -> Tensor:
+        Raises:
+            InputError: if the source trains the network on anything but this loss, by `combine` or `views`.
+        """
+        for hook in ("combine", "views"):
+            if getattr(self, hook) is not None:
+                raise InputError(
+                    f"expected a source without {hook} for the look-ahead, a step on the sum of both losses, found "
+                    f"{type(self).__name__} with it; leave it out, or learn in another way"
+                )
+        made = tuple(part for part in task if part is not None)
+
+        def inner_loss(outputs: Outputs, task: tuple[Tensor, ...]) -> Tensor:
             assert outputs.auxiliary is not None
-            auxiliary = self.auxiliary_loss(outputs.auxiliary, target).mean()
-            return step.primary_loss(outputs.primary, step.inner) + self.protocol.auxiliary_weight * auxiliary
+            auxiliary = auxiliary_term(self, outputs.auxiliary, Auxiliary(*task))
+            return step.primary_loss(outputs.primary, step.inner) + auxiliary
 
         def outer_loss(outputs: Outputs) -> Tensor:
             return step.primary_loss(outputs.primary, step.outer)
 
         result = step.meta_gradient(
             step.network,
-            target.detach(),
+            tuple(part.detach() for part in made),
             step.inner.inputs,
             inner_loss,
             step.outer.inputs,
@@ -107,8 +118,7 @@ class Learned(Generated):
             seed=step.seed,
             average=step.average,
         )
-        assert isinstance(result.gradient, Tensor)
-        return (target * result.gradient).sum()
+        return torch.stack([(part * g).sum() for part, g in zip(made, result.gradient, strict=True)]).sum()
 
     def get_extra_state(self) -> Any:
         """Return the optimizer's state, so that an interrupted run goes on as if it had not stopped."""

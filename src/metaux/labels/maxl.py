@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from metaux.labels.base import MetaStep
+from metaux.labels.base import Auxiliary, MetaStep
 from metaux.labels.frozen import Frozen
 from metaux.labels.generated import Learned
 from metaux.losses import entropy_loss
@@ -19,7 +19,7 @@ class Maxl(Learned, Frozen):
     def objectives(self, step: MetaStep) -> dict[str, Tensor]:
         """Return the primary loss after the look-ahead (`meta`), and the `entropy` with its weight lambda."""
         labels = self.target(step.inner)
-        meta = self.through_look_ahead(step, labels)
+        meta = self.through_look_ahead(step, Auxiliary(labels))
         # The entropy is not linear in the batch mean, so the mean is taken over all processes first.
         mean = labels.mean(0)
         (over_all,) = step.average([mean.detach()], len(labels))

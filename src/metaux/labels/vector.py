@@ -74,7 +74,7 @@ class Vector(Learned, FrozenVector):
     def objectives(self, step: MetaStep) -> dict[str, Tensor]:
         """Return the primary loss after the look-ahead (`meta`), and the spectrum's `entropy` with its weight."""
         targets = self.target(step.inner)
-        meta = self.through_look_ahead(step, targets)
+        meta = self.through_look_ahead(step, Auxiliary(targets))
         # The entropy is not linear in the covariance, so that is averaged over all processes first.
         own = covariance(targets)
         (over_all,) = step.average([own.detach()], len(targets))

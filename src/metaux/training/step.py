@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, autograd, optim
 
-from metaux.labels.base import Batch, LabelSource, PrimaryLoss
+from metaux.labels.base import Batch, LabelSource, PrimaryLoss, auxiliary_term
 from metaux.metagradient import Average
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
 
@@ -22,9 +22,7 @@ def multi_task_losses(
     if task is None:
         return output, primary, None
     assert outputs.auxiliary is not None, "a source with an auxiliary task brings an auxiliary head"
-    losses = source.auxiliary_loss(outputs.auxiliary, task.target)
-    weighted = losses if task.weight is None else task.weight * losses
-    return output, primary, source.protocol.auxiliary_weight * weighted.mean()
+    return output, primary, auxiliary_term(source, outputs.auxiliary, task)
 
 
 def training_step(
