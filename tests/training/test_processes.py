@@ -13,9 +13,10 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from metaux.experiment import run
-from metaux.labels.base import Preparation
+from metaux.labels.base import Gradients, Preparation
 from metaux.labels.distilled import Distilled
-from metaux.labels.registry import SOURCES
+from metaux.labels.human import Human
+from metaux.labels.registry import SOURCES, MakeSource
 from metaux.settings import Settings
 from metaux.training.fit import Trainer
 from small import digits, plan, trainer
@@ -31,26 +32,75 @@ def averaged(gradients: Sequence[Sequence[Tensor]], counts: Sequence[int]) -> li
     ]
 
 
-@pytest.mark.parametrize("views", ["together", "apart"])
-def test_uneven_shares_average_to_the_gradient_of_one_process(views: str) -> None:
-    def gradients(rank: int, processes: int) -> tuple[list[Tensor], int]:
-        made = trainer(
-            SOURCES["rotation"], trunk=lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU()), views=views
-        )
-        given: list[tuple[list[Tensor], int]] = []
+def step(
+    source: MakeSource, share: tuple[int, int], views: str, found: list[Tensor] | None = None
+) -> tuple[list[Tensor], int, list[Tensor]]:
+    """Return what a process gives to the average, its number of samples, and its weights after a step on `found`."""
+    made = trainer(
+        source, trunk=lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU()), views=views, learning_rate=1.0
+    )
+    given: list[tuple[list[Tensor], int]] = []
 
-        def average(tensors: Sequence[Tensor], count: int) -> list[Tensor]:
-            given.append((list(tensors), count))
-            return list(tensors)
+    def average(tensors: Sequence[Tensor], count: int) -> list[Tensor]:
+        given.append((list(tensors), count))
+        return list(tensors) if found is None else found
 
-        made.loader.share, made.average = (rank, processes), average
-        made._train(made._batch(made._orders(0), 3, "train", 0))
-        return given[0]
+    made.loader.share, made.average = share, average
+    made._train(made._batch(made._orders(0), 3, "train", 0))
+    return *given[0], list(made.network.parameters())
 
-    [(whole, _), *shares] = [gradients(0, 1), *(gradients(rank, PROCESSES) for rank in range(PROCESSES))]
-    found, counts = zip(*shares, strict=True)
+
+class Gated(Human):
+    """Takes of the auxiliary gradient what points where the primary one does."""
+
+    def combine(self, primary: Gradients, auxiliary: Gradients) -> Gradients:
+        return [a + b * (a * b > 0) for a, b in zip(primary, auxiliary, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("source", "views"), [(SOURCES["rotation"], "together"), (SOURCES["rotation"], "apart"), (Gated, "together")]
+)
+def test_uneven_shares_take_the_step_of_one_process(source: MakeSource, views: str) -> None:
+    _, _, expected = step(source, (0, 1), views)
+    gradients, counts, _ = zip(*(step(source, (rank, PROCESSES), views) for rank in range(PROCESSES)), strict=True)
     assert len(set(counts)) > 1
-    torch.testing.assert_close(averaged(found, counts), whole)
+    for rank in range(PROCESSES):
+        _, _, weights = step(source, (rank, PROCESSES), views, averaged(gradients, counts))
+        torch.testing.assert_close(weights, expected)
+
+
+class OneOfTwo(Fabric):
+    """A process that believes to have another beside it."""
+
+    rank = 0
+
+    @property
+    def world_size(self) -> int:
+        return 2
+
+    @property
+    def global_rank(self) -> int:
+        return self.rank
+
+
+def test_each_process_draws_random_numbers_of_its_own() -> None:
+    class Noise(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if self.training:
+                drawn.append(torch.rand(4))
+            return x
+
+    found = []
+    for rank in range(2):
+        fabric = OneOfTwo(accelerator="cpu", devices=1)
+        fabric.rank = rank
+        drawn: list[Tensor] = []
+        made = Trainer(plan(SOURCES["maxl"], trunk=lambda: nn.Sequential(nn.Flatten(), Noise())), fabric)
+        made._measure = lambda epoch: {}  # type: ignore[method-assign]
+        made._epoch(0)
+        found.append(drawn)
+    assert len(found[0]) == len(found[1]) > 8
+    assert not any(ours.equal(theirs) for ours, theirs in zip(*found, strict=True))
 
 
 class OfThisProcess(Distilled):

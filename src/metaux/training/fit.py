@@ -67,6 +67,7 @@ class Trainer:
         device, protocol, classes = fabric.device, plan.protocol, plan.data.hierarchy.classes
         self.average = averager(fabric)
         share = (fabric.global_rank, fabric.world_size)
+        self.of_rank = (fabric.global_rank,) if fabric.world_size > 1 else ()  # in the names of random streams
         self.loader = Loader(plan.train, plan.preprocess, plan.augment, plan.seed, device, share)
         self.meta_loader = self.loader
         if plan.meta is not None and protocol.inner_batch == "meta":
@@ -212,7 +213,7 @@ class Trainer:
         orders = self._orders(epoch)
         totals = torch.zeros(3, device=self.fabric.device)
         for kind, position in self._sequence(len(orders["train"])):
-            with seeded(self.plan.seed, kind, epoch, position), self.fabric.autocast():
+            with seeded(self.plan.seed, kind, epoch, position, *self.of_rank), self.fabric.autocast():
                 if kind == "train":
                     totals += self._train(self._batch(orders, position, "train", epoch))
                 else:
@@ -298,7 +299,7 @@ class Trainer:
             look_ahead = LookAhead(self.optimizer.param_groups[0]["lr"])
         else:
             look_ahead = LookAhead.from_optimizer(self.optimizer, self.network)
-        seed = stream_seed(self.plan.seed, "look-ahead", *name)
+        seed = stream_seed(self.plan.seed, "look-ahead", *name, *self.of_rank)
         way = self.meta_gradient or forward_mode
         return MetaStep(self.network, inner, outer, self.primary_loss, look_ahead, way, rate, seed, self.average)
 

@@ -44,13 +44,13 @@ def training_step(
     primary = batch.primary_factor * primary
     if source.combine is None or auxiliary is None:
         weighted = primary if auxiliary is None else primary + auxiliary
-        gradients = list(autograd.grad(weighted, parameters, materialize_grads=True))
+        gradients = average(autograd.grad(weighted, parameters, materialize_grads=True), len(batch.index))
     else:
-        gradients = source.combine(
-            list(autograd.grad(primary, parameters, retain_graph=True, materialize_grads=True)),
-            list(autograd.grad(auxiliary, parameters, materialize_grads=True)),
-        )
-    for parameter, gradient in zip(parameters, average(gradients, len(batch.index)), strict=True):
+        own = autograd.grad(primary, parameters, retain_graph=True, materialize_grads=True)
+        own += autograd.grad(auxiliary, parameters, materialize_grads=True)
+        both = average(own, len(batch.index))
+        gradients = source.combine(both[: len(parameters)], both[len(parameters) :])
+    for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
     optimizer.step()
     optimizer.zero_grad()
