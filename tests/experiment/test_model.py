@@ -48,6 +48,18 @@ def test_features_are_those_of_the_trunk(finished: Run, test_samples: Samples) -
     assert features.shape == (len(rows), 128)
 
 
+def test_classes_and_sub_classes_come_from_one_pass(finished: Run, test_samples: Samples) -> None:
+    model, passed = Model.read(finished.folder), []
+    model.network.register_forward_hook(lambda module, inputs, outputs: passed.append(len(inputs[0])))
+    logits, subclasses = model.predict(test_samples)
+    assert sum(passed) == len(test_samples)
+    auxiliary = model.auxiliary(test_samples)
+    assert auxiliary is not None
+    assert subclasses is not None
+    own = auxiliary.masked_fill(~model.hierarchy.mask(logits.argmax(-1)), -torch.inf)
+    assert own.argmax(-1).equal(subclasses)
+
+
 def test_single_task_has_no_sub_classes(tmp_path: Path, test_samples: Samples) -> None:
     run(Settings(epochs=1, train_size=100, backbone="mlp"), "single", 0, load_once(DATA), tmp_path)
     assert Model.read(tmp_path).predict(test_samples).subclasses is None

@@ -124,11 +124,12 @@ class Model:
 
         The sub-class is the auxiliary head's choice among the slots of the class that the primary head predicts.
         """
-        with computing(self.settings.threads), self.fabric.autocast():
-            logits = primary_outputs(self.network, self.source, samples, self.preprocessing, self.fabric.device)
-        auxiliary = self.auxiliary(samples)
-        if auxiliary is None:
-            return Predictions(logits, None)
+        if not isinstance(self.source, SubclassSource):
+            return Predictions(self._logits(samples), None)
+        if self.source.predict is None:
+            logits, auxiliary = self._outputs(samples, "primary", "auxiliary")
+        else:
+            logits, [auxiliary] = self._logits(samples), self._outputs(samples, "auxiliary")
         mask = self.hierarchy.mask(logits.argmax(-1))
         return Predictions(logits, auxiliary.masked_fill(~mask, -torch.inf).argmax(-1))
 
@@ -136,15 +137,22 @@ class Model:
         """Return the auxiliary logits of raw samples, `[n, K]`; None where the method has no sub-classes."""
         if not isinstance(self.source, SubclassSource):
             return None
-        with computing(self.settings.threads), self.fabric.autocast():
-            found = passes(self.network, samples, self.preprocessing, self.fabric.device)
-            return torch.cat([o.auxiliary.float().cpu() for _, o in found if o.auxiliary is not None])
+        return self._outputs(samples, "auxiliary")[0]
 
     def features(self, samples: Samples) -> Tensor:
         """Return the trunk's features of raw samples, `[n, features]`."""
+        return self._outputs(samples, "features")[0]
+
+    def _logits(self, samples: Samples) -> Tensor:
+        with computing(self.settings.threads), self.fabric.autocast():
+            return primary_outputs(self.network, self.source, samples, self.preprocessing, self.fabric.device)
+
+    def _outputs(self, samples: Samples, *names: str) -> list[Tensor]:
+        """Return these of the network's outputs (`Outputs`) for all samples, from one pass over them."""
         with computing(self.settings.threads), self.fabric.autocast():
             found = passes(self.network, samples, self.preprocessing, self.fabric.device)
-            return torch.cat([outputs.features.float().cpu() for _, outputs in found])
+            parts = [[getattr(outputs, name).float().cpu() for name in names] for _, outputs in found]
+        return [torch.cat(part) for part in zip(*parts, strict=True)]
 
 
 def _other(run: Run, found: str) -> InputError:
