@@ -10,8 +10,8 @@ from metaux.errors import InputError
 from metaux.experiment.model import read_description
 from metaux.experiment.records import Run
 from metaux.hierarchy import Hierarchy
+from metaux.labels.slots import over_all
 from metaux.settings import Settings
-from metaux.training.generated_labels import over_all
 
 
 def make_recorded(settings: Settings, hierarchy: Hierarchy, seed: int) -> Callable[[Samples], Tensor] | None:

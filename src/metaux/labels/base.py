@@ -170,7 +170,7 @@ class LabelSource(nn.Module):
         return None
 
     def diagnostics(self, step: MetaStep) -> dict[str, float]:  # noqa: ARG002
-        """Return numbers to record once per epoch, on one fixed batch; buffers are restored afterwards."""
+        """Return numbers to record once per epoch, on one fixed batch; its networks' buffers are restored."""
         return {}
 
 

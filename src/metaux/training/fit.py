@@ -303,12 +303,14 @@ class Trainer:
         way = self.meta_gradient or forward_mode
         return MetaStep(self.network, inner, outer, self.primary_loss, look_ahead, way, rate, seed, self.average)
 
+    def _running(self) -> list[Tensor]:
+        """Return the buffers that a forward pass changes: those of the networks, not the source's own tables."""
+        return [buffer for module in (self.network, *self.source.children()) for buffer in module.buffers()]
+
     def _synchronise(self) -> None:
         """Give every process the mean of the running statistics that each kept of its own share."""
         if self.fabric.world_size > 1:
-            # Of the source, those of its networks: tables of its own are the same in every process.
-            modules = (self.network, *self.source.children())
-            buffers = [b for b in chain.from_iterable(m.buffers() for m in modules) if b.is_floating_point()]
+            buffers = [buffer for buffer in self._running() if buffer.is_floating_point()]
             for buffer, mean in zip(buffers, self.average(buffers, 1), strict=True):
                 buffer.copy_(mean)
 
@@ -342,7 +344,7 @@ class Trainer:
 
     def _diagnose(self, epoch: int) -> Record:
         """Return the gradients' cosine and the source's own numbers, on one fixed batch."""
-        buffers = [*self.network.buffers(), *self.source.buffers()]
+        buffers = self._running()
         before = [buffer.clone() for buffer in buffers]
         rows = torch.arange(min(DIAGNOSTIC_SAMPLES, len(self.plan.train)))
         batch = self.loader.load(rows)
