@@ -1,6 +1,5 @@
 """Labels made before training: what is held of them, and what is learned."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,8 +26,8 @@ class Soft(SoftLabels):
 
 def test_soft_labels_are_held_over_the_own_slots_and_learned_over_all() -> None:
     source = Soft(PSI, TUNED)
-    given: Any = SimpleNamespace(samples=Samples((torch.zeros(4, 1),), PRIMARY), device=torch.device("cpu"))
-    source.prepare(given)
+    samples = Samples((torch.zeros(4, 1),), PRIMARY)
+    source.prepare(Preparation(samples, None, *[None] * 6, 0, torch.device("cpu")))  # type: ignore[call-arg, arg-type]
     assert [tuple(buffer.shape) for buffer in source.buffers()] == [(4, 3)]
     rows = torch.tensor([3, 0, 2, 1])
     assert source.target(Batch((torch.zeros(4, 1),), PRIMARY[rows], rows)).equal(LABELS[rows])

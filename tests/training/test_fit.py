@@ -129,6 +129,22 @@ class TestGoingOn:
             {k: v for k, v in r.items() if k not in times} for r in expected.records
         ]
 
+    @pytest.mark.parametrize(
+        ("method", "work"), [("kmeans", "assign"), ("distilled", "distribute"), ("self-distilled", "_opinions")]
+    )
+    def test_what_was_learned_before_the_training_is_not_learned_again(
+        self, method: str, work: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun = trainer(SOURCES[method], epochs=2, checkpoint=tmp_path / "checkpoint.pt")
+        begun._epoch(0)
+        begun._save()
+        monkeypatch.delattr(next(kind for kind in type(begun.source).__mro__ if work in vars(kind)), work)
+        goes_on = trainer(SOURCES[method], epochs=2, checkpoint=tmp_path / "checkpoint.pt")
+        assert goes_on.preparation > 0.99 * begun.preparation > 0
+        goes_on.fit()
+        begun._epoch(1)
+        assert same_weights(begun, goes_on)
+
     def test_a_killed_run_goes_on(self, tmp_path: Path) -> None:
         checkpoint = tmp_path / "checkpoint.pt"
         process = multiprocessing.get_context("spawn").Process(target=_train_and_die, args=(checkpoint,))

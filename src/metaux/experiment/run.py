@@ -114,7 +114,7 @@ def train_and_record(
         here = replace(settings, device=str(fabric.device), processes=1)  # features are made on this process's device
         plan = make_plan(here, method, seed, data)
         trainer = Trainer(plan, fabric, folder / CHECKPOINT, curve)
-        preparation = time.perf_counter() - start
+        preparation = time.perf_counter() - start + trainer.left_out
         _tell(trainer, notify)
         if first:
             write_settings(folder, settings, method=method, seed=seed)

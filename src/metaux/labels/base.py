@@ -3,8 +3,8 @@
 The training loop calls the hooks below at fixed places and never asks which source it runs.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -74,6 +74,7 @@ class Preparation:
             augmentation and the epochs of the run: network, rows int64 `[m]`, and the loss on a batch, a scalar.
         seed: the run's seed.
         device: where the networks are.
+        kept: the source's parameters and buffers as an interrupted run left them, by name; none at the start.
     """
 
     samples: Samples
@@ -86,6 +87,12 @@ class Preparation:
     fit: Callable[[nn.Module, Tensor, BatchLoss], None]
     seed: int
     device: torch.device
+    kept: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """Return the buffer that an interrupted run kept under that name, or else make it; on the device."""
+        kept = self.kept.get(name)
+        return (make() if kept is None else kept).to(self.device)
 
 
 @dataclass(frozen=True)

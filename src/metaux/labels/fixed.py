@@ -18,7 +18,7 @@ class FixedLabels(SubclassSource):
 
     def prepare(self, preparation: Preparation) -> None:
         """Assign the labels."""
-        self.register_buffer("assigned", self.assign(preparation).to(preparation.device))
+        self.register_buffer("assigned", preparation.once("assigned", lambda: self.assign(preparation)))
 
     def target(self, batch: Batch) -> Tensor:
         """Return the one-hot label of each sample, `[batch, K]`."""
@@ -40,8 +40,12 @@ class SoftLabels(SubclassSource):
 
     def prepare(self, preparation: Preparation) -> None:
         """Make the labels."""
-        own = own_slots(self.distribute(preparation), preparation.samples.primary, self.hierarchy)
-        self.register_buffer("own_labels", own.to(preparation.device, torch.get_default_dtype()))
+
+        def make() -> Tensor:
+            own = own_slots(self.distribute(preparation), preparation.samples.primary, self.hierarchy)
+            return own.to(torch.get_default_dtype())
+
+        self.register_buffer("own_labels", preparation.once("own_labels", make))
 
     def target(self, batch: Batch) -> Tensor:
         """Return the label of each sample, `[batch, K]`."""

@@ -28,8 +28,8 @@ class SelfDistilled(LabelSource):
 
     def prepare(self, preparation: Preparation) -> None:
         """Train the teacher, and keep what it says of the training samples."""
-        opinions = self._opinions(preparation)
-        self.register_buffer("opinions", opinions.to(preparation.device, torch.get_default_dtype()))
+        opinions = preparation.once("opinions", lambda: self._opinions(preparation).to(torch.get_default_dtype()))
+        self.register_buffer("opinions", opinions)
 
     def _opinions(self, preparation: Preparation) -> Tensor:
         return self._taught(preparation, torch.arange(len(preparation.samples)))

@@ -5,7 +5,8 @@ This file is longer than 300 lines, since one class holds all that an interrupte
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -48,7 +49,8 @@ class Trainer:
         rehearsal: train teachers for one epoch only, since this is to be timed.
 
     Attributes:
-        left_out: the seconds that the rest of their training would have taken.
+        left_out: the seconds of preparation that were spared, in a rehearsal or since the run had been interrupted.
+        preparation: the seconds that it takes if nothing is spared.
         passes: over the training data in an epoch: one, or one for each view that is learned apart.
         meta_gradient: how meta-gradients will be computed; None for a source without meta steps.
         notice: what a user should know before the training; may be empty.
@@ -73,6 +75,8 @@ class Trainer:
         if plan.meta is not None and protocol.inner_batch == "meta":
             self.meta_loader = Loader(plan.meta, plan.preprocess, plan.augment, plan.seed, device, share)
         self.source = plan.source(plan.data.hierarchy, protocol)
+        state = self._kept()
+        start = time.perf_counter()
         self.source.prepare(
             Preparation(
                 samples=plan.train,
@@ -87,8 +91,12 @@ class Trainer:
                 fit=self._pretrain,
                 seed=plan.seed,
                 device=device,
+                kept=state.get("source", {}),
             )
         )
+        spent = time.perf_counter() - start
+        self.left_out = max(self.left_out, state.get("preparation", 0.0) - spent)
+        self.preparation = spent + self.left_out
         take_from_first(self.source, fabric)
         trunk, features = self._trunk("trunk")
         with seeded(plan.seed, "primary head"):
@@ -380,6 +388,7 @@ class Trainer:
             "records": self.records,
             "reported": self.reported,
             "data": self.plan.data.digest,
+            "preparation": self.preparation,
         }
         content = io.BytesIO()
         torch.save(state, content)
@@ -391,18 +400,33 @@ class Trainer:
         Raises:
             InputError: if it is damaged, of another network, or of other data.
         """
-        if self.checkpoint is None or not self.checkpoint.exists():
+        state = self._kept()
+        if not state:
             return
-        try:
-            state = torch.load(self.checkpoint, map_location=self.fabric.device, weights_only=True)
+        with self._of_this_run():
+            self.network.load_state_dict(state["network"])
+            self.source.load_state_dict(state["source"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.records, self.reported = state["records"], [correct.cpu() for correct in state["reported"]]
+
+    def _kept(self) -> dict[str, Any]:
+        """Return what the checkpoint holds; nothing, if there is none."""
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return {}
+        with self._of_this_run():
+            state: dict[str, Any] = torch.load(self.checkpoint, map_location=self.fabric.device, weights_only=True)
             if state["data"] != self.plan.data.digest:
                 raise InputError(
                     f"expected the data that the run in {self.checkpoint.parent} began with, found that it has "
                     "changed; give another --out to start anew"
                 )
-            self.network.load_state_dict(state["network"])
-            self.source.load_state_dict(state["source"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            return state
+
+    @contextmanager
+    def _of_this_run(self) -> Iterator[None]:
+        """Say of whatever else fails in the block that the checkpoint is not of this run."""
+        try:
+            yield
         except InputError:
             raise
         except Exception as error:
@@ -410,4 +434,3 @@ class Trainer:
                 f"expected this run's checkpoint in {self.checkpoint}, found something else "
                 f"({type(error).__name__}); delete the file to start the run anew"
             ) from error
-        self.records, self.reported = state["records"], [correct.cpu() for correct in state["reported"]]
