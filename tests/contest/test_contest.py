@@ -30,7 +30,6 @@ BED = {"few-digits": Settings(data="digits", train_size=100, backbone="mlp", epo
 RULES = Rules((0.05, 0.1), (5e-4,), pilot_seeds=3, least_seeds=2, most_seeds=3, finalists=1)
 ROWS = entered(("maxl",))
 QUIET = Console(quiet=True)
-pytestmark = pytest.mark.xdist_group("contest")
 
 
 def compete(out: Path, stage: Any = "test", rows: tuple[Contestant, ...] = ROWS, rules: Rules = RULES) -> None:

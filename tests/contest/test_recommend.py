@@ -37,8 +37,6 @@ KMEANS = next(row for row in CONTESTANTS if row.name == "kmeans")
 
 QUIET = Console(quiet=True)
 
-pytestmark = pytest.mark.xdist_group("recommend")
-
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:

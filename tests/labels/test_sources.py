@@ -24,7 +24,6 @@ NOT_ON_SUBCLASSES = (
 )
 WITH_TASK = [name for name in SOURCES if not name.startswith("single") and name not in NOT_ON_SUBCLASSES]
 WITH_LABELS = [name for name in WITH_TASK if not name.endswith("vector")]
-pytestmark = pytest.mark.xdist_group("sources")  # all sources are trained once
 EPOCHS = {"rotated": 12, "rotated-single": 12, "rotation-shuffled": 12}  # a 6 that may also be a 9 takes longer
 
 

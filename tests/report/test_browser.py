@@ -16,7 +16,6 @@ from metaux.report.html.page import write_report
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (on Debian: apt-get install chromium)"),
-    pytest.mark.xdist_group("browser"),
     # Playwright's own event loop is closed by the operating system at the end.
     pytest.mark.filterwarnings("default::ResourceWarning"),
 ]

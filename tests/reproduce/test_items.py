@@ -201,7 +201,6 @@ def test_estimates_grow_with_samples_and_with_the_method() -> None:
     assert clock.epoch(settings, "maxl", (10_000, 1000), (3, 32, 32)) > single
 
 
-@pytest.mark.xdist_group("reproduced")
 @pytest.mark.usefixtures("fewer")
 class TestRuns:
     """In the order of the items: later ones find the runs of earlier ones."""
