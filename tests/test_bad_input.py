@@ -341,7 +341,7 @@ def test_images_that_differ_are_made_alike_with_a_notice(tmp_path: Path) -> None
     assert "12 of 13 images are greyscale and were turned into RGB" in said
 
 
-@pytest.mark.parametrize("words", [["train", "nothing/"], ["compare", "--seeds", "0"], ["predict"]])
+@pytest.mark.parametrize("words", [["compare", "--seeds", "0"], ["predict"]])
 def test_from_a_shell(words: list[str], tmp_path: Path) -> None:
     found = subprocess.run([sys.executable, "-m", "metaux", *words], cwd=tmp_path, capture_output=True, text=True)
     assert (found.returncode, found.stdout, found.stderr.count("\n")) == (2, "", 1)

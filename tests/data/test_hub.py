@@ -1,4 +1,3 @@
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from metaux.data.texts import encode
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 from metaux.settings import Settings
+from shell import metaux
 
 datasets = pytest.importorskip("datasets")
 pytestmark = pytest.mark.filterwarnings("ignore")  # the package's own, about itself
@@ -185,15 +185,12 @@ def test_a_hub_that_can_not_be_reached(tmp_path: Path, monkeypatch: pytest.Monke
     assert time.monotonic() - start < 15
 
 
-def test_without_the_package(tmp_path: Path) -> None:
-    program = (
-        "import sys; sys.modules['datasets'] = None; sys.argv[1:] = ['train', 'hf:x']\n"
-        "from metaux.cli import main; main()"
-    )
-    path = {"PYTHONPATH": ":".join(sys.path)}
-    said = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=path, capture_output=True, text=True)
-    assert (said.returncode, said.stderr.count("\n")) == (2, 1)
-    assert "expected the package datasets to read 'hf:x', found none; pip install 'metaux[hub]'" in said.stderr
+def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "datasets", None)  # an import of it fails
+    said = metaux("train", "hf:x")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "expected the package datasets to read 'hf:x', found none; pip install 'metaux[hub]'" in said.err
     assert list(tmp_path.iterdir()) == []
 
 

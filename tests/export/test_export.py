@@ -1,5 +1,6 @@
 """Exported networks, loaded again by the lines of their cards, in a process where metaux can't be imported."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -9,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import yaml
 
 from metaux.data.samples import Samples
@@ -22,17 +22,27 @@ from shell import below, done, metaux, write_images
 
 FORMS = ("safetensors", "torch-export", "onnx")
 FAST = ("--epochs", 1, "--subclasses", 2)
-WITHOUT_METAUX = """
+NAMES = ("image", "table", "text", "timm", "torchvision")
+MEASURE = """
+import os
+from pathlib import Path
+import numpy as np
+for folder, inputs, outputs in jobs:
+    os.chdir(folder)
+    card = {}
+    exec(Path("README.md").read_text(encoding="utf-8").split("```python\\n")[1].split("```")[0], card)
+    x = np.load(inputs)
+    if not os.path.exists("model.onnx"):
+        import torch
+        x = torch.from_numpy(x)
+    found = [np.asarray(card["probabilities"](part)) for part in (x, x[:1])]
+    np.savez(outputs, all=found[0], one=found[1], class_names=card["class_names"])
+"""
+WITHOUT_METAUX = f"""
 import sys
 sys.modules["metaux"] = None  # an import of it fails from here on
-import numpy as np
-x = np.load(sys.argv[1])
-{code}
-if not {array}:
-    import torch
-    x = torch.from_numpy(x)
-found = [np.asarray(probabilities(part)) for part in (x, x[:1])]
-np.savez(sys.argv[2], all=found[0], one=found[1], class_names=class_names)
+jobs = zip(*[iter(sys.argv[1:])] * 3)
+{MEASURE}
 """
 
 
@@ -77,37 +87,36 @@ def code_of(out: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
-def without_metaux(out: Path, x: np.ndarray[Any, Any], tmp_path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    np.save(tmp_path / "x.npy", x)
-    code = WITHOUT_METAUX.format(code=code_of(out)[0], array=out.name == "onnx")
-    words = [sys.executable, "-c", code, str(tmp_path / "x.npy"), str(tmp_path / "found.npz")]
-    found = subprocess.run(words, cwd=out, capture_output=True, text=True)
+@pytest.fixture(scope="module", params=FORMS)
+def measured(
+    request: pytest.FixtureRequest, runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
+    """What the lines of every run's card give of its samples, and of one of them."""
+    if request.param == "onnx":
+        pytest.importorskip("onnxscript", reason="onnx, onnxscript or onnxruntime isn't installed")
+    path = tmp_path_factory.mktemp("measured")
+    jobs = {}
+    for name in NAMES:
+        assert str(runs[name] / request.param) in done("export", runs[name], "--to", request.param)
+        np.save(path / f"{name}.npy", samples_of(runs[name]).inputs[0].numpy())
+        jobs[name] = (runs[name] / request.param, path / f"{name}.npy", path / f"{name}.npz")
+    if request.param == "safetensors":
+        with contextlib.chdir(path):
+            exec(MEASURE, {"jobs": [jobs.pop(name) for name in ("image", "table", "text")]})  # backbones of metaux
+    words = [sys.executable, "-c", WITHOUT_METAUX, *(word for job in jobs.values() for word in job)]
+    found = subprocess.run(words, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
-    return dict(np.load(tmp_path / "found.npz"))
+    return {name: dict(np.load(path / f"{name}.npz")) for name in NAMES}
 
 
 @pytest.mark.filterwarnings("default")  # the exporters' own
-@pytest.mark.parametrize("to", FORMS)
-@pytest.mark.parametrize("name", ["image", "table", "text", "timm", "torchvision"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_card_s_lines_give_the_same_probabilities_without_metaux(
-    name: str, to: str, runs: dict[str, Path], tmp_path: Path
+    name: str, runs: dict[str, Path], measured: dict[str, dict[str, np.ndarray[Any, Any]]]
 ) -> None:
-    if to == "onnx":
-        pytest.importorskip("onnxscript", reason="onnx, onnxscript or onnxruntime isn't installed")
-    folder = runs[name]
-    assert str(folder / to) in done("export", folder, "--to", to)
-    samples = samples_of(folder)
-    expected = Model.read(folder).predict(samples).logits.softmax(-1).numpy()
-    x = samples.inputs[0].numpy()
-    if to == "safetensors" and name in ("image", "table", "text"):  # the backbone is metaux's own
-        variables: dict[str, Any] = {}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(folder / to)
-            exec(code_of(folder / to)[0], variables)
-        found = {"all": variables["probabilities"](torch.from_numpy(x)).numpy(), "one": expected[:1]}
-    else:
-        found = without_metaux(folder / to, x, tmp_path)
-        assert found["class_names"].tolist() == list(Model.read(folder).hierarchy.class_names)
+    found, model = measured[name], Model.read(runs[name])
+    expected = model.predict(samples_of(runs[name])).logits.softmax(-1).numpy()
+    assert found["class_names"].tolist() == list(model.hierarchy.class_names)
     np.testing.assert_allclose(found["all"], expected, atol=1e-5)
     np.testing.assert_allclose(found["one"], expected[:1], atol=1e-5)
 
