@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +95,22 @@ def test_the_same_command_goes_on_where_it_was(found: dict[str, Any], out: Path)
     again = json.loads(done(*WORDS, "--minutes", MINUTES, "--out", out, "--json"))
     assert below(out / "runs").keys() == before.keys()
     assert (again["verdict"], again["search"]) == (found["verdict"], found["search"])
+
+
+def test_more_minutes_are_not_for_more_search_once_test_data_was_seen(
+    found: dict[str, Any], out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert found["verdict"]
+    shutil.copytree(out, tmp_path / "out")
+    seconds = list[float]()
+
+    def run(self: Race, left: float, *_: object) -> None:
+        seconds.append(left)
+        raise InputError("far enough")
+
+    monkeypatch.setattr(Race, "run", run)
+    metaux(*WORDS, "--minutes", 60, "--out", tmp_path / "out")
+    assert seconds == [0]
 
 
 def test_other_settings_need_another_folder(found: dict[str, Any], out: Path) -> None:
