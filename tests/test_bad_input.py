@@ -90,6 +90,7 @@ def folder(path: Path, *files: str) -> Path:
 
 DATA: dict[str, tuple[Make, str]] = {
     "missing folder": (lambda p: ["train", p / "nothing"], "nothing there"),
+    "missing folder, with a slash": (lambda p: ["train", f"{p}/nothing/"], "nothing there"),
     "name almost known": (lambda p: ["train", "digit"], "did you mean 'digits'"),
     "empty folder": (lambda p: ["train", folder(p / "empty")], "an empty folder"),
     "loose images": (lambda p: ["train", write_images(p / "i") / "cat"], "images without a class"),

@@ -33,7 +33,9 @@ def test_runs_and_learns(
     file = str(EXAMPLES / f"{name}.py")
     if name in STARTS_ITSELF:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        found = subprocess.run([sys.executable, file], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        found = subprocess.run(
+            [sys.executable, file], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+        )
         assert found.returncode == 0, found.stderr
         said = found.stdout
     else:
