@@ -122,6 +122,7 @@ CONTESTS = {
     "cifar100-3-10k": "CIFAR-100, 3 classes, 10,000 images, 40 epochs",
     "cifar100-3-10k-again": "CIFAR-100, 3 classes, 10,000 images, 40 epochs, once more",
     "cifar100-3-50k": "CIFAR-100, 3 classes, 50,000 images, 20 epochs",
+    "cifar100-3-50k-again": "CIFAR-100, 3 classes, 50,000 images, 20 epochs, once more",
     "cifar100-20-10k": "CIFAR-100, 20 classes, 10,000 images, 40 epochs",
     "cifar100-20-10k-again": "CIFAR-100, 20 classes, 10,000 images, 40 epochs, once more",
     "cifar100-3-10k-short": "CIFAR-100, 3 classes, 10,000 images, 40 epochs in batches of 250",
