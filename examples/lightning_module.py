@@ -29,7 +29,7 @@ class Maxl(lightning.LightningModule):
         self.generator = LabelGenerator(trunk(), nn.Linear(128, 30), Hierarchy([3] * 10))
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-        return torch.optim.SGD(self.network.parameters(), lr=0.1), torch.optim.Adam(self.generator.parameters())
+        return torch.optim.SGD(self.network.parameters(), lr=0.2), torch.optim.Adam(self.generator.parameters())
 
     def average(self, tensors: Sequence[Tensor], count: int) -> list[Tensor]:  # noqa: ARG002
         # All processes have batches of one size here, so that the count is none of the mean's business.
@@ -57,7 +57,7 @@ class Maxl(lightning.LightningModule):
 
         self.manual_backward(both(self.network(x), labels.detach()))
         self.step(optimizer, self.network)
-        look_ahead = LookAhead(learning_rate=0.1)
+        look_ahead = LookAhead(learning_rate=0.2)
         meta = forward_mode(self.network, labels, (x,), both, (x,), primary, look_ahead, average=self.average)
         self.manual_backward((labels * meta.gradient).sum() + 0.2 * entropy_loss(labels))
         self.step(generator_optimizer, self.generator)
@@ -73,7 +73,7 @@ def main() -> None:
         devices=2,
         accelerator="cpu",
         strategy="ddp_find_unused_parameters_true",
-        max_epochs=10,
+        max_epochs=5,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -20,7 +20,7 @@ class Result(NamedTuple):
 
 def metaux(*words: object) -> Result:
     """Call the command line; returns its exit status and what it said."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n", write_through=True) for _ in range(2))
     code = 0
     with (
         patch.object(sys, "argv", ["metaux", *map(str, words)]),
@@ -31,7 +31,7 @@ def metaux(*words: object) -> Result:
             main()
         except SystemExit as stop:
             code = int(stop.code or 0)
-    return Result(code, out.getvalue(), err.getvalue())
+    return Result(code, *(file.buffer.getvalue().decode() for file in (out, err)))
 
 
 def done(*words: object) -> str:

@@ -5,7 +5,6 @@ from functools import cache
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from metaux.data.samples import LabelledData, Samples
@@ -14,6 +13,7 @@ from metaux.labels.registry import MakeSource
 from metaux.metagradient import forward_mode
 from metaux.networks.backbones import make_backbone
 from metaux.protocols import PROTOCOLS
+from metaux.training.fabric import Fabric
 from metaux.training.fit import Trainer
 from metaux.training.plan import Plan
 

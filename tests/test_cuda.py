@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from metaux.experiment.model import Model
@@ -14,6 +13,7 @@ from metaux.experiment.run import load_once, run
 from metaux.labels.registry import SOURCES
 from metaux.metagradient import LookAhead, double_backward, finite_difference, forward_mode
 from metaux.settings import Settings
+from metaux.training.fabric import Fabric
 from metaux.training.fit import Trainer
 from small import plan, small_cnn
 

@@ -162,10 +162,12 @@ class TestMeasure:
         again = self.measured(tmp_path, tried=[100, 101])
         assert ([run.seed for run in again.runs["single"]], again.failed) == ([101], found.failed)
 
-    @pytest.mark.parametrize(("seconds", "seeds"), [(3.9, [100]), (4.1, [100, 101])])
-    def test_as_many_seeds_at_once_as_there_is_time_for(self, tmp_path: Path, seconds: float, seeds: list[int]) -> None:
-        # Three runs and shuffled labels are expected to take a second each, two of them at a time.
-        found = self.measured(tmp_path, seconds, workers=2)
+    @pytest.mark.parametrize(("seconds", "workers", "seeds"), [(7.9, 1, [100]), (4.1, 2, [100, 101])])
+    def test_as_many_seeds_at_once_as_there_is_time_for(
+        self, tmp_path: Path, seconds: float, workers: int, seeds: list[int]
+    ) -> None:
+        # A seed is three runs and shuffled labels, each expected to take a second.
+        found = self.measured(tmp_path, seconds, workers)
         assert [run.seed for run in found.runs["frozen"]] == seeds
 
 

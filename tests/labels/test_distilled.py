@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from lightning_fabric import Fabric
 from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor, nn
 
@@ -20,6 +19,7 @@ from metaux.labels.registry import SOURCES
 from metaux.labels.self_distilled import SelfDistilled
 from metaux.networks.backbones import mlp
 from metaux.streams import stream
+from metaux.training.fabric import Fabric
 from metaux.training.fit import Trainer
 from metaux.training.generated_labels import human_agreement, training_labels
 from metaux.training.timing import time_run

@@ -20,7 +20,6 @@ pytestmark = [
     pytest.mark.filterwarnings("default::ResourceWarning"),
 ]
 MANY = (*HOSTILE, *(f"class {number}" for number in range(20)))
-WIDTHS = (360, 768, 1280)
 Open = Callable[..., Any]
 
 
@@ -69,8 +68,7 @@ def draw_all(page: Any) -> None:
     page.locator(".chart:not([data-drawn])").first.wait_for(state="detached")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (768, "dark"), (1280, "light")])
 def test_every_chart_is_drawn_and_nothing_overflows(browser: Any, page_file: Path, width: int, scheme: str) -> None:
     with opened(browser, page_file, width, scheme) as page:
         draw_all(page)

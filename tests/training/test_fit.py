@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from metaux.data.samples import Samples
@@ -17,6 +16,7 @@ from metaux.errors import InputError, TrainingError
 from metaux.labels.registry import SOURCES
 from metaux.training.batches import Loader, shuffled
 from metaux.training.devices import computing
+from metaux.training.fabric import Fabric
 from metaux.training.fit import Trainer
 from small import digits, plan, trainer
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -22,6 +21,7 @@ from metaux.labels.uniform import Uniform
 from metaux.metagradient import MetaGradient, double_backward, finite_difference, forward_mode
 from metaux.networks.backbones import BACKBONES
 from metaux.settings import Said, Settings
+from metaux.training.fabric import Fabric
 from metaux.training.fit import Trainer
 from metaux.training.meta_gradients import suitable_way
 from small import plan

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from metaux.experiment import run
@@ -18,6 +17,7 @@ from metaux.labels.distilled import Distilled
 from metaux.labels.human import Human
 from metaux.labels.registry import SOURCES, MakeSource
 from metaux.settings import Settings
+from metaux.training.fabric import Fabric
 from metaux.training.fit import Trainer
 from small import digits, plan, trainer
 

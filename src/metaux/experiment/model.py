@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from metaux.data.samples import Samples
@@ -21,6 +20,7 @@ from metaux.protocols import resolve
 from metaux.settings import Settings, from_mapping
 from metaux.training.devices import computing, make_fabric
 from metaux.training.evaluate import passes, primary_outputs
+from metaux.training.fabric import Fabric
 
 
 def describe_model(

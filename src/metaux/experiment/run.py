@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from torch.multiprocessing.spawn import ProcessExitedException
 
 from metaux.data.assemble import assemble
@@ -26,6 +25,7 @@ from metaux.settings import Settings, to_mapping
 from metaux.streams import stream
 from metaux.training.devices import computing, make_fabric
 from metaux.training.evaluate import class_recalls, passes
+from metaux.training.fabric import Fabric
 from metaux.training.fit import Trainer
 from metaux.training.meta_gradients import name_of_way
 from metaux.training.plan import Fitted, Plan, Record

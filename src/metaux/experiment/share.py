@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from lightning_fabric import Fabric
-
 from metaux.errors import InputError, TooLittleMemoryError, TrainingError
 from metaux.experiment.run import load_once, train_and_record
 from metaux.settings import Settings
 from metaux.training.devices import quieten
+from metaux.training.fabric import Fabric
 
 # At import, since Lightning announces its processes before it calls the function below.
 quieten()

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from lightning_fabric import Fabric
 
 from metaux.errors import InputError, TooLittleMemoryError
 from metaux.settings import Settings
+from metaux.training.fabric import Fabric
 
 TOO_LITTLE_MEMORY = "too little memory; use a smaller batch size or image size, or fewer jobs"
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from metaux.data.samples import Samples
@@ -25,6 +24,7 @@ from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head,
 from metaux.streams import seeded, stream, stream_seed
 from metaux.training.batches import Loader, one_view_each, shuffled
 from metaux.training.evaluate import measures, primary_outputs
+from metaux.training.fabric import Fabric
 from metaux.training.features import no_embedding, no_recorded_labels
 from metaux.training.generated_labels import describe, training_labels
 from metaux.training.meta_gradients import suitable_way

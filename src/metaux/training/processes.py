@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from metaux.metagradient import Average, alone
+from metaux.training.fabric import Fabric
 
 
 def averager(fabric: Fabric) -> Average:

@@ -3,8 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from lightning_fabric import Fabric
-
+from metaux.training.fabric import Fabric
 from metaux.training.fit import Trainer
 from metaux.training.plan import Plan
 
