@@ -86,7 +86,9 @@ class TestParsing:
         default = Settings()
         assert not [name for name, value in vars(command.settings).items() if value == getattr(default, name)]
 
-    @pytest.mark.parametrize("frame", ["╭─ Parsing error ─╮\n│ {} │\n╰─────╯", "+- Value error --+\n| {} |\n+-----+"])
+    @pytest.mark.parametrize(
+        "frame", ["╭─ Parsing error ─╮\n│ {} │\n╰─────╯\n", " Value error \n ----------- \n  {}  \n  ------  \n"]
+    )
     def test_a_message_loses_its_frame(self, frame: str) -> None:
         said = in_one_line(frame.format("Missing value for argument '--epochs'. Expected 1 values."))
         assert said == "expected a value after --epochs, found none; give one"
@@ -159,6 +161,10 @@ class TestRun:
         said = metaux("predict", pets / "run", photo, "--out", photo)
         assert (said.code, "found another one, which would be lost; give another --out" in said.err) == (2, True)
         assert photo.read_bytes().startswith(b"\x89PNG")
+        if hasattr(os, "mkfifo"):  # like a device, it is there to be written to, not to be replaced
+            os.mkfifo(tmp_path / "pipe")
+            said = metaux("predict", pets / "run", photo, "--out", tmp_path / "pipe")
+            assert (said.code, "expected a file to write to, found the device" in said.err) == (2, True)
         table = tmp_path / "table.csv"
         done("predict", pets / "run", photo, "--out", table)
         done("predict", pets / "run", photo, "--out", table)

@@ -40,9 +40,10 @@ class TestMaskSoftmax:
         logits = (random(batch, hierarchy.size).sign() * scale).to(dtype).requires_grad_()
         mask = hierarchy.mask(torch.arange(batch) % hierarchy.classes)
         labels = mask_softmax(logits, mask)
-        assert labels.dtype == dtype
+        wide = torch.promote_types(dtype, torch.float32)
+        assert labels.dtype == wide
         assert labels[~mask].eq(0).all()
-        torch.testing.assert_close(labels.sum(-1), torch.ones(batch, dtype=dtype))
+        torch.testing.assert_close(labels.sum(-1), torch.ones(batch, dtype=wide))
         labels.square().sum().backward()
         assert logits.grad is not None
         assert logits.grad.isfinite().all()
@@ -120,6 +121,13 @@ class TestEntropyLoss:
     def test_least_where_all_subclasses_are_used_alike(self) -> None:
         assert entropy_loss(torch.full((3, 4), 0.25)).item() == pytest.approx(-math.log(4))
         assert entropy_loss(torch.eye(4)[[0, 0, 0]]).item() == 0
+
+    def test_half_precision_is_computed_in_single(self) -> None:
+        labels = (torch.full((50, 5), 0.2) + 0.01 * random(50, 5).float()).bfloat16().requires_grad_()
+        wide = labels.detach().float().requires_grad_()
+        assert entropy_loss(labels).equal(entropy_loss(wide))
+        found, expected = (torch.autograd.grad(entropy_loss(x), x)[0] for x in (labels, wide))
+        assert found.equal(expected.bfloat16())
 
     def test_finite_with_a_class_missing_from_the_batch(self) -> None:
         labels = torch.tensor([[0.5, 0.5, 0.0, 0.0]], requires_grad=True)

@@ -15,6 +15,7 @@ from torch.func import functional_call, jvp
 from torch.multiprocessing.spawn import spawn
 from torch.nn import functional as F
 from torch.utils._pytree import tree_map_only
+from torch.utils.checkpoint import checkpoint
 
 from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
@@ -224,6 +225,23 @@ def momentum_and_decay() -> Case:
     return case
 
 
+class Checkpointed(nn.Module):
+    """Computes its parts again in the backward pass, instead of keeping what they computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(nn.Sequential(nn.Linear(5, 5), nn.BatchNorm1d(5), nn.Tanh()) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for part in self.parts:
+            x = x + checkpoint(part, x, use_reentrant=False)
+        return x
+
+
+def checkpointed() -> Case:
+    return classification(Checkpointed(), 5, (torch.randn(6, 5),), (torch.randn(9, 5),))
+
+
 class TwoInputs(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -306,6 +324,7 @@ SMOOTH = [
     vector_target,
     other_outer_batch,
     momentum_and_decay,
+    checkpointed,
     several_inputs,
     text,
     summed_parameters,
@@ -383,6 +402,34 @@ def test_finite_difference_of_a_smooth_network_is_close_in_single_precision(
 ) -> None:
     case = build()
     assert distance(case.to(torch.float32).run(finite_difference), case.run(double_backward)) < 1e-3
+
+
+class Adapted(nn.Module):
+    """Trained layers in single precision beside frozen ones in half."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen = nn.ModuleList(nn.Linear(5, 5).to(torch.bfloat16).requires_grad_(False) for _ in range(2))
+        self.adapter = nn.Linear(5, 5, dtype=torch.float32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.bfloat16()
+        features: Tensor = self.frozen[1]((self.frozen[0](x) + self.adapter(x.float()).bfloat16()).tanh())
+        return features.double()
+
+
+def test_finite_difference_steps_far_enough_for_frozen_parameters_in_half_precision() -> None:
+    case = classification(Adapted(), 5, (torch.randn(60, 5),))
+    assert distance(case.run(finite_difference), case.run(double_backward)) < 0.1
+
+
+def test_gradients_of_a_sparse_embedding_are_those_of_a_dense_one() -> None:
+    found = []
+    for sparse in (True, False):
+        torch.manual_seed(0)
+        tokens = nn.Sequential(nn.Embedding(11, 5, sparse=sparse), nn.Flatten(), nn.Tanh())
+        found.append(classification(tokens, 20, (torch.randint(11, (6, 4)),)).run(forward_mode))
+    assert distance(*found) < 1e-10
 
 
 def deep() -> Case:

@@ -1,6 +1,8 @@
 """The two published protocols, value by value, and the settings that change them."""
 
 import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -67,6 +69,23 @@ def test_rates_are_halved_with_the_epoch_that_says_so(protocol: Protocol) -> Non
 def test_settings_override_values() -> None:
     protocol = resolve(Settings(protocol="iclr", epochs=20, learning_rate=0.1, focal_gamma=0))
     assert (protocol.epochs, protocol.learning_rate, protocol.focal_gamma, protocol.halve_every) == (20, 0.1, 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schedule": "constant"}, "unknown schedule 'constant' (known: halve, cosine)"),
+        ({"generator_optimizer": "adamw"}, "unknown generator_optimizer 'adamw'; did you mean 'adam'?"),
+        ({"views": "Apart"}, "unknown views 'Apart'; did you mean 'apart'?"),
+        ({"epochs": 0}, "expected epochs of at least 1, found 0"),
+        ({"reported_epochs": 0}, "expected reported_epochs of at least 1, found 0"),
+        ({"meta_fraction": 1.5}, "expected meta_fraction of at least 0 and below 1, found 1.5"),
+        ({"entropy_weight": -1.0}, "expected entropy_weight of at least 0, found -1.0"),
+    ],
+)
+def test_refuses_a_protocol_of_ones_own_with_values_nobody_knows(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        resolve(Settings(epochs=3), replace(TUNED, **changes))
 
 
 @pytest.mark.parametrize(

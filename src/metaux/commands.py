@@ -288,8 +288,9 @@ def check_file(path: Path, header: Sequence[str]) -> None:
                 f"expected no file or an earlier {','.join(header)} at '{path}', found another one, which would be "
                 "lost; give another --out"
             )
-    if path.is_dir():
-        raise InputError(f"expected a file to write to, found the folder '{path}'; give --out FILE")
+    elif path.exists():
+        kind = "folder" if path.is_dir() else "device"
+        raise InputError(f"expected a file to write to, found the {kind} '{path}'; give --out FILE")
     check_writable(path.absolute().parent)
 
 

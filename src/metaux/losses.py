@@ -10,11 +10,11 @@ def mask_softmax(logits: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the logits where `mask` holds, and exactly 0 elsewhere (Mask SoftMax, section 3.3).
 
     Args:
-        logits: `[batch, K]`, floating point of any precision.
+        logits: `[batch, K]`; half precision is computed in float32.
         mask: bool, `[batch, K]`, at least one true entry per row (`Hierarchy.mask`); a row without one becomes NaN.
 
     Returns:
-        The generated labels, `[batch, K]`; every row sums to 1.
+        The generated labels, `[batch, K]`, in float32 or float64; every row sums to 1.
 
     The formula printed in the submission, exp(mask * logits), does not mask (exp(0) is 1); the released code's
     (mask + 1e-8) overflows at a logit of 100 and gives mass to sub-classes of other classes. This is what is meant.
@@ -22,7 +22,7 @@ def mask_softmax(logits: Tensor, mask: Tensor) -> Tensor:
     >>> mask_softmax(torch.tensor([[1e4, 1e4, 5.0]]), torch.tensor([[True, True, False]])).tolist()
     [[0.5, 0.5, 0.0]]
     """
-    return logits.masked_fill(~mask, -torch.inf).softmax(-1)
+    return logits.masked_fill(~mask, -torch.inf).softmax(-1, at_least_single(logits))
 
 
 def focal_losses(logits: Tensor, gamma: float = 2.0) -> Tensor:
@@ -42,7 +42,7 @@ def focal_losses(logits: Tensor, gamma: float = 2.0) -> Tensor:
         raise InputError(
             f"expected gamma 0 or at least 1, found {gamma}; in between, the gradient is infinite at p = 1"
         )
-    log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+    log_p = logits.log_softmax(-1, at_least_single(logits))
     if gamma == 0:
         return -log_p
     return -((-torch.expm1(log_p)) ** gamma) * log_p
@@ -83,16 +83,16 @@ def entropy_loss(labels: Tensor) -> Tensor:
     """The negative entropy of the batch-mean label, sum_k m_k log m_k (equation 5), against collapse.
 
     Args:
-        labels: generated labels, `[batch, K]`.
+        labels: generated labels, `[batch, K]`; half precision is computed in float32.
 
     Returns:
-        A scalar; minimising it spreads use over all sub-classes. Where m_k is 0 (a class missing from the batch)
-        the term is 0 and so is its gradient: no sample of the batch could change it.
+        A scalar, in float32 or float64; minimising it spreads use over all sub-classes. Where m_k is 0 (a class missing
+        from the batch) the term is 0 and so is its gradient: no sample of the batch could change it.
 
     >>> entropy_loss(torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])).item()  # -log 2
     -0.6931471824645996
     """
-    mean = labels.mean(0)
+    mean = labels.mean(0, dtype=at_least_single(labels))
     used = mean > 0
     return torch.where(used, mean * torch.where(used, mean, 1.0).log(), 0.0).sum()
 
@@ -110,7 +110,7 @@ def squared_errors(output: Tensor, target: Tensor) -> Tensor:
     >>> squared_errors(torch.tensor([[1.0, 3.0]]), torch.tensor([[0.0, 1.0]])).tolist()
     [2.5]
     """
-    kind = torch.promote_types(output.dtype, torch.float32)
+    kind = at_least_single(output)
     return (output.to(kind) - target.to(kind)).square().mean(-1)
 
 
@@ -131,3 +131,8 @@ def spectral_entropy_loss(covariance: Tensor) -> Tensor:
     (0.25, 0.0)
     """
     return covariance.square().sum().log() - 2 * covariance.trace().log()
+
+
+def at_least_single(tensor: Tensor) -> torch.dtype:
+    """Return what to compute in: float32 for half precision, else the tensor's own type."""
+    return torch.promote_types(tensor.dtype, torch.float32)

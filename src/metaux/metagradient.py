@@ -193,16 +193,22 @@ class _Problem:
     seed: int
     average: Average
 
-    def forward(self, parameters: Parameters, inputs: tuple[Tensor, ...], seed: int) -> Any:
-        """Return the network's outputs at `parameters`, on cloned buffers and a random stream of its own."""
+    def forward(
+        self, parameters: Parameters, inputs: tuple[Tensor, ...], seed: int, use: Callable[[Any], Any] = lambda o: o
+    ) -> Any:
+        """Return `use(outputs)` of the network's outputs at `parameters`.
+
+        On cloned buffers and a random stream of its own; both are there for `use`, too, since a backward pass calls the
+        modules again that `torch.utils.checkpoint` holds.
+        """
         with _random_stream(seed, [*parameters.values(), *inputs]):
-            return functional_call(self.network, self._substitutes(parameters), inputs, tie_weights=False)
+            return functional_call(_Used(self.network, use), self._substitutes(parameters), inputs, tie_weights=False)
 
     def _substitutes(self, parameters: Parameters) -> Parameters:
         """Return what stands in for the network's tensors in a forward pass: `parameters`, and clones of buffers."""
         clones = {id(buffer): buffer.clone() for buffer in self._tensors.values() if isinstance(buffer, Tensor)}
         return {
-            name: parameters[tensor] if isinstance(tensor, str) else clones[id(tensor)]
+            f"network.{name}": parameters[tensor] if isinstance(tensor, str) else clones[id(tensor)]
             for name, tensor in self._tensors.items()
         }
 
@@ -226,9 +232,13 @@ class _Problem:
     def inner(self, target: Tensors, create_graph: bool = False) -> tuple[list[Tensor], Any]:
         """Return g, the inner loss's gradient at theta, and the outputs there."""
         leaves = [value.detach().requires_grad_() for value in self.parameters.values()]
-        outputs = self.forward(dict(zip(self.parameters, leaves, strict=True)), self.inner_inputs, self.seed)
-        loss = self.inner_loss(outputs, target)
-        return _slopes(loss, leaves, "inner", create_graph), _detached(outputs)
+
+        def use(outputs: Any) -> tuple[list[Tensor], Any]:
+            return _slopes(self.inner_loss(outputs, target), leaves, "inner", create_graph), _detached(outputs)
+
+        parameters = dict(zip(self.parameters, leaves, strict=True))
+        found: tuple[list[Tensor], Any] = self.forward(parameters, self.inner_inputs, self.seed, use)
+        return found
 
     def step(self, gradient: list[Tensor]) -> Parameters:
         """Return theta+ (equation 4)."""
@@ -239,9 +249,13 @@ class _Problem:
     def outer(self, ahead: Parameters) -> tuple[Parameters, Tensor]:
         """Return u = -alpha v, and the outer loss (equation 3)."""
         leaves = {name: value.requires_grad_() for name, value in ahead.items()}
-        loss = self.outer_loss(self.forward(leaves, self.outer_inputs, self.seed + 1))
-        v = _slopes(loss, list(leaves.values()), "outer")
-        *v, loss = self.average([*v, loss.detach()], len(self.outer_inputs[0]))
+
+        def use(outputs: Any) -> list[Tensor]:
+            loss = self.outer_loss(outputs)
+            return [*_slopes(loss, list(leaves.values()), "outer"), loss.detach()]
+
+        found = self.forward(leaves, self.outer_inputs, self.seed + 1, use)
+        *v, loss = self.average(found, len(self.outer_inputs[0]))
         return {name: g * -self.look_ahead.learning_rate for name, g in zip(ahead, v, strict=True)}, loss
 
     def contract(self, outputs: Any, tangents: list[Tensor | None]) -> Tensors:
@@ -260,6 +274,19 @@ class _Problem:
         loss = self.inner_loss(tree_unflatten(leaves, structure), target)
         slopes = _slopes(loss, [leaves[index] for index in moving], "inner", create_graph=True)
         return _backward(slopes, [t for t in tangents if t is not None], target)
+
+
+class _Used(nn.Module):
+    """A network and what becomes of its outputs, as one module: both see the tensors that stand in for its own."""
+
+    def __init__(self, network: nn.Module, use: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.network = network
+        self.use = use
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """Return `use(outputs)`."""
+        return self.use(self.network(*inputs))
 
 
 def _meta_gradient(way: Callable[[_Problem], TargetGradient]) -> MetaGradient:
@@ -329,7 +356,8 @@ def forward_mode(problem: _Problem) -> TargetGradient:
 def finite_difference(problem: _Problem) -> TargetGradient:
     """Return the meta-gradient by a central difference of the outputs; arguments as in `MetaGradient`.
 
-    For any network: o' = (o(theta + h u) - o(theta - h u)) / 2h, two forward passes without a graph. Rounding errs in
+    o' = (o(theta + h u) - o(theta - h u)) / 2h, two forward passes without a graph. For any network, except that a
+    difference sees through what hides from the gradient (`detach`, straight-through estimators). Rounding errs in
     proportion to 1 / h, a ReLU that switches within the step in proportion to h; so h is small for a central
     difference: min(sqrt(p), 10 p^(2/3)) |theta| / |u| at precision p. In float64 the relative error is below 1e-3,
     and in float32 it is below 1e-3 for smooth networks; for deep ReLU networks in float32 it is tens of per cent.
@@ -343,7 +371,7 @@ def finite_difference(problem: _Problem) -> TargetGradient:
     direction, loss = problem.outer(ahead)
     del ahead
     theta = problem.parameters
-    p = _precision(theta)
+    p = _precision(problem.network)
     h = min(p**0.5, 10 * p ** (2 / 3)) * (_norm(theta) or 1.0) / (_norm(direction) or 1.0)
     sides = []
     with torch.no_grad():
@@ -380,7 +408,8 @@ def _slopes(loss: Tensor, leaves: list[Tensor], name: str, create_graph: bool = 
         raise InputError(f"expected an {name} loss of one number that depends on the network, found {found}")
     if not leaves:
         return []
-    return list(torch.autograd.grad(loss, leaves, create_graph=create_graph, materialize_grads=True))
+    slopes = torch.autograd.grad(loss, leaves, create_graph=create_graph, materialize_grads=True)
+    return [slope.to_dense() for slope in slopes]  # those of a sparse embedding are not
 
 
 def _backward(values: Iterable[Tensor], along: Iterable[Tensor], target: Tensors) -> Tensors:
@@ -408,10 +437,10 @@ def _norm(tensors: Parameters) -> float:
     return float(get_total_norm(list(tensors.values())))
 
 
-def _precision(parameters: Parameters) -> float:
-    """Return the relative spacing of the coarsest numbers that the network computes in."""
-    kinds = {value.device.type for value in parameters.values()}
-    types = {value.dtype for value in parameters.values()}
+def _precision(network: nn.Module) -> float:
+    """Return the relative spacing of the coarsest numbers that the network computes in, frozen parameters included."""
+    kinds = {value.device.type for value in network.parameters()}
+    types = {value.dtype for value in network.parameters() if value.is_floating_point()}
     types |= {torch.get_autocast_dtype(kind) for kind in kinds if torch.is_autocast_enabled(kind)}
     return max(torch.finfo(kind).eps for kind in types)
 

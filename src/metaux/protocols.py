@@ -5,7 +5,7 @@ not state is marked *our choice*. `TUNED` is the default: how a practitioner tra
 """
 
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Literal, get_args, get_origin
 
 from metaux.errors import InputError, choose
 from metaux.settings import Settings
@@ -173,13 +173,26 @@ def resolve(settings: Settings, base: Protocol | None = None) -> Protocol:
     if base is None:
         choose("protocol", settings.protocol, PROTOCOLS)
     protocol = base or PROTOCOLS[settings.protocol]
+    _check(protocol)
     names = {field.name for field in fields(Protocol)} & {field.name for field in fields(Settings)}
-    given = {name: value for name in names if (value := getattr(settings, name)) is not None}
-    for name, value in ((name, value) for name, value in given.items() if isinstance(value, int | float)):
-        least = 1 if name in ("epochs", "batch_size") else 0
-        if not least <= value < float("inf"):
-            raise InputError(f"expected {name} of at least {least}, found {value}; give a number in that range")
-    if 0 < given.get("focal_gamma", 0) < 1:
-        raise InputError(f"expected focal_gamma 0 or at least 1, found {given['focal_gamma']}; give one of these")
-    changed = replace(protocol, **given)
+    changed = replace(protocol, **{name: value for name in names if (value := getattr(settings, name)) is not None})
+    _check(changed)
     return replace(changed, halve_every=max(1, protocol.halve_every * changed.epochs // protocol.epochs))
+
+
+def _check(protocol: Protocol) -> None:
+    """Raise `InputError` for a word that nobody knows or a number out of range."""
+    for field in fields(Protocol):
+        name, value = field.name, getattr(protocol, field.name)
+        if get_origin(field.type) is Literal:
+            choose(name, value, get_args(field.type))
+        elif field.type is not str:
+            least, below, limit = (1 if field.type is int else 0), float("inf"), ""
+            if name == "meta_fraction":
+                below, limit = 1.0, " and below 1"
+            if not least <= value < below:
+                raise InputError(
+                    f"expected {name} of at least {least}{limit}, found {value}; give a number in that range"
+                )
+    if 0 < protocol.focal_gamma < 1:
+        raise InputError(f"expected focal_gamma 0 or at least 1, found {protocol.focal_gamma}; give one of these")

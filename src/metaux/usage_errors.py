@@ -33,8 +33,9 @@ _SAID: tuple[tuple[str, str], ...] = (
 
 def in_one_line(box: str) -> str:
     """Return the message in a box that the parser draws, said as all our messages are; without frame and help."""
-    # The frame is of ASCII where the terminal can't do better.
-    lines = [line.strip(" │|") for line in box.splitlines() if not re.match(r"^\s*(?:[╭╰]|\+-)", line)]
+    # Where the terminal can't draw a frame, the title is underlined.
+    box = re.sub(r"\A [^\n]*\n -+ *\n", "", box)
+    lines = [line.strip(" │") for line in box.splitlines() if not re.match(r"\s*[╭╰]", line)]
     told: list[str] = []
     for line in lines:
         if line.startswith(("Argument helptext", "For full helptext", "Got errors")):

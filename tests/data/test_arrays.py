@@ -69,6 +69,15 @@ def test_given_test_part_string_and_fine_labels(tmp_path: Path) -> None:
     assert data.notices == ("the arrays z are not used",)
 
 
+def test_both_parts_of_images_go_to_the_same_value(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 4, 4)).astype(np.uint8)
+    for first, second in ((pixels, pixels.astype(float)), (pixels / 255, pixels / 255)):
+        data = load(saved(tmp_path, x=first, y=Y, x_test=second, y_test=Y))
+        assert data.test.inputs[0].equal(data.train.inputs[0])
+    with pytest.raises(InputError, match="expected image values from 0 to 255 in x_test, as before, found 0 to 1"):
+        load(saved(tmp_path, x=pixels, y=Y, x_test=pixels / 255, y_test=Y))
+
+
 def test_images_are_resized(tmp_path: Path) -> None:
     settings = saved(tmp_path, x=np.full((12, 8, 8), 77, dtype=np.uint8), y=Y)
     data = load(Settings(data=settings.data, image_size=4))

@@ -87,3 +87,10 @@ def test_of_several_columns_the_runs_own_is_measured(tmp_path: Path) -> None:
     preprocessing = Preprocessing.fit(data, "data")
     samples, _ = load_for_evaluation(settings, data.hierarchy.class_names, preprocessing, str(other))
     assert samples.primary.tolist() == [row // 2 % 2 for row in range(40)]
+    other.write_text("\n".join(["a,label,risk_label", *rows, "3,1,often"]))
+    with pytest.raises(InputError, match=r"expected labels among the run's classes .* found 'often'"):
+        load_for_evaluation(settings, data.hierarchy.class_names, preprocessing, str(other))
+    settings = Settings(data=str(path), subclasses=(2,), epochs=1)  # the first column, label
+    other.write_text("\n".join(["a,label,risk_label", *rows, "3,often,1"]))
+    with pytest.raises(InputError, match="found 'often'"):
+        load_for_evaluation(settings, data.hierarchy.class_names, preprocessing, str(other))

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,17 @@ def test_class_folders(tmp_path: Path) -> None:
     skipped, drawn = data.notices
     assert skipped.startswith("1 files that aren't images were skipped, among them ")
     assert drawn == "no test part: 6 of 31 samples were set aside to measure, the same for all seeds"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_linked_folders_are_read_once(tmp_path: Path) -> None:
+    class_folders(tmp_path / "images", {"cat": 4, "dog": 4})
+    class_folders(tmp_path / "more", {"cat": 6})
+    cats = tmp_path / "images" / "cat"
+    (cats / "more").symlink_to(tmp_path / "more" / "cat")
+    (cats / "again").symlink_to(cats)
+    data = load(Settings(data=str(tmp_path / "images")))
+    assert len(data.train) + len(data.test) == 14
 
 
 def test_parts(tmp_path: Path) -> None:

@@ -120,6 +120,17 @@ def test_a_part_whose_labels_were_never_published(tmp_path: Path) -> None:
     assert "the parts test have no labels and are not used" in notices
 
 
+def test_parts_of_other_names_and_without_labels(tmp_path: Path) -> None:
+    parts = {"training": texts(), "validation": texts(4), "dev": texts(6), "test": texts(4).remove_columns("label")}
+    datasets.DatasetDict(parts).save_to_disk(tmp_path / "d")
+    data = read(tmp_path / "d")
+    assert data.validation is not None
+    assert (len(data.train), len(data.validation), len(data.test)) == (16, 4, 4)  # a fifth of the first
+    notices = " ".join(data.notices)
+    assert "the parts dev are not used" in notices
+    assert "the parts test have no labels and are not used" in notices
+
+
 def test_tables(tmp_path: Path) -> None:
     columns = {"height": [float(row) for row in range(8)], "tame": [True, False] * 4, "colour": ["red", "blue"] * 4}
     table = datasets.Dataset.from_dict({**columns, "label": [3, 7] * 4})

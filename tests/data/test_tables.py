@@ -180,6 +180,15 @@ def test_every_sample_has_a_group(tmp_path: Path) -> None:
         load(Settings(data=str(path)))
 
 
+def test_a_column_that_may_be_meant_for_groups_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "patients.csv"
+    rows = [f"{'ill' if row % 2 else 'well'},{row % 4},{row}" for row in range(20)]
+    path.write_text("\n".join(["label,Group,a", *rows]))
+    data = load(Settings(data=str(path)))
+    told = "the column 'Group' is a feature like others; if it says which samples belong together, call it 'group'"
+    assert told in data.notices
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -140,6 +140,16 @@ def right(trunk: torch.nn.Module, train: Samples, test: Samples) -> float:
     return float((nearest == torch.arange(4).unsqueeze(-1)).float().mean())
 
 
+def test_every_input_is_looked_at() -> None:
+    data = digits()
+    samples = replace(data.train, inputs=(data.train.inputs[0], 1 + torch.arange(200.0).view(-1, 1)))
+    made = trainer(SOURCES["single"])
+    made.plan = replace(made.plan, preprocess=lambda inputs: (*normalise(inputs[:1]), *inputs[1:]))
+    pixels = made._pixels(samples)
+    assert pixels.shape == (200, 65)
+    assert pixels[:, -1].equal(samples.inputs[1][:, 0])
+
+
 @pytest.mark.parametrize("features", ["rotations", "contrastive"])
 def test_features_of_the_backbone_trained_without_labels(features: str) -> None:
     settings = Settings(features=features, epochs=3, train_size=300, backbone="small-cnn")

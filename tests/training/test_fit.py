@@ -13,7 +13,11 @@ from torch import Tensor, nn
 
 from metaux.data.samples import Samples
 from metaux.errors import InputError, TrainingError
+from metaux.hierarchy import Hierarchy
+from metaux.labels.base import Auxiliary, Batch, SubclassSource
 from metaux.labels.registry import SOURCES
+from metaux.losses import mask_softmax
+from metaux.protocols import Protocol
 from metaux.training.batches import Loader, shuffled
 from metaux.training.devices import computing
 from metaux.training.fabric import Fabric
@@ -259,6 +263,42 @@ def test_measuring_on_the_way_changes_nothing() -> None:
     assert [sorted(record) for record in end.records[:2]] == 2 * [sorted(PLAIN)]
     assert end.records[2] == {**curve.records[2], "seconds": end.records[2]["seconds"]}
     assert end.test_logits.equal(curve.test_logits)
+
+
+class Brighter(SubclassSource):
+    """Labels by whether a sample is brighter than those before it, by a scale that could be learned."""
+
+    before: Tensor
+
+    def __init__(self, hierarchy: Hierarchy, protocol: Protocol) -> None:
+        super().__init__(hierarchy, protocol)
+        self.register_buffer("before", torch.zeros(()))
+        self.scale = nn.Parameter(torch.tensor(20.0))
+
+    def target(self, batch: Batch) -> Tensor:
+        brightness = batch.inputs[0].flatten(1).mean(1)
+        if self.training:
+            self.before.mul_(0.5).add_(0.5 * brightness.mean())
+        logits = torch.zeros(len(brightness), self.hierarchy.size)
+        logits[:, ::2] = (self.scale * (brightness - self.before)).unsqueeze(1)
+        return mask_softmax(logits, self.hierarchy.mask(batch.primary))
+
+    def auxiliary(self, batch: Batch) -> Auxiliary:
+        return Auxiliary(self.target(batch).detach())
+
+    def labels(self, batch: Batch) -> Tensor:
+        return self.target(batch)
+
+
+def test_measuring_leaves_what_a_source_keeps_in_buffers_of_its_own() -> None:
+    found = []
+    for curve in (True, False):
+        made = Trainer(plan(Brighter, epochs=3), Fabric(accelerator="cpu", devices=1), None, curve)
+        fitted = made.fit()
+        assert fitted.labels is not None
+        assert not fitted.labels.requires_grad
+        found.append([made.source.before, *made.network.parameters()])
+    assert all(on.equal(off) for on, off in zip(*found, strict=True))
 
 
 PLAIN = ("epoch", "seconds", "learning_rate", "train_loss", "train_accuracy")

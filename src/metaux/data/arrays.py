@@ -135,17 +135,20 @@ def _interpret(arrays: Mapping[str, Array], wanted: ImageFormat) -> RawData:
                 f"expected rows of shape {x.shape[1:]} in x_test as in x, found "
                 f"{arrays['x_test'].shape[1:]}; make them alike"
             )
-        _check_finite("x" + suffix, arrays["x" + suffix])
     if x.ndim == 2:
         if wanted.size:
             raise InputError(
                 f"expected images, found a table {x.shape} in x; give images (an image size is for images alone)"
             )
+        for suffix in suffixes:
+            _check_finite("x" + suffix, arrays["x" + suffix])
         inputs = torch.cat([_table("x" + suffix, arrays["x" + suffix]) for suffix in suffixes])
     else:
-        unit = _in_unit_range(x)
-        inputs = torch.cat([_images("x" + suffix, arrays["x" + suffix], unit) for suffix in suffixes])
-        inputs = conform(inputs, wanted)
+        unit, images = None, list[Tensor]()
+        for suffix in suffixes:
+            part, unit = image_tensor("x" + suffix, arrays["x" + suffix], unit)
+            images.append(part)
+        inputs = conform(torch.cat(images), wanted)
     given = None
     if "y_given" in arrays:
         given = (*_labels("y_given", arrays["y_given"]), *[""] * (len(inputs) - len(x)))

@@ -74,17 +74,16 @@ def primary_names(raw: RawData, settings: Settings, class_names: Sequence[str]) 
     """Return each sample's class among those of a finished run.
 
     The samples' labels are class names, or lie below classes of that name in the hierarchy. Of several columns of
-    labels, the run's own is meant where it is there.
+    labels, the run's own is meant, or else the first; if none of its labels is a class, another one of class names.
 
     Raises:
         InputError: with an example of a label that isn't.
     """
     known = set(class_names)
-    columns = sorted(raw.labels, key=lambda name: name != settings.primary)
-    for labels in (raw.labels[name] for name in columns):
-        if known.issuperset(labels):
-            return labels
-    labels = next(iter(raw.labels.values()))
+    labels = raw.labels.get(settings.primary or "", next(iter(raw.labels.values())))
+    for column in raw.labels.values() if known.isdisjoint(labels) else (labels,):
+        if known.issuperset(column):
+            return column
     levels = Levels.read(settings.hierarchy) if settings.hierarchy else raw.levels
     if levels is not None:
         level = levels.level_of(labels)

@@ -82,7 +82,13 @@ def read_csv(
         raise InputError(f"expected columns beside the labels in '{path}', found none; add the features")
     columns = like.columns if like is not None and like.columns else find_columns(cells, _places(csv))
     table = encode_columns(cells, columns, _places(csv))
-    return RawData(table, labels, "table", parts, groups=groups, columns=columns, given=given_labels)
+    notices = tuple(
+        f"the column '{name}' is a feature like others; if it says {what}, call it '{name.lower()}'"
+        for name in cells
+        for word, what in (("split", "which part a sample is of"), ("group", "which samples belong together"))
+        if name.lower() == word
+    )
+    return RawData(table, labels, "table", parts, groups=groups, notices=notices, columns=columns, given=given_labels)
 
 
 def read_csv_inputs(path: Path, preprocessing: Preprocessing) -> Tensor:

@@ -105,10 +105,13 @@ def _label_columns(features: Mapping[str, Any], wanted: Sequence[str | None]) ->
 
 
 def _drop_unlabelled(parts: dict[str, Any], features: Mapping[str, Any], labels: Sequence[str]) -> tuple[str, ...]:
-    """Take out the parts whose labels were never published, which the hub marks by -1."""
-    if not _is(features[labels[0]], "ClassLabel"):
-        return ()
-    empty = [part for part, rows in parts.items() if part != "train" and set(rows[labels[0]]) == {-1}]
+    """Take out the parts whose labels were never published: the hub marks such labels by -1, or there is no column."""
+    unpublished = {-1} if _is(features[labels[0]], "ClassLabel") else None
+    empty = [
+        part
+        for part, rows in parts.items()
+        if part != "train" and (not set(labels) <= set(rows.column_names) or set(rows[labels[0]]) == unpublished)
+    ]
     for part in empty:
         del parts[part]
     return (f"the parts {', '.join(empty)} have no labels and are not used",) if empty else ()

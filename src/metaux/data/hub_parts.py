@@ -50,14 +50,18 @@ def load_parts(name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
             ) from None
     if not isinstance(loaded, datasets.DatasetDict):
         return {"train": loaded}, ()
-    found = {split: rows for split, rows in loaded.items() if split in PARTS and len(rows)}
     if len(loaded) == 1:
         return {"train": next(iter(loaded.values()))}, ()
-    others = [split for split in loaded if split not in found]
-    if "train" not in found:
+    parts, others = dict[str, Any](), list[str]()
+    for split, rows in loaded.items():
+        if len(rows) and split in PARTS and PARTS[split] not in parts:
+            parts[PARTS[split]] = rows
+        else:
+            others.append(split)
+    if "train" not in parts:
         raise InputError(f"expected a part train in '{HUB}{name}', found {', '.join(loaded)}; choose another data set")
     notices = (f"the parts {', '.join(others)} are not used",) if others else ()
-    return {PARTS[split]: rows for split, rows in found.items()}, notices
+    return parts, notices
 
 
 def _ask(name: str) -> None:

@@ -44,10 +44,16 @@ AS_FOUND = ImageFormat()
 
 
 def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the image files anywhere below a folder, and the other files, both sorted; none is hidden."""
+    """Return the image files anywhere below a folder, and the other files, both sorted; none hidden, links followed."""
     images: list[Path] = []
     others: list[Path] = []
-    for place, folders, files in os.walk(folder):
+    visited = set[str]()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in visited:  # a link to a folder above would go round for ever
+            folders.clear()
+            continue
+        visited.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith("."):

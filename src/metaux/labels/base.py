@@ -177,7 +177,7 @@ class LabelSource(nn.Module):
         return None
 
     def diagnostics(self, step: MetaStep) -> dict[str, float]:  # noqa: ARG002
-        """Return numbers to record once per epoch, on one fixed batch; its networks' buffers are restored."""
+        """Return numbers to record once per epoch, on one fixed batch; buffers that are no tables are restored."""
         return {}
 
 

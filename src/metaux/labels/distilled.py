@@ -8,7 +8,7 @@ from metaux.labels.base import Batch, Preparation
 from metaux.labels.fixed import SoftLabels
 from metaux.labels.matching import cross_fitted
 from metaux.labels.teacher import logits_of, make_teacher
-from metaux.losses import mask_softmax
+from metaux.losses import at_least_single, mask_softmax
 
 SPREAD_TEMPERATURE = 0.2
 SPREAD_WEIGHT = 1.0
@@ -74,7 +74,7 @@ def class_loss(logits: Tensor, primary: Tensor, hierarchy: Hierarchy) -> Tensor:
     4.0
     """
     # In half precision the difference of two sums of this size would have no digits left.
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    wide = logits.to(at_least_single(logits))
     own = wide.masked_fill(~hierarchy.mask(primary), -torch.inf)
     return (wide.logsumexp(-1) - own.logsumexp(-1)).mean()
 
@@ -92,7 +92,7 @@ def spread_loss(logits: Tensor, temperature: float = SPREAD_TEMPERATURE) -> Tens
         logits: `[batch, K]`.
         temperature: T.
     """
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    wide = logits.to(at_least_single(logits))
     v = torch.nn.functional.normalize(wide - wide.mean(-1, keepdim=True), dim=-1)
     with torch.autocast(v.device.type, enabled=False):
         return (((v @ v.mT - 1) / temperature).exp().mean(-1)).log().mean()

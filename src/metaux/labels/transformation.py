@@ -124,24 +124,27 @@ class Transformation(Transformed):
 
 
 class TransformationShuffled(Transformation):
-    """The control of `Transformation` without its information: each sample's kinds in an order of their own.
+    """The control of `Transformation` without its information: what was done is called by names drawn for each sample.
 
-    What was done to a view is called by another name, the same throughout the training, drawn for each sample. Every
-    name is as frequent as before on the average, and says nothing of the view.
+    Each kind of a sample's views gets a name once for the whole training, each name with the frequency that it has in
+    `Transformation`. So all names are as frequent as there, and say nothing of the view.
     """
 
-    orders: Tensor
+    names: Tensor
 
     def prepare(self, preparation: Preparation) -> None:
-        """Draw the order of each sample's kinds."""
+        """Draw each sample's names of the kinds."""
         super().prepare(preparation)
         generator = stream(preparation.seed, "shuffled transformations")
-        orders = torch.rand(len(preparation.samples), len(self.kinds), generator=generator).argsort(-1)
-        self.register_buffer("orders", orders.to(preparation.device))
+        # Of the views, each of a group is as frequent as the image as it is: its changes share that.
+        often = torch.tensor([1.0, *(1 / len(group) for group in self.groups for _ in group)])
+        often = often.expand(len(preparation.samples), -1)
+        names = often.multinomial(len(self.kinds), replacement=True, generator=generator)
+        self.register_buffer("names", names.to(preparation.device))
 
     def auxiliary(self, batch: Batch) -> Auxiliary:
         """Return the pair of class and kind that each view is labelled with, `[views batch]`."""
-        return super().auxiliary(batch._replace(kind=self.orders[batch.index, batch.kind]))
+        return super().auxiliary(batch._replace(kind=self.names[batch.index, batch.kind]))
 
 
 def _reordered(images: Tensor, order: tuple[int, int, int]) -> Tensor:

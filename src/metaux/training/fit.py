@@ -153,9 +153,10 @@ class Trainer:
 
     def _pixels(self, samples: Samples) -> Tensor:
         """Return the inputs as they are learned from, `[n, values]`; made in parts, since they may be large."""
-        pixels = torch.empty(len(samples), samples.inputs[0].shape[1:].numel())
+        pixels = torch.empty(len(samples), sum(tensor.shape[1:].numel() for tensor in samples.inputs))
         for rows in samples.in_parts():
-            pixels[rows] = self.plan.preprocess(samples.take(rows).inputs)[0].flatten(1)
+            inputs = self.plan.preprocess(samples.take(rows).inputs)
+            pixels[rows] = torch.cat([tensor.flatten(1).float() for tensor in inputs], 1)
         return pixels
 
     def fit(self, on_epoch: Callable[[list[Record]], None] = lambda _: None) -> Fitted:
@@ -352,7 +353,9 @@ class Trainer:
 
     def _diagnose(self, epoch: int) -> Record:
         """Return the gradients' cosine and the source's own numbers, on one fixed batch."""
-        buffers = self._running()
+        own = self.source.buffers(recurse=False)
+        # Tables, with a row for each sample, are large and only read.
+        buffers = [*self._running(), *(buffer for buffer in own if buffer.shape[:1] != (len(self.plan.train),))]
         before = [buffer.clone() for buffer in buffers]
         rows = torch.arange(min(DIAGNOSTIC_SAMPLES, len(self.plan.train)))
         batch = self.loader.load(rows)

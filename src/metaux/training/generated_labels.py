@@ -10,6 +10,7 @@ from metaux.labels.slots import own_slots
 from metaux.training.batches import Loader
 
 
+@torch.no_grad()
 def training_labels(source: LabelSource, loader: Loader) -> Tensor | None:
     """Return `own_slots` of every training sample without augmentation, `[n, max(psi)]`; None if there are none."""
     found = []
