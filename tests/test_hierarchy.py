@@ -25,7 +25,7 @@ def test_flat_and_slot_are_inverse(psi: list[int]) -> None:
     assert hierarchy.mask(hierarchy.parent).diagonal().all()
 
 
-@pytest.mark.parametrize("slots", [[], [2, 0], [2, -1], [1.5], ["2"]])
+@pytest.mark.parametrize("slots", [[], [2, 0], [2, -1], [1.5], ["2"], [None], [{}]])
 def test_refuses_counts_below_one(slots: list[int]) -> None:
     with pytest.raises(InputError, match="at least one sub-class for every primary class"):
         Hierarchy(slots)

@@ -294,6 +294,13 @@ def encoder_layer() -> Case:
     return classification(nn.Sequential(layer, nn.Flatten()), 12, (torch.randn(6, 3, 4),))
 
 
+def encoder_evaluating() -> Case:
+    layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+    case = classification(nn.Sequential(nn.TransformerEncoder(layer, 2), nn.Flatten()), 12, (torch.randn(6, 3, 4),))
+    case.network.eval()  # where PyTorch has a fused path of its own
+    return case
+
+
 def no_auxiliary_head() -> Case:
     def inner_loss(outputs: Outputs, target: Tensor) -> Tensor:
         assert outputs.auxiliary is None
@@ -334,7 +341,7 @@ SMOOTH = [
     no_auxiliary_head,
     tensor_output,
 ]
-CASES = [*SMOOTH, batch_norm, batch_norm_evaluating]
+CASES = [*SMOOTH, batch_norm, batch_norm_evaluating, encoder_evaluating]
 each_case = pytest.mark.parametrize("build", CASES, ids=lambda build: build.__name__)
 each_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 
@@ -676,6 +683,15 @@ def test_embedding_bag_has_no_second_derivative_but_a_finite_difference() -> Non
             case.run(way)
     found = flat(case.run(finite_difference).gradient)
     torch.testing.assert_close(found, brute_force(case), rtol=1e-5, atol=1e-8)
+
+
+def test_a_compiled_network_has_no_second_derivative_but_a_finite_difference() -> None:
+    case = unequal_slots()
+    exact = case.run(double_backward)
+    case.network.compile(backend="aot_eager")
+    with pytest.raises(InputError, match=r"double_backward needs .* use finite_difference"):
+        case.run(double_backward)
+    assert distance(case.run(finite_difference), exact) < 1e-3
 
 
 @each_way

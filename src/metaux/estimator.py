@@ -13,12 +13,13 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from metaux.data.classes import DEFAULT_SUBCLASSES
+from metaux.data.columns import check_resolution
 from metaux.data.in_memory import Form, InMemory, as_array, read_dataset, read_images, read_tensors
 from metaux.data.in_memory_labels import read_given, read_hierarchy, read_labels
 from metaux.data.samples import LabelledData, Samples
@@ -273,6 +274,9 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             form.check(Form("table", (tuple(np.shape(X)[1:]),)))
         with np.errstate(over="ignore"):  # what float32 can't hold is refused by name
             x = validate_data(self, X, reset=fitting, dtype=np.float32)
+        if fitting:
+            names = getattr(self, "feature_names_in_", range(x.shape[1]))
+            check_resolution(check_array(X, dtype=[np.float64, np.float32]), [f"X, column {name}" for name in names])
         return InMemory((torch.tensor(x),), Form("table", (x.shape[1:],)))
 
     def _plan(self, settings: Settings, samples: Samples, hierarchy: Hierarchy, form: Form) -> Plan:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import torch
@@ -41,7 +42,9 @@ class Hierarchy:
 
     def __post_init__(self) -> None:
         slots: tuple[Any, ...] = tuple(self.slots)
-        if not slots or not all(not isinstance(n, str) and float(n).is_integer() and n >= 1 for n in slots):
+        if not slots or not all(
+            isinstance(n, Real | Tensor) and float(n).is_integer() and float(n) >= 1 for n in slots
+        ):
             raise InputError(
                 f"a hierarchy needs at least one sub-class for every primary class, found {list(slots)}; "
                 "give whole numbers of 1 or more"

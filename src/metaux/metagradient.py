@@ -337,14 +337,14 @@ def forward_mode(problem: _Problem) -> TargetGradient:
     >>> forward_mode(network, t, (x,), inner_loss, (x,), outer_loss, LookAhead(0.5))
     TargetGradient(gradient=tensor([[0.5000]]), outer_loss=tensor(0.2500))
     """
-    with sdpa_kernel(SDPBackend.MATH):
+    with _attention_unfused():
         gradient, outputs = problem.inner(_detached(problem.target))
     ahead = problem.step(gradient)
     del gradient
     direction, loss = problem.outer(ahead)
     del ahead
     _load_forward_formulas()
-    with _named_gap("forward_mode"), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
+    with _named_gap("forward_mode"), torch.no_grad(), _attention_unfused(), forward_ad.dual_level():
         duals = {name: forward_ad.make_dual(value, direction[name]) for name, value in problem.parameters.items()}
         moved = tree_flatten(problem.forward(duals, problem.inner_inputs, problem.seed))[0]
         tangents = [forward_ad.unpack_dual(x).tangent if isinstance(x, Tensor) else None for x in moved]
@@ -394,7 +394,7 @@ def double_backward(problem: _Problem) -> TargetGradient:
     computes the target's gradient only, and leaves the network as it was.
     """
     target = _leaves(problem.target)
-    with _named_gap("double_backward"), sdpa_kernel(SDPBackend.MATH):
+    with _named_gap("double_backward"), _attention_unfused():
         gradient, _ = problem.inner(target, create_graph=True)
     direction, loss = problem.outer(problem.step(gradient))
     with _named_gap("double_backward"):
@@ -465,12 +465,25 @@ def _named_gap(way: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # NotImplementedError is one; a missing second derivative is a plain one
-        if "not implemented" not in str(error).lower() and not isinstance(error, NotImplementedError):
+        named = any(words in str(error).lower() for words in ("not implemented", "not currently support"))
+        if not named and not isinstance(error, NotImplementedError):
             raise
         raise InputError(
             f"{way} needs a PyTorch derivative formula for every operation of the network, found "
             f"'{str(error).splitlines()[0]}'; use finite_difference"
         ) from error
+
+
+@contextmanager
+def _attention_unfused() -> Iterator[None]:
+    """Compute attention by operations that have formulas, in Transformer layers in evaluation mode too."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 @cache

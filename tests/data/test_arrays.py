@@ -109,6 +109,10 @@ ENDLESS[3, 1, 2] = np.inf
         ({"x": TABLE, "y": Y, "x_test": HOLE, "y_test": Y}, "finite numbers in x_test, found nan in row 7"),
         ({"x": ENDLESS, "y": Y}, r"found inf in row 3, pixel \(1, 2\)"),
         ({"x": TABLE + 1e300, "y": Y}, "that float32 can hold, found 1e.300 in row 0, column 0; rescale"),
+        (
+            {"x": TABLE + 1.7e9 + np.arange(12)[:, None], "y": Y},
+            "that float32 can tell apart in x, column 0, found 1700000000 to 1700000011; subtract the smallest",
+        ),
         ({"x": IMAGES - 1, "y": Y}, "image values from 0 to 1 in x, found -1.0 to -1.0; rescale"),
         ({"x": IMAGES + 300, "y": Y}, "image values from 0 to 255 in x, found 300.0 to 300.0"),
         (

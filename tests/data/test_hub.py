@@ -131,6 +131,15 @@ def test_parts_of_other_names_and_without_labels(tmp_path: Path) -> None:
     assert "the parts test have no labels and are not used" in notices
 
 
+def test_columns_that_not_every_part_has(tmp_path: Path) -> None:
+    rows = {"height": [1.0, 2.0] * 8, "age": [3.0, 4.0] * 8, "label": [0, 1] * 8}
+    table = datasets.Dataset.from_dict(rows)
+    datasets.DatasetDict({"train": table, "test": table.remove_columns("age")}).save_to_disk(tmp_path / "d")
+    raw = read_hub(str(tmp_path / "d"))
+    assert raw.columns == (("height",),)
+    assert "the columns age are not in every part, and are not used" in raw.notices
+
+
 def test_tables(tmp_path: Path) -> None:
     columns = {"height": [float(row) for row in range(8)], "tame": [True, False] * 4, "colour": ["red", "blue"] * 4}
     table = datasets.Dataset.from_dict({**columns, "label": [3, 7] * 4})

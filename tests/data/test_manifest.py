@@ -94,6 +94,8 @@ def test_groups_that_straddle_the_given_split(tmp_path: Path) -> None:
         ("file,label,label", "a.png,cat,cat", "expected different column names in .*; rename one"),
         ("file,label", "a.png,cat,x", "expected 2 cells in line 2 of .*, found 3; correct it"),
         ("file,label", "a.png,", "expected a label in line 2 of .*, found nothing; fill it in"),
+        ("file,label", "a.png,NA", "expected a label in line 2 of .*, found 'NA', which says that there is none; fill"),
+        ("file,label,group", "a.png,cat,n/a", "expected a group in line 2 of .*, found 'n/a', which says"),
         ("file,label", ",cat", "expected a file in line 2"),
         ("file,label", "b.png,cat", "found nothing at '.*b.png' .line 2 of .*; correct it"),
         ("file,label", "a.png,cat\na.png,dog", "expected each file once in .*a.png' in lines 2 and 3"),

@@ -69,6 +69,11 @@ def test_columns_that_the_settings_name_are_labels(tmp_path: Path) -> None:
         ("height,label", ["1,x", "2,y", "nan,y"], "a value in column 'height', found 'nan' in line 4"),
         ("height,label", ["1,x", "2,y", "3,y", "1O,x"], "a number in column 'height', found '1O' in line 5"),
         ("height,label", ["1,x", "2,y", "inf,y"], "a number in column 'height', found 'inf' in line 4"),
+        (
+            "time,label",
+            ["1.7e9,x", "1700000060,y"],
+            "float32 can tell apart in column 'time', found 1700000000 to 1700000060",
+        ),
         ("height,label", ["1,x", "2,y", "1e39,y"], "a number in column 'height', found '1e39' in line 4"),
         ("height,label", ["1,x", "2,y", "1_0,y"], "a number in column 'height', found '1_0' in line 4"),
         ("colour,label", ["red,x", "red,x", ",y"], "a value in column 'colour', found none in line 4"),

@@ -208,6 +208,18 @@ def test_balanced_class_weights() -> None:
     assert float(made.primary_loss(logits, batch)) == pytest.approx(torch.log(torch.tensor(2.0)).item())
 
 
+def test_a_batch_of_one_sample_is_for_networks_that_can_learn_from_one() -> None:
+    def batch_norm() -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.BatchNorm1d(4))
+
+    odd = digits().train.take(torch.arange(51))
+    for changes in ({"batch_size": 1}, {"batch_size": 2, "train": odd}):
+        with pytest.raises(InputError, match=r"two samples or more .* found one of 1 .*; give a larger batch size"):
+            trainer(SOURCES["single"], trunk=batch_norm, **changes)
+        trainer(SOURCES["single"], **changes)
+    trainer(SOURCES["single"], trunk=batch_norm, batch_size=2)
+
+
 class TestBatches:
     def test_every_sample_once_and_no_tiny_batch(self) -> None:
         for count in (1, 2, 99, 100, 101, 150, 1437):

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metaux.data.columns import check_resolution
 from metaux.data.images import AS_FOUND, ImageFormat, conform
 from metaux.data.raw import RawData
 from metaux.data.transforms import Preprocessing
@@ -19,7 +20,7 @@ Array = np.ndarray[Any, Any]
 KNOWN = ("x", "y", "y_fine", "y_given", "x_test", "y_test", "y_fine_test")
 
 
-def read_arrays(path: Path, wanted: ImageFormat = AS_FOUND) -> RawData:
+def read_arrays(path: Path, wanted: ImageFormat = AS_FOUND, fitting: bool = True) -> RawData:
     """Read an .npz file with `x`, `y` and optionally `y_fine` (finer labels), `y_given` (labels of another kind, of
     `x` only), `x_test`, `y_test`, `y_fine_test`.
 
@@ -27,13 +28,21 @@ def read_arrays(path: Path, wanted: ImageFormat = AS_FOUND) -> RawData:
     from 0 to 255, or floats: from 0 to 1 if none in `x` is above 1, else from 0 to 255. Labels are whole
     numbers or strings.
 
+    Args:
+        path: the file.
+        wanted: the format of images.
+        fitting: whether the data are to be learned from; then float32 must be able to tell a table's numbers apart.
+
     Raises:
         InputError: for a file that isn't one, missing or superfluous arrays, shapes that don't fit, and
             values that are NaN, infinite or out of range, with their place.
     """
     arrays = _load(path)
     try:
-        return _interpret(arrays, wanted)
+        raw = _interpret(arrays, wanted)
+        if fitting and raw.kind == "table":
+            check_resolution(arrays["x"], [f"x, column {column}" for column in range(arrays["x"].shape[1])])
+        return raw
     except InputError as error:
         raise InputError(f"{error} (in '{path}')") from None
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,20 +27,22 @@ def find_columns(cells: Mapping[str, Sequence[str]], places: Sequence[str]) -> C
         places: what to call each row in errors.
 
     Raises:
-        InputError: for a missing or wrong value, naming column and row, and words that are different in most rows.
+        InputError: for a missing or wrong value, naming column and row, numbers that float32 can't tell apart, and
+            words that are different in most rows.
 
     >>> find_columns({"height": ["1.5", "2"], "colour": ["red", "red"]}, ["line 2", "line 3"])
     (('height',), ('colour', 'red'))
     """
     found: list[tuple[str, ...]] = []
     for name, column in cells.items():
-        numbers = sum(_number(cell) is not None for cell in column)
+        numbers = [number for cell in column if (number := _number(cell)) is not None]
         words = sum(_number(cell) is None and cell.lower() not in MISSING for cell in column)
-        if numbers > words:
+        if len(numbers) > words:
+            check_resolution(np.array(numbers)[:, None], [f"column '{name}'"])
             found.append((name,))
             continue
         for place, cell in zip(places, column, strict=True):
-            if cell.lower() in MISSING and cell.lower() != "none":  # which may be a kind of something
+            if is_missing(cell):
                 raise _missing(name, place, cell)
         categories = sorted(set(column))
         if 2 * len(categories) > len(column) > 1:
@@ -91,6 +94,37 @@ def encode_columns(cells: Mapping[str, Sequence[str]], columns: Columns, places:
             table[:, start] = _numbers(name, cells[name], places)
         start += max(len(categories), 1)
     return torch.from_numpy(table)
+
+
+def check_resolution(table: "np.ndarray[Any, Any]", names: Sequence[str]) -> None:
+    """Raise `InputError` for a column of a table whose numbers float32 can hardly tell apart, such as times in seconds.
+
+    Args:
+        table: the numbers as they were given, `[n, columns]`.
+        names: what to call each column.
+
+    >>> check_resolution(np.array([[0.1], [0.2]]), ["height"])
+    """
+    low, high = table.min(0).astype(np.float64), table.max(0).astype(np.float64)
+    largest = np.maximum(abs(low), abs(high))
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite and too large numbers are told of elsewhere
+        spread, steps = high - low, 100 * np.spacing(largest.astype(np.float32))
+    # A spread of less is the rounding of a constant.
+    for column in np.flatnonzero((spread > 1e-12 * largest) & (spread < steps)).tolist():
+        if (table[:, column] != table[:, column].astype(np.float32)).any():
+            raise InputError(
+                f"expected numbers that float32 can tell apart in {names[column]}, found {low[column]:.16g} to "
+                f"{high[column]:.16g}; subtract the smallest of them, or leave the column out"
+            )
+
+
+def is_missing(cell: str) -> bool:
+    """Return whether a word says that there is no value; `none` does not, it may be a kind of something.
+
+    >>> [is_missing(cell) for cell in ("", "NA", "none", "0")]
+    [True, True, False, False]
+    """
+    return cell.lower() in MISSING and cell.lower() != "none"
 
 
 def _numbers(name: str, cells: Sequence[str], places: Sequence[str]) -> list[float]:

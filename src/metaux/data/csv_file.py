@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from metaux.data.columns import is_missing
 from metaux.data.folder import PARTS
 from metaux.data.levels_file import check_commas
 from metaux.errors import InputError, nearest
@@ -31,11 +32,17 @@ class Csv(NamedTuple):
                 )
 
     def require_cells(self, names: Iterable[str]) -> None:
-        """Raise `InputError` naming the first line with an empty cell in one of these columns, where they are there."""
+        """Raise `InputError` naming the first line without a value in one of these columns, where they are there."""
         for name in names:
+            words = name in ("label", "group")  # a text or a file may well be called NA
             for line, cell in zip(self.lines, self.columns.get(name, ()), strict=False):
                 if not cell:
                     raise InputError(f"expected a {name} in line {line} of '{self.path}', found nothing; fill it in")
+                if words and is_missing(cell):
+                    raise InputError(
+                        f"expected a {name} in line {line} of '{self.path}', found '{cell}', which says that there is "
+                        "none; fill it in, leave the row out, or use another word"
+                    )
 
     def parts(self) -> tuple[str, ...] | None:
         """Return the part of each row as the column `split` has it, None without one.

@@ -51,6 +51,10 @@ def read_hub(
             f"{', '.join(features)}; name one with --primary"
         )
     notices += _drop_unlabelled(parts, features, labels)
+    partial = [column for column in features if any(column not in rows.column_names for rows in parts.values())]
+    if partial:
+        features = {column: feature for column, feature in features.items() if column not in partial}
+        notices += (f"the columns {', '.join(partial)} are not in every part, and are not used",)
     classes = {
         column: tuple(value for part in parts.values() for value in _names(part, column, f"{HUB}{name}"))
         for column in labels

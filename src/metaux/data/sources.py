@@ -138,7 +138,7 @@ def _read(
     if path.is_file() and path.suffix.lower() == ".csv":
         return read_csv(path, wanted, progress, levels, like, settings.given)
     if path.is_file() and path.suffix.lower() == ".npz":
-        return read_arrays(path, wanted)
+        return read_arrays(path, wanted, fitting=like is None)
     found = "a file of another kind" if path.exists() else "nothing there"
     raise InputError(
         f"expected a known name ({', '.join(NAMES)}), {HUB}NAME, a folder, a .csv or an .npz file, found '{data}' "

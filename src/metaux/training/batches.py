@@ -18,7 +18,7 @@ RESIDENT = 2 * 2**30
 
 
 def shuffled(count: int, batch_size: int, seed: int, *names: str | int) -> list[Tensor]:
-    """Return the rows of each batch of one pass, in random order; sizes differ by one at most, none is tiny.
+    """Return the rows of each batch of one pass, in random order; sizes differ by one at most.
 
     >>> [len(rows) for rows in shuffled(7, 3, 0, "order", 1)]
     [3, 2, 2]

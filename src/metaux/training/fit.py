@@ -7,6 +7,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -111,6 +112,7 @@ class Trainer:
         )
         self.primary_loss = make_primary_loss(plan)
         self.passes = self._passes()
+        self._check_smallest_batch()
         self.meta_gradient, self.notice = self._meta_gradient()
         self.records: list[Record] = []
         self.reported: list[Tensor] = []
@@ -142,6 +144,22 @@ class Trainer:
             return 1
         with seeded(self.plan.seed, "views"):
             return len(self.source.views(self.loader.load(torch.arange(1))).index)
+
+    def _check_smallest_batch(self) -> None:
+        """Raise `InputError` if a batch is of one sample, and the network can't be trained on one."""
+        orders = self._orders(0)
+        smallest = min(map(len, orders["train"] + orders["meta"])) // self.fabric.world_size
+        if smallest > 1:
+            return
+        network = deepcopy(self.network).train()
+        try:
+            with seeded(self.plan.seed, "smallest batch"), torch.no_grad():
+                network(*self.loader.load(torch.arange(1)).inputs)
+        except ValueError as error:  # batch normalisation needs two values to have a variance
+            raise InputError(
+                f"expected batches of two samples or more for this backbone, found one of {smallest} ({error}); give "
+                "a larger batch size"
+            ) from None
 
     def _meta_gradient(self) -> tuple[MetaGradient | None, str]:
         if self.source.meta_step is None:
