@@ -279,7 +279,9 @@ def elsewhere() -> dict[str, str]:
     rows = ["| bed | labels | n | test accuracy, % | " + " | ".join(f"minus {other}" for other in others) + " |"]
     rows.append("| --- " * (4 + len(others)) + "|")
     for bed, leads in found.items():
-        table = json.loads((HERE / "contest" / bed / "contest.json").read_text())["table"]
+        again = HERE / "contest" / f"{bed}{AGAIN}"  # where the leads were trained, too
+        known = again if again.is_dir() else HERE / "contest" / bed
+        table = json.loads((known / "contest.json").read_text())["table"]
         contest = {row["name"]: dict(zip(row["seeds"], row["accuracies"], strict=True)) for row in table}
         for name, own in leads.items():
             cells = [CONTESTS[bed], name.removeprefix("lead-"), str(len(own))]
