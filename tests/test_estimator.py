@@ -345,6 +345,8 @@ def test_a_class_smaller_than_its_number_of_subclasses() -> None:
     ("changes", "message"),
     [
         ({"method": "maxx"}, "maxx"),
+        ({"method": "recorded"}, "recorded"),
+        ({"method": lambda hierarchy, protocol: None}, "expected method to return a LabelSource, found NoneType"),
         ({"method": 3}, "expected method to be a name or a callable"),
         ({"backbone": "mpl"}, "mpl"),
         ({"backbone": 3}, "expected backbone to be a name, a torch module or a callable"),

@@ -41,6 +41,8 @@ from metaux.training.meta_gradients import way_by_name
 from metaux.training.plan import Fitted, Plan, meta_share
 
 Array = np.ndarray[Any, Any]
+# Whose labels are in the folder of a run; here labels can be given.
+_OF_A_FOLDER = ("recorded", "shuffled")
 
 
 class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -283,7 +285,10 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         protocol = resolve(settings, self.protocol if isinstance(self.protocol, Protocol) else None)
         source, seed = self._make_source(form.kind), self._seed()
         method = self.method if isinstance(self.method, str) else "this method"
-        train, meta = draw(samples, seed, None, meta_share(source(hierarchy, protocol), protocol, method))
+        made = source(hierarchy, protocol)
+        if not isinstance(made, LabelSource):
+            raise InputError(f"expected method to return a LabelSource, found {type(made).__name__}; return one")
+        train, meta = draw(samples, seed, None, meta_share(made, protocol, method))
         none = samples.take(torch.arange(0))
         data = LabelledData(samples, none, hierarchy, form.kind)
         preprocessing = Preprocessing.fit(data, protocol.normalisation)
@@ -306,7 +311,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _make_source(self, kind: str) -> MakeSource:
         if isinstance(self.method, str):
-            choose("method", self.method, (AUTO, *SOURCES))
+            choose("method", self.method, (AUTO, *(name for name in SOURCES if name not in _OF_A_FOLDER)))
             return SOURCES[best(kind) if self.method == AUTO else self.method]
         if not callable(self.method):
             raise InputError(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from metaux.experiment.compare import default_methods
@@ -134,12 +135,40 @@ def test_a_run_that_fails_is_named_and_the_others_are_compared(tmp_path: Path) -
     done(*words[:-1], 1, "--out", tmp_path / "out")
     broken = tmp_path / "out" / "runs" / "uniform-1"
     broken.mkdir()
-    (broken / "checkpoint.pt").write_bytes(b"no checkpoint")
+    data = Run.read(broken.with_name("uniform-0")).result["data"]
+    torch.save({"data": data, "network": {}}, broken / "checkpoint.pt")  # of another network
     result = metaux(*words, "--out", tmp_path / "out")
     assert (result.code, result.err.count("\n")) == (1, 1)
     assert "uniform with seed 1: expected this run's checkpoint" in result.err
     assert "single" in result.out
     assert methods_in(tmp_path) == [("single", 2), ("uniform", 1)]
+
+
+def test_an_unfinished_run_that_can_not_go_on_is_found_before_others_are_trained(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.npz")
+    words = ("compare", tmp_path / "t.npz", *FAST, "--methods", "single", "uniform", "--out", tmp_path / "out")
+    done(*words, "--seeds", 1)
+    kept = tmp_path / "out" / "runs" / "uniform-1" / "checkpoint.pt"
+    kept.parent.mkdir()
+    for content, found in ((b"no checkpoint", "expected this run's checkpoint"), (None, "found that it has changed")):
+        if content is None:
+            torch.save({"data": "another digest"}, kept)
+        else:
+            kept.write_bytes(content)
+        result = metaux(*words, "--seeds", 2)
+        assert (result.code, result.err.count("\n")) == (2, 1)
+        assert found in result.err
+        assert not (kept.parent.parent / "single-1").exists()
+
+
+def test_runs_of_different_versions_are_told(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.npz")
+    words = ("compare", tmp_path / "t.npz", *FAST, "--methods", "single", "uniform", "--seeds", 1, "--out")
+    assert "versions" not in done(*words, tmp_path / "out")
+    path = tmp_path / "out" / "runs" / "single-0" / "result.json"
+    result = json.loads(path.read_text())
+    path.write_text(json.dumps({**result, "versions": {**result["versions"], "torch": "1.0"}}))
+    assert "the runs are of different versions" in done(*words, tmp_path / "out")
 
 
 def test_a_loss_that_is_no_number_stops_every_run_in_one_line(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,16 @@ def test_a_crash_while_writing_leaves_the_old_file_alone(tmp_path: Path, monkeyp
             write_text_atomic(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match=r"No space left .*file.txt"):
+        write_text_atomic(tmp_path / "file.txt", "new")
+    assert not list(tmp_path.iterdir())
 
 
 def test_json_is_strict(tmp_path: Path) -> None:

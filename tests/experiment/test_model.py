@@ -40,6 +40,12 @@ def test_sub_classes_belong_to_the_predicted_class(finished: Run, test_samples: 
     assert len(subclasses.unique()) > 1
 
 
+def test_only_labels_of_persons_have_their_names(finished: Run, tmp_path: Path) -> None:
+    assert Model.read(finished.folder).hierarchy.subclass_names[:2] == ("even/0", "even/1")
+    run(Settings(epochs=1, train_size=100), "human", 0, load_once(DATA), tmp_path / "run")
+    assert Model.read(tmp_path / "run").hierarchy.subclass_names[:2] == ("0", "2")
+
+
 def test_features_are_those_of_the_trunk(finished: Run, test_samples: Samples) -> None:
     rows = torch.from_numpy(finished.output("test_feature_rows"))
     features = Model.read(finished.folder).features(test_samples.take(rows))

@@ -35,6 +35,14 @@ def replaced(name: str, text: str) -> Callable[[Path], None]:
     return damage
 
 
+def with_value(name: str, value: object) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        path = folder / "result.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+
+    return damage
+
+
 def removed(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 
@@ -102,6 +110,9 @@ def test_a_value_that_every_run_needs_is_asked_for(tmp_path: Path) -> None:
         (replaced("settings.yaml", "a: [1\nb: }"), r"settings.yaml, found it cut off or overwritten"),
         (replaced("settings.yaml", "[1]"), r"settings.yaml, found it holding list, not a mapping"),
         (replaced("result.json", '{"method": "maxl"}'), r"result.json, found it without seed, accuracy"),
+        (with_value("seed", None), r"result.json, found it with values of another kind"),
+        (with_value("accuracy", "high"), r"result.json, found it with values of another kind"),
+        (with_value("class_names", 5), r"result.json, found it with values of another kind"),
         (replaced("records.jsonl", "1\n2\n3\n"), r"records.jsonl, found it with a line that is no record"),
     ],
 )

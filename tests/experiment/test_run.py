@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,28 @@ def test_a_loss_that_is_no_number_says_what_when_and_what_is_kept(rate: float, t
     assert "settings.yaml" in below(tmp_path / "run")
     with pytest.raises(TrainingError):  # the same command goes on to the same end
         train(settings, tmp_path / "run", "single")
+
+
+def test_weights_that_are_no_numbers_after_the_last_step_are_no_result(tmp_path: Path) -> None:
+    settings = replace(FAST, learning_rate=1e30, epochs=1, batch_size=1000)  # one step, after the only loss
+    for _ in range(2):
+        with pytest.raises(TrainingError, match="no longer finite after its last epoch; use a smaller learning rate"):
+            train(settings, tmp_path / "run", "single")
+
+
+def test_a_run_that_another_process_has_finished_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(FAST, tmp_path / "run")
+    before = below(tmp_path)
+    shutil.move(tmp_path / "run", tmp_path / "other")
+
+    def finish(folder: Path, *_: object) -> None:
+        shutil.copytree(tmp_path / "other", folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr("metaux.experiment.run.write_records", finish)
+    with pytest.raises(TrainingError, match=r"another process has finished the run in .*run; its results are there"):
+        train(FAST, tmp_path / "run")
+    shutil.rmtree(tmp_path / "other")
+    assert below(tmp_path) == before
 
 
 def test_bad_input_leaves_no_folder(tmp_path: Path) -> None:

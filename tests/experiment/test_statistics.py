@@ -68,7 +68,7 @@ def test_a_paired_difference_ignores_what_a_seed_adds_to_both(
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from([-1.0, -2 / 3, -1 / 3, 0.0, 1 / 3, 1.0]), min_size=1, max_size=60), st.randoms())
+@given(st.lists(st.sampled_from([-1.0, -2 / 3, -1 / 3, 0.0, 1 / 3, 1.0]), min_size=5, max_size=60), st.randoms())
 def test_bootstrap_interval(values: list[float], random: Random) -> None:
     estimate = mean_over_samples(values, resamples=2000)
     assert estimate.low is not None
@@ -78,6 +78,12 @@ def test_bootstrap_interval(values: list[float], random: Random) -> None:
     shuffled = random.sample(values, len(values))
     again = mean_over_samples(shuffled, resamples=2000)
     assert (again.low, again.high) == (estimate.low, estimate.high)
+
+
+def test_a_few_samples_have_no_interval() -> None:
+    assert mean_over_samples([1.0] * 4) == Estimate(1.0)
+    assert not mean_over_samples([1.0] * 4).above
+    assert mean_over_samples([1.0] * 5).above
 
 
 def test_bootstrap_is_scipys() -> None:
@@ -126,7 +132,7 @@ def test_floor_is_what_seeds_cannot_average_out() -> None:
     assert floor_of_test_interval(steady + noise) == pytest.approx(expected, rel=0.1)
     assert floor_of_test_interval(noise) < expected / 2
     assert floor_of_test_interval(np.stack([steady])) == pytest.approx(expected, rel=0.1)
-    assert floor_of_test_interval(np.ones((3, 1))) == np.inf
+    assert floor_of_test_interval(np.ones((3, 4))) == np.inf
 
 
 @pytest.mark.slow

@@ -65,6 +65,35 @@ def test_a_method_with_too_few_seeds_is_no_winner(say: Callable[..., str]) -> No
     assert "no such gain is shown for kmeans" in said
 
 
+def test_what_alone_came_through_is_no_winner(say: Callable[..., str]) -> None:
+    assert say({**REFERENCES, "maxl": UP[:2]}).startswith(
+        "No conclusion: maxl's difference to single is +3.1 points [+2.4, +3.7], but maxl has no run with seed 2, which"
+    )
+    said = say({**REFERENCES, "maxl": SAME, "kmeans": UP[:2]})
+    assert said.startswith(NO_METHOD + "maxl's difference")
+    assert "; kmeans is not judged without its seed 2; " in said
+
+
+def test_too_few_test_samples_for_an_interval(say: Callable[..., str]) -> None:
+    said = say({**REFERENCES, "maxl": [0.25, 0.25, 0.25]}, samples=4, base=0.5)
+    assert said.startswith("No conclusion: maxl's difference to single is")
+    assert "but fewer than 5 test samples, or groups of them, are too few for an interval" in said
+
+
+def test_test_samples_that_do_not_differ_rule_nothing_out(say: Callable[..., str]) -> None:
+    said = say({**dict.fromkeys(REFERENCES, FLAT), "maxl": FLAT}, samples=36)
+    assert "36 test samples are too few to settle a gain of 0.5 points" in said
+
+
+def test_learned_labels_that_may_be_as_good_as_human_ones(say: Callable[..., str]) -> None:
+    said = say({**REFERENCES, "maxl": [-0.01, 0.03, 0.09], "human": UP})
+    assert "so labels can matter here; of learned ones it is not shown" in said
+
+
+def test_all_that_is_missing_is_asked_for_at_once(say: Callable[..., str]) -> None:
+    assert "run single, uniform, frozen and transformed too" in say({"transformation": UP})
+
+
 def test_nothing_gains_and_more_seeds_would_tell(say: Callable[..., str]) -> None:
     # Differences 0, 0.5 and -0.5 points: deviation 0.5 as large as the gain, so 10 seeds in all.
     assert say({**REFERENCES, "maxl": [0.0, 0.006, -0.003]}, samples=20_000) == (

@@ -194,6 +194,34 @@ class TestFolder:
         assert "pip install 'metaux[onnx]'" in result.err
         assert below(tmp_path) == before
 
+    def test_an_interruption_leaves_what_was_there(
+        self, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = export(runs["table"], "safetensors", tmp_path / "out")
+        before, rename = below(tmp_path), Path.rename
+
+        def interrupted(path: Path, target: Path) -> Path:
+            if path.name == "new":
+                raise KeyboardInterrupt
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            export(runs["table"], "torch-export", out)
+        assert below(tmp_path) == before
+
+    def test_a_link_to_a_folder_stays_one(
+        self, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "place").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "place")
+        export(runs["table"], "safetensors", tmp_path / "link")
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "place" / "README.md").is_file()
+        monkeypatch.chdir(tmp_path / "place")
+        result = metaux("export", runs["table"], "--to", "safetensors", "--out", ".")
+        assert (result.code, "found the current one, '.'" in result.err) == (2, True)
+
     @pytest.mark.parametrize(
         ("words", "said"),
         [

@@ -215,7 +215,7 @@ class TestRuns:
             assert float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"])
         summary = json.loads((figure3 / "summary.json").read_text())
         assert summary["runs"] == 2 * (2 + 3 * 7)
-        assert summary["command"] == "metaux reproduce figure3 --scale tiny"
+        assert summary["command"] == "metaux reproduce figure3 --scale tiny --seeds 2"
         assert "of 3 pairs" in summary["found"]
         assert len(summary["lines"]) == 24
 
@@ -235,6 +235,16 @@ class TestRuns:
         (tmp_path / "moved").symlink_to(root)
         reproduce(["cosine"], tiny, str(tmp_path / "moved"), out, 2, 1, "cpu", quiet())
         assert (lost / "result.json").exists()
+
+    def test_runs_of_other_data_are_not_taken_for_these(
+        self, figure3: Path, tiny: Scale, root: Path, out: Path
+    ) -> None:
+        result = next((out / "runs").glob("*/result.json"))
+        before = result.read_text()
+        result.write_text(json.dumps({**json.loads(before), "data": "of other data"}))
+        with pytest.raises(InputError, match="was trained on, found that it has changed; give another --out"):
+            reproduce(["figure3"], tiny, str(root), out, 2, 1, "cpu", quiet())
+        result.write_text(before)
 
     def test_agreement_of_a_run_with_itself_is_perfect(self, figure3: Path, tiny: Scale, root: Path, out: Path) -> None:
         from metaux.experiment.records import Run

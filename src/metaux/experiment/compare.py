@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from metaux.data.samples import LabelledData
@@ -18,9 +19,10 @@ from metaux.experiment.plan import check, make_plan
 from metaux.experiment.progress import Job, duration, shown
 from metaux.experiment.records import Run, is_finished, run_folder, write_settings
 from metaux.experiment.reporting import write_report_of
+from metaux.experiment.run import CHECKPOINT
 from metaux.experiment.table import table, to_csv, to_json
 from metaux.experiment.verdict import verdict
-from metaux.experiment.wording import counted
+from metaux.experiment.wording import counted, listed
 from metaux.experiment.work import START_OF_A_PROCESS, expected, told, work_through, workers_for
 from metaux.files import write_json, write_text_atomic
 from metaux.labels.catalogue import REFERENCES, entry
@@ -29,6 +31,7 @@ from metaux.protocols import resolve
 from metaux.settings import Settings
 from metaux.terminal import print_notes, reading
 from metaux.training.devices import computing, make_fabric
+from metaux.training.fit import read_checkpoint
 from metaux.training.timing import time_run
 
 
@@ -90,6 +93,9 @@ def compare(
     wanted = [(method, seed, run_folder(out, method, seed)) for seed in range(seeds) for method in methods]
     # One that is damaged, or of other data, is found before the others are trained.
     check_unchanged(_read(folder for _, _, folder in wanted), data)
+    for _, _, folder in wanted:
+        if not is_finished(folder) and (folder / CHECKPOINT).exists():
+            read_checkpoint(folder / CHECKPOINT, data.digest, torch.device("cpu"))
     failures: list[str] = []
     todo, refused = _plan(settings, [run for run in wanted if not is_finished(run[2])], data, asked, console)
     methods = tuple(method for method in methods if method not in refused)
@@ -111,6 +117,7 @@ def compare(
     finished = _read(folder for _, _, folder in wanted)
     if not finished:
         raise TrainingError(told(failures))
+    print_notes(_different_versions(finished), console)
     comparison = Comparison.of(finished)
     _write(comparison, finished, out)
     console.print(table(comparison))
@@ -132,6 +139,16 @@ def _check_counts(seeds: int, jobs: int, processes: int) -> None:
             f"expected one run at a time where a run has several processes, found --jobs {jobs} and --processes "
             f"{processes}; leave one of them out"
         )
+
+
+def _different_versions(runs: Iterable[Run]) -> list[str]:
+    """Say of which packages the runs had different versions."""
+    found: dict[str, dict[str, None]] = {}
+    for run in runs:
+        for name, version in run.result.get("versions", {}).items():
+            found.setdefault(name, {})[str(version)] = None
+    told = [f"{name} {listed(list(versions))}" for name, versions in found.items() if len(versions) > 1]
+    return [f"the runs are of different versions, which may matter, too: {', '.join(told)}"] if told else []
 
 
 def _read(folders: Iterable[Path]) -> list[Run]:

@@ -183,12 +183,19 @@ class Comparison:
         """Return what the row has to beat and did not run."""
         return tuple(name for name in judges(row.method) if self.row(name) is None)
 
+    def absent(self, row: Row) -> tuple[int, ...]:
+        """Return the seeds that single task ran with and the row did not: what alone came through can't be judged."""
+        single = self.row("single")
+        return tuple(seed for seed in (single.seeds if single else ()) if seed not in row.seeds)
+
     def gain(self, row: Row) -> bool:
         """Return whether the row is above all of its `judges`, over seeds and over test samples.
 
-        Single, uniform and frozen, and what controls it has of its own; where one did not run there is no gain.
+        Single, uniform and frozen, and what controls it has of its own; where one did not run there is no gain, nor
+        where the row lacks a seed that single task has.
         """
-        return all(name in row.differences and row.differences[name].above for name in judges(row.method))
+        above = all(name in row.differences and row.differences[name].above for name in judges(row.method))
+        return above and not self.absent(row)
 
 
 def is_of(run: Run, data: "LabelledData") -> bool:

@@ -13,6 +13,7 @@ from metaux.errors import InputError, choose
 from metaux.experiment.records import SETTINGS, Run
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource, SubclassSource
+from metaux.labels.catalogue import NAMED
 from metaux.labels.registry import SOURCES
 from metaux.networks.backbones import make_backbone
 from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, place
@@ -38,14 +39,15 @@ def describe_model(
 
 
 def read_description(run: Run) -> tuple[Hierarchy, Preprocessing, tuple[int, ...]]:
-    """Return what `describe_model` wrote.
+    """Return what `describe_model` wrote; sub-classes have names where the method's are those that the data names.
 
     Raises:
         InputError: if it isn't there.
     """
     try:
         model = run.result["model"]
-        hierarchy = Hierarchy(model["slots"], model["class_names"], model["subclass_names"])
+        names = model["subclass_names"] if run.method in NAMED else ()
+        hierarchy = Hierarchy(model["slots"], model["class_names"], names)
         return hierarchy, Preprocessing.from_dict(model["preprocessing"]), tuple(model["shape"])
     except (KeyError, TypeError) as error:
         raise _other(run, f"a result without its description ({error})") from None

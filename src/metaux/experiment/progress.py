@@ -1,15 +1,14 @@
 """How far runs are and how long they still take, read from what they record: in any process, on any machine."""
 
-import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from metaux.experiment.records import RECORDS
+from metaux.experiment.records import RECORDS, read_records
 from metaux.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,12 +50,11 @@ class State(NamedTuple):
 def read_state(folder: Path) -> State:
     """Read how far the run in a folder is."""
     try:
-        lines = (folder / RECORDS).read_text(encoding="utf-8").splitlines()
+        records = read_records(folder / RECORDS)
     except FileNotFoundError:
         return State()
-    records: Iterable[Mapping[str, Any]] = map(json.loads, reversed(lines))
-    measured = (record["test_accuracy"] for record in records if "test_accuracy" in record)
-    return State(len(lines), next(measured, None))
+    measured = (record["test_accuracy"] for record in reversed(records) if "test_accuracy" in record)
+    return State(len(records), next(measured, None))
 
 
 def time_left(expected: float | None, elapsed: float, share: float) -> float | None:

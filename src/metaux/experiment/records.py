@@ -14,8 +14,9 @@ This file is longer than 300 lines for what it says of folders that are no run, 
 """
 
 import json
+import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,14 +141,18 @@ class Run:
         """
         folder = Path(folder)
         _check_present(folder)
-        settings = _mapping(folder / SETTINGS, yaml.safe_load)
-        result = _mapping(folder / RESULT, json.loads)
+        settings = read_mapping(folder / SETTINGS, yaml.safe_load)
+        result = read_mapping(folder / RESULT, json.loads)
         if absent := [name for name in _OF_A_RESULT if name not in result]:
             raise _damaged(folder / RESULT, f"without {', '.join(absent)}")
-        epochs = _lines(folder / RECORDS)
+        epochs = read_records(folder / RECORDS)
         if len(epochs) != result["epochs"]:
             raise _damaged(folder / RECORDS, f"with {len(epochs)} of {result['epochs']} epochs")
-        run = cls(folder, str(result["method"]), int(result["seed"]), settings, epochs, result)
+        try:
+            run = cls(folder, str(result["method"]), int(result["seed"]), settings, epochs, result)
+            _ = run.accuracy, run.balanced_accuracy, run.seconds_per_epoch, len(result["class_names"])
+        except (TypeError, ValueError):
+            raise _damaged(folder / RESULT, "with values of another kind") from None
         with _opened(folder / OUTPUTS) as file:
             if absent := [name for name in _OF_OUTPUTS if name not in file.keys()]:  # noqa: SIM118
                 raise _damaged(folder / OUTPUTS, f"without {', '.join(absent)}")
@@ -159,13 +164,13 @@ class Run:
 
     @property
     def accuracy(self) -> float:
-        """Test accuracy, the mean over the reported epochs."""
-        return float(self.result["accuracy"])
+        """Test accuracy, the mean over the reported epochs; NaN without test samples."""
+        return _number(self.result["accuracy"])
 
     @property
     def balanced_accuracy(self) -> float:
         """The mean of the classes' test accuracies, likewise."""
-        return float(self.result["balanced_accuracy"])
+        return _number(self.result["balanced_accuracy"])
 
     @property
     def seconds_per_epoch(self) -> float:
@@ -260,7 +265,7 @@ def _check_present(folder: Path) -> None:
     if (folder / "runs").is_dir():
         runs = sorted(path for path in (folder / "runs").iterdir() if path.is_dir())
         found = f"expected the folder of one run, found {folder} with {len(runs)} of them"
-        if (folder / RECOMMENDED).is_file() and (model := _mapping(folder / RECOMMENDED, json.loads).get("model")):
+        if (folder / RECOMMENDED).is_file() and (model := read_mapping(folder / RECOMMENDED, json.loads).get("model")):
             raise InputError(f"{found}; the recommended one is {folder / 'runs' / Path(model).name}")
         raise InputError(f"{found}; " + (f"give one, such as {runs[0]}" if runs else "train one first"))
     if not (folder / SETTINGS).is_file():
@@ -275,12 +280,21 @@ def _check_present(folder: Path) -> None:
             raise _damaged(folder, f"without {name}")
 
 
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)  # JSON has no NaN
+
+
 def _damaged(path: Path, how: str) -> InputError:
     folder = path if path.is_dir() else path.parent
     return InputError(f"expected a whole {path}, found it {how}; delete {folder} and repeat the command that made it")
 
 
-def _mapping(path: Path, parse: Any) -> dict[str, Any]:
+def read_mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
+    """Read a file of the folder of a run, or of many, that holds a mapping.
+
+    Raises:
+        InputError: if it is damaged.
+    """
     try:
         content = parse(path.read_text(encoding="utf-8"))
     except (ValueError, yaml.YAMLError):  # json's and Unicode's errors are ValueErrors
@@ -290,7 +304,12 @@ def _mapping(path: Path, parse: Any) -> dict[str, Any]:
     return content
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Read what `write_records` wrote.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
     try:
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except ValueError:

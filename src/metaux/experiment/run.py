@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -17,10 +17,11 @@ from metaux.data.samples import LabelledData
 from metaux.data.sources import for_reading, read
 from metaux.data.transforms import Preprocessing
 from metaux.errors import TrainingError
+from metaux.experiment.comparison import check_unchanged
 from metaux.experiment.log import catch_up, opened
 from metaux.experiment.model import describe_model
 from metaux.experiment.plan import make_plan
-from metaux.experiment.records import is_finished, write_finished, write_records, write_settings
+from metaux.experiment.records import Run, is_finished, write_finished, write_records, write_settings
 from metaux.settings import Settings, to_mapping
 from metaux.streams import stream
 from metaux.training.devices import computing, make_fabric
@@ -86,6 +87,20 @@ def run(
         raise failure
 
 
+def check_all_unchanged(runs: Iterable[tuple[Settings, Run]]) -> None:
+    """Check that runs, given with their settings, learned from the data as it is now; each data set is read once.
+
+    Raises:
+        InputError: naming the first that didn't.
+    """
+    by_data: dict[tuple[object, ...], list[tuple[Settings, Run]]] = {}
+    for settings, run in runs:
+        levels = settings.hierarchy, settings.primary, settings.auxiliary
+        by_data.setdefault((for_reading(settings), *levels, settings.evaluate_on), []).append((settings, run))
+    for own in by_data.values():
+        check_unchanged([run for _, run in own], load_once(own[0][0]))
+
+
 def load_once(settings: Settings) -> LabelledData:
     """Read the data, and keep what was read until other data is asked for."""
     return assemble(_read_once(for_reading(settings)), settings)
@@ -121,6 +136,9 @@ def train_and_record(
         with opened(log if first else None, folder, f"{method}-{seed}", to_mapping(settings)) as write_log:
 
             def record(records: list[Record]) -> None:
+                if first and is_finished(folder):
+                    (folder / CHECKPOINT).unlink(missing_ok=True)
+                    raise TrainingError(f"another process has finished the run in {folder}; its results are there")
                 if first:
                     write_records(folder, records)
                     write_log(records)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 # A bound nearer to zero than this is zero: accuracies are sums of float32 values.
 ROUNDING = 1e-6
+# To draw fewer from themselves says little of others: of one, nothing at all.
+FEWEST_SAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def mean_over_samples(
     For a paired comparison, give each sample's difference in correctness, averaged over the seeds.
 
     Args:
-        values: one per test sample, `[n]`.
+        values: one per test sample, or per group of them, `[n]`; of fewer than `FEWEST_SAMPLES` there is no interval.
         level: of the interval.
         resamples: how often n samples are drawn from the n, with replacement.
         seed: of the draws; the same values always have the same interval, in whatever order.
@@ -100,6 +102,8 @@ def mean_over_samples(
     import numpy as np
 
     array = _checked(values)
+    if len(array) < FEWEST_SAMPLES:
+        return Estimate(float(array.mean()))
     # Correctness averaged over seeds and epochs takes few different values, and to draw samples is to draw
     # how often each value occurs: the same bootstrap, with a few numbers per draw, not one per sample.
     distinct, occurrences = np.unique(np.round(array, 6), return_counts=True)
@@ -161,7 +165,7 @@ def floor_of_test_interval(differences: "NDArray[np.floating]", level: float = 0
     from scipy import special
 
     seeds, samples = differences.shape
-    if samples < 2:
+    if samples < FEWEST_SAMPLES:
         return math.inf
     if not differences.any():
         return float(-math.log(1 - level) / samples)

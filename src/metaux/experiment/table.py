@@ -119,7 +119,7 @@ def _own_control(row: Row) -> str:
     difference = row.difference(OWN)
     if difference is None:
         return ""
-    test = interval_of_points(difference.test)
+    test = interval_of_points(difference.test) or "none, of so few"
     told = difference_in_points(difference.seeds)
     return f"{row.method} minus its own control, {entry(row.method).control}: {told}, over test samples {test}."
 
@@ -207,14 +207,15 @@ def _difference_cell(difference: Difference | None) -> "_Cell | str":
         return "–"
     style = "bold green" if difference.above else "bold red" if difference.below else ""
     value = Text(points(difference.seeds.mean, decimals_for(difference.seeds)), style)
-    return _Cell([value, _signed_interval(difference.seeds), _signed_interval(difference.test)])
+    test = _signed_interval(difference.test, "few samples")
+    return _Cell([value, _signed_interval(difference.seeds, "one seed"), test])
 
 
-def _signed_interval(estimate: Estimate) -> "Text":
+def _signed_interval(estimate: Estimate, missing: str) -> "Text":
     from rich.text import Text
 
     if estimate.low is None or estimate.high is None:
-        return Text("[one seed]", "dim")
+        return Text(f"[{missing}]", "dim")
     decimals = decimals_for(estimate)
     low, high = (bound_in_points(bound, decimals).replace("+", "") for bound in (estimate.low, estimate.high))
     return Text(f"[{low}, {high}]", "dim")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from metaux.experiment.comparison import Comparison, Difference, Row
-from metaux.experiment.statistics import seeds_needed
+from metaux.experiment.statistics import FEWEST_SAMPLES, seeds_needed
 from metaux.experiment.wording import counted, difference_in_points, listed, percent, points
 from metaux.labels.catalogue import entry, judges
 
@@ -30,12 +30,12 @@ def verdict(comparison: Comparison, effect: float = 0.005) -> str:
     if not tried:
         names = listed([row.method for row in comparison.rows])
         return f"Nothing to conclude: only controls were run ({names}); add a method such as maxl."
+    best = _best(tried)
     if comparison.missing:
-        return _without(comparison.missing, _best(tried))
-    judged = [row for row in tried if _is_judged(row)]
+        return _without(comparison.lacking(best), best)
+    judged = [row for row in tried if _is_judged(comparison, row)]
     if not judged:
-        best = _best(tried)
-        return _without(lacking, best) if (lacking := comparison.lacking(best)) else _without_intervals(best)
+        return _unjudgeable(comparison, best)
     human = [row for row in human if comparison.gain(row)]
     if not methods:
         return _human_only(judged, human)
@@ -52,7 +52,7 @@ def what_would_change_it(comparison: Comparison, effect: float = 0.005) -> str:
         comparison: the table.
         effect: the gain, as a fraction, that is worth knowing of.
     """
-    tried = [row for row in comparison.rows if entry(row.method).role == "method" and _is_judged(row)]
+    tried = [row for row in comparison.rows if entry(row.method).role == "method" and _is_judged(comparison, row)]
     winners = [row for row in tried if comparison.gain(row)]
     if winners:
         row = _best(winners)
@@ -116,19 +116,33 @@ def _no_gain(comparison: Comparison, judged: Sequence[Row], human: Sequence[Row]
         parts.append(control)
     parts += _unjudged(comparison, [row for row in comparison.rows if entry(row.method).role == "method"])
     if human:
+        reached = best.differences["single"].seeds.high
+        least = human[0].differences["single"].seeds.low
+        apart = reached is not None and least is not None and reached < least
         parts.append(
-            f"{_labels_of(human[0])} beat all three ({_over(human[0], 'single')}), so labels can matter here but the "
-            "learned ones do not reach them"
+            f"{_labels_of(human[0])} beat all three ({_over(human[0], 'single')}), so labels can matter here"
+            + (" but the learned ones do not reach them" if apart else "; of learned ones it is not shown")
         )
     if not (control or human or best.differences["single"].below):
         parts.append(_what_would_settle_it(comparison, best, effect))
-    return f"No method beats {_judges_in_words(best.method)}: {'; '.join(parts)}."
+    own = "" if len(judged) == 1 else ", and its own" if any(entry(row.method).control for row in judged) else ""
+    judges_of_all = _judges_in_words(best.method if len(judged) == 1 else "")
+    return f"No method beats {judges_of_all}{own}: {'; '.join(parts)}."
 
 
 def _unjudged(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
-    """Say which methods lack a control of their own."""
+    """Say which methods lack a control of their own, or seeds."""
     lacking = [(row.method, comparison.lacking(row)) for row in rows]
-    return [f"{method} is not judged without {listed(names)}" for method, names in lacking if names]
+    told = [f"{method} is not judged without {listed(names)}" for method, names in lacking if names]
+    return told + [
+        f"{row.method} is not judged without its {_numbered(seeds)}"
+        for row in rows
+        if (seeds := comparison.absent(row))
+    ]
+
+
+def _numbered(seeds: Sequence[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {listed(list(map(str, seeds)))}"
 
 
 def _judges_in_words(method: str = "") -> str:
@@ -190,8 +204,12 @@ def _what_would_settle_it(comparison: Comparison, row: Row, effect: float) -> st
 
 
 def _ends_below(difference: Difference, effect: float) -> bool:
-    """Return whether a gain of this size lies above the interval over seeds and above that over test samples."""
-    return all(found.high is not None and found.high < effect for found in (difference.seeds, difference.test))
+    """Return whether a gain of this size lies above the interval over seeds and above that over test samples.
+
+    Where no test sample differs, that one has no width; the floor still has.
+    """
+    highs = (difference.seeds.high, difference.test.high, difference.test.mean + difference.floor)
+    return all(high is not None and high < effect for high in highs)
 
 
 def _without(names: Sequence[str], row: Row) -> str:
@@ -203,8 +221,20 @@ def _without(names: Sequence[str], row: Row) -> str:
     )
 
 
-def _without_intervals(row: Row) -> str:
+def _unjudgeable(comparison: Comparison, row: Row) -> str:
+    if lacking := comparison.lacking(row):
+        return _without(lacking, row)
     seen = f"{_difference_to_single(row)}, but " if _has_single(row) else ""
+    if absent := comparison.absent(row):
+        return (
+            f"No conclusion: {seen}{row.method} has no run with {_numbered(absent)}, which single has, and with those "
+            "alone that came through it can't be judged; repeat the command, or correct what made them fail."
+        )
+    if all(difference.seeds.low is not None for difference in row.differences.values()):
+        return (
+            f"No conclusion: {seen}fewer than {FEWEST_SAMPLES} test samples, or groups of them, are too few for an "
+            "interval; measure on more."
+        )
     return (
         f"No conclusion: {seen}without two seeds in common with each reference there is no interval; "
         "run at least 3 seeds of all."
@@ -240,9 +270,10 @@ def _best(rows: Sequence[Row]) -> Row:
     )
 
 
-def _is_judged(row: Row) -> bool:
+def _is_judged(comparison: Comparison, row: Row) -> bool:
     found = [row.differences.get(name) for name in judges(row.method)]
-    return all(difference is not None and difference.seeds.low is not None for difference in found)
+    intervals = [interval for own in found for interval in ((own.seeds, own.test) if own else (None,))]
+    return all(each is not None and each.low is not None for each in intervals) and not comparison.absent(row)
 
 
 def _has_single(row: Row) -> bool:

@@ -13,6 +13,7 @@ from metaux.experiment.comparison import data_name
 from metaux.experiment.model import Model
 from metaux.experiment.quality import calibration_error
 from metaux.experiment.records import Run
+from metaux.experiment.wording import counted
 from metaux.export.forms import Form
 from metaux.settings import Settings, changed
 from metaux.training.evaluate import class_recalls
@@ -53,13 +54,12 @@ def card(run: Run, model: Model, about: Mapping[str, Any], to: str, form: Form, 
 
 A classifier of {_input(model)} into {model.hierarchy.classes} classes: {_classes(model)}.
 
-The backbone is `{about["backbone"]}`. Auxiliary labels may have helped to train it (method `{run.method}`); this is the
-primary network alone, with neither auxiliary head nor label generator.
+The backbone is `{about["backbone"]}`. {_auxiliary(run)}
 
 ## Training
 
-{run.train_size:,} training samples of {_plain(name)}, {run.result["epochs"]} epochs, seed {run.seed}, with metaux \
-{about["versions"].get("metaux", "")}. Settings that are not the default: {_settings(model.settings)}.
+{run.train_size:,} training samples of {_plain(name)}, {counted(run.result["epochs"], "epoch")}, seed {run.seed}, \
+with metaux {about["versions"].get("metaux", "")}. Settings that are not the default: {_settings(model.settings)}.
 
 ## Accuracy
 
@@ -117,6 +117,15 @@ def _settings(settings: Settings) -> str:
 def _final(run: Run) -> tuple[torch.Tensor, torch.Tensor]:
     probabilities = torch.from_numpy(run.output("test_probabilities"))
     return probabilities, torch.from_numpy(run.output("test_primary"))
+
+
+def _auxiliary(run: Run) -> str:
+    if run.method == "single":
+        return "It learned its classes alone (method `single`)."
+    return (
+        f"Auxiliary labels may have helped to train it (method `{run.method}`); this is the primary network alone,\n"
+        "with neither auxiliary head nor label generator."
+    )
 
 
 def _accuracy(run: Run, name: str, settings: Settings) -> str:

@@ -38,14 +38,15 @@ def export(folder: Path, to: str, out: Path | None = None) -> Path:
     _check(out)
     form = FORMS[to]
     about = describe(run, model, shape, in_graph=to != "safetensors")
-    out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".metaux-", dir=out.absolute().parent) as place:
+    home = out.resolve()  # a link stays one
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".metaux-", dir=home.parent) as place:
         new = Path(place) / "new"
         new.mkdir()
         code = form.write(model, shape, about, new / form.file)
         write_text_atomic(new / ABOUT, to_json(about, indent=2) + "\n")
         write_text_atomic(new / CARD, card(run, model, about, to, form, code))
-        _replace(out, new, Path(place) / "old")
+        _replace(home, new, Path(place) / "old")
     return out
 
 
@@ -53,6 +54,8 @@ def _check(out: Path) -> None:
     """Check that the folder is new, empty, or holds an export and nothing else."""
     if out.exists() and not out.is_dir():
         raise InputError(f"expected a folder to export to, found the file '{out}'; give another --out")
+    if out.resolve() == Path.cwd():
+        raise InputError(f"expected a folder to make or replace, found the current one, '{out}'; give another --out")
     own = {ABOUT, CARD, *(form.file for form in FORMS.values())}
     found = {path.name for path in out.iterdir()} if out.is_dir() else set()
     if found and not (ABOUT in found and found <= own):
@@ -68,7 +71,7 @@ def _replace(out: Path, new: Path, old: Path) -> None:
         shutil.move(out, old)
     try:
         new.rename(out)
-    except OSError:
+    except BaseException:
         if old.is_dir():
             old.rename(out)
         raise

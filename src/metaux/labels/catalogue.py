@@ -7,6 +7,8 @@ Role = Literal["control", "method", "outside"]
 
 # All others are compared with these: no auxiliary task, one without information, an untrained generator's labels.
 REFERENCES = ("single", "uniform", "frozen")
+# Whose sub-classes are those that the data names; others' are numbered.
+NAMED = ("human", "prototypical")
 ANY_KIND = ("image", "table", "text", "other")
 
 

@@ -21,7 +21,7 @@ from metaux.protocols import resolve
 from metaux.reproduce.catalogue import ITEMS
 from metaux.reproduce.estimate import Clock
 from metaux.reproduce.item import Findings, Item
-from metaux.reproduce.runs import Need, distinct, finished, missing, train_missing
+from metaux.reproduce.runs import Need, check_runs, distinct, finished, missing, train_missing
 from metaux.reproduce.scales import Scale
 from metaux.settings import changed
 from metaux.terminal import make_table, print_notes
@@ -43,7 +43,7 @@ def reproduce(
         console: for progress and results.
 
     Raises:
-        InputError: for bad input, before anything is trained.
+        InputError: for bad input, before anything is trained, and for runs that were trained on other data.
         TrainingError: if a run could not be finished; the others are, and have been drawn.
     """
     if seeds < 1 or jobs < 0:
@@ -57,6 +57,7 @@ def reproduce(
     for item, (needs, notes) in items:
         console.print(f"{item.name}: {item.shows}", style="bold", soft_wrap=True)
         print_notes(notes, console)
+        check_runs(needs, seeds, out)
         failures += train_missing(needs, seeds, out, jobs, clock, console)
         panels = finished(needs, seeds, out)
         if needs and not panels:
@@ -65,7 +66,7 @@ def reproduce(
         titles = {need.panel: need.bed.title for need in needs}
         start = time.perf_counter()
         found = item.draw(Findings(panels, titles, notes, scale, device, folder))
-        write_json(folder / "summary.json", _summary(item, scale, found, notes, panels, needs, start))
+        write_json(folder / "summary.json", _summary(item, scale, seeds, found, notes, panels, needs, start))
         console.print(*([f"The paper: {item.claim}"] if item.claim else []), f"Here: {found}", sep="\n", soft_wrap=True)
         console.print(f"Figure, numbers and settings: {folder}\n", soft_wrap=True)
     if failures:
@@ -134,6 +135,7 @@ def _on(need: Need, device: str) -> Need:
 def _summary(
     item: Item,
     scale: Scale,
+    seeds: int,
     found: str,
     notes: Sequence[str],
     panels: dict[str, list[Run]],
@@ -142,6 +144,8 @@ def _summary(
 ) -> dict[str, Any]:
     """Return what is recorded of an experiment beside its numbers."""
     runs = {run.folder: run for own in panels.values() for run in own}
+    command = f"metaux reproduce {item.name} --scale {scale.name}"
+    command += " --trial" if scale.trial else f" --seeds {seeds}" if needs else ""
     return {
         "item": item.name,
         "shows": item.shows,
@@ -150,7 +154,7 @@ def _summary(
         "claim": item.claim,
         "found": found,
         "notes": list(notes),
-        "command": f"metaux reproduce {item.name} --scale {scale.name}",
+        "command": command,
         "runs": len(runs),
         "seeds": len({run.seed for run in runs.values()}),
         "training_seconds": sum(run.seconds_per_epoch * len(run.epochs) for run in runs.values()),

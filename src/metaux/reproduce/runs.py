@@ -10,6 +10,7 @@ from rich.console import Console
 
 from metaux.experiment.progress import Job, duration, shown
 from metaux.experiment.records import Run, is_finished
+from metaux.experiment.run import check_all_unchanged
 from metaux.experiment.work import START_OF_A_PROCESS, expected, work_through, workers_for
 from metaux.protocols import resolve
 from metaux.reproduce.beds import Bed
@@ -66,6 +67,16 @@ def distinct(needs: Sequence[Need], seeds: int, out: Path) -> dict[Path, tuple[N
 def missing(needs: Sequence[Need], seeds: int, out: Path) -> dict[Path, tuple[Need, int]]:
     """Return those of the runs that are not finished."""
     return {folder: run for folder, run in distinct(needs, seeds, out).items() if not is_finished(folder)}
+
+
+def check_runs(needs: Sequence[Need], seeds: int, out: Path) -> None:
+    """Check that the finished runs learned from the data as it is now.
+
+    Raises:
+        InputError: naming the first that didn't.
+    """
+    runs = distinct(needs, seeds, out).items()
+    check_all_unchanged((need.settings, Run.read(folder)) for folder, (need, _) in runs if is_finished(folder))
 
 
 def train_missing(needs: Sequence[Need], seeds: int, out: Path, jobs: int, clock: Clock, console: Console) -> list[str]:

@@ -16,12 +16,14 @@ class Scale:
         changes: settings that differ from the paper's.
         stand_ins: whether another data set may stand in for one that is not there.
         says: the changes in words, for figures and texts.
+        trial: whether it is cut down to try that everything works.
     """
 
     name: str
     changes: Mapping[str, Any]
     stand_ins: bool
     says: str
+    trial: bool = False
 
     def settings(self, bed: Settings, protocol: str, **values: Any) -> Settings:
         """Return the settings of one configuration: the protocol as published, but for this scale's changes.
@@ -51,4 +53,5 @@ SCALES = {scale.name: scale for scale in (SMALL, PAPER)}
 def cut_down(scale: Scale) -> Scale:
     """Return the same scale cut down to one epoch of twenty training steps (of 18 where a tenth is a meta split)."""
     changes = {**scale.changes, "epochs": 1, "train_size": 100 * TRIAL_STEPS}
-    return replace(scale, changes=changes, says=f"{scale.says}, cut down to {TRIAL_STEPS} training steps")
+    says = f"{scale.says}, cut down to {TRIAL_STEPS} training steps"
+    return replace(scale, changes=changes, says=says, trial=True)

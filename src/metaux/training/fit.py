@@ -192,6 +192,9 @@ class Trainer:
             self._save()
             on_epoch(self.records)
         logits, labels = self.last or self._outputs()
+        weights = (value for value in self.network.parameters() if value.is_floating_point())
+        if not all(value.isfinite().all() for value in (logits, *weights)):
+            raise TrainingError("the network is no longer finite after its last epoch; use a smaller learning rate")
         correct = torch.stack(self.reported).float().mean(0)
         return Fitted(self.network, self.source, self.records, logits, correct, labels, self.meta_gradient)
 
@@ -424,7 +427,8 @@ class Trainer:
         state = self._kept()
         if not state:
             return
-        with self._of_this_run():
+        assert self.checkpoint is not None
+        with _of_this_run(self.checkpoint):
             self.network.load_state_dict(state["network"])
             self.source.load_state_dict(state["source"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -434,24 +438,39 @@ class Trainer:
         """Return what the checkpoint holds; nothing, if there is none."""
         if self.checkpoint is None or not self.checkpoint.exists():
             return {}
-        with self._of_this_run():
-            state: dict[str, Any] = torch.load(self.checkpoint, map_location=self.fabric.device, weights_only=True)
-            if state["data"] != self.plan.data.digest:
-                raise InputError(
-                    f"expected the data that the run in {self.checkpoint.parent} began with, found that it has "
-                    "changed; give another --out to start anew"
-                )
-            return state
+        return read_checkpoint(self.checkpoint, self.plan.data.digest, self.fabric.device)
 
-    @contextmanager
-    def _of_this_run(self) -> Iterator[None]:
-        """Say of whatever else fails in the block that the checkpoint is not of this run."""
-        try:
-            yield
-        except InputError:
-            raise
-        except Exception as error:
+
+def read_checkpoint(path: Path, digest: str, device: torch.device) -> dict[str, Any]:
+    """Return what a run kept after its last epoch.
+
+    Args:
+        path: of the checkpoint.
+        digest: of the data that the run is to go on with.
+        device: where its tensors go.
+
+    Raises:
+        InputError: if it is damaged, or of other data.
+    """
+    with _of_this_run(path):
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        if state["data"] != digest:
             raise InputError(
-                f"expected this run's checkpoint in {self.checkpoint}, found something else "
-                f"({type(error).__name__}); delete the file to start the run anew"
-            ) from error
+                f"expected the data that the run in {path.parent} began with, found that it has changed; give another "
+                "--out to start anew"
+            )
+        return state
+
+
+@contextmanager
+def _of_this_run(checkpoint: Path) -> Iterator[None]:
+    """Say of whatever else fails in the block that the checkpoint is not of this run."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"expected this run's checkpoint in {checkpoint}, found something else ({type(error).__name__}); delete "
+            "the file to start the run anew"
+        ) from error
