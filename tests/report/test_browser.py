@@ -164,7 +164,7 @@ def test_the_keyboard_walks_through_the_samples(browser: Any, page_file: Path) -
         draw_all(page)
         page.focus("#walk")
         page.keyboard.press("ArrowRight")
-        assert page.text_content("#inspected").startswith("Test sample 4: dog / 2")
+        assert page.text_content("#inspected").startswith("Test sample 4: dog/1")
         page.keyboard.press("End")
         assert page.text_content("#inspected").startswith("Test sample 236")
         assert page.get_attribute("#thumbnail", "aria-label").startswith("Test sample 236")
@@ -177,7 +177,7 @@ def test_the_map_is_coloured_by_class_or_sub_class(browser: Any, page_file: Path
         by_class = page.evaluate(colours)
         page.check("[value=subclass]")
         assert page.evaluate(colours) != by_class
-        assert "sub-class 4" in page.text_content("#map-key")
+        assert "sub-class 3" in page.text_content("#map-key")
         page.select_option("#choose-features-method", "single")  # which has none
         assert page.locator("#map-key li").all_text_contents() == ["●cat", "●dog", "●owl"]
 
@@ -220,6 +220,62 @@ def test_names_full_of_html_are_text(browser: Any, hostile_file: Path) -> None:
         for _ in range(6):  # to test sample 24, of 23 classes in turn
             page.keyboard.press("ArrowRight")
         assert HOSTILE[1] in page.text_content("#inspected")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_names_that_mean_something_to_javascript_are_names(browser: Any, tmp_path: Path, scheme: str) -> None:
+    names = ["constructor", "__proto__", "#ffffff", "#D55E00"]
+    file = write_report(tmp_path, full_runs(tmp_path, ("single", "maxl"), 1, names), pictures(), {"maxl": [0] * 60})
+    with opened(browser, file, scheme=scheme) as page:
+        draw_all(page)
+        for chart, axis in (("confusion", "x"), ("confusion", "y"), ("confusion-difference", "x"), ("classes", "y")):
+            marks = page.locator(f"[data-chart={chart}] .{axis}tick text").all_text_contents()
+            assert sorted(marks) == sorted(names)
+        cells = page.evaluate("document.querySelector('[data-chart=confusion]').data[0].text.flat().filter(Boolean)")
+        assert page.locator("[data-chart=confusion] .heatmap-label").all_text_contents() == cells
+        assert page.locator("#map-key li").all_text_contents() == [f"●{name}" for name in names]
+
+
+def test_a_cell_names_its_classes_in_full(browser: Any, tmp_path: Path) -> None:
+    names = [f"<b>a name</b> too long for an axis, number {number}" for number in range(3)]
+    file = write_report(tmp_path, full_runs(tmp_path, ("single",), 1, names), pictures())
+    with opened(browser, file) as page:
+        draw_all(page)
+        page.locator("[data-chart=confusion]").scroll_into_view_if_needed()
+        box = page.locator("[data-chart=confusion] .nsewdrag").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 6)
+        said = page.locator("[data-chart=confusion] .hovertext tspan.line").all_text_contents()
+        assert said[:2] == [f"true {names[0]}", f"predicted {names[1]}"]
+        assert said[2].endswith("% of the true class")
+
+
+def test_numbers_of_a_matrix_stand_where_they_fit(browser: Any, tmp_path: Path) -> None:
+    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "a longer name"]
+    file = write_report(tmp_path, full_runs(tmp_path, ("single",), 1, names), pictures())
+    with opened(browser, file, 360) as page:
+        draw_all(page)
+        labels = page.locator("[data-chart=confusion] .heatmap-label")
+        cell = page.locator("[data-chart=confusion] .nsewdrag").bounding_box()["width"] / len(names)
+        assert labels.count() == 2 * len(names)
+        assert max(each.bounding_box()["width"] for each in labels.all()) < cell
+        page.set_viewport_size({"width": 280, "height": 700})
+        labels.first.wait_for(state="detached")
+        page.set_viewport_size({"width": 1280, "height": 700})
+        labels.first.wait_for()
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_long_names_make_no_page_wider(browser: Any, tmp_path: Path, width: int) -> None:
+    names = ("Incorrect_information_on_your_report_or_account_history", "L" * 200, "short")
+    runs = [full_run(tmp_path, name, seed, names, tested=2) for name in ("single", "maxl") for seed in range(2)]
+    file = write_report(tmp_path, Recorded.of(runs), pictures(), {"maxl": [0] * 60})
+    with opened(browser, file, width) as page:
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        draw_all(page)
+        page.focus("#walk")
+        page.keyboard.press("ArrowRight")
+        page.locator(".specimen").nth(9).click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_a_single_run_opens_as_well(browser: Any, tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ import csv
 import io
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from metaux.experiment.verdict import verdict
 from metaux.experiment.wording import difference_in_points, percent, points
 from metaux.labels.catalogue import REFERENCES
 from metaux.report.html.calibration import calibration
+from metaux.report.html.charts import short
 from metaux.report.html.confusions import confusions
 from metaux.report.html.features import features
 from metaux.report.html.helped import helped
@@ -161,10 +165,57 @@ class TestWhere:
         ]
         np.testing.assert_allclose(found, np.mean(counted, axis=0))
 
-    def test_ticks_of_the_matrices_are_at_names(self, recorded: Recorded) -> None:
-        """A place as a tick would be taken for the name of a class that is called so."""
-        layout = confusions(recorded).charts[0][1].figures[""]["layout"]
-        assert layout["xaxis"]["tickvals"] == layout["yaxis"]["tickvals"] == list(NAMES)
+    def test_classes_of_the_matrices_are_at_places_not_names(self, tmp_path: Path) -> None:
+        """As a category, plotly takes `constructor` for what every object of JavaScript has."""
+        figure = (
+            confusions(full_runs(tmp_path, ("single",), 1, ("constructor", "1", "0"))).charts[0][1].figures["single"]
+        )
+        assert not {"x", "y"} & set(figure["data"][0])
+        for name in ("xaxis", "yaxis"):
+            assert figure["layout"][name]["tickvals"] == [0, 1, 2]
+            assert figure["layout"][name]["ticktext"] == ["constructor", "1", "0"]
+
+    def test_cells_have_no_more_digits_than_fit_and_nothing_for_zero(self, tmp_path: Path) -> None:
+        for count, pattern in ((3, r"\d+\.\d"), (10, r"\d+")):
+            names = [f"class {number}" for number in range(count)]
+            [own, _, difference] = [
+                chart.figures
+                for _, chart in confusions(full_runs(tmp_path / str(count), ("single", "maxl"), 2, names)).charts
+            ]
+            cells = [cell for row in own[""]["data"][0]["text"] for cell in row]
+            assert cells.count("") == count * (count - 2)  # each class is taken for itself or the next one
+            assert all(re.fullmatch(pattern, cell) for cell in cells if cell)
+            changes = [cell for row in difference["maxl"]["data"][0]["text"] for cell in row if cell]
+            assert all(re.fullmatch(f"[+-]{pattern}", cell) for cell in changes)
+
+    @pytest.mark.parametrize(("names", "angle"), [(NAMES, 0), ([f"a very long name {n}" for n in range(3)], -45)])
+    def test_names_that_do_not_stand_side_by_side_are_turned(
+        self, names: Sequence[str], angle: int, tmp_path: Path
+    ) -> None:
+        [(_, chart)] = confusions(full_runs(tmp_path, ("single",), 1, names)).charts
+        assert chart.figures["single"]["layout"]["xaxis"]["tickangle"] == angle
+
+    def test_long_names_are_cut_then_escaped_and_no_two_alike(self) -> None:
+        names = ["cat", "$x^2$ & <b>" + "bold" * 3, "L" * 99, "L" * 98, f"{'same' * 4} start", f"{'same' * 4} end"]
+        found = short(names, 14)
+        assert found["$x^2$ & <b>" + "bold" * 3] == "$x^2$ &amp;…ldbold"
+        assert list(found) == names
+        assert len(set(found.values())) == len(names)
+        assert max(len(unescape(name)) for name in found.values()) == 14
+
+    def test_a_class_without_test_samples_is_blank_and_named(self, tmp_path: Path) -> None:
+        recorded = Recorded.of([full_run(tmp_path, name, 0, tested=2) for name in ("single", "maxl")])
+        for _, chart in confusions(recorded).charts:
+            for figure in chart.figures.values():
+                assert [row.count(None) for row in figure["data"][0]["z"]] == [0, 0, 3]
+        assert where(recorded).untested == ["owl"]
+        found = Report(recorded, pictures(), {}).html()
+        assert "Not here, for want of test samples: owl.</p>" in found
+        assert "The rows of classes without a test sample are blank." in found
+
+    def test_with_test_samples_of_all_classes_nothing_is_said_of_none(self, html: str) -> None:
+        assert "for want of test samples" not in html
+        assert "are blank" not in html
 
     def test_the_difference_of_the_matrices(self, recorded: Recorded) -> None:
         [single, own, difference] = [chart.figures for _, chart in confusions(recorded).charts]
@@ -198,6 +249,29 @@ class TestWhere:
         nearest = ((x[:, None] - centres[:, 0]) ** 2 + (y[:, None] - centres[:, 1]) ** 2).argmin(-1)
         assert (nearest == primary).mean() > 0.95  # the features are three clouds, far apart
         assert set(found.keys) == {"maxl/class", "maxl/subclass", "single/class"}
+        assert [name for name, *_ in found.keys["maxl/subclass"]] == [f"sub-class {slot}" for slot in range(4)]
+        assert [row["subclass"] for row in rows_of(asdict(found.table()))][:3] == ["cat/0", "dog/3", "owl/0"]
+
+    def test_only_sub_classes_of_people_have_their_names(self, tmp_path: Path) -> None:
+        found = features(Recorded.of([full_run(tmp_path, "human", 0)]), {"human": [1, 2] * 30})
+        assert found is not None
+        assert [row["subclass"] for row in rows_of(asdict(found.table()))][:2] == ["cat kind 1", "dog kind 2"]
+        assert found.chart.figures["human/class"]["data"][0]["text"][0].startswith("cat kind 1")
+
+    def test_no_calibration_error_reaches_beyond_what_can_be(self, tmp_path: Path) -> None:
+        recorded = Recorded.of([full_run(tmp_path, "single", seed) for seed in (0, 30)])
+        high = calibration(recorded).errors["single"].high
+        assert high is not None
+        assert high > 1
+        assert "<small>[0.0, 100]</small>" in Report(recorded, pictures(), {}).html()
+
+    def test_what_is_empty_says_why(self, tmp_path: Path) -> None:
+        recorded = Recorded.of(make_runs(tmp_path, {"single": [0.0], "uniform": [0.0]}, samples=2))
+        found = Report(recorded, Samples(), {}).html()
+        assert "Nothing changed: each class is taken for the others as often as by single." in found
+        assert "<tbody></tbody>" not in found.partition('id="where"')[2].partition('id="invented"')[0]
+        assert 'data-chart="reliability"' not in found
+        assert "No chart: too few test samples" in found
 
 
 class TestInvented:
@@ -209,9 +283,10 @@ class TestInvented:
         own = found["maxl"].classes[1]
         assert (own.name, own.count) == ("dog", len(dogs))
         for sub in own.subclasses:
-            inside = [row for row in dogs if labels[row].argmax() == sub.number - 1]
+            assert sub.name == f"dog/{sub.slot}"
+            inside = [row for row in dogs if labels[row].argmax() == sub.slot]
             assert sub.used == len(inside)
-            best = sorted(inside, key=lambda row: -labels[row, sub.number - 1])[:8]
+            best = sorted(inside, key=lambda row: -labels[row, sub.slot])[:8]
             assert [id_ for id_, _ in sub.typical] == best
         assert sum(sub.used for sub in own.subclasses) == own.count
 
@@ -328,6 +403,12 @@ class TestPage:
         found = write_report(tmp_path, recorded, pictures()).read_text()
         assert "This is one run of <strong>maxl</strong>" in found
         assert "there is no single task to compare with" in found
+        assert "the same data with single, uniform and frozen, on several seeds" in found
+
+    def test_a_single_run_names_all_that_its_method_has_to_beat(self, tmp_path: Path) -> None:
+        recorded = Recorded.of([full_run(tmp_path, "transformation", 0)], single=True)
+        found = Report(recorded, pictures(), {}).html()
+        assert "the same data with single, uniform, frozen and transformed, on several seeds" in found
 
     def test_runs_with_the_least_that_a_run_has(self, tmp_path: Path) -> None:
         runs = make_runs(tmp_path, {"single": [0.0], "uniform": [0.1]}, samples=20)

@@ -1,5 +1,6 @@
 """The report from the command line: of a comparison, of a single run, and when the data is gone."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -50,8 +51,16 @@ def test_sub_classes_of_test_samples_come_from_the_network(photos: tuple[Path, s
     [found] = re.findall(r'id="page-data">(.*?)</script>', html, re.DOTALL)
     table = json.loads(found)["numbers"]["tables"]["features"]
     slots = {row[table["columns"].index("subclass")] for row in table["rows"] if row[0] == "maxl"}
-    assert slots <= set(range(1, 6))
-    assert None not in slots
+    assert slots <= {f"{name}/{slot}" for name in ("cat & <dog>", "owl") for slot in range(5)}
+
+
+def test_sub_classes_are_called_as_metaux_labels_calls_them(photos: tuple[Path, str]) -> None:
+    folder, _ = photos
+    html = (folder / "out" / "report.html").read_text()
+    [found] = re.findall(r'id="page-data">(.*?)</script>', html, re.DOTALL)
+    table = json.loads(found)["numbers"]["tables"]["sub-classes"]
+    printed = csv.DictReader(done("labels", folder / "out" / "runs" / "maxl-0").splitlines())
+    assert {row[table["columns"].index("subclass")] for row in table["rows"]} == {row["subclass"] for row in printed}
 
 
 def test_without_data_the_rest_stands(photos: tuple[Path, str], tmp_path: Path) -> None:

@@ -36,12 +36,12 @@ class Calibration:
     Args:
         bins: by method, those that have samples.
         errors: by method, the expected calibration error, over its seeds.
-        chart: the selected method beside single task.
+        chart: the selected method beside single task; None where no bin holds enough samples.
     """
 
     bins: dict[str, list[Bin]]
     errors: dict[str, Estimate]
-    chart: Chart
+    chart: Chart | None
 
     def tables(self) -> list[Table]:
         """Return all numbers."""
@@ -64,7 +64,8 @@ def calibration(recorded: Recorded) -> Calibration:
     errors = {method: mean_over_seeds([_error(reliability([run])) for run in own]) for method, own in runs.items()}
     figures = {name: _figure({key: bins[key] for key in ("single", name) if key in bins}) for name in recorded.ranked()}
     label = "Reliability diagram: accuracy of test samples by the confidence of their prediction"
-    return Calibration(bins, errors, Chart("reliability", label, figures, "where", 340))
+    drawn = any(each.count >= FEWEST_DRAWN for own in bins.values() for each in own)
+    return Calibration(bins, errors, Chart("reliability", label, figures, "where", 340) if drawn else None)
 
 
 def reliability(runs: Sequence[Run]) -> list[Bin]:

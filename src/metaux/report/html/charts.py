@@ -1,5 +1,6 @@
 """What all charts of the page share: plotly's figures as plain values, in colours that the page adapts to dark."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,10 +59,16 @@ def plain(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def short(text: str) -> str:
-    """Return a name for an axis: plain, and cut where it is long.
+def short(names: Sequence[str], longest: int = LONGEST_NAME) -> dict[str, str]:
+    """Return each name as an axis shows it: plain, without its middle where it is long, and no two alike.
 
-    >>> short("a very long name of a class indeed")
-    'a very long name of a cla…'
+    >>> list(short(["<b>", "one of the long names", "a long name of a cat", "a long name of the cat"], 12).values())
+    ['&lt;b&gt;', 'one of…names', 'a long…a cat', 'a long…e cat']
     """
-    return plain(text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…")
+    half = longest // 2
+    cut = [name if len(name) <= longest else f"{name[:half]}…{name[half + 1 - longest :]}" for name in names]
+    alike = Counter(cut)
+    return {
+        name: plain(own if alike[own] == 1 else f"{name[: longest - 5]}… {place + 1}")
+        for place, (name, own) in enumerate(zip(names, cut, strict=True))
+    }

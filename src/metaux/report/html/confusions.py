@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MOST_NAMED = 12
 MOST_CHANGES = 8
 CELLS_WITH_NUMBERS = 10
+CELLS_WITH_DECIMALS = 5
+LONGEST_TICK = 14
+LEVEL = 30  # characters; more do not stand side by side under a matrix
 # Nothing is the colour of the paper, which the page knows in light and dark.
 SHADES = [[0, "#ffffff"], [1, COLOURS[1]]]
 BOTH_WAYS = [[0, COLOURS[1]], [0.5, "#ffffff"], [1, COLOURS[4]]]
@@ -66,14 +69,16 @@ def confusions(recorded: Recorded) -> Confusions:
     shares = {method: 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1) for method, matrix in counts.items()}
     ranked = recorded.ranked()
     largest = max(float(matrix.max()) for matrix in shares.values()) or 1.0
-    own = {name: _figure(shares[name], names, largest) for name in ranked}
+    tested = np.bincount(primary, minlength=len(names)) > 0
+    own = {name: _figure(shares[name], tested, names, largest) for name in ranked}
     if "single" not in counts or ranked == ["single"]:
         charts = [("", Chart("confusion", "Confusion matrix of the selected method", own, "where"))]
         return Confusions(counts, charts, names, {})
-    single = _figure(shares["single"], names, largest)
+    single = _figure(shares["single"], tested, names, largest)
     changes = {name: shares[name] - shares["single"] for name in ranked}
     differences = {
-        name: _figure(matrix, names, float(abs(matrix).max()) or 1.0, paired=True) for name, matrix in changes.items()
+        name: _figure(matrix, tested, names, float(abs(matrix).max()) or 1.0, paired=True)
+        for name, matrix in changes.items()
     }
     charts = [
         ("single", Chart("confusion-single", "Confusion matrix of single task", {"": single})),
@@ -99,39 +104,51 @@ def _counted(primary: "Array", predicted: "Array", classes: int) -> "Array":
     return np.bincount(primary * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
-def _figure(matrix: "Array", names: Sequence[str], largest: float, paired: bool = False) -> Figure:
+def _figure(matrix: "Array", tested: "Array", names: Sequence[str], largest: float, paired: bool = False) -> Figure:
+    """Return one matrix; the rows of classes without test samples are blank."""
     count = len(names)
-    # By name, not by place: of a class called 1, a place 1 would be taken for the name.
-    marks: dict[str, object] = {
-        "tickvals": [plain(name) for name in names],
-        "ticktext": [short(name)[:14] for name in names],
-    }
+    ticks = list(short(names, LONGEST_TICK).values())
+    level = count * (2 + max(len(name[:LONGEST_TICK]) for name in names)) <= LEVEL
+    # By place: as categories, plotly loses a class called `constructor`.
+    marks: dict[str, object] = {"tickvals": list(range(count)), "ticktext": ticks, "showgrid": False}
     if count > MOST_NAMED:
-        marks = {"showticklabels": False}
-    sign = "+" if paired else ""
+        marks = {"showticklabels": False, "showgrid": False}
     unit = "points" if paired else "% of the true class"
     few = count <= CELLS_WITH_NUMBERS
     heat: dict[str, object] = {
         "type": "heatmap",
-        "z": [[round(float(value), 1) for value in row] for row in matrix],
+        "z": [
+            [round(float(value), 1) if has else None for value in row] for row, has in zip(matrix, tested, strict=True)
+        ],
         "colorscale": BOTH_WAYS if paired else SHADES,
         "zmin": -largest if paired else 0,
         "zmax": largest,
         "showscale": False,
         "xgap": 1 if few else 0,
         "ygap": 1 if few else 0,
-        # The names stand once in the figure, and the hover finds them by their places.
-        "x": [plain(name) for name in names],
-        "y": [plain(name) for name in names],
-        "hovertemplate": f"true %{{y}}<br>predicted %{{x}}<br>%{{z:{sign}.1f}} {unit}<extra></extra>",
+        "hoverongaps": False,
+        # The names stand once in the figure, and the page finds those of a cell by its place.
+        "meta": [plain(name) for name in names],
+        "hovertemplate": f"%{{hovertext}}<br>%{{z:{'+' if paired else ''}.1f}} {unit}<extra></extra>",
     }
     if few:
-        heat |= {"texttemplate": f"%{{z:{sign}.1f}}", "textfont": {"size": 11}}
+        decimals = 1 if count <= CELLS_WITH_DECIMALS else 0
+        heat |= {
+            "text": [[_number(float(value), decimals, paired) for value in row] for row in matrix],
+            "texttemplate": "%{text}",
+            "textfont": {"size": 11 if decimals else 10},
+        }
     return figure(
         [heat],
         {
-            "xaxis": axis("predicted", type="category", showgrid=False, tickangle=-45 if count > 3 else 0, **marks),
-            "yaxis": axis("true", type="category", showgrid=False, autorange="reversed", **marks),
+            "xaxis": axis(range=[-0.5, count - 0.5], tickangle=0 if level else -45, **marks),
+            "yaxis": axis(range=[count - 0.5, -0.5], **marks),
             "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
         },
     )
+
+
+def _number(value: float, decimals: int, signed: bool) -> str:
+    """Return what stands in a cell; nothing in place of zero."""
+    value = round(value, decimals)
+    return f"{value:{'+' if signed else ''}.{decimals}f}" if value else ""

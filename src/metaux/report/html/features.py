@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from metaux.experiment.records import Run
 from metaux.report.canvas import COLOURS
 from metaux.report.html.charts import SYMBOLS, figure, plain
-from metaux.report.html.methods import Recorded, predicted
+from metaux.report.html.methods import Recorded, predicted, subclass_name
 from metaux.report.html.parts import Chart, Figure, Table
 
 MOST_SAMPLES = 1000
@@ -27,6 +27,7 @@ class Map:
         primary: their classes.
         predicted: what the network takes them for.
         subclasses: the sub-class that the network gives them within their class, from 0; None where it has none.
+        called: the names of these; those of the classes where there are none.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Map:
     primary: Sequence[int]
     predicted: Sequence[int]
     subclasses: Sequence[int] | None
+    called: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,11 @@ class Features:
         """Return all numbers."""
         rows: list[tuple[object, ...]] = []
         for each in self.maps.values():
-            subclasses: Sequence[int | None] = each.subclasses or [None] * len(each.rows)
-            for row, x, y, primary, found, sub in zip(
-                each.rows, each.x, each.y, each.primary, each.predicted, subclasses, strict=True
+            for row, x, y, primary, found, called in zip(
+                each.rows, each.x, each.y, each.primary, each.predicted, each.called, strict=True
             ):
-                number = None if sub is None else sub + 1
-                rows.append((each.method, each.seed, row, x, y, self.names[primary], self.names[found], number))
+                subclass = None if each.subclasses is None else called
+                rows.append((each.method, each.seed, row, x, y, self.names[primary], self.names[found], subclass))
         columns = ("method", "seed", "test_sample", "x", "y", "class", "predicted", "subclass")
         return Table("features", columns, rows)
 
@@ -90,7 +91,7 @@ def features(recorded: Recorded, subclasses: Mapping[str, Sequence[int]]) -> Fea
     for method, each in maps.items():
         coloured = {"class": each.primary} | ({} if each.subclasses is None else {"subclass": each.subclasses})
         for kind, numbers in coloured.items():
-            called = names if kind == "class" else [f"sub-class {place + 1}" for place in range(max(numbers) + 1)]
+            called = names if kind == "class" else [f"sub-class {place}" for place in range(max(numbers) + 1)]
             figures[f"{method}/{kind}"] = _figure(each, numbers, names)
             keys[f"{method}/{kind}"] = [(name, *_look(place)) for place, name in enumerate(called)]
     label = "Test samples by the features of the trained network, in two dimensions; the slider names each of them"
@@ -106,15 +107,20 @@ def _map(run: Run, subclasses: Sequence[int] | None) -> Map:
     # Where all features are alike there is no principal component to begin with.
     start = "pca" if found.std() > 0 and found.shape[1] > 1 else "random"
     flat = TSNE(random_state=0, init=start, perplexity=perplexity).fit_transform(found)
+    primary: list[int] = run.output("test_primary")[rows].tolist()
+    slots = None if subclasses is None else list(subclasses)[:MOST_SAMPLES]
     return Map(
         method=run.method,
         seed=run.seed,
         rows=rows.tolist(),
         x=[round(float(value), 2) for value in flat[:, 0]],
         y=[round(float(value), 2) for value in flat[:, 1]],
-        primary=run.output("test_primary")[rows].tolist(),
+        primary=primary,
         predicted=predicted(run)[rows].tolist(),
-        subclasses=None if subclasses is None else list(subclasses)[:MOST_SAMPLES],
+        subclasses=slots,
+        called=[str(run.result["class_names"][class_]) for class_ in primary]
+        if slots is None
+        else [subclass_name(run, class_, slot) for class_, slot in zip(primary, slots, strict=True)],
     )
 
 
@@ -139,10 +145,7 @@ def _figure(each: Map, numbers: Sequence[int], names: Sequence[str]) -> Figure:
 
 
 def _texts(each: Map, names: Sequence[str]) -> list[str]:
-    subclasses: Sequence[int | None] = each.subclasses or [None] * len(each.rows)
     return [
-        plain(names[primary])
-        + ("" if sub is None else f" / {sub + 1}")
-        + ("" if primary == found else f"<br>taken for {plain(names[found])}")
-        for primary, found, sub in zip(each.primary, each.predicted, subclasses, strict=True)
+        plain(called) + ("" if primary == found else f"<br>taken for {plain(names[found])}")
+        for called, primary, found in zip(each.called, each.primary, each.predicted, strict=True)
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from metaux.experiment.comparison import OWN, Comparison, Difference, Row
 from metaux.experiment.statistics import Estimate
 from metaux.experiment.verdict import verdict, what_would_change_it
-from metaux.experiment.wording import decimals_for, interval_of_points, percent, points
+from metaux.experiment.wording import decimals_for, interval_of_accuracy, interval_of_points, percent, points
 from metaux.labels.catalogue import REFERENCES, entry
 from metaux.report.canvas import COLOURS
 from metaux.report.html.charts import SYMBOLS, axis, figure
@@ -74,14 +74,11 @@ def helped(recorded: Recorded) -> Helped:
 
 
 def _line(row: Row, shown: Sequence[str], comparison: Comparison) -> Line:
-    interval = row.accuracy
     return Line(
         method=row.method,
         seeds=len(row.seeds),
-        accuracy=percent(interval.mean),
-        interval=""
-        if interval.low is None or interval.high is None
-        else f"[{percent(max(interval.low, 0.0))}, {percent(min(interval.high, 1.0))}]",
+        accuracy=percent(row.accuracy.mean),
+        interval=interval_of_accuracy(row.accuracy),
         gain=comparison.gain(row),
         differences=[_cell(row.difference(name)) for name in shown],
         seconds=f"{row.seconds_per_epoch:.2g}" if row.seconds_per_epoch < 10 else f"{row.seconds_per_epoch:.0f}",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from metaux.experiment.records import Run
 from metaux.experiment.statistics import Estimate, mean_over_seeds
 from metaux.labels.catalogue import entry
-from metaux.report.html.methods import Recorded
+from metaux.report.html.methods import Recorded, subclass_name
 from metaux.report.html.parts import Table, rounded
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class Subclass:
     """One sub-class of a class.
 
     Args:
-        number: its slot, counted from 1.
+        slot: its place in the class, from 0.
+        name: as `metaux labels` has it.
         used: how many training samples have it as their most probable one.
         share: the same, of the class's samples.
         probability: what their labels give it, on average; None if it isn't used.
@@ -37,7 +38,8 @@ class Subclass:
         human: how many of its samples are of each human sub-class, in the order of `Invention.human`.
     """
 
-    number: int
+    slot: int
+    name: str
     used: int
     share: float
     probability: float | None
@@ -117,7 +119,7 @@ def table(inventions: Sequence[Invented]) -> Table:
         "sub-classes",
         ("method", "seed", "class", "subclass", "used_by", "share", "mean_probability"),
         [
-            (each.method, each.seed, own.name, sub.number, sub.used, rounded(sub.share), rounded(sub.probability))
+            (each.method, each.seed, own.name, sub.name, sub.used, rounded(sub.share), rounded(sub.probability))
             for each in inventions
             for own in each.classes
             for sub in own.subclasses
@@ -131,7 +133,7 @@ def human_table(inventions: Sequence[Invented]) -> Table:
         "human-sub-classes",
         ("method", "seed", "class", "subclass", "human_subclass", "samples"),
         [
-            (each.method, each.seed, own.name, sub.number, name, count)
+            (each.method, each.seed, own.name, sub.name, name, count)
             for each in inventions
             for own in each.classes
             for sub in own.subclasses
@@ -149,11 +151,11 @@ def _of_run(run: Run, recorded: Recorded, room: int) -> Invented:
     shown = sum(min(count, MOST_SUBCLASSES) for count in slots[:MOST_CLASSES])
     samples = max(1, min(MOST_SAMPLES, room // shown))
     classes = []
-    for number, name in enumerate(recorded.class_names[:MOST_CLASSES]):
+    for number in range(len(recorded.class_names[:MOST_CLASSES])):
         rows = primary == number
         own = None if human is None else human[rows]
         found = labels[rows][:, : slots[number]].astype("float64")
-        classes.append(_of_class(name, found, ids[rows], own, model.get("subclass_names"), samples))
+        classes.append(_of_class(run, number, found, ids[rows], own, samples))
     return Invented(
         method=run.method,
         seed=run.seed,
@@ -164,11 +166,10 @@ def _of_run(run: Run, recorded: Recorded, room: int) -> Invented:
     )
 
 
-def _of_class(
-    name: str, labels: "Array", ids: "Array", human: "Array | None", names: Sequence[str] | None, samples: int
-) -> Invention:
+def _of_class(run: Run, number: int, labels: "Array", ids: "Array", human: "Array | None", samples: int) -> Invention:
     import numpy as np
 
+    names = run.result.get("model", {}).get("subclass_names")
     top = labels.argmax(-1)
     used = np.bincount(top, minlength=labels.shape[1])
     order = np.argsort(-used, kind="stable")
@@ -181,7 +182,8 @@ def _of_class(
         typical = inside[np.argsort(-labels[inside, slot], kind="stable")][:samples]
         subclasses.append(
             Subclass(
-                number=slot + 1,
+                slot=slot,
+                name=subclass_name(run, number, slot),
                 used=len(inside),
                 share=len(inside) / max(len(labels), 1),
                 probability=float(labels[inside, slot].mean()),
@@ -190,7 +192,7 @@ def _of_class(
             )
         )
     return Invention(
-        name=name,
+        name=str(run.result["class_names"][number]),
         count=len(labels),
         subclasses=subclasses,
         left_out=int((used > 0).sum()) - len(kept),

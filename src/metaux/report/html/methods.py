@@ -62,6 +62,14 @@ class Recorded:
         return sorted((name for name in self.methods if name != "single"), key=place) or self.methods
 
 
+def subclass_name(run: Run, primary: int, slot: int) -> str:
+    """Return the name that `metaux labels` gives a sub-class, by its class and its slot in it, from 0."""
+    if run.method.removesuffix("-split") == "human":
+        model = run.result["model"]
+        return str(model["subclass_names"][sum(model["slots"][:primary]) + slot])
+    return f"{run.result['class_names'][primary]}/{slot}"
+
+
 def predicted(run: Run) -> "np.ndarray[Any, np.dtype[Any]]":
     """Return the class that the trained network gives each test sample, `[n_test]`."""
     classes: np.ndarray[Any, np.dtype[Any]] = run.output("test_probabilities").argmax(-1)

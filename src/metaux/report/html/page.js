@@ -16,11 +16,12 @@
   };
   let theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 
-  const inked = (value) => {
-    if (typeof value === "string") return (theme === "dark" && DARK[value.toLowerCase()]) || value;
+  // Only what is a colour by its key: a class may be called #ffffff.
+  const inked = (value, colour = false) => {
+    if (typeof value === "string") return (colour && theme === "dark" && DARK[value.toLowerCase()]) || value;
     // A stop of a colour scale is a number and a colour.
-    if (Array.isArray(value)) return typeof value.at(-1) === "number" ? value : value.map(inked);
-    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, own]) => [key, inked(own)]));
+    if (Array.isArray(value)) return typeof value.at(-1) === "number" ? value : value.map((own) => inked(own, colour));
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, own]) => [key, inked(own, /^color(scale)?$/.test(key))]));
     return value;
   };
 
@@ -46,15 +47,27 @@
     return { data: [], layout: { ...Object.values(figures)[0].layout, ...hidden } };
   };
 
+  // Numbers of a matrix whose cells are too narrow for them would run together.
+  const fit = (element) => {
+    const [trace] = element.data;
+    if (!trace?.meta || !trace.text) return;
+    const widest = 0.65 * trace.textfont.size * Math.max(...trace.text.flat().map((number) => number.length));
+    const texttemplate = widest > element._fullLayout.xaxis._length / trace.text.length ? "" : "%{text}";
+    if (texttemplate !== trace.texttemplate) Plotly.restyle(element, { texttemplate });
+  };
+
   const draw = (element) => {
     const figure = figureOf(element.dataset.chart);
     const traces = inked(figure.data);
     for (const trace of traces) {
       if (trace.fill) trace.fillcolor = `${trace.line.color}26`;
       if (element.closest("#training")) trace.visible = !hiddenMethods.has(trace.legendgroup);
+      if (trace.meta) trace.hovertext = trace.z.map((row, at) => row.map((_, to) => `true ${trace.meta[at]}<br>predicted ${trace.meta[to]}`));
     }
     Plotly.react(element, traces, themed(figure.layout), { displayModeBar: false, responsive: true, scrollZoom: false });
+    if (!element.dataset.drawn) element.on("plotly_relayout", () => fit(element));
     element.dataset.drawn = "yes";
+    fit(element);
   };
   const redraw = (wanted = () => true) => all(".chart[data-drawn]").filter(wanted).forEach(draw);
 
@@ -106,7 +119,7 @@
     byId("map-key").replaceChildren(...entries.map(([name, colour, symbol]) => {
       const item = document.createElement("li");
       const dot = document.createElement("i");
-      dot.style.color = inked(colour);
+      dot.style.color = inked(colour, true);
       dot.textContent = GLYPHS[symbol];
       dot.setAttribute("aria-hidden", "true");
       item.append(dot, name);

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from metaux.experiment import table
 from metaux.files import to_json, write_text_atomic
+from metaux.labels.catalogue import judges
 from metaux.report.html import invented as inventions
 from metaux.report.html.calibration import calibration
 from metaux.report.html.confusions import confusions
@@ -59,7 +60,7 @@ class Report:
             *([first.chart] if first.chart else []),
             *([place.chart] if place else []),
             *([chart for _, chart in confused.charts] if confused else []),
-            *([calibrated.chart] if calibrated else []),
+            *([calibrated.chart] if calibrated and calibrated.chart else []),
             *(chart for _, chart in learned.charts),
             *([found.chart] if found else []),
         ]
@@ -89,6 +90,7 @@ class Report:
                 learning=learned,
                 features=found,
                 provenance=provenance(recorded),
+                judges=judges(recorded.runs[0].method),
                 tables=[each.name for each in tables],
                 page_data=_script(self._data(charts, tables, found)),
                 library=LIBRARY.read_text(encoding="utf-8"),
@@ -156,9 +158,9 @@ def _environment() -> "Environment":
     made = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    from metaux.experiment.wording import counted, percent
+    from metaux.experiment.wording import counted, interval_of_accuracy, listed, percent
 
-    made.filters |= {"counted": counted, "percent": percent}
+    made.filters |= {"counted": counted, "interval": interval_of_accuracy, "listed": listed, "percent": percent}
     return made
 
 

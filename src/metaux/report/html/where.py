@@ -1,6 +1,6 @@
 """Where did it help? The classes' own differences to single task, with their intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +39,14 @@ class Where:
         paired: whether they are differences to single; else they are the classes' accuracies.
         chart: of them; the selector chooses the method.
         left_out: classes that the chart leaves out.
+        untested: the classes without test samples, of which there is no row.
     """
 
     rows: dict[str, list[ClassRow]]
     paired: bool
     chart: Chart
     left_out: int
+    untested: Sequence[str]
 
     def table(self) -> Table:
         """Return all numbers."""
@@ -80,17 +82,20 @@ def where(recorded: Recorded) -> Where:
         for method in recorded.methods:
             values = np.stack([correct[method, run.seed] for run in recorded.of_method(method)])
             found[method] = _rows(values, primary, groups, recorded.class_names)
-    shown = min(len(recorded.class_names), MOST_CLASSES)
+    names = recorded.class_names
+    ticks = short(names)
+    tested = {row.name for rows in found.values() for row in rows}
+    shown = min(len(tested), MOST_CLASSES)
     label = "Differences of each class to single task" if paired else "Accuracy of each class"
     chart = Chart(
         "classes",
         f"{label}, sorted, with intervals",
-        {method: _figure(rows, paired) for method, rows in found.items()},
+        {method: _figure(rows, ticks, paired) for method, rows in found.items()},
         group="where",
         height=70 + 22 * shown,
     )
-    left_out = max(0, max(map(len, found.values())) - MOST_CLASSES)
-    return Where(found, paired, chart, left_out)
+    left_out = max(0, len(tested) - MOST_CLASSES)
+    return Where(found, paired, chart, left_out, [name for name in names if name not in tested])
 
 
 def _rows(values: "Array", primary: "Array", groups: "Array | None", names: Sequence[str]) -> list[ClassRow]:
@@ -106,7 +111,7 @@ def _rows(values: "Array", primary: "Array", groups: "Array | None", names: Sequ
     return sorted(rows, key=lambda row: row.seeds.mean)
 
 
-def _figure(rows: Sequence[ClassRow], paired: bool) -> Figure:
+def _figure(rows: Sequence[ClassRow], ticks: Mapping[str, str], paired: bool) -> Figure:
     half = MOST_CLASSES // 2
     rows = rows if len(rows) <= MOST_CLASSES else [*rows[:half], *rows[-half:]]
     places = list(range(len(rows)))
@@ -143,7 +148,7 @@ def _figure(rows: Sequence[ClassRow], paired: bool) -> Figure:
             "xaxis": axis(title, zeroline=paired, zerolinewidth=2, range=_range(rows, paired)),
             "yaxis": axis(
                 tickvals=places,
-                ticktext=[short(row.name) for row in rows],
+                ticktext=[ticks[row.name] for row in rows],
                 range=[len(rows) - 0.4, -0.6],
                 showgrid=False,
             ),
