@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from making import make_runs
 from metaux.contest.beds import BEDS, found
 from metaux.contest.contest import contest
-from metaux.contest.measured import FIRST_SEED, SECOND_NETWORK, Row
+from metaux.contest.measured import FIRST_SEED, SECOND_NETWORK, Row, measured
 from metaux.contest.plan import decide, pilot
+from metaux.contest.probe import probe
 from metaux.contest.rules import CONTESTANTS, Contestant, Rules, entered
-from metaux.contest.table import alternatives, alternatives_table
+from metaux.contest.table import alternatives, alternatives_table, table, to_csv, verdict
 from metaux.contest.trials import Trial, train
 from metaux.errors import InputError, TrainingError
-from metaux.experiment.records import Run, read_runs
-from metaux.experiment.run import _read_once
+from metaux.experiment.records import Run, read_runs, run_folder
+from metaux.experiment.run import _read_once, load_once
 from metaux.experiment.statistics import Estimate, seeds_needed
 from metaux.protocols import resolve
 from metaux.settings import Settings
@@ -173,6 +175,30 @@ def test_a_plan_alone_is_enough_to_go_on(plan: bytes, tmp_path: Path) -> None:
     assert result(tmp_path)["table"][0]["seeds"] == list(range(FIRST_SEED, FIRST_SEED + json.loads(plan)["seeds"]))
 
 
+DAMAGED = {"cut off": '{"seeds": 3, "wh', "a list": "[]"}
+NO_PLAN = {**DAMAGED, "empty": "{}", "rows that are none": '{"seeds": 3, "why": "", "rows": []}'}
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [*(("plan.json", content) for content in NO_PLAN.values()), *(("contest.json", own) for own in DAMAGED.values())],
+)
+def test_a_damaged_file_is_told_and_nothing_is_decided_anew(file: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / "few-digits").mkdir()
+    (tmp_path / "few-digits" / file).write_text(content)
+    with pytest.raises(InputError, match=f"expected a whole .*{file}, found it .*; delete .*few-digits and repeat"):
+        compete(tmp_path, rows=ROWS[:1])
+    assert list(tmp_path.iterdir()) == [tmp_path / "few-digits"]
+
+
+@pytest.mark.parametrize("content", DAMAGED.values())
+def test_damaged_measures_of_a_probe_are_told(content: str, tmp_path: Path) -> None:
+    (tmp_path / "probe.json").write_text(content)
+    row = next(row for row in CONTESTANTS if row.name == "linear probe")
+    with pytest.raises(InputError, match=r"expected a whole .*probe\.json"):
+        probe(BED["few-digits"], row, load_once(BED["few-digits"]), [100], tmp_path)
+
+
 def test_a_plan_is_of_its_bed(plan: bytes, tmp_path: Path) -> None:
     (tmp_path / "few-digits").mkdir()
     (tmp_path / "few-digits" / "plan.json").write_bytes(plan)
@@ -249,6 +275,41 @@ def test_without_a_control_nothing_is_above_all() -> None:
     assert row.beats_all
     assert not replace(row, over_samples={"single": Estimate(0.02, -0.01, 0.05)}).beats_all
     assert not replace(row, by_seed={**row.by_seed, "uniform": ()}).beats_all
+
+
+def test_a_row_that_came_through_with_some_seeds_only_is_above_nothing(tmp_path: Path) -> None:
+    gains = {"single": (0.0, 0.01, 0.0, -0.01), "uniform": (0.0,) * 4, "frozen": (0.0,) * 4, "maxl": (0.1, 0.11)}
+    runs = make_runs(tmp_path, gains)
+    made = {name: [Made(BED["few-digits"], name, seed) for seed in range(4)] for name in gains}
+    rows = measured(ROWS, {**made, "ensemble of two": []}, tmp_path)
+    by_name = {row.name: row for row in rows}
+    assert len(runs) == 14
+    assert by_name["maxl"].differences["single"].above
+    assert not by_name["maxl"].above("single")
+    assert not by_name["maxl"].beats_all
+    assert {row.name: row.absent for row in rows if row.absent} == {"maxl": (2, 3)}
+    assert verdict(rows).endswith("every control too: none. Not judged, since runs are missing: maxl (2 of 4 seeds).")
+    whole = measured(ROWS, {**{name: own[:2] for name, own in made.items()}, "ensemble of two": []}, tmp_path)
+    assert "runs are missing" not in verdict(whole)
+
+
+class Made(Trial):
+    """A trial whose run was made by hand."""
+
+    def folder(self, out: Path) -> Path:
+        return run_folder(out, self.method, self.seed)
+
+
+def test_without_an_interval_over_test_samples_nothing_is_above(tmp_path: Path) -> None:
+    gains = {"single": (0.0, 0.0, 0.0), "uniform": (0.0,) * 3, "frozen": (0.0,) * 3, "maxl": (0.3, 0.3, 0.3)}
+    make_runs(tmp_path, gains, samples=4)
+    made = {name: [Made(BED["few-digits"], name, seed) for seed in range(3)] for name in gains}
+    rows = measured(ROWS, {**made, "ensemble of two": []}, tmp_path)
+    assert not rows[-1].above("single")
+    said = Console(width=200, record=True, file=StringIO())
+    said.print(table("digits", BED["few-digits"], rows))
+    assert "maxl" in said.export_text()
+    assert ",," in to_csv("digits", rows)
 
 
 def test_what_else_could_be_had_in_place_of_a_method() -> None:

@@ -1,6 +1,5 @@
 """The contest from tuning to table: what is there is used, what is missing is trained, what was decided stays."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -11,6 +10,7 @@ from typing import Any, Literal
 import torch
 from rich.console import Console
 
+from metaux.contest.kept import read_kept
 from metaux.contest.measured import Row, measured, planned, shuffled
 from metaux.contest.plan import best, decide, longer, pilot, planned_values, tried, tuning
 from metaux.contest.probe import is_probed, probe
@@ -71,8 +71,9 @@ def contest(
     entries, notes = _entries(beds, contestants)
     probing = {name: [row for row in own if row.method == PROBE] for name, own in entries.items()}
     entries = {name: [row for row in own if row.method != PROBE] for name, own in entries.items()}
-    earlier = {name: _read(out / name / PLAN) for name in beds}
-    made_by = {name: (_read(out / name / RESULT) or {}) if earlier[name] else {} for name in beds}
+    earlier = {name: read_kept(out / name / PLAN, seeds=int, why=str, rows=dict) for name in beds}
+    results = {name: read_kept(out / name / RESULT) for name in beds}
+    made_by = {name: found if earlier[name] else {} for name, found in results.items()}
     for name, bed in beds.items():
         _check_same_bed(name, bed, made_by[name].get("settings"))
         if made_by[name].get("rules", {}).get("most_seeds", rules.most_seeds) != rules.most_seeds:
@@ -219,7 +220,7 @@ def _write(
     folder: Path, name: str, bed: Settings, rules: Rules, notes: Sequence[str], content: Mapping[str, Any]
 ) -> None:
     """Write what is known so far; of other rows, what was tried before stays."""
-    earlier = _read(folder / RESULT) or {}
+    earlier = read_kept(folder / RESULT)
     content = {**content, "tuning": {**earlier.get("tuning", {}), **content["tuning"]}}
     about = {
         "bed": name,
@@ -230,10 +231,6 @@ def _write(
         "notes": list(notes),
     }
     write_json(folder / RESULT, {**earlier, **about, **content})
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _known(entries: Sequence[Contestant], plan: Mapping[str, Any]) -> list[Contestant]:

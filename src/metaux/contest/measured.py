@@ -43,6 +43,7 @@ class Row:
         over_samples: the same means, and their bootstrap interval over the test samples; none for rows that are no
             network.
         cost: seconds of training, where those of single task are 1.
+        absent: the seeds that single task ran with and the row did not: what alone came through can't be judged.
     """
 
     name: str
@@ -54,11 +55,13 @@ class Row:
     by_seed: Mapping[str, tuple[float, ...]]
     over_samples: Mapping[str, Estimate]
     cost: float
+    absent: tuple[int, ...] = ()
 
     def above(self, other: str) -> bool:
-        """Whether the difference to another row is there, and its intervals above zero."""
+        """Whether no run is absent, and the difference to another row is there, and its intervals above zero."""
         found = self.differences.get(other), self.over_samples.get(other)
-        return found[0] is not None and all(difference is None or difference.above for difference in found)
+        there = found[0] is not None and not self.absent
+        return there and all(difference is None or difference.above for difference in found)
 
     @property
     def beats_all(self) -> bool:
@@ -104,10 +107,17 @@ def shuffled(
     for name in (row.name for row in contestants if row.role in ("method", "pretrained") and row.name in trials):
         runs = [(trial, run) for trial in trials[name] if (run := trial.run(out)) is not None]
         if runs and all("train_labels" in run.outputs() for _, run in runs):
-            found[f"{name}, {SHUFFLED}"] = [
-                Trial(trial.changed(labels=str(run.folder)).settings, SHUFFLED, trial.seed) for trial, run in runs
-            ]
+            found[f"{name}, {SHUFFLED}"] = [shuffled_labels(trial, run) for trial, run in runs]
     return found
+
+
+def shuffled_labels(trial: Trial, run: Run) -> Trial:
+    """Return the control of a run whose labels are recorded, on the samples that have one.
+
+    Those of a meta split have none: the control gives them up as well, so that both learn the same samples' classes.
+    """
+    method = f"{SHUFFLED}-split" if "meta_ids" in run.outputs() else SHUFFLED
+    return Trial(trial.changed(labels=str(run.folder)).settings, method, trial.seed)
 
 
 def measured(
@@ -171,6 +181,7 @@ def measured(
                     if values
                 },
                 cost=cost + 1 if name == ENSEMBLE else cost,
+                absent=tuple(seed for seed in single if seed not in own),
             )
         )
     return rows

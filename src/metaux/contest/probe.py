@@ -1,6 +1,5 @@
 """What a pretrained network's features are worth by themselves: a linear classifier on them."""
 
-import json
 import statistics
 import time
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metaux.contest.kept import read_kept
 from metaux.contest.rules import SINGLE, Contestant
 from metaux.data.samples import LabelledData, Samples
 from metaux.experiment.plan import make_plan
@@ -48,7 +48,7 @@ def probe(bed: Settings, row: Contestant, data: LabelledData, seeds: Sequence[in
         folder: the bed's; what was measured is kept there, and not measured again.
     """
     path = folder / MEASURED
-    found: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found: dict[str, dict[str, float]] = read_kept(path)
     if missing := [seed for seed in seeds if str(seed) not in found]:
         settings = replace(bed, **row.changes)
         features = make_plan(settings, SINGLE, 0, data).features

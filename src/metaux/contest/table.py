@@ -8,7 +8,7 @@ from metaux.contest.measured import ENSEMBLE, EQUAL_COMPUTE, Row
 from metaux.contest.rules import HUMAN, SINGLE
 from metaux.experiment.statistics import Estimate
 from metaux.experiment.table import bounds
-from metaux.experiment.wording import interval_of_accuracy, interval_of_points, listed, percent, points
+from metaux.experiment.wording import counted, interval_of_accuracy, interval_of_points, listed, percent, points
 from metaux.labels.catalogue import REFERENCES
 from metaux.settings import Settings
 from metaux.terminal import make_table
@@ -82,10 +82,16 @@ def verdict(rows: Sequence[Row]) -> str:
     methods = [row for row in rows if row.role == "method"]
     above = [row.name for row in methods if row.above(SINGLE)]
     all_ = [row.name for row in methods if row.beats_all]
-    return (
+    said = (
         f"Above tuned single task (95 % intervals over seeds and over test samples): {listed(above) or 'none'}; "
         f"above every control too: {listed(all_) or 'none'}."
     )
+    lacking = [
+        f"{row.name} ({len(row.seeds)} of {counted(len(row.seeds) + len(row.absent), 'seed')})"
+        for row in rows
+        if row.absent
+    ]
+    return f"{said} Not judged, since runs are missing: {listed(lacking)}." if lacking else said
 
 
 def _points(difference: Estimate) -> str:
