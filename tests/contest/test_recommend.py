@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from making import make_runs
+from making import first_right, make_run, make_runs
+from metaux.contest import final
 from metaux.contest.final import Outcome, entrants, measure
+from metaux.contest.measured import shuffled_labels
 from metaux.contest.race import (
     GRID,
+    RUNGS,
+    SEARCH,
     SHORT_GRID,
     Affordable,
     Candidate,
@@ -23,10 +27,10 @@ from metaux.contest.race import (
     affordable,
     single_task,
 )
-from metaux.contest.recommend import _Budget, _conclude
+from metaux.contest.recommend import Recommendation, _Budget, _conclude
 from metaux.contest.rules import CONTESTANTS
 from metaux.contest.trials import Trial
-from metaux.errors import InputError
+from metaux.errors import InputError, TrainingError
 from metaux.experiment.records import Run, read_runs
 from metaux.settings import Settings
 from metaux.training.timing import Cost
@@ -95,6 +99,17 @@ def test_the_same_command_goes_on_where_it_was(found: dict[str, Any], out: Path)
     again = json.loads(done(*WORDS, "--minutes", MINUTES, "--out", out, "--json"))
     assert below(out / "runs").keys() == before.keys()
     assert (again["verdict"], again["search"]) == (found["verdict"], found["search"])
+    assert again["seconds"] == found["seconds"]  # what was found is only shown once more
+
+
+@pytest.mark.parametrize("content", ['{"plan": {"epo', "[]", "{}", '{"plan": [], "costs": {}, "seconds": 1.0}'])
+def test_a_damaged_file_is_told(content: str, found: dict[str, Any], out: Path, tmp_path: Path) -> None:
+    assert found
+    shutil.copytree(out, tmp_path / "out")
+    (tmp_path / "out" / "recommend.json").write_text(content)
+    said = metaux(*WORDS, "--out", tmp_path / "out")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert f"expected a whole {tmp_path / 'out' / 'recommend.json'}, found it" in said.err
 
 
 def test_more_minutes_are_not_for_more_search_once_test_data_was_seen(
@@ -111,6 +126,24 @@ def test_more_minutes_are_not_for_more_search_once_test_data_was_seen(
     monkeypatch.setattr(Race, "run", run)
     metaux(*WORDS, "--minutes", 60, "--out", tmp_path / "out")
     assert seconds == [0]
+
+
+def test_the_search_does_with_the_samples_that_a_validation_part_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beds = list[Settings]()
+
+    def run(self: Race, *_: object) -> None:
+        beds.append(self.bed)
+        raise InputError("far enough")
+
+    monkeypatch.setattr(Race, "run", run)
+    words = ("recommend", "wine", "--epochs", 1, "--minutes", 60, "--device", "cpu", "--out", tmp_path / "out")
+    metaux(*words, "--train-size", 142)
+    assert [bed.train_size for bed in beds] == [114]  # of 142, a fifth is to choose with
+    said = metaux(*words[:-1], tmp_path / "more", "--train-size", 143)
+    assert "at most 142 (the training samples), found 143" in said.err
+    assert not (tmp_path / "more").exists()
 
 
 def test_other_settings_need_another_folder(found: dict[str, Any], out: Path) -> None:
@@ -139,11 +172,13 @@ class TestMeasure:
         self.trials = {name: Trial(self.BED, name, 0) for name in ("single", "uniform", "frozen")}
         self.state: dict[str, Any] = {}
 
-    def measured(self, out: Path, seconds: float = 0, workers: int = 1, tried: Sequence[int] = ()) -> Outcome:
+    def measured(
+        self, out: Path, seconds: float = 0, workers: int = 1, tried: Sequence[int] = (), seeds: int = 1
+    ) -> Outcome:
         race = Race(self.BED, Affordable(1, (), SHORT_GRID), {}, out, workers, QUIET)
 
         def left() -> float:
-            return 0 if self.state else seconds  # once something was trained, the time is over
+            return seconds if len(self.state.get("tried", ())) < seeds else 0  # after so many, the time is over
 
         return measure(self.trials, "single", race, left, tried, self.state.update)
 
@@ -154,7 +189,7 @@ class TestMeasure:
 
     def test_a_seed_with_a_run_that_diverges_does_not_count_and_is_told(self, tmp_path: Path) -> None:
         self.spoil(tmp_path, "uniform", 100)
-        found = self.measured(tmp_path)
+        found = self.measured(tmp_path, 1000, seeds=2)
         assert [[run.seed for run in own] for own in found.runs.values()] == [[101]] * 3
         assert found.failed == {100: ["uniform"]}
         assert self.state["tried"] == [100, 101]
@@ -162,11 +197,46 @@ class TestMeasure:
         again = self.measured(tmp_path, tried=[100, 101])
         assert ([run.seed for run in again.runs["single"]], again.failed) == ([101], found.failed)
 
-    @pytest.mark.parametrize(("seconds", "workers", "seeds"), [(7.9, 1, [100]), (4.1, 2, [100, 101])])
+    def test_without_a_whole_seed_single_task_is_left_and_no_time_is_spent_beyond_the_first(
+        self, tmp_path: Path
+    ) -> None:
+        self.spoil(tmp_path, "uniform", 100)
+        for tried in ([], [100]):
+            found = self.measured(tmp_path, tried=tried)
+            assert {name: [run.seed for run in own] for name, own in found.runs.items()} == {"single": [100]}
+            assert found.failed == {100: ["uniform"]}
+            assert self.state["tried"] == [100]
+        assert len(read_runs(tmp_path)) == 2
+
+    def test_without_single_task_there_is_nothing_to_say(self, tmp_path: Path) -> None:
+        self.spoil(tmp_path, "single", 100)
+        with pytest.raises(TrainingError, match="single with seed 100"):
+            self.measured(tmp_path)
+        assert {run.seed for run in read_runs(tmp_path)} == {100}
+
+    def test_workers_do_not_shorten_a_run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        trained = list[Trial]()
+
+        def train(trials: Sequence[Trial], *_: object) -> list[str]:
+            trained.extend(trials)
+            return [f"{trial.method} with seed {trial.seed}: stopped" for trial in trials]
+
+        monkeypatch.setattr(final, "train", train)
+        self.trials["uniform"] = replace(self.trials["uniform"], cost=10.0)
+        with pytest.raises(TrainingError):
+            self.measured(tmp_path, 15.9, 16)  # two take 5 seconds to start processes, and 11 on however many
+        assert {trial.seed for trial in trained} == {100}
+        self.state.clear()
+        with pytest.raises(TrainingError):
+            self.measured(tmp_path, 18.1, 16)
+        assert {trial.seed for trial in trained} == set(range(100, 116))
+
+    @pytest.mark.parametrize(("seconds", "workers", "seeds"), [(15.9, 1, [100]), (13.1, 2, [100, 101])])
     def test_as_many_seeds_at_once_as_there_is_time_for(
         self, tmp_path: Path, seconds: float, workers: int, seeds: list[int]
     ) -> None:
-        # A seed is three runs and shuffled labels, each expected to take a second.
+        # A seed is three runs and shuffled labels, each expected to take two seconds; processes start in five.
+        self.trials = {name: replace(trial, cost=2.0) for name, trial in self.trials.items()}
         found = self.measured(tmp_path, seconds, workers)
         assert [run.seed for run in found.runs["frozen"]] == seeds
 
@@ -200,9 +270,46 @@ class TestAffordable:
         bed = Settings(epochs=16)
         assert affordable(bed, COSTS, 300, 2) == affordable(bed, COSTS, 600, 1)
 
+    def test_however_many_workers_a_run_takes_its_time(self) -> None:
+        costs = {"single": Cost(0.0, 5.0), "transformation": Cost(0.0, 20.0), "maxl": Cost(0.0, 30.0)}
+        plan = affordable(Settings(epochs=100), costs, 1800, 64)
+        search = [max(costs[name].of(int(plan.epochs * share)) for name in plan.methods) for share in RUNGS]
+        assert sum(search) <= SEARCH * 1800
+        assert plan == affordable(Settings(epochs=100), costs, 1800, 1000)
+
+    def test_data_that_every_method_refuses(self) -> None:
+        with pytest.raises(InputError, match=r"expected data that a method can be trained on, found .* refuses it"):
+            affordable(Settings(), {"single": Cost(0.1, 0.1)}, 600, 1)
+
     def test_nothing_fits(self) -> None:
         with pytest.raises(InputError, match="give --minutes 2 or more"):
             affordable(Settings(), COSTS, 5, 1)
+
+
+def test_the_start_of_processes_is_no_slowness(tmp_path: Path) -> None:
+    race = Race(Settings(), Affordable(1, (), SHORT_GRID), {}, tmp_path, 2, QUIET)
+    assert (race.workers_for(9.0, 1.0), race.expected(9.0, 1.0)) == (1, 9.0)  # not worth it
+    race.took(9.0, 9.0, 1.0)
+    assert (race.workers_for(12.0, 1.0), race.expected(12.0, 1.0)) == (2, 11.0)
+    race.took(11.0, 12.0, 1.0)
+    assert race.slower == 1
+    assert (race.workers_for(4.0, 1.0), race.expected(4.0, 1.0)) == (2, 2.0)  # they are there now
+    race.took(3.0, 4.0, 1.0)
+    assert race.slower == 1.5
+
+
+def test_the_labels_of_a_method_with_a_meta_split_are_shuffled_on_the_samples_that_have_one(tmp_path: Path) -> None:
+    trial = Trial(Settings(), "maxl", 100)
+    run = make_run(tmp_path, "maxl", 100, [1.0])
+    assert shuffled_labels(trial, run).method == "shuffled"
+    assert shuffled_labels(trial, OfMetaSplit(**vars(run))).method == "shuffled-split"
+
+
+class OfMetaSplit(Run):
+    """A run that has given up samples to a meta split."""
+
+    def outputs(self) -> tuple[str, ...]:
+        return (*super().outputs(), "meta_ids")
 
 
 def test_single_task_is_tuned_as_far_as_the_methods() -> None:
@@ -239,10 +346,12 @@ class TestConclusion:
     NONE = (0.0, 0.001, -0.001, 0.0)
     MUCH = (0.1, 0.11, 0.1, 0.09)
 
-    def conclude(self, tmp_path: Path, failed: Any = None, **gains: Sequence[float]) -> Any:
+    def conclude(
+        self, tmp_path: Path, failed: Any = None, samples: Any = 1000, **gains: Sequence[float]
+    ) -> Recommendation:
         gains = {"single": self.NONE, "uniform": self.NONE, "frozen": self.NONE, **gains}
         runs: dict[str, list[Run]] = {}
-        for run in make_runs(tmp_path, gains):
+        for run in make_runs(tmp_path, gains, samples):
             runs.setdefault(run.method, []).append(run)
         winner = Candidate(KMEANS, SHORT_GRID[0])
         return _conclude(
@@ -265,7 +374,26 @@ class TestConclusion:
     def test_what_cannot_always_be_trained_is_not(self, tmp_path: Path) -> None:
         found = self.conclude(tmp_path, {104: ["kmeans"], 105: ["uniform"]}, kmeans=self.MUCH, shuffled=self.NONE)
         assert (found.method, found.helps) == ("single", False)
-        assert "2 seeds could not be used, since kmeans and uniform could not be trained." in found.says
+        assert found.says.endswith(
+            "2 seeds could not be used, since kmeans and uniform could not be trained. What cannot be trained with "
+            "every seed is not recommended: use single task, tuned."
+        )
+
+    def test_without_a_whole_seed_single_task_is_handed_over(self, tmp_path: Path) -> None:
+        run = make_run(tmp_path, "single", 100, first_right(0.7, 100))
+        outcome = Outcome({"single": [run]}, {100: ["kmeans"]})
+        found = _conclude(outcome, Candidate(KMEANS, SHORT_GRID[0]), _Budget(1, tmp_path / "recommend.json"), QUIET)
+        assert (found.method, found.helps, found.folder) == ("single", False, run.folder)
+        assert found.says == (
+            "kmeans is not judged: no seed has all runs. 1 seed could not be used, since kmeans could not be trained. "
+            "Nothing is shown to help here: use single task, tuned."
+        )
+
+    def test_on_too_few_test_samples_nothing_is_shown(self, tmp_path: Path) -> None:
+        best = (0.3, 0.3, 0.3, 0.3)
+        found = self.conclude(tmp_path, samples=4, kmeans=best, shuffled=self.NONE)
+        assert (found.method, found.helps) == ("single", False)
+        assert found.says.endswith("Nothing is shown to help here: use single task, tuned.")
 
     @pytest.mark.parametrize("kmeans", [NONE, (0.02, 0.03, 0.02, 0.03)])
     def test_single_task_trained_as_long_is_handed_over_where_it_is_better(
@@ -275,8 +403,16 @@ class TestConclusion:
         assert (found.method, found.helps, found.folder.name) == ("single", False, "single, compute of kmeans-0")
         assert found.says.endswith("More training helps more here: use single task, tuned, for 3 epochs.")
 
-    @pytest.mark.parametrize(("kmeans", "shuffled"), [(NONE, NONE), (MUCH, MUCH)])
-    def test_what_does_not_is_not(self, tmp_path: Path, kmeans: Sequence[float], shuffled: Sequence[float]) -> None:
-        found = self.conclude(tmp_path, kmeans=kmeans, shuffled=shuffled)
+    def test_what_does_not_is_not(self, tmp_path: Path) -> None:
+        found = self.conclude(tmp_path, kmeans=self.NONE, shuffled=self.NONE)
         assert (found.method, found.helps, found.folder.name) == ("single", False, "single-0")
         assert found.says.endswith("Nothing is shown to help here: use single task, tuned.")
+
+    def test_what_helps_as_much_with_its_labels_shuffled_is_not(self, tmp_path: Path) -> None:
+        found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.MUCH)
+        assert (found.method, found.helps, found.folder.name) == ("single", False, "single-0")
+        assert found.says.startswith("kmeans beats single task")
+        assert found.says.endswith(
+            "kmeans is not shown to beat its own labels, shuffled, so what they say of a sample is not shown to help: "
+            "use single task, tuned."
+        )

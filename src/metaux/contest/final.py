@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from metaux.contest.measured import EQUAL_COMPUTE, FIRST_SEED, SHUFFLED
+from metaux.contest.measured import EQUAL_COMPUTE, FIRST_SEED, SHUFFLED, shuffled_labels
 from metaux.contest.plan import on_validation
 from metaux.contest.race import Affordable, Candidate, Race
 from metaux.contest.rules import CONTESTANTS, SINGLE
@@ -28,7 +28,7 @@ class Outcome:
     """What was measured.
 
     Args:
-        runs: of each row, on the seeds on which all rows have one.
+        runs: of each row, on the seeds on which all rows have one; where there is no such seed, of single task alone.
         failed: other seeds, and the rows that could not be trained with them.
     """
 
@@ -76,45 +76,57 @@ def measure(
         trials: a run of each row.
         method: the row whose labels, shuffled, are a control, if its runs record them.
         race: the search that came before, which knows how much slower than estimated runs are.
-        left: the seconds that are left; one seed is trained in any case.
+        left: the seconds that are left; a first seed is trained in any case.
         tried: the seeds that an earlier call has trained on.
         note: keeps what the next call should know: `tried`.
 
     Raises:
-        TrainingError: if no seed is whole, since each has a run that could not be finished.
+        TrainingError: if single task could not be trained either.
     """
 
     def rows(seed: int) -> dict[str, Trial]:
         own = {name: replace(trial, seed=seed) for name, trial in trials.items()}
         if (run := own[method].run(race.out)) is not None and "train_labels" in run.outputs():
-            own[SHUFFLED] = Trial(own[method].changed(labels=str(run.folder)).settings, SHUFFLED, seed)
+            own[SHUFFLED] = shuffled_labels(own[method], run)
         return own
 
     def lacking(seed: int) -> list[str]:
         return [name for name, trial in rows(seed).items() if trial.run(race.out) is None]
 
+    def of_single() -> list[Run]:
+        runs = (replace(trials[SINGLE], seed=seed).run(race.out) for seed in sorted(done))
+        return [run for run in runs if run is not None]
+
+    def expected(count: int) -> float:
+        return race.expected(count * each, longest)
+
     race.console.print(f"test of {listed(list(trials))}, with as many seeds as there is time for", soft_wrap=True)
-    seconds = [trial.cost * resolve(trial.settings).epochs for trial in (*trials.values(), trials[SINGLE])]
-    each = race.slower * sum(seconds) / race.workers  # of a seed; the second single task is for the shuffled labels
+    seconds = {name: trial.cost * resolve(trial.settings).epochs for name, trial in trials.items()}
+    each = sum(seconds.values()) + seconds[SINGLE]  # of a seed; the second single task is for the shuffled labels
+    longest = max(seconds.values()) + seconds[SINGLE]
     missing = [seed for seed in SEEDS if lacking(seed)]
     done, failures = set(tried), list[str]()
-    while missing and (left() > each or all(map(lacking, SEEDS))):
-        count = min(race.workers, max(1, int(left() / each)))
+    in_any_case = not of_single()
+    while missing and (in_any_case or left() > expected(1)):
+        in_any_case = False
+        count = next((many for many in range(race.workers, 1, -1) if expected(many) < left()), 1)
         now, missing = missing[:count], missing[count:]
         begin = time.perf_counter()
-        failed = train(
-            [trial for seed in now for trial in rows(seed).values()], "", race.out, race.workers, race.console
-        )
+        workers = race.workers_for(len(now) * each, longest)
+        failed = train([trial for seed in now for trial in rows(seed).values()], "", race.out, workers, race.console)
         more = [own[SHUFFLED] for own in map(rows, now) if SHUFFLED in own]
-        failed += train(more, "", race.out, race.workers, race.console)
-        each = (time.perf_counter() - begin) / len(now)
+        failed += train(more, "", race.out, workers, race.console)
+        race.took(time.perf_counter() - begin, len(now) * each, longest)
         if failed:
             print_notes([f"{told(failed)}; seeds with such a run do not count"], race.console)
         failures += failed
         done |= set(now)
         note(tried=sorted(done))
+    lost = {seed: names for seed in sorted(done) if (names := lacking(seed))}
     whole = [rows(seed) for seed in SEEDS if not lacking(seed)]
-    if not whole:
+    if whole:
+        runs = {name: [run for own in whole if (run := own[name].run(race.out)) is not None] for name in whole[0]}
+        return Outcome(runs, lost)
+    if not (single := of_single()):
         raise TrainingError(told(failures))
-    runs = {name: [run for own in whole if (run := own[name].run(race.out)) is not None] for name in whole[0]}
-    return Outcome(runs, {seed: names for seed in sorted(done) if (names := lacking(seed))})
+    return Outcome({SINGLE: single}, lost)

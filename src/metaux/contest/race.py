@@ -16,7 +16,7 @@ from metaux.data.samples import LabelledData
 from metaux.errors import InputError
 from metaux.experiment.plan import make_plan
 from metaux.experiment.progress import duration
-from metaux.experiment.work import told
+from metaux.experiment.work import START_OF_A_PROCESS, told
 from metaux.protocols import resolve
 from metaux.settings import Settings
 from metaux.training.devices import computing, make_fabric
@@ -114,16 +114,21 @@ def affordable(bed: Settings, costs: Mapping[str, Cost], seconds: float, workers
         workers: runs side by side.
 
     Raises:
-        InputError: if not even runs of one epoch fit.
+        InputError: if there is no method, or not even runs of one epoch fit.
     """
     methods = [*costs][1:]
+    if not methods:
+        raise InputError(
+            "expected data that a method can be trained on, found that each that was tried refuses it; give --method "
+            "maxl to `metaux train`, which says why, or --method single to do without"
+        )
     epochs = resolve(bed).epochs
     while epochs:
         for count, grid in product(range(len(methods), 0, -1), (GRID, SHORT_GRID)):
-            if _needed(costs, methods[:count], epochs, grid) <= seconds * workers:
+            if _needed(costs, methods[:count], epochs, grid, workers) <= seconds:
                 return Affordable(epochs, tuple(methods[:count]), grid)
         epochs //= 2
-    least = _needed(costs, methods[:1], 1, SHORT_GRID) / workers
+    least = _needed(costs, methods[:1], 1, SHORT_GRID, workers)
     raise InputError(
         f"expected time for runs of at least one epoch, about {duration(least)}, found {duration(seconds)}; give "
         f"--minutes {max(1, round(2 * least / 60))} or more, or a smaller --train-size"
@@ -131,22 +136,34 @@ def affordable(bed: Settings, costs: Mapping[str, Cost], seconds: float, workers
 
 
 def _needed(
-    costs: Mapping[str, Cost], methods: Sequence[str], epochs: int, grid: Sequence[Mapping[str, float]]
+    costs: Mapping[str, Cost], methods: Sequence[str], epochs: int, grid: Sequence[Mapping[str, float]], workers: int
 ) -> float:
     """Return the seconds of a budget whose share for the search, and whose rest for the test, are enough."""
-    rows = [SINGLE, *methods]
-    search = sum(_search_seconds(costs[name], epochs, len(grid)) for name in rows)
+    search = 0.0
+    for rung, share in enumerate(RUNGS):
+        each = [costs[name].of(max(1, int(epochs * share))) for name in (SINGLE, *methods)]
+        search += side_by_side(len(grid) * 0.5**rung * sum(each), max(each), workers)
     by_name = {row.name: row for row in CONTESTANTS}
+    single = costs[SINGLE].of(epochs)
     # The method, its own controls and single task for the same time; single task, uniform, frozen and shuffled labels.
     dearest = max((2 + len(by_name[name].controls)) * costs[name].of(epochs) for name in methods)
-    test = LEAST_SEEDS * (dearest + 4 * costs[SINGLE].of(epochs))
+    longest = max(costs[name].of(epochs) for name in methods) + single  # shuffled labels wait for the method's
+    test = side_by_side(LEAST_SEEDS * (dearest + 4 * single), longest, workers)
     return max(search / SEARCH, test / (1 - MOST_SEARCH))
 
 
-def _search_seconds(cost: Cost, epochs: int, configurations: int) -> float:
-    """Return the seconds of a row's search, half of whose configurations go on from rung to rung."""
-    shares = enumerate(RUNGS)
-    return sum((configurations * 0.5**rung * cost.of(max(1, int(epochs * share))) for rung, share in shares), 0.0)
+def side_by_side(together: float, longest: float, workers: int) -> float:
+    """Return the seconds that runs take: workers share them, but not a single one.
+
+    Args:
+        together: the seconds of all of them.
+        longest: those of the longest.
+        workers: runs side by side.
+
+    >>> side_by_side(100.0, 30.0, 2), side_by_side(100.0, 30.0, 10)
+    (50.0, 30.0)
+    """
+    return max(together / workers, longest)
 
 
 class Race:
@@ -175,11 +192,24 @@ class Race:
         self.bed, self.plan, self.costs, self.out = bed, plan, costs, out
         self.workers, self.console = workers, console
         self.slower = slower  # measuring, recording and other runs beside it take time as well
+        self.start = START_OF_A_PROCESS if workers > 1 else 0.0  # once, since processes are kept
         self.records: list[dict[str, Any]] = []
 
-    def seconds(self, candidates: Sequence[Candidate], epochs: int) -> float:
-        """Return how long the runs of these candidates are expected to take."""
-        return self.slower * sum(self.costs[c.row.name].of(epochs) for c in candidates) / self.workers
+    def expected(self, together: float, longest: float) -> float:
+        """Return how long runs will take that were estimated at so many seconds together, and for the longest."""
+        several = self.slower * side_by_side(together, longest, self.workers) + self.start
+        return min(self.slower * together, several)
+
+    def workers_for(self, together: float, longest: float) -> int:
+        """Return how many of such runs to do side by side: one, where it is not worth the start of processes."""
+        return self.workers if self.expected(together, longest) < self.slower * together else 1
+
+    def took(self, seconds: float, together: float, longest: float) -> None:
+        """Learn from how long such runs took."""
+        started = self.workers_for(together, longest) > 1
+        self.slower *= seconds / self.expected(together, longest)
+        if started:
+            self.start = 0.0
 
     def run(self, left: float, rungs: int, note: Callable[..., None]) -> list[Candidate]:
         """Return the candidates of the last rung that there was time for, best first.
@@ -195,13 +225,16 @@ class Race:
             epochs = max(1, int(self.plan.epochs * share))
             begin = time.perf_counter()
             trials = [c.trial(self.bed, epochs, self.costs[c.row.name].epoch) for c in candidates]
-            expected = self.seconds([c for c, t in zip(candidates, trials, strict=True) if not t.run(self.out)], epochs)
-            if number >= max(1, rungs) and expected and begin - start + expected > left:
+            todo = [c.row.name for c, t in zip(candidates, trials, strict=True) if not t.run(self.out)]
+            each = [self.costs[name].of(epochs) for name in todo] or [0.0]
+            estimated = sum(each), max(each)
+            if number >= max(1, rungs) and todo and begin - start + self.expected(*estimated) > left:
                 self.console.print("no time for longer runs of the search")
                 break
-            failures = train(trials, f"search, {epochs} epochs", self.out, self.workers, self.console)
-            if expected and number >= rungs:
-                self.slower *= (time.perf_counter() - begin) / expected
+            workers = self.workers_for(*estimated)
+            failures = train(trials, f"search, {epochs} epochs", self.out, workers, self.console)
+            if todo and number >= rungs:
+                self.took(time.perf_counter() - begin, *estimated)
             candidates = self._ranked(candidates, trials, epochs)
             note(rungs=max(rungs, number + 1), slower=self.slower)
             if not any(c.row.name == SINGLE for c in candidates):

@@ -1,6 +1,5 @@
 """From data and minutes to a network to use: search on validation data, then an honest test of what was found."""
 
-import json
 import shlex
 import time
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from metaux.contest.final import Outcome, entrants, measure
+from metaux.contest.kept import read_kept
 from metaux.contest.measured import EQUAL_COMPUTE, SHUFFLED
 from metaux.contest.race import (
     MOST_SEARCH,
@@ -42,9 +42,10 @@ from metaux.settings import Settings, as_words
 from metaux.terminal import print_notes
 from metaux.training.timing import Cost
 
-MOST_SEEDS = 20
 # Of the budget: timing a few steps of each method.
 TIMING = 0.1
+OWN_SHUFFLED = "its own labels, shuffled"
+_SINGLE_TASK = "use single task, tuned"
 # What tuning changes; the table's rows differ in it.
 _TUNED = ("learning_rate", "weight_decay", "evaluate_on")
 
@@ -77,13 +78,14 @@ class _Budget:
 
     def __init__(self, minutes: float, path: Path):
         self.path, self.total = path, 60 * minutes
-        self.state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        self.state = read_kept(path, plan=dict, costs=dict, seconds=float)
         self.concluded = self.state.get("minutes") == self.total / 60
         self.before, self.start = float(self.state.get("seconds", 0.0)), time.perf_counter()
 
     @property
     def spent(self) -> float:
-        return self.before + time.perf_counter() - self.start
+        """The seconds that were spent; to look at a result once more costs none."""
+        return self.before if self.concluded else self.before + time.perf_counter() - self.start
 
     @property
     def left(self) -> float:
@@ -125,7 +127,9 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
             f"expected a new folder or one of an earlier search at '{out}', found runs; give another --out"
         )
     budget = _Budget(minutes, out / RECOMMENDED)
-    data = load_once(replace(settings, evaluate_on="validation"))
+    if settings.train_size is not None:
+        load_once(settings)  # checks that there are so many; the search does with what a validation part leaves
+    data = load_once(replace(settings, evaluate_on="validation", train_size=None))
     print_notes(data.notices, console)
     try:
         return _recommend(settings, data, budget, jobs, out, console)
@@ -138,8 +142,9 @@ def _recommend(
     settings: Settings, data: LabelledData, budget: _Budget, jobs: int, out: Path, console: Console
 ) -> Recommendation:
     workers = jobs or default_workers(settings)
+    searched = replace(settings, train_size=settings.train_size and min(settings.train_size, len(data.train)))
     if "plan" not in budget.state:
-        costs = time_epochs(settings, [single_task(), *suitable(data.kind)], data, TIMING * budget.total)
+        costs = time_epochs(searched, [single_task(), *suitable(data.kind)], data, TIMING * budget.total)
         plan = affordable(settings, costs, budget.total - budget.spent, workers)
         write_settings(out, settings)
         budget.note(plan=asdict(plan), costs={name: asdict(cost) for name, cost in costs.items()})
@@ -149,7 +154,7 @@ def _recommend(
     _say(plan, costs, budget.total / 60, console)
     left_out = [row.name for row in suitable(data.kind) if row.name not in plan.methods]
     print_notes([f"not tried, for want of time or not for such data: {listed(left_out)}"] if left_out else [], console)
-    race = Race(settings, plan, costs, out, workers, console, budget.state.get("slower", 1.0))
+    race = Race(searched, plan, costs, out, workers, console, budget.state.get("slower", 1.0))
     # Once test data was looked at, more minutes are for more seeds: the search is over.
     left = 0 if "verdict" in budget.state else MOST_SEARCH * budget.total - budget.spent
     ranked = race.run(left, budget.state.get("rungs", 0), budget.note)
@@ -175,28 +180,40 @@ def _say(plan: Affordable, costs: Mapping[str, Cost], minutes: float, console: C
 def _conclude(outcome: Outcome, winner: Candidate | None, budget: _Budget, console: Console) -> Recommendation:
     """Say what the numbers support, and which network to use."""
     runs, name = outcome.runs, winner.row.method if winner else SINGLE
+    own = runs.get(name, ())
     labelled = [run.labelled(row) for row in (*judges(name), name) for run in runs.get(row, ())]
     comparison = Comparison.of(labelled, vary={*_TUNED, *(winner.row.changes if winner else ())})
-    own_row = comparison.row(name)
-    assert own_row is not None
+    row = comparison.row(name)
     minus: dict[str, Difference] = {}
-    if found := difference(runs[name], runs.get(entry(name).shuffled or SHUFFLED, ())):
-        minus["its own labels, shuffled"] = found
-    helps = winner is not None and comparison.gain(own_row) and all(found.above for found in minus.values())
-    helps = helps and not any(name in rows for rows in outcome.failed.values())
-    method, use = SINGLE, "Nothing is shown to help here: use single task, tuned"
+    if found := difference(own, runs.get(entry(name).shuffled or SHUFFLED, ())):
+        minus[OWN_SHUFFLED] = found
+    gains = winner is not None and row is not None and comparison.gain(row)
+    lost = any(name in rows for rows in outcome.failed.values())
+    helps = gains and all(found.above for found in minus.values()) and not lost
+    method = name if helps else SINGLE
     if winner is not None and helps:
-        method, use = name, f"Use {winner.row.in_words()}"
+        use = f"Use {winner.row.in_words()}"
+    elif not gains:
+        use = f"Nothing is shown to help here: {_SINGLE_TASK}"
+    elif lost:
+        use = f"What cannot be trained with every seed is not recommended: {_SINGLE_TASK}"
+    else:
+        use = (
+            f"{name} is not shown to beat {OWN_SHUFFLED}, so what they say of a sample is not shown to help: "
+            f"{_SINGLE_TASK}"
+        )
     chosen = runs[method][0]
     longer = runs.get(f"{EQUAL_COMPUTE} {name}", ())
-    if found := difference(runs[name], longer):
+    if found := difference(own, longer):
         epochs = counted(len(longer[0].epochs), "epoch")
         minus[f"single task for the same time, {epochs}"] = found
         better = difference(longer, runs[method])
         if better is not None and better.above:
             method, helps, chosen = SINGLE, False, longer[0]
-            use = f"More training helps more here: use single task, tuned, for {epochs}"
-    says = verdict(comparison) if winner else "No method could be trained on this data beside single task."
+            use = f"More training helps more here: {_SINGLE_TASK}, for {epochs}"
+    says = verdict(comparison) if own else f"{name} is not judged: no seed has all runs."
+    if winner is None:
+        says = "No method could be trained on this data beside single task."
     says += "".join(f" {name} minus {other}: {difference_in_points(own.seeds)}." for other, own in minus.items())
     if outcome.failed:
         names = listed(sorted({row for rows in outcome.failed.values() for row in rows}))
