@@ -272,6 +272,10 @@ class TestWhere:
         assert "<tbody></tbody>" not in found.partition('id="where"')[2].partition('id="invented"')[0]
         assert 'data-chart="reliability"' not in found
         assert "No chart: too few test samples" in found
+        assert "<br>[few samples]</small>" in found
+        said = str(data_of(found)["charts"])
+        assert "too few test samples for an interval" in said
+        assert "over test samples" not in said
 
 
 class TestInvented:

@@ -110,7 +110,7 @@ def _figure(matrix: "Array", tested: "Array", names: Sequence[str], largest: flo
     ticks = list(short(names, LONGEST_TICK).values())
     level = count * (2 + max(len(name[:LONGEST_TICK]) for name in names)) <= LEVEL
     # By place: as categories, plotly loses a class called `constructor`.
-    marks: dict[str, object] = {"tickvals": list(range(count)), "ticktext": ticks, "showgrid": False}
+    marks: dict[str, Any] = {"tickvals": list(range(count)), "ticktext": ticks, "showgrid": False}
     if count > MOST_NAMED:
         marks = {"showticklabels": False, "showgrid": False}
     unit = "points" if paired else "% of the true class"

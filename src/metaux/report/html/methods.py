@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from metaux.experiment.comparison import Comparison
 from metaux.experiment.records import Run
-from metaux.labels.catalogue import entry
+from metaux.labels.catalogue import NAMED, entry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +64,7 @@ class Recorded:
 
 def subclass_name(run: Run, primary: int, slot: int) -> str:
     """Return the name that `metaux labels` gives a sub-class, by its class and its slot in it, from 0."""
-    if run.method.removesuffix("-split") == "human":
+    if run.method in NAMED:
         model = run.result["model"]
         return str(model["subclass_names"][sum(model["slots"][:primary]) + slot])
     return f"{run.result['class_names'][primary]}/{slot}"

@@ -183,7 +183,8 @@ def _colour(row: ClassRow, paired: bool) -> str:
 
 def _told(row: ClassRow, paired: bool) -> str:
     value = difference_in_points(row.seeds) if paired else f"{percent(row.seeds.mean)} %"
-    test = f"<br>over test samples {interval_of_points(row.test)}" if paired else ""
+    interval = interval_of_points(row.test) if paired else ""
+    test = f"<br>over test samples {interval}" if interval else ""
     return f"<b>{plain(row.name)}</b>: {value}{test}<br>{counted(row.count, 'test sample')}"
 
 
