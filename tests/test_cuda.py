@@ -24,7 +24,7 @@ def on(device: str, method: str, checkpoint: Path | None = None, **changes: obje
     return Trainer(plan(SOURCES[method], **changes), Fabric(accelerator=device, devices=1), checkpoint)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("method", sorted({*SOURCES} - {"recorded", "shuffled"}))
+@pytest.mark.parametrize("method", sorted({*SOURCES} - {"recorded", "shuffled", "shuffled-split"}))
 def test_a_source_trains_as_on_processors(method: str) -> None:
     """The first step's loss is the same, but for the rounding of the GPU's products; then both go their ways."""
     losses = []

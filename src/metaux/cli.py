@@ -57,7 +57,7 @@ class Compare:
             frozen-split; on request also transformation-shuffled, rotation, rotation-single and their controls rotated,
             rotated-single and rotation-shuffled (all of images), distilled, distilled-cross and their controls
             self-distilled, self-distilled-cross, recorded and its control shuffled (with --labels), given (with
-            --given), balanced, leaves, vector, frozen-vector and, with protocol iclr, prototypical.
+            --given), balanced, leaves, vector, frozen-vector and, with protocol iclr, prototypical and shuffled-split.
         seeds: how many seeds; they count from 0.
         jobs: runs side by side; 0 is one per processor (divided by the threads of a run), or one on a GPU.
         out: the folder for everything.

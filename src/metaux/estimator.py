@@ -42,7 +42,7 @@ from metaux.training.plan import Fitted, Plan, meta_share
 
 Array = np.ndarray[Any, Any]
 # Whose labels are in the folder of a run; here labels can be given.
-_OF_A_FOLDER = ("recorded", "shuffled")
+_OF_A_FOLDER = ("recorded", "shuffled", "shuffled-split")
 
 
 class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

@@ -173,14 +173,20 @@ class TestMeasure:
         self.state: dict[str, Any] = {}
 
     def measured(
-        self, out: Path, seconds: float = 0, workers: int = 1, tried: Sequence[int] = (), seeds: int = 1
+        self,
+        out: Path,
+        seconds: float = 0,
+        workers: int = 1,
+        tried: Sequence[int] = (),
+        seeds: int = 1,
+        method: str = "single",
     ) -> Outcome:
         race = Race(self.BED, Affordable(1, (), SHORT_GRID), {}, out, workers, QUIET)
 
         def left() -> float:
             return seconds if len(self.state.get("tried", ())) < seeds else 0  # after so many, the time is over
 
-        return measure(self.trials, "single", race, left, tried, self.state.update)
+        return measure(self.trials, method, race, left, tried, self.state.update)
 
     def spoil(self, out: Path, name: str, seed: int) -> None:
         folder = replace(self.trials[name], seed=seed).folder(out)
@@ -207,6 +213,16 @@ class TestMeasure:
             assert found.failed == {100: ["uniform"]}
             assert self.state["tried"] == [100]
         assert len(read_runs(tmp_path)) == 2
+
+    def test_a_method_with_a_meta_split_has_its_shuffled_labels_on_the_same_samples(self, tmp_path: Path) -> None:
+        bed = replace(self.BED, protocol="iclr", subclasses=(3,))
+        self.trials = {name: Trial(bed, name, 0) for name in ("single", "maxl")}
+        found = self.measured(tmp_path, method="maxl")
+        assert (found.failed, list(found.runs)) == ({}, ["single", "maxl", "shuffled"])
+        own, shuffled = found.runs["maxl"][0], found.runs["shuffled"][0]
+        assert own.train_size == shuffled.train_size == 100
+        assert (own.output("train_ids") == shuffled.output("train_ids")).all()
+        assert (own.output("meta_ids") == shuffled.output("meta_ids")).all()
 
     def test_without_single_task_there_is_nothing_to_say(self, tmp_path: Path) -> None:
         self.spoil(tmp_path, "single", 100)

@@ -85,6 +85,17 @@ def test_refuses_a_run_that_does_not_fit(frozen: Run, tmp_path: Path, changes: d
     assert not (tmp_path / "run").exists()
 
 
+def test_labels_of_a_run_with_a_meta_split_are_shuffled_on_the_samples_that_have_one(tmp_path: Path) -> None:
+    settings = replace(FAST, protocol="iclr")
+    source = train(settings, tmp_path / "maxl", "maxl")
+    settings = replace(settings, labels=str(source.folder))
+    again = train(settings, tmp_path / "run", "shuffled-split")
+    assert (again.output("train_ids") == source.output("train_ids")).all()
+    assert len(again.output("train_ids")) == 180
+    with pytest.raises(InputError, match=r"found 20 without a label .* gave up a meta split.* method shuffled-split"):
+        train(settings, tmp_path / "other", "shuffled")
+
+
 def test_refuses_other_data_with_the_same_rows(frozen: Run) -> None:
     settings = replace(FAST, labels=str(frozen.folder))
     data = load_once(settings)

@@ -203,7 +203,7 @@ def test_l1_decay_pulls_every_weight_towards_zero_at_the_same_rate() -> None:
         torch.testing.assert_close(value - other[name], -1e-5 * 0.1 * start[name].sign(), rtol=0, atol=2e-7)
 
 
-@pytest.mark.parametrize("name", ["single-split", "uniform-split", "frozen-split"])
+@pytest.mark.parametrize("name", ["single-split", "uniform-split", "frozen-split", "shuffled-split"])
 def test_split_controls_give_up_the_meta_split(name: str) -> None:
     data = digits()
     from metaux.protocols import ICLR

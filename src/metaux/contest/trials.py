@@ -7,12 +7,10 @@ from typing import Any
 
 from rich.console import Console
 
-from metaux.data.sources import for_reading
 from metaux.errors import TrainingError
-from metaux.experiment.comparison import check_unchanged
 from metaux.experiment.progress import Job, shown
 from metaux.experiment.records import Run, is_finished
-from metaux.experiment.run import load_once
+from metaux.experiment.run import check_all_unchanged
 from metaux.experiment.work import KILLED, work_through, workers_for
 from metaux.protocols import resolve
 from metaux.reproduce.runs import folder_by_content
@@ -66,7 +64,7 @@ def train(trials: Sequence[Trial], what: str, out: Path, jobs: int, console: Con
         InputError: if a finished run is on data that has changed since.
         TrainingError: if a process was killed, so that some were not tried at all.
     """
-    _check_unchanged(trials, out)
+    check_all_unchanged((trial.settings, run) for trial in trials if (run := trial.run(out)) is not None)
     by_folder = {trial.folder(out): trial for trial in trials}
     todo = [
         Job(trial.settings, trial.method, trial.seed, folder, resolve(trial.settings).epochs, trial.cost, curve=False)
@@ -86,12 +84,3 @@ def train(trials: Sequence[Trial], what: str, out: Path, jobs: int, console: Con
     if KILLED in failures:
         raise TrainingError(KILLED)
     return failures
-
-
-def _check_unchanged(trials: Sequence[Trial], out: Path) -> None:
-    finished: dict[tuple[Settings, str], list[tuple[Trial, Run]]] = {}
-    for trial in trials:
-        if (run := trial.run(out)) is not None:
-            finished.setdefault((for_reading(trial.settings), trial.settings.evaluate_on), []).append((trial, run))
-    for own in finished.values():
-        check_unchanged([run for _, run in own], load_once(own[0][0].settings))

@@ -55,10 +55,11 @@ def _read(folder: str, samples: Samples, hierarchy: Hierarchy) -> Tensor:
     rows = places[samples.ids]
     known = (rows >= 0) & (primary[rows] == samples.primary)
     if not known.all():
+        split = ", and for labels of a run that gave up a meta split, as this one, method shuffled-split"
         raise InputError(
             f"expected --labels of a run that trained on all of this run's {len(samples)} training samples, found "
             f"{int((~known).sum())} without a label in '{folder}'; give a run with the same data, --train-size, "
-            "protocol and seed"
+            f"protocol and seed{split if 'meta_ids' in run.outputs() else ''}"
         )
     found = over_all(labels[rows].float(), samples.primary, hierarchy)
     return found / found.sum(-1, keepdim=True)  # recorded in half precision

@@ -67,4 +67,5 @@ SOURCES: dict[str, MakeSource] = {
     "single-split": _on_split(Single),
     "uniform-split": _on_split(Uniform),
     "frozen-split": _on_split(Frozen),
+    "shuffled-split": _on_split(Shuffled),
 }
