@@ -95,7 +95,7 @@ def check_all_unchanged(runs: Iterable[tuple[Settings, Run]]) -> None:
     """
     by_data: dict[tuple[object, ...], list[tuple[Settings, Run]]] = {}
     for settings, run in runs:
-        levels = settings.hierarchy, settings.primary, settings.auxiliary
+        levels = settings.hierarchy, settings.primary, settings.auxiliary, settings.subclasses
         by_data.setdefault((for_reading(settings), *levels, settings.evaluate_on), []).append((settings, run))
     for own in by_data.values():
         check_unchanged([run for _, run in own], load_once(own[0][0]))
