@@ -29,7 +29,7 @@ from metaux.contest.race import (
 )
 from metaux.contest.recommend import Recommendation, _Budget, _conclude
 from metaux.contest.rules import CONTESTANTS
-from metaux.contest.trials import Trial
+from metaux.contest.trials import Trial, train
 from metaux.errors import InputError, TrainingError
 from metaux.experiment.records import Run, read_runs
 from metaux.settings import Settings
@@ -249,12 +249,20 @@ class TestMeasure:
 
     @pytest.mark.parametrize(("seconds", "workers", "seeds"), [(15.9, 1, [100]), (13.1, 2, [100, 101])])
     def test_as_many_seeds_at_once_as_there_is_time_for(
-        self, tmp_path: Path, seconds: float, workers: int, seeds: list[int]
+        self, tmp_path: Path, seconds: float, workers: int, seeds: list[int], monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        asked = list[int]()
+
+        def alone(trials: Sequence[Trial], what: str, out: Path, workers: int, console: Console) -> list[str]:
+            asked.append(workers)
+            return train(trials, what, out, 1, console)
+
+        monkeypatch.setattr(final, "train", alone)
         # A seed is three runs and shuffled labels, each expected to take two seconds; processes start in five.
         self.trials = {name: replace(trial, cost=2.0) for name, trial in self.trials.items()}
         found = self.measured(tmp_path, seconds, workers)
         assert [run.seed for run in found.runs["frozen"]] == seeds
+        assert set(asked) == {workers}
 
 
 @pytest.mark.parametrize("minutes", [0, -1, 1e-6])

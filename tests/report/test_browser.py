@@ -222,18 +222,21 @@ def test_names_full_of_html_are_text(browser: Any, hostile_file: Path) -> None:
         assert HOSTILE[1] in page.text_content("#inspected")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_names_that_mean_something_to_javascript_are_names(browser: Any, tmp_path: Path, scheme: str) -> None:
+def test_names_that_mean_something_to_javascript_are_names(browser: Any, tmp_path: Path) -> None:
     names = ["constructor", "__proto__", "#ffffff", "#D55E00"]
     file = write_report(tmp_path, full_runs(tmp_path, ("single", "maxl"), 1, names), pictures(), {"maxl": [0] * 60})
-    with opened(browser, file, scheme=scheme) as page:
-        draw_all(page)
-        for chart, axis in (("confusion", "x"), ("confusion", "y"), ("confusion-difference", "x"), ("classes", "y")):
-            marks = page.locator(f"[data-chart={chart}] .{axis}tick text").all_text_contents()
-            assert sorted(marks) == sorted(names)
-        cells = page.evaluate("document.querySelector('[data-chart=confusion]').data[0].text.flat().filter(Boolean)")
-        assert page.locator("[data-chart=confusion] .heatmap-label").all_text_contents() == cells
-        assert page.locator("#map-key li").all_text_contents() == [f"●{name}" for name in names]
+    places = (("confusion", "x"), ("confusion", "y"), ("confusion-difference", "x"), ("classes", "y"))
+    for scheme in ("light", "dark"):
+        with opened(browser, file, scheme=scheme) as page:
+            draw_all(page)
+            for chart, axis in places:
+                marks = page.locator(f"[data-chart={chart}] .{axis}tick text").all_text_contents()
+                assert sorted(marks) == sorted(names)
+            cells = page.evaluate(
+                "document.querySelector('[data-chart=confusion]').data[0].text.flat().filter(Boolean)"
+            )
+            assert page.locator("[data-chart=confusion] .heatmap-label").all_text_contents() == cells
+            assert page.locator("#map-key li").all_text_contents() == [f"●{name}" for name in names]
 
 
 def test_a_cell_names_its_classes_in_full(browser: Any, tmp_path: Path) -> None:
@@ -264,18 +267,18 @@ def test_numbers_of_a_matrix_stand_where_they_fit(browser: Any, tmp_path: Path) 
         labels.first.wait_for()
 
 
-@pytest.mark.parametrize("width", [360, 1200])
-def test_long_names_make_no_page_wider(browser: Any, tmp_path: Path, width: int) -> None:
+def test_long_names_make_no_page_wider(browser: Any, tmp_path: Path) -> None:
     names = ("Incorrect_information_on_your_report_or_account_history", "L" * 200, "short")
     runs = [full_run(tmp_path, name, seed, names, tested=2) for name in ("single", "maxl") for seed in range(2)]
     file = write_report(tmp_path, Recorded.of(runs), pictures(), {"maxl": [0] * 60})
-    with opened(browser, file, width) as page:
-        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
-        draw_all(page)
-        page.focus("#walk")
-        page.keyboard.press("ArrowRight")
-        page.locator(".specimen").nth(9).click()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for width in (360, 1200):
+        with opened(browser, file, width) as page:
+            page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+            draw_all(page)
+            page.focus("#walk")
+            page.keyboard.press("ArrowRight")
+            page.locator(".specimen").nth(9).click()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_a_single_run_opens_as_well(browser: Any, tmp_path: Path) -> None:
