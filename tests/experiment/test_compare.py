@@ -356,7 +356,19 @@ def test_contents_that_changed_under_the_same_labels(tmp_path: Path) -> None:
 def test_a_method_that_refuses_the_data_is_left_out_unless_it_was_asked_for(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     np.savez(tmp_path / "t.npz", x=random.normal(size=(64, 3)), y=np.repeat(["a", "b", "rare"], (30, 30, 4)))
-    words = ("compare", tmp_path / "t.npz", "--epochs", 1, "--seeds", 1, "--no-report", "--out", tmp_path / "out")
+    words = (
+        "compare",
+        tmp_path / "t.npz",
+        "--epochs",
+        1,
+        "--seeds",
+        1,
+        "--jobs",
+        1,
+        "--no-report",
+        "--out",
+        tmp_path / "out",
+    )
     said = " ".join(done(*words).split())
     assert "kmeans: not run: class 'rare' has 3 training samples, too few for 5 clusters" in said
     assert {run.method for run in read_runs(tmp_path / "out")} == {"single", "uniform", "random", "frozen", "maxl"}
