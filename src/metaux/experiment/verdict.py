@@ -132,13 +132,9 @@ def _no_gain(comparison: Comparison, judged: Sequence[Row], human: Sequence[Row]
 
 def _unjudged(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
     """Say which methods lack a control of their own, or seeds."""
-    lacking = [(row.method, comparison.lacking(row)) for row in rows]
-    told = [f"{method} is not judged without {listed(names)}" for method, names in lacking if names]
-    return told + [
-        f"{row.method} is not judged without its {_numbered(seeds)}"
-        for row in rows
-        if (seeds := comparison.absent(row))
-    ]
+    lacking = [(row.method, listed(comparison.lacking(row))) for row in rows]
+    lacking += [(row.method, f"its {_numbered(seeds)}") for row in rows if (seeds := comparison.absent(row))]
+    return [f"{method} is not judged without {what}" for method, what in lacking if what]
 
 
 def _numbered(seeds: Sequence[int]) -> str:
@@ -151,8 +147,8 @@ def _judges_in_words(method: str = "") -> str:
 
 def _helpful_control(comparison: Comparison) -> str:
     """Say which control is better than single task without having learned anything; nothing if none is."""
-    helpful = [row for row in comparison.rows if row.method.removesuffix("-split") in _KNOW_NOTHING]
-    helpful = [row for row in helpful if _beats_single(row)]
+    blank = [row for row in comparison.rows if row.method.removesuffix("-split") in _KNOW_NOTHING]
+    helpful = [row for row in blank if _has_single(row) and row.differences["single"].above]
     if not helpful:
         return ""
     # An untrained generator's labels depend on the sample, those of the others do not.
@@ -278,10 +274,6 @@ def _is_judged(comparison: Comparison, row: Row) -> bool:
 
 def _has_single(row: Row) -> bool:
     return "single" in row.differences
-
-
-def _beats_single(row: Row) -> bool:
-    return _has_single(row) and row.differences["single"].above
 
 
 def _difference_to_single(row: Row) -> str:
