@@ -16,7 +16,7 @@ import yaml
 
 from metaux.experiment.compare import default_methods
 from metaux.experiment.progress import Job, accuracies, duration, read_state, shown, time_left
-from metaux.experiment.records import Run, read_runs
+from metaux.experiment.records import Run, read_runs, run_folder
 from metaux.experiment.run import load_once
 from metaux.experiment.work import default_workers
 from metaux.settings import Settings
@@ -381,7 +381,13 @@ def test_related_test_samples_are_drawn_together(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     cells = [f"{random.normal() + row % 2:.3f},{row % 2},{row // 4}" for row in range(160)]
     (tmp_path / "t.csv").write_text("\n".join(["a,label,group", *cells]))
-    done("train", tmp_path / "t.csv", "--method", "single", "--epochs", 1, "--out", tmp_path / "run")
-    groups = Run.read(tmp_path / "run").test_groups
-    assert groups is not None
-    assert len(np.unique(groups)) == len(groups) / 4
+    brief = ("--epochs", 1, "--seeds", 2, "--jobs", 1, "--no-report", "--out", tmp_path / "out")
+    said = " ".join(done("compare", tmp_path / "t.csv", "--methods", "single", "kmeans", *brief).split())
+    run = Run.read(run_folder(tmp_path / "out", "single", 0))
+    assert run.test_groups is not None
+    number = len(np.unique(run.test_groups))
+    assert number == len(run.test_groups) / 4 >= 5
+    assert f"under them, over {number} groups of test samples (bootstrap)" in said
+    done("export", run.folder, "--to", "safetensors", "--out", tmp_path / "card")
+    card = (tmp_path / "card" / "README.md").read_text(encoding="utf-8")
+    assert f"in brackets, the 95 % interval over the {number} groups of related samples (bootstrap)" in card

@@ -15,6 +15,7 @@ from metaux.experiment.statistics import (
     mean_over_seeds,
     over_groups,
 )
+from metaux.experiment.wording import counted
 from metaux.labels.catalogue import REFERENCES, entry, judges
 from metaux.settings import Settings, to_mapping
 
@@ -45,12 +46,14 @@ class Difference:
         seeds: their mean, and its Student t interval.
         test: the same mean, and its bootstrap interval over the test samples, or over groups of them.
         floor: half the width that the interval over test samples keeps however many seeds there are.
+        groups: how many groups of related test samples were drawn for it; None if the samples themselves were.
     """
 
     by_seed: Sequence[float]
     seeds: Estimate
     test: Estimate
     floor: float
+    groups: int | None
 
     @property
     def above(self) -> bool:
@@ -61,6 +64,11 @@ class Difference:
     def below(self) -> bool:
         """Whether both intervals are below zero."""
         return self.seeds.below and self.test.below
+
+    @property
+    def drawn(self) -> str:
+        """What the bootstrap drew, in words."""
+        return "test samples" if self.groups is None else f"{counted(self.groups, 'group')} of test samples"
 
 
 @dataclass(frozen=True)
@@ -165,6 +173,11 @@ class Comparison:
         told = "It is the validation part that is called test here (--evaluate-on validation)."
         return told if self.measured_on == "validation" else ""
 
+    @property
+    def drawn(self) -> str:
+        """What the bootstrap drew, in words; the same for all differences, since there is one test set."""
+        return next((each.drawn for row in self.rows for each in row.differences.values()), "test samples")
+
     def row(self, method: str) -> Row | None:
         """Return the row of this method, and None if it did not run."""
         return next((row for row in self.rows if row.method == method), None)
@@ -240,12 +253,14 @@ def difference(own: Sequence[Run], others: Sequence[Run]) -> Difference | None:
         return None
     by_seed = [run.accuracy - other.accuracy for run, other in pairs]
     by_sample = np.stack([np.subtract(*(r.output("test_correct").astype(np.float64) for r in pair)) for pair in pairs])
-    by_sample = over_groups(by_sample, own[0].test_groups)
+    groups = own[0].test_groups
+    by_sample = over_groups(by_sample, groups)
     return Difference(
         by_seed=tuple(by_seed),
         seeds=mean_over_seeds(by_seed),
         test=mean_over_samples(by_sample.mean(axis=0)),
         floor=floor_of_test_interval(by_sample),
+        groups=None if groups is None else by_sample.shape[1],
     )
 
 

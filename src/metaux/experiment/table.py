@@ -48,8 +48,8 @@ def table(comparison: Comparison) -> "Table":
     )
     caption = (
         "Test accuracy in %, differences in percentage points, paired by seed. In brackets, 95 % intervals: "
-        "over seeds (Student t); under them, over test samples (bootstrap). ×: a whole training, preparation and all, "
-        "over single's."
+        f"over seeds (Student t); under them, over {comparison.drawn} (bootstrap). "
+        "×: a whole training, preparation and all, over single's."
     )
     caption += f" {comparison.remark}" if comparison.remark else ""
     caption += "".join(f" {told}" for row in comparison.rows if (told := _own_control(row)))
@@ -121,7 +121,7 @@ def _own_control(row: Row) -> str:
         return ""
     test = interval_of_points(difference.test) or "none, of so few"
     told = difference_in_points(difference.seeds)
-    return f"{row.method} minus its own control, {entry(row.method).control}: {told}, over test samples {test}."
+    return f"{row.method} minus its own control, {entry(row.method).control}: {told}, over {difference.drawn} {test}."
 
 
 class _Name:

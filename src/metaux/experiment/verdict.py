@@ -60,12 +60,13 @@ def what_would_change_it(comparison: Comparison, effect: float = 0.005) -> str:
             (
                 (name, over, getattr(row.differences[name], over).low)
                 for name in judges(row.method)
-                for over in _INTERVALS
+                for over in ("seeds", "test")
             ),
             key=lambda found: found[2],
         )
+        drawn = "seeds" if over == "seeds" else row.differences[name].drawn
         return (
-            f"The closest call is {row.method} against {name}: its interval over {_INTERVALS[over]} begins at "
+            f"The closest call is {row.method} against {name}: its interval over {drawn} begins at "
             f"{points(low, 2)} points, and below zero there would be no gain."
         )
     if not tried:
@@ -75,17 +76,14 @@ def what_would_change_it(comparison: Comparison, effect: float = 0.005) -> str:
     return "" if said in verdict(comparison, effect) else f"For {best.method}, the best of those judged: {said}."
 
 
-_INTERVALS = {"seeds": "seeds", "test": "test samples"}
-
-
 def _gain(comparison: Comparison, winners: Sequence[Row], others: Sequence[Row], human: Sequence[Row]) -> str:
     if len(winners) == 1:
-        row = winners[0]
+        row, drawn = winners[0], winners[0].differences["single"].drawn
         controls = judges(row.method)[1:]
         control = min(controls, key=lambda name: row.differences[name].seeds.mean)
         closest = "closer" if len(controls) == 2 else "closest"
         sentence = (
-            f"{row.method} beats {_judges_in_words(row.method)}, over seeds and over test samples: "
+            f"{row.method} beats {_judges_in_words(row.method)}, over seeds and over {drawn}: "
             f"{_over(row, 'single')} and {_over(row, control)}, the {closest} control "
             f"({_seeds(row.differences['single'])})"
         )
@@ -93,7 +91,7 @@ def _gain(comparison: Comparison, winners: Sequence[Row], others: Sequence[Row],
         own = any(entry(row.method).control for row in winners)
         sentence = (
             f"{listed([row.method for row in winners])} beat {_judges_in_words()}{', and their own' if own else ''}, "
-            "over seeds and over test samples: "
+            f"over seeds and over {winners[0].differences['single'].drawn}: "
             + ", ".join(f"{row.method} by {_over(row, 'single')}" for row in winners)
             + f" ({_seeds(winners[0].differences['single'])}); which of them is better is not tested"
         )
@@ -173,7 +171,7 @@ def _shortfall(row: Row) -> str:
     if beaten:
         start = f"{row.method} beats {listed(beaten)} ({_value(row, 'single')}), but its"
     # Where the seeds agree, it is the test set that leaves room for doubt.
-    shown, over = (difference.test, "test samples") if difference.seeds.above else (difference.seeds, None)
+    shown, over = (difference.test, difference.drawn) if difference.seeds.above else (difference.seeds, None)
     return f"{start} difference to {name} is {difference_in_points(shown)} over {over or _seeds(difference)}"
 
 
@@ -187,8 +185,9 @@ def _what_would_settle_it(comparison: Comparison, row: Row, effect: float) -> st
     if ruled_out := [name for name, own in row.differences.items() if _ends_below(own, effect)]:
         return f"both intervals of its difference to {ruled_out[0]} end below {percent(effect)} points"
     if max(difference.floor for difference in differences) >= effect:
+        few = counted(comparison.test_size, "test sample") if differences[0].groups is None else differences[0].drawn
         return (
-            f"{counted(comparison.test_size, 'test sample')} are too few to settle {gain} with any number "
+            f"{few} are too few to settle {gain} with any number "
             "of seeds, so a larger test set or another data set is needed"
         )
     seeds = min(len(difference.by_seed) for difference in differences)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
@@ -13,10 +13,16 @@ from metaux.experiment.comparison import data_name
 from metaux.experiment.model import Model
 from metaux.experiment.quality import calibration_error
 from metaux.experiment.records import Run
+from metaux.experiment.statistics import mean_over_samples, over_groups
 from metaux.experiment.wording import counted
 from metaux.export.forms import Form
 from metaux.settings import Settings, changed
 from metaux.training.evaluate import class_recalls
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
 
 _TASKS = {"image": "image-classification", "table": "tabular-classification", "text": "text-classification"}
 # Where things lay and how it was computed: they say nothing of the network.
@@ -129,14 +135,13 @@ def _auxiliary(run: Run) -> str:
 
 
 def _accuracy(run: Run, name: str, settings: Settings) -> str:
-    from scipy.stats import binomtest
-
     probabilities, primary = _final(run)
     if len(primary) == 0:
         return "It was not measured: there were no test samples."
     correct = probabilities.argmax(-1) == primary
-    bounds = binomtest(int(correct.sum()), len(correct)).proportion_ci(method="wilson")
-    accuracy = f"{100 * float(correct.double().mean()):.2f} % [{100 * bounds.low:.2f}, {100 * bounds.high:.2f}]"
+    low, high, over = _interval(correct.numpy(), run.test_groups)
+    interval = "" if low is None or high is None else f" [{100 * low:.2f}, {100 * high:.2f}]"
+    accuracy = f"{100 * float(correct.double().mean()):.2f} %{interval}"
     if settings.evaluate_on == "test":
         part = f"test samples of {_plain(name)}, which selected nothing"
     else:
@@ -146,8 +151,22 @@ def _accuracy(run: Run, name: str, settings: Settings) -> str:
 | accuracy | {accuracy} | {len(primary):,} |
 | balanced accuracy | {100 * float(class_recalls(correct, primary).mean()):.2f} % | {len(primary):,} |
 
-Measured with these weights on the {len(primary):,} {part}; in brackets, \
-the 95 % interval over these samples (Wilson). It is one run: another seed gives another network."""
+Measured with these weights on the {len(primary):,} {part}; {over}. \
+It is one run: another seed gives another network."""
+
+
+def _interval(correct: "Array", groups: "Array | None") -> tuple[float | None, float | None, str]:
+    """Return the bounds of the accuracy's interval, and in words what it is over."""
+    if groups is None:
+        from scipy.stats import binomtest
+
+        bounds = binomtest(int(correct.sum()), len(correct)).proportion_ci(method="wilson")
+        return bounds.low, bounds.high, "in brackets, the 95 % interval over these samples (Wilson)"
+    by_group = over_groups(correct, groups)
+    found = mean_over_samples(by_group)
+    said = f"in brackets, the 95 % interval over the {len(by_group):,} groups of related samples (bootstrap)"
+    few = f"their {counted(len(by_group), 'group')} of related samples are too few for an interval"
+    return found.low, found.high, said if found.low is not None else few
 
 
 def _calibration(run: Run) -> str:

@@ -115,7 +115,7 @@ def differences(comparison: Comparison, folder: Path, name: str = "differences")
             axes.tick_params(axis="y", length=0)
         panels[0].set_yticks(range(len(rows)), [row.method for row in rows])
         panels[0].set_ylim(len(rows) - 0.5, -0.5)
-        figure.legend(handles=_forest_key(), loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(handles=_forest_key(comparison.drawn), loc="outside lower center", ncols=3, frameon=False)
         what = described(comparison.data, comparison.train_size, comparison.test_size, comparison.epochs, seeds)
         caption(
             figure,
@@ -172,13 +172,13 @@ def _forest(axes: "Axes", place: int, difference: Difference) -> None:
     )
 
 
-def _forest_key() -> list[Any]:
+def _forest_key(drawn: str) -> list[Any]:
     from matplotlib.lines import Line2D
 
     blue = COLOURS[1]
     return [
         Line2D([], [], color=blue, lw=3, marker="D", markeredgecolor="white", label="mean, 95 % over seeds (t)"),
-        Line2D([], [], color=blue, lw=1.2, label="95 % over test samples (bootstrap)"),
+        Line2D([], [], color=blue, lw=1.2, label=f"95 % over {drawn} (bootstrap)"),
         Line2D([], [], color=FAINT, lw=0, marker="o", markersize=3, label="one seed"),
     ]
 

@@ -184,5 +184,5 @@ def _told(difference: Difference) -> str:
     cell = _cell(difference)
     assert cell is not None
     seeds = f"<br>over seeds {cell.seeds}" if cell.seeds else "<br>one seed, so no interval over seeds"
-    test = f"over test samples {cell.test}" if cell.test else "too few test samples for an interval"
+    test = f"over {difference.drawn} {cell.test}" if cell.test else "too few test samples for an interval"
     return f"{cell.value} points{seeds}<br>{test}"
