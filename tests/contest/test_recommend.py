@@ -156,9 +156,9 @@ def test_other_settings_need_another_folder(found: dict[str, Any], out: Path) ->
 def test_it_is_no_comparison(found: dict[str, Any], out: Path, tmp_path: Path) -> None:
     assert "expected the folder of a comparison or a run" in metaux("report", out).err
     assert "expected a test part" in metaux(*WORDS, "--evaluate-on", "validation", "--out", tmp_path / "new").err
-    done(
-        "compare", "digits", "--methods", "single", "--seeds", 1, *WORDS[2:], "--no-report", "--out", tmp_path / "other"
-    )
+    compared = ("compare", "digits", "--methods", "single", "--seeds", 1, *WORDS[2:], "--no-report")
+    assert "found that of a search; give another --out" in metaux(*compared, "--out", out).err
+    done(*compared, "--out", tmp_path / "other")
     said = metaux(*WORDS, "--out", tmp_path / "other")
     assert found
     assert "expected a new folder or one of an earlier search" in said.err

@@ -17,7 +17,7 @@ from metaux.experiment.folders import claim
 from metaux.experiment.log import catch_up, check_log
 from metaux.experiment.plan import check, make_plan
 from metaux.experiment.progress import Job, duration, shown
-from metaux.experiment.records import Run, is_finished, run_folder, write_settings
+from metaux.experiment.records import RECOMMENDED, Run, is_finished, run_folder, write_settings
 from metaux.experiment.reporting import write_report_of
 from metaux.experiment.run import CHECKPOINT
 from metaux.experiment.table import table, to_csv, to_json
@@ -83,6 +83,8 @@ def compare(
     check(settings)
     check_log(log)
     claim(out, settings)
+    if (out / RECOMMENDED).is_file():
+        raise InputError(f"expected the folder of a comparison at '{out}', found that of a search; give another --out")
     start = time.perf_counter()
     with reading(console) as progress:
         data = load(settings, progress)
