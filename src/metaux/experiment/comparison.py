@@ -3,7 +3,6 @@
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from metaux.errors import InputError
@@ -15,7 +14,7 @@ from metaux.experiment.statistics import (
     mean_over_seeds,
     over_groups,
 )
-from metaux.experiment.wording import counted
+from metaux.experiment.wording import counted, data_name
 from metaux.labels.catalogue import REFERENCES, entry, judges
 from metaux.settings import Settings, to_mapping
 
@@ -228,19 +227,6 @@ def check_unchanged(runs: Iterable[Run], data: "LabelledData") -> None:
                 f"expected the data that {run.folder} was trained on, found that it has changed; give another --out to "
                 "start anew"
             )
-
-
-def data_name(data: str) -> str:
-    """Return what the setting `data` is called: a name as it is; of a path the last part, without the folders above it.
-
-    >>> data_name("cifar10.1"), data_name("/home/ann/pets.csv"), data_name("hf:uoft-cs/cifar100:default")
-    ('cifar10.1', 'pets', 'uoft-cs/cifar100')
-    """
-    if data.startswith("hf:"):
-        name = data.partition(":")[2]
-        return PurePath(name).name if name.count("/") > 1 or name.startswith((".", "~")) else name.partition(":")[0]
-    path = PurePath(data)
-    return path.stem if path.suffix.lower() in (".csv", ".npz") else path.name or data
 
 
 def difference(own: Sequence[Run], others: Sequence[Run]) -> Difference | None:

@@ -1,8 +1,22 @@
-"""How numbers are written, in the table, the verdict and the figures alike."""
+"""How names and numbers are written, in the table, the verdict and the figures alike."""
 
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from metaux.experiment.statistics import Estimate
+
+
+def data_name(data: str) -> str:
+    """Return what the setting `data` is called: a name as it is; of a path the last part, without the folders above it.
+
+    >>> data_name("cifar10.1"), data_name("/home/ann/pets.csv"), data_name("hf:uoft-cs/cifar100:default")
+    ('cifar10.1', 'pets', 'uoft-cs/cifar100')
+    """
+    if data.startswith("hf:"):
+        name = data.partition(":")[2]
+        return PurePath(name).name if name.count("/") > 1 or name.startswith((".", "~")) else name.partition(":")[0]
+    path = PurePath(data)
+    return path.stem if path.suffix.lower() in (".csv", ".npz") else path.name or data
 
 
 def percent(fraction: float) -> str:

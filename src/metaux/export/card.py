@@ -9,12 +9,11 @@ import torch
 import yaml
 
 from metaux.data.texts import VOCABULARY, WORD
-from metaux.experiment.comparison import data_name
 from metaux.experiment.model import Model
 from metaux.experiment.quality import calibration_error
 from metaux.experiment.records import Run
 from metaux.experiment.statistics import mean_over_samples, over_groups
-from metaux.experiment.wording import counted
+from metaux.experiment.wording import counted, data_name
 from metaux.export.forms import Form
 from metaux.settings import Settings, changed
 from metaux.training.evaluate import class_recalls

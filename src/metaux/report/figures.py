@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment.comparison import OWN, Comparison, Difference, data_name, in_order
+from metaux.experiment.comparison import OWN, Comparison, Difference, in_order
 from metaux.experiment.records import Run
+from metaux.experiment.wording import data_name
 from metaux.labels.catalogue import entry
 from metaux.report.canvas import COLOURS, FAINT, Look, caption, described, looks, save
 
