@@ -374,7 +374,7 @@ class Recommend:
         metaux recommend cifar100 --primary 20 --auxiliary 100 --train-size 10000
 
     Args:
-        settings: what all runs share; learning rate and weight decay are searched, epochs are the most.
+        settings: what all runs share; learning rate and weight decay are searched; epochs, if given, are the most.
         minutes: the time for all of it.
         jobs: runs side by side; 0 is one per processor (divided by the threads of a run), or one on a GPU.
         out: the folder for everything.

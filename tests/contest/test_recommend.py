@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.console import Console
 from making import first_right, make_run, make_runs
 from metaux.contest import final
 from metaux.contest.final import Outcome, entrants, measure
+from metaux.contest.length import TESTED, lengthened
 from metaux.contest.measured import shuffled_labels
 from metaux.contest.race import (
     GRID,
@@ -25,6 +26,7 @@ from metaux.contest.race import (
     Race,
     _better_half,
     affordable,
+    needed,
     single_task,
 )
 from metaux.contest.recommend import Recommendation, _Budget, _conclude
@@ -310,6 +312,36 @@ class TestAffordable:
             affordable(Settings(), COSTS, 5, 1)
 
 
+class TestLengthened:
+    """Longer runs than the protocol's: 20 epochs of two batches each are too few here."""
+
+    COSTS: ClassVar = {"single": Cost(0.0, 0.01), "kmeans": Cost(0.0, 0.01)}
+
+    def race(self, out: Path) -> Race:
+        bed = Settings(data="wine", device="cpu")
+        return Race(bed, Affordable(20, ("kmeans",), SHORT_GRID), self.COSTS, out, 1, QUIET)
+
+    def test_as_long_as_single_task_gains(self, tmp_path: Path) -> None:
+        plan = lengthened(self.race(tmp_path), lambda: 1e9)
+        reached: dict[int, list[float]] = {}
+        for run in read_runs(tmp_path):
+            assert run.settings["evaluate_on"] == "validation"
+            reached.setdefault(len(run.epochs), []).append(run.accuracy)
+        *lengths, last = sorted(reached)
+        assert lengths[-1] == plan.epochs > 20
+        gains = [sum(reached[2 * epochs]) - sum(reached[epochs]) for epochs in lengths]
+        assert all(gain > 0 for gain in gains[:-1])
+        assert gains[-1] <= 0
+        assert last == 2 * plan.epochs
+
+    def test_as_far_as_there_is_time_for_everything(self, tmp_path: Path) -> None:
+        race, methods = self.race(tmp_path), ["kmeans"]
+        enough = needed(self.COSTS, methods, 40, GRID, 1, TESTED)
+        assert lengthened(race, lambda: 0.99 * enough) == race.plan
+        assert not (tmp_path / "runs").exists()
+        assert lengthened(race, lambda: 1.01 * enough).epochs == 40
+
+
 def test_the_start_of_processes_is_no_slowness(tmp_path: Path) -> None:
     race = Race(Settings(), Affordable(1, (), SHORT_GRID), {}, tmp_path, 2, QUIET)
     assert (race.workers_for(9.0, 1.0), race.expected(9.0, 1.0)) == (1, 9.0)  # not worth it
@@ -344,11 +376,11 @@ def test_single_task_is_tuned_as_far_as_the_methods() -> None:
     assert _better_half(single) == single[:2]
 
 
-@pytest.mark.parametrize(("seconds", "epochs"), [(1.0, None), (3.0, 12)])
-def test_single_task_is_tested_for_the_time_that_the_winner_takes(seconds: float, epochs: int | None) -> None:
-    costs = {"single": Cost(0.0, 1.0), "kmeans": Cost(0.0, seconds)}
+@pytest.mark.parametrize(("times", "epochs"), [(1.1, None), (3.0, 12)])
+def test_single_task_is_tested_for_the_time_that_the_winner_takes(times: float, epochs: int | None) -> None:
+    costs = {"single": Cost(0.0, 1.0), "kmeans": Cost(0.0, 2.0)}  # estimated: not what it took
     single, winner = Candidate(single_task(), GRID[0]), Candidate(KMEANS, GRID[1])
-    found = entrants(Settings(), Affordable(4, ("kmeans",), GRID), costs, single, winner)
+    found = entrants(Settings(), Affordable(4, ("kmeans",), GRID), costs, single, winner, times)
     longer = found.pop("single, compute of kmeans", None)
     assert (longer.settings.epochs if longer else None) == epochs
     assert set(found) == {"single", "uniform", "frozen", "kmeans"}

@@ -37,11 +37,23 @@ class Outcome:
 
 
 def entrants(
-    bed: Settings, plan: Affordable, costs: Mapping[str, Cost], single: Candidate, winner: Candidate | None
+    bed: Settings,
+    plan: Affordable,
+    costs: Mapping[str, Cost],
+    single: Candidate,
+    winner: Candidate | None = None,
+    times: float = 1.0,
 ) -> dict[str, Trial]:
     """Return the runs that are tested, by the method of each; controls have the winner's configuration.
 
-    One of them is single task with the epochs that the winner's cost would pay for, if it costs more.
+    Args:
+        bed: the data.
+        plan: how long the runs are.
+        costs: of each row, as estimated.
+        single: single task as tuned.
+        winner: the best method; None for single task alone.
+        times: how many times as long as single task the winner takes; if longer, another run is single task with the
+            epochs that this would pay for.
     """
 
     def trial(candidate: Candidate, cost: Cost) -> Trial:
@@ -57,7 +69,7 @@ def entrants(
                 # The controls of its own see what it sees; the others' labels cost next to nothing.
                 cost = dear if control.name in row.controls else costs[SINGLE]
                 found[control.method] = trial(replace(winner, row=control), cost)
-        if (epochs := round(found[row.method].cost / found[SINGLE].cost * plan.epochs)) > plan.epochs:
+        if (epochs := round(times * plan.epochs)) > plan.epochs:
             found[f"{EQUAL_COMPUTE} {row.method}"] = found[SINGLE].changed(epochs=epochs)
     return found
 

@@ -125,20 +125,25 @@ def affordable(bed: Settings, costs: Mapping[str, Cost], seconds: float, workers
     epochs = resolve(bed).epochs
     while epochs:
         for count, grid in product(range(len(methods), 0, -1), (GRID, SHORT_GRID)):
-            if _needed(costs, methods[:count], epochs, grid, workers) <= seconds:
+            if needed(costs, methods[:count], epochs, grid, workers) <= seconds:
                 return Affordable(epochs, tuple(methods[:count]), grid)
         epochs //= 2
-    least = _needed(costs, methods[:1], 1, SHORT_GRID, workers)
+    least = needed(costs, methods[:1], 1, SHORT_GRID, workers)
     raise InputError(
         f"expected time for runs of at least one epoch, about {duration(least)}, found {duration(seconds)}; give "
         f"--minutes {max(1, round(2 * least / 60))} or more, or a smaller --train-size"
     )
 
 
-def _needed(
-    costs: Mapping[str, Cost], methods: Sequence[str], epochs: int, grid: Sequence[Mapping[str, float]], workers: int
+def needed(
+    costs: Mapping[str, Cost],
+    methods: Sequence[str],
+    epochs: int,
+    grid: Sequence[Mapping[str, float]],
+    workers: int,
+    seeds: int = LEAST_SEEDS,
 ) -> float:
-    """Return the seconds of a budget whose share for the search, and whose rest for the test, are enough."""
+    """Return the seconds of a budget whose share for the search, and whose rest for a test, are enough."""
     search = 0.0
     for rung, share in enumerate(RUNGS):
         each = [costs[name].of(max(1, int(epochs * share))) for name in (SINGLE, *methods)]
@@ -148,7 +153,7 @@ def _needed(
     # The method, its own controls and single task for the same time; single task, uniform, frozen and shuffled labels.
     dearest = max((2 + len(by_name[name].controls)) * costs[name].of(epochs) for name in methods)
     longest = max(costs[name].of(epochs) for name in methods) + single  # shuffled labels wait for the method's
-    test = side_by_side(LEAST_SEEDS * (dearest + 4 * single), longest, workers)
+    test = side_by_side(seeds * (dearest + 4 * single), longest, workers)
     return max(search / SEARCH, test / (1 - MOST_SEARCH))
 
 
@@ -245,6 +250,11 @@ class Race:
                 candidates = _better_half(candidates)
         return candidates
 
+    def seconds(self, candidate: Candidate) -> float:
+        """Return how long the last run of a candidate took."""
+        about = {"row": candidate.row.name, **candidate.values}
+        return float(next(own["seconds"] for own in reversed(self.records) if about.items() <= own.items()))
+
     def _ranked(self, candidates: Sequence[Candidate], trials: Sequence[Trial], epochs: int) -> list[Candidate]:
         """Return those that came to their end, the most accurate first; of equal ones that of the lower loss."""
         found = []
@@ -259,6 +269,7 @@ class Race:
                         **candidate.values,
                         "validation_accuracy": run.accuracy,
                         "validation_loss": loss,
+                        "seconds": run.training_seconds,
                     }
                 )
         return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from metaux.contest.final import Outcome, entrants, measure
 from metaux.contest.kept import read_kept
+from metaux.contest.length import lengthened
 from metaux.contest.measured import EQUAL_COMPUTE, SHUFFLED
 from metaux.contest.race import (
     MOST_SEARCH,
@@ -102,8 +103,8 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
     """Search for what helps on this data, and test it, in the time that is given.
 
     Args:
-        settings: the data and what all runs share; its epochs are the most, learning rate and weight decay are
-            searched.
+        settings: the data and what all runs share; epochs are the most, if they are given; learning rate and weight
+            decay are searched.
         minutes: the budget; of a command that was interrupted, the rest of it.
         jobs: runs side by side; 0 for as many as suit the machine.
         out: where the runs and `recommend.json` go.
@@ -155,13 +156,17 @@ def _recommend(
     left_out = [row.name for row in suitable(data.kind) if row.name not in plan.methods]
     print_notes([f"not tried, for want of time or not for such data: {listed(left_out)}"] if left_out else [], console)
     race = Race(searched, plan, costs, out, workers, console, budget.state.get("slower", 1.0))
+    if settings.epochs is None and "rungs" not in budget.state:
+        race.plan = plan = lengthened(race, lambda: budget.left)
+        budget.note(plan=asdict(plan))
     # Once test data was looked at, more minutes are for more seeds: the search is over.
     left = 0 if "verdict" in budget.state else MOST_SEARCH * budget.total - budget.spent
     ranked = race.run(left, budget.state.get("rungs", 0), budget.note)
     budget.note(search=race.records)
     single = next(candidate for candidate in ranked if candidate.row.name == SINGLE)
     winner = next((candidate for candidate in ranked if candidate.row.name != SINGLE), None)
-    trials = entrants(settings, plan, costs, single, winner)
+    times = race.seconds(winner) / race.seconds(single) if winner else 1.0
+    trials = entrants(settings, plan, costs, single, winner, times)
     method = winner.row.method if winner else SINGLE
     outcome = measure(trials, method, race, lambda: budget.left, budget.state.get("tried", ()), budget.note)
     return _conclude(outcome, winner, budget, console)

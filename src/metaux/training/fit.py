@@ -222,9 +222,11 @@ class Trainer:
                         self._meta(orders, 0, place, 1.0)
             self._wait()
             total += count * (time.perf_counter() - start) / steps
-        start, test = time.perf_counter(), self.plan.data.test
+        test = self.plan.data.test
         few = test.take(torch.arange(min(len(test), 500)))
-        self._test_logits(few)
+        for _ in range(2):  # likewise
+            start = time.perf_counter()
+            self._test_logits(few)
         evaluation = (time.perf_counter() - start) * len(test) / max(1, len(few))
         epochs = self.plan.protocol.epochs
         return total, evaluation * sum(map(self._is_measured, range(epochs))) / epochs
