@@ -3,7 +3,7 @@
 import json
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,22 +13,21 @@ from rich.console import Console
 
 from making import first_right, make_run, make_runs
 from metaux.contest import final
-from metaux.contest.final import Outcome, entrants, measure
-from metaux.contest.length import TESTED, lengthened
-from metaux.contest.measured import shuffled_labels
-from metaux.contest.race import (
+from metaux.contest.affordable import (
     GRID,
     RUNGS,
     SEARCH,
     SHORT_GRID,
     Affordable,
     Candidate,
-    Race,
-    _better_half,
     affordable,
     needed,
     single_task,
 )
+from metaux.contest.final import Outcome, entrants, measure
+from metaux.contest.length import TESTED, lengthened
+from metaux.contest.measured import shuffled_labels
+from metaux.contest.race import Race, _better_half
 from metaux.contest.recommend import Recommendation, _Budget, _conclude
 from metaux.contest.rules import CONTESTANTS
 from metaux.contest.trials import Trial, train
@@ -100,7 +99,9 @@ def test_the_same_command_goes_on_where_it_was(found: dict[str, Any], out: Path)
     (lost / "result.json").unlink()
     again = json.loads(done(*WORDS, "--minutes", MINUTES, "--out", out, "--json"))
     assert below(out / "runs").keys() == before.keys()
-    assert (again["verdict"], again["search"]) == (found["verdict"], found["search"])
+    assert again["verdict"] == found["verdict"]
+    accuracies = [[own["validation_accuracy"] for own in which["search"]] for which in (again, found)]
+    assert accuracies[0] == accuracies[1]
     assert again["seconds"] == found["seconds"]  # what was found is only shown once more
 
 
@@ -121,8 +122,8 @@ def test_more_minutes_are_not_for_more_search_once_test_data_was_seen(
     shutil.copytree(out, tmp_path / "out")
     seconds = list[float]()
 
-    def run(self: Race, left: float, *_: object) -> None:
-        seconds.append(left)
+    def run(self: Race, left: Callable[[float], float], *_: object) -> None:
+        seconds.append(left(1.0))
         raise InputError("far enough")
 
     monkeypatch.setattr(Race, "run", run)
@@ -340,6 +341,36 @@ class TestLengthened:
         assert lengthened(race, lambda: 0.99 * enough) == race.plan
         assert not (tmp_path / "runs").exists()
         assert lengthened(race, lambda: 1.01 * enough).epochs == 40
+
+
+class TestRace:
+    COSTS: ClassVar = {"single": Cost(0.0, 0.01), "kmeans": Cost(0.0, 0.01)}
+
+    def race(self, out: Path) -> Race:
+        plan = Affordable(4, ("kmeans",), SHORT_GRID)
+        return Race(Settings(data="iris", device="cpu"), plan, self.COSTS, out, 1, QUIET)
+
+    def test_whole_runs_are_repeated_where_there_is_time(self, tmp_path: Path) -> None:
+        race = self.race(tmp_path)
+        ranked = race.run(lambda share: 1e9, 0, lambda **_: None)
+        rungs = [(own["epochs"], own["seeds"]) for own in race.records]
+        assert rungs == [(1, 1)] * 6 + [(2, 1)] * 4 + [(4, 1)] * 2 + [(4, 2)] * 2 + [(4, 4)] * 2
+        for candidate in ranked:
+            runs = race.runs(candidate, 4, 4)
+            assert [run.seed for run in runs] == [0, 1, 2, 3]
+            last = next(own for own in race.records[-2:] if own["row"] == candidate.row.name)
+            assert last["validation_accuracy"] == pytest.approx(sum(run.accuracy for run in runs) / 4)
+            assert race.seconds(candidate) == last["seconds"] > 0
+
+    def test_the_shortest_runs_are_trained_in_any_case(self, tmp_path: Path) -> None:
+        race = self.race(tmp_path)
+        assert len(race.run(lambda share: 0, 0, lambda **_: None)) == len(race.records) == 6
+
+    def test_repetitions_are_for_what_the_search_was_planned_to_take(self, tmp_path: Path) -> None:
+        race = self.race(tmp_path)
+        race.run(lambda share: 1e9 if share > SEARCH else 0, 0, lambda **_: None)
+        assert {own["seeds"] for own in race.records} == {1}
+        assert race.records[-1]["epochs"] == 4
 
 
 def test_the_start_of_processes_is_no_slowness(tmp_path: Path) -> None:

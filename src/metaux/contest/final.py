@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from metaux.contest.affordable import Affordable, Candidate
 from metaux.contest.measured import EQUAL_COMPUTE, FIRST_SEED, SHUFFLED, shuffled_labels
 from metaux.contest.plan import on_validation
-from metaux.contest.race import Affordable, Candidate, Race
+from metaux.contest.race import Race
 from metaux.contest.rules import CONTESTANTS, SINGLE
 from metaux.contest.trials import Trial, train
 from metaux.errors import TrainingError

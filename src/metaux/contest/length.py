@@ -1,13 +1,11 @@
 """How long the runs of a search are: longer than the protocol's, where single task gains from it."""
 
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from metaux.contest.race import GRID, LEAST_SEEDS, Affordable, Candidate, Race, needed, single_task
-from metaux.contest.rules import SINGLE
-from metaux.contest.trials import train
+from metaux.contest.affordable import GRID, LEAST_SEEDS, Affordable, Candidate, needed, single_task
+from metaux.contest.race import Race
 from metaux.experiment.wording import counted, percent
 
 # Longer runs have to leave time for so many in the test: differences that vary by a point show a gain of one with ten.
@@ -42,13 +40,7 @@ def lengthened(race: Race, left: Callable[[], float]) -> Affordable:
 
 def _accuracy(race: Race, epochs: int) -> float:
     """Return what single task reaches on validation data, as a mean over seeds; 0 where it diverges."""
-    cost = race.costs[SINGLE]
-    first = Candidate(single_task(), {}).trial(race.bed, epochs, cost.epoch)
-    trials = [replace(first, seed=seed) for seed in range(LEAST_SEEDS)]
-    estimated = sum(trial.run(race.out) is None for trial in trials) * cost.of(epochs), cost.of(epochs)
-    begin = time.perf_counter()
-    train(trials, f"single task, {epochs} epochs", race.out, race.workers_for(*estimated), race.console)
-    if estimated[0]:
-        race.took(time.perf_counter() - begin, *estimated)
-    runs = [run for trial in trials if (run := trial.run(race.out)) is not None]
-    return statistics.fmean(run.accuracy for run in runs) if len(runs) == len(trials) else 0.0
+    candidate = Candidate(single_task(), {})
+    race.train([candidate], epochs, LEAST_SEEDS, f"single task, {counted(epochs, 'epoch')}")
+    runs = race.runs(candidate, epochs, LEAST_SEEDS)
+    return statistics.fmean(run.accuracy for run in runs) if runs else 0.0

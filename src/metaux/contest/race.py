@@ -1,174 +1,24 @@
 """Successive halving on validation data: short runs of everything, longer ones of the better half."""
 
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from metaux.contest.affordable import MOST_SEARCH, REPEATED, RUNGS, SEARCH, Affordable, Candidate, side_by_side
 from metaux.contest.plan import on_validation
-from metaux.contest.rules import CONTESTANTS, SINGLE, Contestant, Rules
+from metaux.contest.rules import SINGLE
 from metaux.contest.trials import Trial, train
-from metaux.data.samples import LabelledData
 from metaux.errors import InputError
-from metaux.experiment.plan import make_plan
-from metaux.experiment.progress import duration
+from metaux.experiment.records import Run, training_seconds
+from metaux.experiment.wording import counted
 from metaux.experiment.work import START_OF_A_PROCESS, told
-from metaux.protocols import resolve
 from metaux.settings import Settings
-from metaux.training.devices import computing, make_fabric
-from metaux.training.timing import Cost, time_run
-
-# In the order in which they are tried where time is short: as they did on the contest's beds, where they were run there
-# (of tables, the cheap one of two that did alike first).
-PRIOR = {
-    "image": ("transformation", "transformation apart", "kmeans", "maxl", "distilled", "balanced"),
-    "table": ("kmeans", "maxl", "balanced", "leaves"),
-    "text": ("kmeans", "maxl", "balanced"),
-}
-GRID = Rules((0.02, 0.05, 0.1), (5e-4, 2e-3)).grid
-# Where a method does not fit with all of it: one weight decay.
-SHORT_GRID = Rules((0.02, 0.05, 0.1), (5e-4,)).grid
-# Of the epochs of a whole run.
-RUNGS = (0.25, 0.5, 1.0)
-# Of the budget: for the search as planned, and the most that it may become; the rest is for test data.
-SEARCH, MOST_SEARCH = 0.4, 0.6
-LEAST_SEEDS = 3
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A row with one configuration."""
-
-    row: Contestant
-    values: Mapping[str, float]
-
-    def trial(self, bed: Settings, epochs: int, cost: float) -> Trial:
-        """Return its run on validation data."""
-        return replace(on_validation(bed, self.row).changed(**self.values, epochs=epochs), cost=cost)
-
-
-def suitable(kind: str) -> list[Contestant]:
-    """Return the methods that can run on data of that kind, in the order in which they are tried."""
-    by_name = {row.name: row for row in CONTESTANTS}
-    return [by_name[name] for name in PRIOR.get(kind, ("maxl",))]
-
-
-def single_task() -> Contestant:
-    """Return the row that all are compared with."""
-    return next(row for row in CONTESTANTS if row.name == SINGLE)
-
-
-def time_epochs(bed: Settings, rows: Sequence[Contestant], data: LabelledData, seconds: float) -> dict[str, Cost]:
-    """Time a few steps of each row, as far as the seconds for it go; single task and one method are always timed."""
-    found: dict[str, Cost] = {}
-    start = time.perf_counter()
-    for row in (rows[0], *rows):  # the first one twice: it pays for what a process sets up once
-        # Features that are trained before a method's run may take as long as a run of single task.
-        ahead = found[SINGLE].of(resolve(bed).epochs) if len(found) > 1 and bed.features != Settings().features else 0
-        if len(found) > 1 and time.perf_counter() - start + ahead > seconds:
-            break
-        trial = on_validation(bed, row)
-        with computing(bed.threads):
-            try:
-                plan = make_plan(trial.settings, row.method, 0, data)
-                found[row.name], _ = time_run(plan, make_fabric(replace(bed, processes=1)), curve=False)
-            except InputError:  # not for data like this
-                if row.name == SINGLE:
-                    raise
-    return found
-
-
-@dataclass(frozen=True)
-class Affordable:
-    """What fits the budget.
-
-    Args:
-        epochs: of a whole run.
-        methods: that are tried, besides single task.
-        grid: the configurations of each.
-    """
-
-    epochs: int
-    methods: tuple[str, ...]
-    grid: tuple[dict[str, float], ...]
-
-    def candidates(self) -> list[Candidate]:
-        """Return every configuration of single task and the methods: the same for all."""
-        rows = [row for row in CONTESTANTS if row.name in (SINGLE, *self.methods)]
-        return [Candidate(row, values) for row in rows for values in self.grid]
-
-
-def affordable(bed: Settings, costs: Mapping[str, Cost], seconds: float, workers: int) -> Affordable:
-    """Return the longest runs, then the most methods, then the most configurations, that there is time for.
-
-    The time is that of a search, and of a test with few seeds.
-
-    Args:
-        bed: the data; its epochs are the most.
-        costs: of single task and of each method, in the order in which they are tried.
-        seconds: the budget.
-        workers: runs side by side.
-
-    Raises:
-        InputError: if there is no method, or not even runs of one epoch fit.
-    """
-    methods = [*costs][1:]
-    if not methods:
-        raise InputError(
-            "expected data that a method can be trained on, found that each that was tried refuses it; give --method "
-            "maxl to `metaux train`, which says why, or --method single to do without"
-        )
-    epochs = resolve(bed).epochs
-    while epochs:
-        for count, grid in product(range(len(methods), 0, -1), (GRID, SHORT_GRID)):
-            if needed(costs, methods[:count], epochs, grid, workers) <= seconds:
-                return Affordable(epochs, tuple(methods[:count]), grid)
-        epochs //= 2
-    least = needed(costs, methods[:1], 1, SHORT_GRID, workers)
-    raise InputError(
-        f"expected time for runs of at least one epoch, about {duration(least)}, found {duration(seconds)}; give "
-        f"--minutes {max(1, round(2 * least / 60))} or more, or a smaller --train-size"
-    )
-
-
-def needed(
-    costs: Mapping[str, Cost],
-    methods: Sequence[str],
-    epochs: int,
-    grid: Sequence[Mapping[str, float]],
-    workers: int,
-    seeds: int = LEAST_SEEDS,
-) -> float:
-    """Return the seconds of a budget whose share for the search, and whose rest for a test, are enough."""
-    search = 0.0
-    for rung, share in enumerate(RUNGS):
-        each = [costs[name].of(max(1, int(epochs * share))) for name in (SINGLE, *methods)]
-        search += side_by_side(len(grid) * 0.5**rung * sum(each), max(each), workers)
-    by_name = {row.name: row for row in CONTESTANTS}
-    single = costs[SINGLE].of(epochs)
-    # The method, its own controls and single task for the same time; single task, uniform, frozen and shuffled labels.
-    dearest = max((2 + len(by_name[name].controls)) * costs[name].of(epochs) for name in methods)
-    longest = max(costs[name].of(epochs) for name in methods) + single  # shuffled labels wait for the method's
-    test = side_by_side(seeds * (dearest + 4 * single), longest, workers)
-    return max(search / SEARCH, test / (1 - MOST_SEARCH))
-
-
-def side_by_side(together: float, longest: float, workers: int) -> float:
-    """Return the seconds that runs take: workers share them, but not a single one.
-
-    Args:
-        together: the seconds of all of them.
-        longest: those of the longest.
-        workers: runs side by side.
-
-    >>> side_by_side(100.0, 30.0, 2), side_by_side(100.0, 30.0, 10)
-    (50.0, 30.0)
-    """
-    return max(together / workers, longest)
+from metaux.training.timing import Cost
 
 
 class Race:
@@ -216,60 +66,86 @@ class Race:
         if started:
             self.start = 0.0
 
-    def run(self, left: float, rungs: int, note: Callable[..., None]) -> list[Candidate]:
+    def trials(self, candidate: Candidate, epochs: int, seeds: int) -> list[Trial]:
+        """Return a candidate's runs on validation data."""
+        base = on_validation(self.bed, candidate.row).changed(**candidate.values, epochs=epochs)
+        return [replace(base, seed=seed, cost=self.costs[candidate.row.name].epoch) for seed in range(seeds)]
+
+    def runs(self, candidate: Candidate, epochs: int, seeds: int) -> list[Run]:
+        """Return the same once they are trained; none, if one of them is missing."""
+        found = [trial.run(self.out) for trial in self.trials(candidate, epochs, seeds)]
+        return [run for run in found if run is not None] if all(found) else []
+
+    def missing(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> tuple[float, float]:
+        """Return the seconds that the runs which are not there will take: all together, and the longest."""
+        each = [
+            self.costs[candidate.row.name].of(epochs)
+            for candidate in candidates
+            for trial in self.trials(candidate, epochs, seeds)
+            if trial.run(self.out) is None
+        ]
+        return sum(each), max(each, default=0.0)
+
+    def train(self, candidates: Sequence[Candidate], epochs: int, seeds: int, what: str) -> list[str]:
+        """Train the runs that are not there; return for each that could not be finished, why."""
+        estimated = self.missing(candidates, epochs, seeds)
+        trials = [trial for candidate in candidates for trial in self.trials(candidate, epochs, seeds)]
+        begin = time.perf_counter()
+        failures = train(trials, what, self.out, self.workers_for(*estimated), self.console)
+        if estimated[0] and not failures:  # what diverges takes less
+            self.took(time.perf_counter() - begin, *estimated)
+        return failures
+
+    def run(self, left: Callable[[float], float], rungs: int, note: Callable[..., None]) -> list[Candidate]:
         """Return the candidates of the last rung that there was time for, best first.
 
         Args:
-            left: the seconds that the search may take.
+            left: the seconds that are left of a share of the budget.
             rungs: how many an earlier call has run.
             note: keeps what the next call should know: `rungs` and `slower`.
         """
-        start = time.perf_counter()
-        candidates = self.plan.candidates()
-        for number, share in enumerate(RUNGS):
+        ranked = self.plan.candidates()
+        steps = [*((share, 1, MOST_SEARCH) for share in RUNGS), *((RUNGS[-1], seeds, SEARCH) for seeds in REPEATED)]
+        for number, (share, seeds, most) in enumerate(steps):
+            candidates = _better_half(ranked) if number else ranked
             epochs = max(1, int(self.plan.epochs * share))
-            begin = time.perf_counter()
-            trials = [c.trial(self.bed, epochs, self.costs[c.row.name].epoch) for c in candidates]
-            todo = [c.row.name for c, t in zip(candidates, trials, strict=True) if not t.run(self.out)]
-            each = [self.costs[name].of(epochs) for name in todo] or [0.0]
-            estimated = sum(each), max(each)
-            if number >= max(1, rungs) and todo and begin - start + self.expected(*estimated) > left:
-                self.console.print("no time for longer runs of the search")
+            estimated = self.missing(candidates, epochs, seeds)
+            if number >= max(1, rungs) and estimated[0] and self.expected(*estimated) > left(most):
+                if seeds == 1:
+                    self.console.print("no time for longer runs of the search")
                 break
-            workers = self.workers_for(*estimated)
-            failures = train(trials, f"search, {epochs} epochs", self.out, workers, self.console)
-            if todo and number >= rungs:
-                self.took(time.perf_counter() - begin, *estimated)
-            candidates = self._ranked(candidates, trials, epochs)
+            what = f"search, {counted(epochs, 'epoch')}" + (f", {seeds} seeds" if seeds > 1 else "")
+            failures = self.train(candidates, epochs, seeds, what)
+            ranked = self._ranked(candidates, epochs, seeds)
             note(rungs=max(rungs, number + 1), slower=self.slower)
-            if not any(c.row.name == SINGLE for c in candidates):
+            if not any(candidate.row.name == SINGLE for candidate in ranked):
                 raise InputError(
                     f"expected single task to train on this data, found that it does not: {told(failures)}"
                 )
-            if share < 1:
-                candidates = _better_half(candidates)
-        return candidates
+        return ranked
 
     def seconds(self, candidate: Candidate) -> float:
-        """Return how long the last run of a candidate took."""
+        """Return how long a run of a candidate took, of those of its last rung."""
         about = {"row": candidate.row.name, **candidate.values}
         return float(next(own["seconds"] for own in reversed(self.records) if about.items() <= own.items()))
 
-    def _ranked(self, candidates: Sequence[Candidate], trials: Sequence[Trial], epochs: int) -> list[Candidate]:
+    def _ranked(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> list[Candidate]:
         """Return those that came to their end, the most accurate first; of equal ones that of the lower loss."""
         found = []
-        for candidate, trial in zip(candidates, trials, strict=True):
-            if (run := trial.run(self.out)) is not None:
-                loss = float(run.epochs[-1]["test_loss"])
-                found.append(((-run.accuracy, loss), candidate))
+        for candidate in candidates:
+            if runs := self.runs(candidate, epochs, seeds):
+                accuracy = statistics.fmean(run.accuracy for run in runs)
+                loss = statistics.fmean(float(run.epochs[-1]["test_loss"]) for run in runs)
+                found.append(((-accuracy, loss), candidate))
                 self.records.append(
                     {
                         "epochs": epochs,
+                        "seeds": seeds,
                         "row": candidate.row.name,
                         **candidate.values,
-                        "validation_accuracy": run.accuracy,
+                        "validation_accuracy": accuracy,
                         "validation_loss": loss,
-                        "seconds": run.training_seconds,
+                        "seconds": training_seconds(runs),
                     }
                 )
         return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]

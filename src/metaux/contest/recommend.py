@@ -9,21 +9,20 @@ from typing import Any
 
 from rich.console import Console
 
-from metaux.contest.final import Outcome, entrants, measure
-from metaux.contest.kept import read_kept
-from metaux.contest.length import lengthened
-from metaux.contest.measured import EQUAL_COMPUTE, SHUFFLED
-from metaux.contest.race import (
-    MOST_SEARCH,
+from metaux.contest.affordable import (
     SEARCH,
     Affordable,
     Candidate,
-    Race,
     affordable,
     single_task,
     suitable,
     time_epochs,
 )
+from metaux.contest.final import Outcome, entrants, measure
+from metaux.contest.kept import read_kept
+from metaux.contest.length import lengthened
+from metaux.contest.measured import EQUAL_COMPUTE, SHUFFLED
+from metaux.contest.race import Race
 from metaux.contest.rules import SINGLE
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError
@@ -159,13 +158,15 @@ def _recommend(
     if settings.epochs is None and "rungs" not in budget.state:
         race.plan = plan = lengthened(race, lambda: budget.left)
         budget.note(plan=asdict(plan))
-    # Once test data was looked at, more minutes are for more seeds: the search is over.
-    left = 0 if "verdict" in budget.state else MOST_SEARCH * budget.total - budget.spent
-    ranked = race.run(left, budget.state.get("rungs", 0), budget.note)
-    budget.note(search=race.records)
+    # Once the test has begun, more minutes are for more seeds: the search is over.
+    over = "times" in budget.state
+    ranked = race.run(
+        lambda share: 0 if over else share * budget.total - budget.spent, budget.state.get("rungs", 0), budget.note
+    )
     single = next(candidate for candidate in ranked if candidate.row.name == SINGLE)
     winner = next((candidate for candidate in ranked if candidate.row.name != SINGLE), None)
-    times = race.seconds(winner) / race.seconds(single) if winner else 1.0
+    times = budget.state.get("times") or (race.seconds(winner) / race.seconds(single) if winner else 1.0)
+    budget.note(search=race.records, times=times)
     trials = entrants(settings, plan, costs, single, winner, times)
     method = winner.row.method if winner else SINGLE
     outcome = measure(trials, method, race, lambda: budget.left, budget.state.get("tried", ()), budget.note)
