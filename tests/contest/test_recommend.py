@@ -287,6 +287,16 @@ class TestAffordable:
         assert (found[-1].epochs, found[-1].methods, found[-1].grid) == (16, ("kmeans", "maxl"), GRID)
         assert found[0].epochs < 16
 
+    def test_a_method_whose_controls_do_not_fit_leaves_room_for_the_next(self) -> None:
+        costs = {name: Cost(0.0, 1.0) for name in ("single", "transformation", "transformation apart", "kmeans")}
+        costs["transformation apart"] = Cost(0.0, 10.0)
+        plan = affordable(Settings(epochs=16), costs, 3600, 1)
+        assert (plan.epochs, plan.methods, plan.grid) == (16, ("transformation", "kmeans"), GRID)
+        costs["transformation"] = Cost(0.0, 10.0)  # the first one is not left out for that
+        plan = affordable(Settings(epochs=16), costs, 3600, 1)
+        assert plan.methods[0] == "transformation"
+        assert plan.epochs < 16
+
     def test_every_row_has_the_same_configurations(self) -> None:
         candidates = affordable(Settings(epochs=16), COSTS, 60_000, 1).candidates()
         assert [(c.row.name, c.values) for c in candidates] == [

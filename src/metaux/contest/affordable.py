@@ -115,9 +115,11 @@ def affordable(bed: Settings, costs: Mapping[str, Cost], seconds: float, workers
         )
     epochs = resolve(bed).epochs
     while epochs:
-        for count, grid in product(range(len(methods), 0, -1), (GRID, SHORT_GRID)):
-            if needed(costs, methods[:count], epochs, grid, workers) <= seconds:
-                return Affordable(epochs, tuple(methods[:count]), grid)
+        # One with many controls may be too much where the next one is not; without the first, runs are shorter instead.
+        fitting = [name for name in methods if needed(costs, [name], epochs, SHORT_GRID, workers) <= seconds]
+        for count, grid in product(range(len(fitting), 0, -1), (GRID, SHORT_GRID)):
+            if methods[0] in fitting and needed(costs, fitting[:count], epochs, grid, workers) <= seconds:
+                return Affordable(epochs, tuple(fitting[:count]), grid)
         epochs //= 2
     least = needed(costs, methods[:1], 1, SHORT_GRID, workers)
     raise InputError(
