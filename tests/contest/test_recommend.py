@@ -95,6 +95,7 @@ def test_the_same_command_goes_on_where_it_was(found: dict[str, Any], out: Path)
     said = done(*WORDS, "--minutes", MINUTES, "--out", out)
     assert below(out / "runs") == before
     assert found["verdict"] in " ".join(said.split())
+    assert "as far as it came" in said
     lost = next(run.folder for run in read_runs(out) if run.seed < 100)
     (lost / "result.json").unlink()
     again = json.loads(done(*WORDS, "--minutes", MINUTES, "--out", out, "--json"))
@@ -371,6 +372,7 @@ class TestRace:
             last = next(own for own in race.records[-2:] if own["row"] == candidate.row.name)
             assert last["validation_accuracy"] == pytest.approx(sum(run.accuracy for run in runs) / 4)
             assert race.seconds(candidate) == last["seconds"] > 0
+        assert race.table().row_count == 2
 
     def test_the_shortest_runs_are_trained_in_any_case(self, tmp_path: Path) -> None:
         race = self.race(tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from metaux.contest.affordable import MOST_SEARCH, REPEATED, RUNGS, SEARCH, Affordable, Candidate, side_by_side
 from metaux.contest.plan import on_validation
@@ -15,9 +16,10 @@ from metaux.contest.rules import SINGLE
 from metaux.contest.trials import Trial, train
 from metaux.errors import InputError
 from metaux.experiment.records import Run, training_seconds
-from metaux.experiment.wording import counted
+from metaux.experiment.wording import counted, percent
 from metaux.experiment.work import START_OF_A_PROCESS, told
 from metaux.settings import Settings
+from metaux.terminal import make_table
 from metaux.training.timing import Cost
 
 
@@ -129,6 +131,23 @@ class Race:
         about = {"row": candidate.row.name, **candidate.values}
         return float(next(own["seconds"] for own in reversed(self.records) if about.items() <= own.items()))
 
+    def table(self) -> Table:
+        """Return the best configuration of each row in the last rung that it came to, the best row first."""
+        best: dict[str, dict[str, Any]] = {}
+        for own in self.records:
+            if own["row"] not in best or _reached(own) > _reached(best[own["row"]]):
+                best[own["row"]] = own
+        rows = [
+            (
+                own["row"],
+                *(f"{own[name]:g}" for name in ("learning_rate", "weight_decay", "epochs", "seeds")),
+                percent(own["validation_accuracy"]),
+            )
+            for own in sorted(best.values(), key=_reached, reverse=True)
+        ]
+        columns = ("row", "learning rate", "weight decay", "epochs", "seeds", "validation, %")
+        return make_table(columns, rows, "the best configuration of each, as far as it came")
+
     def _ranked(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> list[Candidate]:
         """Return those that came to their end, the most accurate first; of equal ones that of the lower loss."""
         found = []
@@ -149,6 +168,11 @@ class Race:
                     }
                 )
         return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+
+
+def _reached(record: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return how far a configuration came, and how good it was there."""
+    return record["epochs"], record["seeds"], record["validation_accuracy"], -record["validation_loss"]
 
 
 def _better_half(ranked: Sequence[Candidate]) -> list[Candidate]:

@@ -39,7 +39,7 @@ from metaux.experiment.work import default_workers
 from metaux.files import write_json
 from metaux.labels.catalogue import entry, judges
 from metaux.settings import Settings, as_words
-from metaux.terminal import print_notes
+from metaux.terminal import print_notes, print_whole
 from metaux.training.timing import Cost
 
 # Of the budget: timing a few steps of each method.
@@ -163,6 +163,7 @@ def _recommend(
     ranked = race.run(
         lambda share: 0 if over else share * budget.total - budget.spent, budget.state.get("rungs", 0), budget.note
     )
+    print_whole(race.table(), console)
     single = next(candidate for candidate in ranked if candidate.row.name == SINGLE)
     winner = next((candidate for candidate in ranked if candidate.row.name != SINGLE), None)
     times = budget.state.get("times") or (race.seconds(winner) / race.seconds(single) if winner else 1.0)
