@@ -2,8 +2,9 @@
 
 A folder here holds what the command in its `command.txt` left in its output folder: `comparison.json`,
 `comparison.csv`, `settings.yaml` and the two figures; a folder in `reproduce`, what `metaux reproduce` left in that
-item's; one in `contest`, what `metaux contest` left in a bed's. The tables of the README, docs/reproduction.md and
-docs/does-it-help.md are made from these files alone.
+item's; one in `contest`, what `metaux contest` left in a bed's; one in `recommend`, the `recommend.json` that the
+command in its `command.txt` left. The tables of the README, docs/reproduction.md and docs/does-it-help.md are made from
+these files alone.
 """
 
 import csv
@@ -341,9 +342,39 @@ def longer() -> dict[str, str]:
     return {"longer": "\n".join(rows)}
 
 
+SEARCHES = {
+    "digits-200": "digits, 200 samples",
+    "fashion-2000": "Fashion-MNIST, 2,000 images",
+    "cifar100-10-5k": "CIFAR-100, 10 classes, 5,000 images",
+}
+
+
+def searches() -> dict[str, str]:
+    """Return the generated part of docs/does-it-help.md on searches: what was found, and what test data says of it."""
+    columns = ("data", "epochs", "seeds", "single task, %", "best on validation data")
+    against = (*(f"minus {name}" for name in _REFERENCES), "minus its own controls", "minus single, same time")
+    lines = ["| " + " | ".join((*columns, *against)) + " |", "| --- " * (len(columns) + len(against)) + "|"]
+    said = []
+    for name, title in SEARCHES.items():
+        found = json.loads((HERE / "recommend" / name / "recommend.json").read_text())
+        rows = {row["method"]: row for row in found["comparison"]["rows"]}
+        single, own = rows["single"], next(row for row in rows.values() if row["role"] == "method")
+        cells = [title, str(found["plan"]["epochs"]), str(len(single["seeds"])), percents(single["accuracy"])]
+        cells += [own["method"], *(points(own["differences"].get(other)) for other in _REFERENCES)]
+        controls = {other: value for other, value in own["differences"].items() if other not in _REFERENCES}
+        minus = {other: {"seeds": estimate} for other, estimate in found["minus"].items()}
+        same_time = next((value for other, value in minus.items() if "same time" in other), None)
+        controls |= {other: value for other, value in minus.items() if value is not same_time}
+        cells.append("; ".join(f"{other} {points(value)}" for other, value in controls.items()) or "-")
+        lines.append("| " + " | ".join([*cells, points(same_time)]) + " |")
+        command = (HERE / "recommend" / name / "command.txt").read_text().strip()
+        said.append(f"`{command}`\n\n> {found['verdict']}")
+    return {"searches": "\n\n".join(["\n".join(lines), *said])}
+
+
 def does_it_help() -> dict[str, str]:
     """Return the generated parts of docs/does-it-help.md."""
-    return contests() | instead() | longer() | mechanism() | screened() | elsewhere() | views()
+    return contests() | instead() | longer() | mechanism() | screened() | elsewhere() | views() | searches()
 
 
 def filled(page: str, parts: dict[str, str]) -> str:

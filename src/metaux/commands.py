@@ -16,7 +16,7 @@ from metaux.experiment.folders import check_writable, claim, default_folder
 from metaux.experiment.log import catch_up, check_log
 from metaux.experiment.measuring import samples_to_measure
 from metaux.experiment.model import Model, read_description
-from metaux.experiment.plan import check
+from metaux.experiment.plan import check, too_short
 from metaux.experiment.progress import Job, shown
 from metaux.experiment.quality import calibration_error, confusion
 from metaux.experiment.records import Run, is_finished
@@ -82,7 +82,7 @@ def train_command(settings: Settings, method: str, seed: int, out: Path | None, 
         check_unchanged([Run.read(folder)], data)
         catch_up(said.log, folder)
     else:
-        print_notes(data.notices, console)
+        print_notes([*data.notices, *too_short(settings, data)], console)
         job = Job(settings, method, seed, folder, resolve(settings).epochs, seconds=1.0)
         with shown([job], None, console):
             run(settings, method, seed, data, folder, lambda note: print_notes([note], console), said.log)

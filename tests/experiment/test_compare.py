@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from metaux.experiment.compare import default_methods
+from metaux.experiment.plan import too_short
 from metaux.experiment.progress import Job, accuracies, duration, read_state, shown, time_left
 from metaux.experiment.records import Run, read_runs, run_folder
 from metaux.experiment.run import load_once
@@ -52,6 +53,15 @@ def test_prints_estimate_table_and_verdict(compared: tuple[Path, str]) -> None:
     assert "t: 48 training samples, 12 test samples, 2 epochs" in said
     assert "No conclusion without uniform and frozen" in " ".join(said.split())
     assert f"Records, figures and trained weights: {path / 'out'}" in said
+
+
+def test_default_epochs_that_are_few_steps_are_told() -> None:
+    digits = load_once(Settings())
+    assert too_short(Settings(train_size=200, epochs=1), digits) == []
+    assert too_short(Settings(), digits) == []  # 15 batches, 300 steps
+    [note] = too_short(Settings(train_size=200), digits)
+    assert note.startswith("20 epochs are 40 steps on 200 samples")
+    assert "--epochs 150" in note
 
 
 def test_output_that_is_no_terminal_has_no_control_characters(compared: tuple[Path, str]) -> None:

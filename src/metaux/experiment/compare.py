@@ -15,7 +15,7 @@ from metaux.errors import InputError, TrainingError, choose
 from metaux.experiment.comparison import Comparison, check_unchanged
 from metaux.experiment.folders import claim
 from metaux.experiment.log import catch_up, check_log
-from metaux.experiment.plan import check, make_plan
+from metaux.experiment.plan import check, make_plan, too_short
 from metaux.experiment.progress import Job, duration, shown
 from metaux.experiment.records import RECOMMENDED, Run, is_finished, run_folder, write_settings
 from metaux.experiment.reporting import write_report_of
@@ -91,7 +91,7 @@ def compare(
     reading_time = time.perf_counter() - start
     asked = tuple(dict.fromkeys(methods))
     methods = asked or default_methods(settings, data)
-    print_notes(data.notices, console)
+    print_notes([*data.notices, *too_short(settings, data)], console)
     wanted = [(method, seed, run_folder(out, method, seed)) for seed in range(seeds) for method in methods]
     # One that is damaged, or of other data, is found before the others are trained.
     check_unchanged(_read(folder for _, _, folder in wanted), data)

@@ -1,5 +1,7 @@
 """From settings, which are words and numbers, to a plan, which is objects."""
 
+import math
+
 from torch import nn
 
 from metaux.data.samples import LabelledData
@@ -8,6 +10,7 @@ from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
 from metaux.experiment.features import make_embedding, make_features
 from metaux.experiment.recorded import make_recorded
+from metaux.experiment.wording import counted
 from metaux.labels.registry import SOURCES
 from metaux.networks.backbones import check_backbone, make_backbone
 from metaux.protocols import resolve
@@ -26,6 +29,23 @@ def check(settings: Settings) -> None:
     resolve(settings)
     make_fabric(settings)
     check_backbone(settings.backbone, settings.pretrained)
+
+
+# What the default epochs are on digits; a network that has seen fewer batches has hardly begun to learn.
+_FEW_STEPS = 300
+
+
+def too_short(settings: Settings, data: LabelledData) -> list[str]:
+    """Return a note if the protocol's epochs are few steps on so little data; none where epochs were asked for."""
+    protocol = resolve(settings)
+    samples = settings.train_size or len(data.train)
+    batches = math.ceil(samples / protocol.batch_size)
+    if settings.epochs is not None or (steps := protocol.epochs * batches) >= _FEW_STEPS:
+        return []
+    return [
+        f"{counted(protocol.epochs, 'epoch')} are {counted(steps, 'step')} on {counted(samples, 'sample')}, which may "
+        f"be too few: try --epochs {math.ceil(_FEW_STEPS / batches)}, or let `metaux recommend` find out how many help"
+    ]
 
 
 def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) -> Plan:
