@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -23,6 +24,7 @@ from metaux.contest.affordable import (
     affordable,
     needed,
     single_task,
+    suitable,
 )
 from metaux.contest.final import Outcome, entrants, measure
 from metaux.contest.length import TESTED, lengthened
@@ -33,6 +35,7 @@ from metaux.contest.rules import CONTESTANTS
 from metaux.contest.trials import Trial, train
 from metaux.errors import InputError, TrainingError
 from metaux.experiment.records import Run, read_runs
+from metaux.experiment.run import load_once
 from metaux.settings import Settings
 from metaux.training.timing import Cost
 from shell import below, done, metaux
@@ -269,6 +272,19 @@ class TestMeasure:
         assert set(asked) == {workers}
 
 
+def test_labels_that_people_gave_are_tried_first(tmp_path: Path) -> None:
+    x, y = np.ones((30, 2)), np.arange(30) % 2
+    np.savez(tmp_path / "a.npz", x=x, y=y, y_given=np.arange(30) % 3)
+    np.savez(tmp_path / "b.npz", x=x, y=y)
+
+    def tried(data: str | Path) -> list[str]:
+        return [row.name for row in suitable(load_once(Settings(data=str(data))))]
+
+    assert tried("digits")[:2] == ["human", "transformation"]
+    assert tried(tmp_path / "a.npz")[:2] == ["given", "kmeans"]
+    assert tried(tmp_path / "b.npz")[0] == "kmeans"
+
+
 @pytest.mark.parametrize("minutes", [0, -1, 1e-6])
 def test_too_little_time_is_told_before_anything_is_written(minutes: float, tmp_path: Path) -> None:
     said = metaux(*WORDS, "--minutes", minutes, "--out", tmp_path / "out")
@@ -301,7 +317,7 @@ class TestAffordable:
     def test_every_row_has_the_same_configurations(self) -> None:
         candidates = affordable(Settings(epochs=16), COSTS, 60_000, 1).candidates()
         assert [(c.row.name, c.values) for c in candidates] == [
-            (name, values) for name in ("single", "maxl", "kmeans") for values in GRID
+            (name, values) for name in ("single", "kmeans", "maxl") for values in GRID
         ]
 
     def test_workers_are_time(self) -> None:

@@ -16,8 +16,10 @@ from metaux.settings import Settings
 from metaux.training.devices import computing, make_fabric
 from metaux.training.timing import Cost, time_run
 
+# Those of the contest, and labels that none of its beds has.
+ROWS = {row.name: row for row in (*CONTESTANTS, Contestant("given", "given", role="outside"))}
 # In the order in which they are tried where time is short: as they did on the contest's beds, where they were run there
-# (of tables, the cheap one of two that did alike first).
+# (of tables, the cheap one of two that did alike first). A person's labels come before them, where there are some.
 PRIOR = {
     "image": ("transformation", "transformation apart", "kmeans", "maxl", "distilled", "balanced"),
     "table": ("kmeans", "maxl", "balanced", "leaves"),
@@ -42,15 +44,16 @@ class Candidate:
     values: Mapping[str, float]
 
 
-def suitable(kind: str) -> list[Contestant]:
-    """Return the methods that can run on data of that kind, in the order in which they are tried."""
-    by_name = {row.name: row for row in CONTESTANTS}
-    return [by_name[name] for name in PRIOR.get(kind, ("maxl",))]
+def suitable(data: LabelledData) -> list[Contestant]:
+    """Return the methods that can run on this data, in the order in which they are tried."""
+    labels = {"human": data.train.human, "given": data.train.given}
+    people = [name for name, own in labels.items() if own is not None]
+    return [ROWS[name] for name in (*people, *PRIOR.get(data.kind, ("maxl",)))]
 
 
 def single_task() -> Contestant:
     """Return the row that all are compared with."""
-    return next(row for row in CONTESTANTS if row.name == SINGLE)
+    return ROWS[SINGLE]
 
 
 def time_epochs(bed: Settings, rows: Sequence[Contestant], data: LabelledData, seconds: float) -> dict[str, Cost]:
@@ -89,8 +92,7 @@ class Affordable:
 
     def candidates(self) -> list[Candidate]:
         """Return every configuration of single task and the methods: the same for all."""
-        rows = [row for row in CONTESTANTS if row.name in (SINGLE, *self.methods)]
-        return [Candidate(row, values) for row in rows for values in self.grid]
+        return [Candidate(ROWS[name], values) for name in (SINGLE, *self.methods) for values in self.grid]
 
 
 def affordable(bed: Settings, costs: Mapping[str, Cost], seconds: float, workers: int) -> Affordable:
@@ -141,10 +143,9 @@ def needed(
     for rung, share in enumerate(RUNGS):
         each = [costs[name].of(max(1, int(epochs * share))) for name in (SINGLE, *methods)]
         search += side_by_side(len(grid) * 0.5**rung * sum(each), max(each), workers)
-    by_name = {row.name: row for row in CONTESTANTS}
     single = costs[SINGLE].of(epochs)
     # The method, its own controls and single task for the same time; single task, uniform, frozen and shuffled labels.
-    dearest = max((2 + len(by_name[name].controls)) * costs[name].of(epochs) for name in methods)
+    dearest = max((2 + len(ROWS[name].controls)) * costs[name].of(epochs) for name in methods)
     longest = max(costs[name].of(epochs) for name in methods) + single  # shuffled labels wait for the method's
     test = side_by_side(seeds * (dearest + 4 * single), longest, workers)
     return max(search / SEARCH, test / (1 - MOST_SEARCH))

@@ -144,7 +144,7 @@ def _recommend(
     workers = jobs or default_workers(settings)
     searched = replace(settings, train_size=settings.train_size and min(settings.train_size, len(data.train)))
     if "plan" not in budget.state:
-        costs = time_epochs(searched, [single_task(), *suitable(data.kind)], data, TIMING * budget.total)
+        costs = time_epochs(searched, [single_task(), *suitable(data)], data, TIMING * budget.total)
         plan = affordable(settings, costs, budget.total - budget.spent, workers)
         write_settings(out, settings)
         budget.note(plan=asdict(plan), costs={name: asdict(cost) for name, cost in costs.items()})
@@ -152,7 +152,7 @@ def _recommend(
     known = budget.state["plan"]
     plan = Affordable(known["epochs"], tuple(known["methods"]), tuple(known["grid"]))
     _say(plan, costs, budget.total / 60, console)
-    left_out = [row.name for row in suitable(data.kind) if row.name not in plan.methods]
+    left_out = [row.name for row in suitable(data) if row.name not in plan.methods]
     print_notes([f"not tried, for want of time or not for such data: {listed(left_out)}"] if left_out else [], console)
     race = Race(searched, plan, costs, out, workers, console, budget.state.get("slower", 1.0))
     if settings.epochs is None and "rungs" not in budget.state:
