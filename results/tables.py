@@ -358,7 +358,7 @@ def searches() -> dict[str, str]:
     for name, title in SEARCHES.items():
         found = json.loads((HERE / "recommend" / name / "recommend.json").read_text())
         rows = {row["method"]: row for row in found["comparison"]["rows"]}
-        single, own = rows["single"], next(row for row in rows.values() if row["role"] == "method")
+        single, own = rows["single"], next(row for row in rows.values() if row["role"] != "control")
         cells = [title, str(found["plan"]["epochs"]), str(len(single["seeds"])), percents(single["accuracy"])]
         cells += [own["method"], *(points(own["differences"].get(other)) for other in _REFERENCES)]
         controls = {other: value for other, value in own["differences"].items() if other not in _REFERENCES}
