@@ -16,6 +16,7 @@ from making import first_right, make_run, make_runs
 from metaux.contest import final
 from metaux.contest.affordable import (
     GRID,
+    ROWS,
     RUNGS,
     SEARCH,
     SHORT_GRID,
@@ -23,7 +24,6 @@ from metaux.contest.affordable import (
     Candidate,
     affordable,
     needed,
-    single_task,
     suitable,
 )
 from metaux.contest.final import Outcome, entrants, measure
@@ -31,7 +31,7 @@ from metaux.contest.length import TESTED, lengthened
 from metaux.contest.measured import shuffled_labels
 from metaux.contest.race import Race, _better_half
 from metaux.contest.recommend import Recommendation, _Budget, _conclude
-from metaux.contest.rules import CONTESTANTS
+from metaux.contest.rules import CONTESTANTS, SINGLE
 from metaux.contest.trials import Trial, train
 from metaux.errors import InputError, TrainingError
 from metaux.experiment.records import Run, read_runs
@@ -428,7 +428,7 @@ class OfMetaSplit(Run):
 
 
 def test_single_task_is_tuned_as_far_as_the_methods() -> None:
-    single, kmeans = ([Candidate(row, values) for values in SHORT_GRID] for row in (single_task(), KMEANS))
+    single, kmeans = ([Candidate(row, values) for values in SHORT_GRID] for row in (ROWS[SINGLE], KMEANS))
     assert _better_half([*single, *kmeans]) == [*single[:2], *kmeans[:2]]
     assert _better_half([*kmeans, *single]) == [*kmeans[:2], *single[:2]]
     assert _better_half([single[0], kmeans[0], kmeans[1], single[1]]) == [single[0], kmeans[0]]
@@ -438,7 +438,7 @@ def test_single_task_is_tuned_as_far_as_the_methods() -> None:
 @pytest.mark.parametrize(("times", "epochs"), [(1.1, None), (3.0, 12)])
 def test_single_task_is_tested_for_the_time_that_the_winner_takes(times: float, epochs: int | None) -> None:
     costs = {"single": Cost(0.0, 1.0), "kmeans": Cost(0.0, 2.0)}  # estimated: not what it took
-    single, winner = Candidate(single_task(), GRID[0]), Candidate(KMEANS, GRID[1])
+    single, winner = Candidate(ROWS[SINGLE], GRID[0]), Candidate(KMEANS, GRID[1])
     found = entrants(Settings(), Affordable(4, ("kmeans",), GRID), costs, single, winner, times)
     longer = found.pop("single, compute of kmeans", None)
     assert (longer.settings.epochs if longer else None) == epochs
@@ -450,7 +450,7 @@ def test_the_controls_of_views_apart_are_trained_as_the_winner_is() -> None:
     row = next(row for row in CONTESTANTS if row.name == "transformation apart")
     costs = {"single": Cost(0.0, 1.0), row.name: Cost(0.0, 1.0)}
     found = entrants(
-        Settings(), Affordable(4, (row.name,), GRID), costs, Candidate(single_task(), GRID[0]), Candidate(row, GRID[1])
+        Settings(), Affordable(4, (row.name,), GRID), costs, Candidate(ROWS[SINGLE], GRID[0]), Candidate(row, GRID[1])
     )
     ways = {name: (trial.settings.views, trial.settings.auxiliary_weight) for name, trial in found.items()}
     apart = dict.fromkeys(("transformation", "transformed", "transformation-shuffled"), ("apart", 2.0))

@@ -30,8 +30,7 @@ GRID = Rules((0.02, 0.05, 0.1), (5e-4, 2e-3)).grid
 SHORT_GRID = Rules((0.02, 0.05, 0.1), (5e-4,)).grid
 # Of the epochs of a whole run. Where that leaves time, whole runs are repeated with so many seeds.
 RUNGS, REPEATED = (0.25, 0.5, 1.0), (2, 4)
-# Of the budget: for the search as planned, repetitions included, and the most that it may become; the rest is for test
-# data.
+# Of the budget: for the search, repetitions included, and the most that it may become; the rest is for test data.
 SEARCH, MOST_SEARCH = 0.4, 0.6
 LEAST_SEEDS = 3
 
@@ -49,11 +48,6 @@ def suitable(data: LabelledData) -> list[Contestant]:
     labels = {"human": data.train.human, "given": data.train.given}
     people = [name for name, own in labels.items() if own is not None]
     return [ROWS[name] for name in (*people, *PRIOR.get(data.kind, ("maxl",)))]
-
-
-def single_task() -> Contestant:
-    """Return the row that all are compared with."""
-    return ROWS[SINGLE]
 
 
 def time_epochs(bed: Settings, rows: Sequence[Contestant], data: LabelledData, seconds: float) -> dict[str, Cost]:

@@ -4,8 +4,9 @@ import statistics
 from collections.abc import Callable
 from dataclasses import replace
 
-from metaux.contest.affordable import GRID, LEAST_SEEDS, Affordable, Candidate, needed, single_task
+from metaux.contest.affordable import GRID, LEAST_SEEDS, ROWS, Affordable, Candidate, needed
 from metaux.contest.race import Race
+from metaux.contest.rules import SINGLE
 from metaux.experiment.wording import counted, percent
 
 # Longer runs have to leave time for so many in the test: differences that vary by a point show a gain of one with ten.
@@ -40,7 +41,7 @@ def lengthened(race: Race, left: Callable[[], float]) -> Affordable:
 
 def _accuracy(race: Race, epochs: int) -> float:
     """Return what single task reaches on validation data, as a mean over seeds; 0 where it diverges."""
-    candidate = Candidate(single_task(), {})
+    candidate = Candidate(ROWS[SINGLE], {})
     race.train([candidate], epochs, LEAST_SEEDS, f"single task, {counted(epochs, 'epoch')}")
     runs = race.runs(candidate, epochs, LEAST_SEEDS)
     return statistics.fmean(run.accuracy for run in runs) if runs else 0.0

@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 
 from metaux.contest.affordable import (
+    ROWS,
     SEARCH,
     Affordable,
     Candidate,
     affordable,
-    single_task,
     suitable,
     time_epochs,
 )
@@ -144,7 +144,7 @@ def _recommend(
     workers = jobs or default_workers(settings)
     searched = replace(settings, train_size=settings.train_size and min(settings.train_size, len(data.train)))
     if "plan" not in budget.state:
-        costs = time_epochs(searched, [single_task(), *suitable(data)], data, TIMING * budget.total)
+        costs = time_epochs(searched, [ROWS[SINGLE], *suitable(data)], data, TIMING * budget.total)
         plan = affordable(settings, costs, budget.total - budget.spent, workers)
         write_settings(out, settings)
         budget.note(plan=asdict(plan), costs={name: asdict(cost) for name, cost in costs.items()})

@@ -241,11 +241,11 @@ def _human_only(judged: Sequence[Row], gaining: Sequence[Row]) -> str:
         return (
             f"{_capital(_labels_of(gaining[0]))} beat {_judges_in_words()} ({_over(gaining[0], 'single')}, "
             f"{_seeds(gaining[0].differences['single'])}): labels can matter here, "
-            "and no method that learns them was run."
+            "and the table has no method that learns them."
         )
     return (
         f"{_capital(_labels_of(judged[0]))} do not beat {_judges_in_words()} ({_shortfall(judged[0])}), "
-        "and no method that learns labels was run."
+        "and the table has no method that learns labels."
     )
 
 
