@@ -20,6 +20,7 @@ from metaux.contest.affordable import (
     RUNGS,
     SEARCH,
     SHORT_GRID,
+    TIMING,
     Affordable,
     Candidate,
     affordable,
@@ -27,7 +28,7 @@ from metaux.contest.affordable import (
     suitable,
 )
 from metaux.contest.final import Outcome, entrants, measure
-from metaux.contest.length import TESTED, lengthened
+from metaux.contest.length import TESTED, lengthened, minutes_for_longer
 from metaux.contest.measured import shuffled_labels
 from metaux.contest.race import Race, _better_half
 from metaux.contest.recommend import Recommendation, _Budget, _conclude
@@ -369,6 +370,12 @@ class TestLengthened:
         assert not (tmp_path / "runs").exists()
         assert lengthened(race, lambda: 1.01 * enough).epochs == 40
 
+    def test_the_minutes_for_twice_as_many_epochs_pay_for_them(self, tmp_path: Path) -> None:
+        race = self.race(tmp_path)
+        race.costs = {"single": Cost(0.0, 10.0), "kmeans": Cost(0.0, 20.0)}
+        minutes, enough = minutes_for_longer(race), needed(race.costs, ["kmeans"], 40, GRID, 1, TESTED)
+        assert (1 - TIMING) * 60 * (minutes - 1) < enough <= (1 - TIMING) * 60 * minutes
+
 
 class TestRace:
     COSTS: ClassVar = {"single": Cost(0.0, 0.01), "kmeans": Cost(0.0, 0.01)}
@@ -517,6 +524,15 @@ class TestConclusion:
         found = self.conclude(tmp_path, kmeans=kmeans, shuffled=self.NONE, **{"single, compute of kmeans": self.MUCH})
         assert (found.method, found.helps, found.folder.name) == ("single", False, "single, compute of kmeans-0")
         assert found.says.endswith("More training helps more here: use single task, tuned, for 3 epochs.")
+
+    def test_the_minutes_for_longer_runs_of_all_methods_are_said(self, tmp_path: Path) -> None:
+        gains = {"kmeans": self.MUCH, "shuffled": self.NONE, "single, compute of kmeans": (0.2, 0.21, 0.2, 0.19)}
+        state = {"plan": {"epochs": 20}, "costs": {}, "seconds": 50.0, "minutes_for_longer": 7}
+        (tmp_path / "recommend.json").write_text(json.dumps(state))
+        assert self.conclude(tmp_path, **gains).says.endswith(
+            "use single task, tuned, for 3 epochs; with --minutes 7 and another --out, all methods would have the "
+            "time for 40 epochs."
+        )
 
     def test_what_does_not_is_not(self, tmp_path: Path) -> None:
         found = self.conclude(tmp_path, kmeans=self.NONE, shuffled=self.NONE)

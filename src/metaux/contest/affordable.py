@@ -30,6 +30,8 @@ GRID = Rules((0.02, 0.05, 0.1), (5e-4, 2e-3)).grid
 SHORT_GRID = Rules((0.02, 0.05, 0.1), (5e-4,)).grid
 # Of the epochs of a whole run. Where that leaves time, whole runs are repeated with so many seeds.
 RUNGS, REPEATED = (0.25, 0.5, 1.0), (2, 4)
+# Of the budget: for timing a few steps of each method.
+TIMING = 0.1
 # Of the budget: for the search, repetitions included, and the most that it may become; the rest is for test data.
 SEARCH, MOST_SEARCH = 0.4, 0.6
 LEAST_SEEDS = 3

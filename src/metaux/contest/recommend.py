@@ -12,6 +12,7 @@ from rich.console import Console
 from metaux.contest.affordable import (
     ROWS,
     SEARCH,
+    TIMING,
     Affordable,
     Candidate,
     affordable,
@@ -20,7 +21,7 @@ from metaux.contest.affordable import (
 )
 from metaux.contest.final import Outcome, entrants, measure
 from metaux.contest.kept import read_kept
-from metaux.contest.length import lengthened
+from metaux.contest.length import lengthened, minutes_for_longer
 from metaux.contest.measured import EQUAL_COMPUTE, SHUFFLED
 from metaux.contest.race import Race
 from metaux.contest.rules import SINGLE
@@ -42,8 +43,6 @@ from metaux.settings import Settings, as_words
 from metaux.terminal import print_notes, print_whole
 from metaux.training.timing import Cost
 
-# Of the budget: timing a few steps of each method.
-TIMING = 0.1
 OWN_SHUFFLED = "its own labels, shuffled"
 _SINGLE_TASK = "use single task, tuned"
 # What tuning changes; the table's rows differ in it.
@@ -157,7 +156,7 @@ def _recommend(
     race = Race(searched, plan, costs, out, workers, console, budget.state.get("slower", 1.0))
     if settings.epochs is None and "rungs" not in budget.state:
         race.plan = plan = lengthened(race, lambda: budget.left)
-        budget.note(plan=asdict(plan))
+        budget.note(plan=asdict(plan), minutes_for_longer=minutes_for_longer(race))
     # Once the test has begun, more minutes are for more seeds: the search is over.
     over = "times" in budget.state
     ranked = race.run(
@@ -218,6 +217,9 @@ def _conclude(outcome: Outcome, winner: Candidate | None, budget: _Budget, conso
         if better is not None and better.above:
             method, helps, chosen = SINGLE, False, longer[0]
             use = f"More training helps more here: {_SINGLE_TASK}, for {epochs}"
+            if (minutes := budget.state.get("minutes_for_longer", 0)) > budget.total / 60:
+                twice = counted(2 * budget.state["plan"]["epochs"], "epoch")
+                use += f"; with --minutes {minutes} and another --out, all methods would have the time for {twice}"
     says = verdict(comparison) if own else f"{name} is not judged: no seed has all runs."
     if winner is None:
         says = "No method could be trained on this data beside single task."
