@@ -280,16 +280,16 @@ def elsewhere() -> dict[str, str]:
     rows = ["| bed | labels | n | test accuracy, % | " + " | ".join(f"minus {other}" for other in others) + " |"]
     rows.append("| --- " * (4 + len(others)) + "|")
     for bed, leads in found.items():
-        again = HERE / "contest" / f"{bed}{AGAIN}"  # where the leads were trained, too
-        known = again if again.is_dir() else HERE / "contest" / bed
-        table = json.loads((known / "contest.json").read_text())["table"]
+        beside = f"{bed}{AGAIN}" if bed == "cifar100-3-10k" else bed  # what was trained on the same processor
+        table = json.loads((HERE / "contest" / beside / "contest.json").read_text())["table"]
         contest = {row["name"]: dict(zip(row["seeds"], row["accuracies"], strict=True)) for row in table}
+        contest |= {name: own for name, own in leads.items() if name in others}
         for name, own in leads.items():
             cells = [CONTESTS[bed], name.removeprefix("lead-"), str(len(own))]
             cells.append(percents(asdict(mean_over_seeds(list(own.values())))))
             for other in others:
                 differences = [value - contest[other][seed] for seed, value in own.items()]
-                cells.append(points({"seeds": asdict(mean_over_seeds(differences))}))
+                cells.append("-" if name == other else points({"seeds": asdict(mean_over_seeds(differences))}))
             rows.append("| " + " | ".join(cells) + " |")
     return {"elsewhere": "\n".join(rows)}
 
