@@ -5,8 +5,9 @@
 
 The leads left the package after commit d1b84cc, so the package is taken from there, and what was tuned from
 results/contest/BED/plan.json here. Other methods of a plan (`--methods frozen maxl`) are run with their own settings:
-that they come out as in the contest shows that both commits train alike. OUT/BED.csv holds one line per run; the same
-command goes on where it was interrupted.
+that they come out as in the contest shows that both commits train alike. `--methods 'lead-start, shuffled'` gives each
+sample the label of another one of its class, as that lead's finished run has it. OUT/BED.csv holds one line per run
+of the methods that are named; the same command goes on where it was interrupted.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from metaux.contest.beds import BEDS, found
-from metaux.contest.measured import FIRST_SEED
+from metaux.contest.measured import FIRST_SEED, SHUFFLED
 from metaux.experiment.progress import Job
 from metaux.experiment.records import Run, is_finished
 from metaux.experiment.work import told, work_through
@@ -38,20 +39,25 @@ def main() -> None:
     given = parser.parse_args()
     plan = json.loads((PLANS / given.bed / "plan.json").read_text())
     bed = found({given.bed: BEDS[given.bed]}, given.root, "auto")[0][given.bed]
-    jobs = []
+    jobs = {}
     for seed in range(FIRST_SEED, FIRST_SEED + plan["seeds"]):
-        for method in given.methods:
+        for name in given.methods:
+            method, _, control = name.partition(", ")
             tuned = plan["rows"]["maxl" if method in LEADS else method]
             own = replace(bed, learning_rate=tuned["learning_rate"], weight_decay=tuned["weight_decay"])
-            folder = given.out / given.bed / f"{method}-{seed}"
-            jobs.append(Job(own, method, seed, folder, resolve(own).epochs, 1.0))
-    failures = work_through([job for job in jobs if not is_finished(job.folder)], given.jobs)
+            if control == SHUFFLED:
+                own, method = replace(own, labels=str(given.out / given.bed / f"{method}-{seed}")), control
+            jobs[name, seed] = Job(
+                own, method, seed, given.out / given.bed / f"{name}-{seed}", resolve(own).epochs, 1.0
+            )
+    failures = work_through([job for job in jobs.values() if not is_finished(job.folder)], given.jobs)
     with (given.out / f"{given.bed}.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["bed", "labels", "seed", "test_accuracy", *MEASURES])
-        for run in (Run.read(job.folder) for job in jobs if is_finished(job.folder)):
-            last = run.epochs[-1]
-            writer.writerow([given.bed, run.method, run.seed, run.accuracy, *(last.get(name) for name in MEASURES)])
+        for (name, seed), job in jobs.items():
+            if is_finished(job.folder):
+                run = Run.read(job.folder)
+                writer.writerow([given.bed, name, seed, run.accuracy, *(run.epochs[-1].get(key) for key in MEASURES)])
     if failures:
         raise SystemExit(told(failures))
 
