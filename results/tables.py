@@ -277,19 +277,23 @@ def elsewhere() -> dict[str, str]:
             own = found.setdefault(line["bed"], {}).setdefault(line["labels"], {})
             own[int(line["seed"])] = float(line["test_accuracy"])
     others = ("single", "frozen", "maxl")
-    rows = ["| bed | labels | n | test accuracy, % | " + " | ".join(f"minus {other}" for other in others) + " |"]
-    rows.append("| --- " * (4 + len(others)) + "|")
+    minus = [f"minus {other}" for other in (*others, "its own, shuffled")]
+    columns = ["bed", "labels", "n", "test accuracy, %", *minus]
+    rows = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
     for bed, leads in found.items():
         beside = f"{bed}{AGAIN}" if bed == "cifar100-3-10k" else bed  # what was trained on the same processor
         table = json.loads((HERE / "contest" / beside / "contest.json").read_text())["table"]
         contest = {row["name"]: dict(zip(row["seeds"], row["accuracies"], strict=True)) for row in table}
-        contest |= {name: own for name, own in leads.items() if name in others}
+        known = {**contest, **leads}
         for name, own in leads.items():
             cells = [CONTESTS[bed], name.removeprefix("lead-"), str(len(own))]
             cells.append(percents(asdict(mean_over_seeds(list(own.values())))))
-            for other in others:
-                differences = [value - contest[other][seed] for seed, value in own.items()]
-                cells.append("-" if name == other else points({"seeds": asdict(mean_over_seeds(differences))}))
+            for other in (*others, f"{name}, shuffled"):
+                difference = None
+                if other in known and other != name:
+                    over_seeds = mean_over_seeds([value - known[other][seed] for seed, value in own.items()])
+                    difference = {"seeds": asdict(over_seeds)}
+                cells.append(points(difference))
             rows.append("| " + " | ".join(cells) + " |")
     return {"elsewhere": "\n".join(rows)}
 
