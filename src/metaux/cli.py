@@ -214,7 +214,7 @@ class Labels:
 class Report:
     """Write report.html: did it help, where, and what did it invent?
 
-    One file that opens in any browser and needs no network; metaux compare writes it by itself.
+    One file that opens in any browser and needs no network; metaux compare and recommend write it by themselves.
 
     For example:
         metaux report metaux-runs/digits-4f1c2a
@@ -362,7 +362,7 @@ class Recommend:
     every method that suits, tuned alike, then longer ones of the better half.
 
     The best method is then measured on test data beside tuned single task and its controls, on as many seeds as there
-    is time for. Ends in a verdict, the trained network, and the command that trains it again.
+    is time for. Ends in a verdict, the trained network, the command that trains it again, and report.html.
 
     Where nothing is shown to help, it says so, and the network is that of single task.
 

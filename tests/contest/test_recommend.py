@@ -1,6 +1,7 @@
 """From data and minutes to a network: what is searched where, how long it takes, and what is handed over."""
 
 import json
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
@@ -10,9 +11,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from rich.console import Console
 
 from making import first_right, make_run, make_runs
+from metaux.cli import Recommend, parse
 from metaux.contest import final
 from metaux.contest.affordable import (
     GRID,
@@ -108,6 +111,18 @@ def test_the_same_command_goes_on_where_it_was(found: dict[str, Any], out: Path)
     accuracies = [[own["validation_accuracy"] for own in which["search"]] for which in (again, found)]
     assert accuracies[0] == accuracies[1]
     assert again["seconds"] == found["seconds"]  # what was found is only shown once more
+
+
+def test_the_report_shows_the_test_and_what_was_searched(found: dict[str, Any], out: Path) -> None:
+    page = (out / "report.html").read_text()
+    assert str(escape(found["verdict"])) in page
+    assert "Test of a search" in page
+    for row in {own["row"] for own in found["search"]}:
+        assert f'<th scope="row">{row}</th><td class="number">' in page.partition("What was searched")[2]
+    command = shlex.split(re.findall("<code>(metaux recommend .*)</code>", page)[0])
+    again = parse(command[1:])
+    assert isinstance(again, Recommend)
+    assert (again.minutes, again.settings.epochs, again.settings.train_size) == (MINUTES, 4, 100)
 
 
 @pytest.mark.parametrize("content", ['{"plan": {"epo', "[]", "{}", '{"plan": [], "costs": {}, "seconds": 1.0}'])

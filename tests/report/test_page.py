@@ -366,6 +366,16 @@ class TestMade:
         assert isinstance(more, Compare)
         assert (more.settings, more.methods, more.seeds) == (settings, ("maxl",), 2)
 
+    def test_settings_that_differ_are_those_of_their_methods(self, tmp_path: Path) -> None:
+        rates = {"single": 0.1, "uniform": 0.02, "frozen": 0.02}
+        runs = [
+            make_run(tmp_path, name, 0, [1.0], settings=Settings(epochs=3, learning_rate=rate))
+            for name, rate in rates.items()
+        ]
+        recorded = Recorded(runs, Comparison.of(runs, vary=("learning_rate",)))
+        changed = {name: value for name, value, differs in provenance(recorded).settings if differs}
+        assert changed == {"epochs": "3", "learning_rate": "0.1 (single); 0.02 (uniform, frozen)"}
+
 
 class TestPage:
     def test_is_one_file_that_asks_for_nothing(self, html: str) -> None:

@@ -22,6 +22,9 @@ from metaux.settings import Settings
 from metaux.terminal import make_table
 from metaux.training.timing import Cost
 
+# Of a table of what a search found.
+COLUMNS = ("row", "learning rate", "weight decay", "epochs", "seeds", "validation, %")
+
 
 class Race:
     """The search, rung by rung; what is trained already is used.
@@ -132,21 +135,8 @@ class Race:
         return float(next(own["seconds"] for own in reversed(self.records) if about.items() <= own.items()))
 
     def table(self) -> Table:
-        """Return the best configuration of each row in the last rung that it came to, the best row first."""
-        best: dict[str, dict[str, Any]] = {}
-        for own in self.records:
-            if own["row"] not in best or _reached(own) > _reached(best[own["row"]]):
-                best[own["row"]] = own
-        rows = [
-            (
-                own["row"],
-                *(f"{own[name]:g}" for name in ("learning_rate", "weight_decay", "epochs", "seeds")),
-                percent(own["validation_accuracy"]),
-            )
-            for own in sorted(best.values(), key=_reached, reverse=True)
-        ]
-        columns = ("row", "learning rate", "weight decay", "epochs", "seeds", "validation, %")
-        return make_table(columns, rows, "the best configuration of each, as far as it came")
+        """Return `best_of_each` of what was recorded as a table."""
+        return make_table(COLUMNS, best_of_each(self.records), "the best configuration of each, as far as it came")
 
     def _ranked(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> list[Candidate]:
         """Return those that came to their end, the most accurate first; of equal ones that of the lower loss."""
@@ -168,6 +158,22 @@ class Race:
                     }
                 )
         return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+
+
+def best_of_each(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return the best configuration of each row in the last rung that it came to, the best row first, as `COLUMNS`."""
+    best: dict[str, Mapping[str, Any]] = {}
+    for own in records:
+        if own["row"] not in best or _reached(own) > _reached(best[own["row"]]):
+            best[own["row"]] = own
+    return [
+        (
+            own["row"],
+            *(f"{own[name]:g}" for name in ("learning_rate", "weight_decay", "epochs", "seeds")),
+            percent(own["validation_accuracy"]),
+        )
+        for own in sorted(best.values(), key=_reached, reverse=True)
+    ]
 
 
 def _reached(record: Mapping[str, Any]) -> tuple[float, ...]:

@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from metaux.contest.final import Outcome, entrants, measure
 from metaux.contest.kept import read_kept
 from metaux.contest.length import lengthened, minutes_for_longer
 from metaux.contest.measured import EQUAL_COMPUTE, SHUFFLED
-from metaux.contest.race import Race
+from metaux.contest.race import COLUMNS, Race, best_of_each
 from metaux.contest.rules import SINGLE
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError
@@ -31,7 +31,8 @@ from metaux.experiment.comparison import Comparison, Difference, difference
 from metaux.experiment.folders import claim
 from metaux.experiment.plan import check
 from metaux.experiment.progress import duration
-from metaux.experiment.records import RECOMMENDED, write_settings
+from metaux.experiment.records import RECOMMENDED, Run, write_settings
+from metaux.experiment.reporting import write_report_of
 from metaux.experiment.run import load_once
 from metaux.experiment.table import table, to_json
 from metaux.experiment.verdict import verdict
@@ -39,7 +40,8 @@ from metaux.experiment.wording import counted, difference_in_points, listed
 from metaux.experiment.work import default_workers
 from metaux.files import write_json
 from metaux.labels.catalogue import entry, judges
-from metaux.settings import Settings, as_words
+from metaux.report.html.methods import Recorded, Search
+from metaux.settings import Settings, as_words, to_mapping
 from metaux.terminal import print_notes, print_whole
 from metaux.training.timing import Cost
 
@@ -59,6 +61,8 @@ class Recommendation:
         says: the verdict, with its uncertainty.
         folder: of the trained network.
         command: that trains it again.
+        runs: of the test, by the method that the comparison calls them.
+        comparison: of them.
         seconds: that all of it took, earlier calls included.
         details: what was affordable, searched and measured.
     """
@@ -68,6 +72,8 @@ class Recommendation:
     says: str
     folder: Path
     command: str
+    runs: Sequence[Run]
+    comparison: Comparison
     seconds: float
     details: Mapping[str, Any]
 
@@ -105,7 +111,7 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
             decay are searched.
         minutes: the budget; of a command that was interrupted, the rest of it.
         jobs: runs side by side; 0 for as many as suit the machine.
-        out: where the runs and `recommend.json` go.
+        out: where the runs, `recommend.json` and `report.html` go.
         console: for what is affordable, progress and the verdict.
 
     Raises:
@@ -131,10 +137,15 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
     data = load_once(replace(settings, evaluate_on="validation", train_size=None))
     print_notes(data.notices, console)
     try:
-        return _recommend(settings, data, budget, jobs, out, console)
+        found = _recommend(settings, data, budget, jobs, out, console)
     finally:
         if "plan" in budget.state:
             budget.note()  # the time of what was stopped on the way counts too
+    again = shlex.join(["metaux", "recommend", *as_words(to_mapping(settings)), "--minutes", f"{minutes:g}"])
+    search = Search(found.says, COLUMNS, best_of_each(found.details["search"]), again)
+    page = write_report_of(Recorded(found.runs, found.comparison, search=search), out, lambda: load_once(settings))
+    console.print(f"Report: {page}", soft_wrap=True)
+    return found
 
 
 def _recommend(
@@ -246,4 +257,4 @@ def _conclude(outcome: Outcome, winner: Candidate | None, budget: _Budget, conso
     budget.note(**details)
     took = f"This took {duration(budget.spent)} of {duration(budget.total)}."
     console.print(f"Trained network: {chosen.folder}\nTo train it again: {command}\n{took}", soft_wrap=True)
-    return Recommendation(method, helps, says, chosen.folder, command, budget.spent, budget.state)
+    return Recommendation(method, helps, says, chosen.folder, command, labelled, comparison, budget.spent, budget.state)

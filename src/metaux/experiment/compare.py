@@ -28,6 +28,7 @@ from metaux.files import write_json, write_text_atomic
 from metaux.labels.catalogue import REFERENCES, entry
 from metaux.labels.registry import SOURCES
 from metaux.protocols import resolve
+from metaux.report.html.methods import Recorded
 from metaux.settings import Settings
 from metaux.terminal import print_notes, reading
 from metaux.training.devices import computing, make_fabric
@@ -125,7 +126,7 @@ def compare(
     console.print(table(comparison))
     console.print(f"\n{verdict(comparison)}", style="bold")
     if report:
-        write_report_of(finished, out, lambda: data)
+        write_report_of(Recorded(finished, comparison), out, lambda: data)
     if failures:
         raise TrainingError(told(failures))
     return comparison

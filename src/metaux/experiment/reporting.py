@@ -16,10 +16,10 @@ from metaux.experiment.folders import read_settings
 from metaux.experiment.model import Model
 from metaux.experiment.records import RECOMMENDED, SETTINGS, Run, is_finished, read_runs
 from metaux.labels.base import SubclassSource
+from metaux.report.html.methods import Recorded
 from metaux.settings import Settings
 
 if TYPE_CHECKING:
-    from metaux.report.html.methods import Recorded
     from metaux.report.html.samples import Samples
 
 MOST_COLUMNS = 12
@@ -41,16 +41,14 @@ def report(folder: Path, data: Callable[[], LabelledData]) -> Path:
     """
     single = is_finished(folder)
     runs = [Run.read(folder)] if single else _compared(folder)
-    return write_report_of(runs, folder, data, single)
+    return write_report_of(Recorded.of(runs, single), folder, data)
 
 
-def write_report_of(runs: Sequence[Run], folder: Path, data: Callable[[], LabelledData], single: bool = False) -> Path:
+def write_report_of(recorded: Recorded, folder: Path, data: Callable[[], LabelledData]) -> Path:
     """Write the report of these runs into a folder; see `report`."""
     from metaux.report.html.features import mapped
-    from metaux.report.html.methods import Recorded
     from metaux.report.html.page import write_report
 
-    recorded = Recorded.of(runs, single)
     subclasses = {run.method: found for run in mapped(recorded) if (found := _subclasses(run)) is not None}
     return write_report(folder, recorded, _samples(recorded, data), subclasses)
 
@@ -70,8 +68,8 @@ def _compared(folder: Path) -> list[Run]:
     """Return the runs that the last comparison in the folder showed, or all that it holds."""
     if (folder / RECOMMENDED).is_file():
         raise InputError(
-            f"expected the folder of a comparison or a run, found that of a search at '{folder}'; "
-            f"give the run that {RECOMMENDED} in it names as its model"
+            f"expected the folder of a comparison or a run, found that of a search at '{folder}'; repeat the command "
+            f"that made it, which writes its report once more, or give the run that {RECOMMENDED} names as its model"
         )
     runs = read_runs(folder)
     path = folder / SETTINGS
@@ -81,7 +79,7 @@ def _compared(folder: Path) -> list[Run]:
     return [run for run in runs if run.method in rest["methods"] and run.seed < rest["seeds"]] or runs
 
 
-def _samples(recorded: "Recorded", data: Callable[[], LabelledData]) -> "Samples":
+def _samples(recorded: Recorded, data: Callable[[], LabelledData]) -> "Samples":
     """Return the samples that the page wants, checked to be those of the runs."""
     from metaux.report.html.page import wanted
     from metaux.report.html.samples import Samples

@@ -45,7 +45,7 @@ class Helped:
     """The first section.
 
     Args:
-        verdict: one sentence.
+        verdict: a sentence, or what a search says.
         change: what would change it; may be empty.
         lines: the table.
         references: the columns of differences in it.
@@ -65,7 +65,7 @@ def helped(recorded: Recorded) -> Helped:
     shown = comparison.columns
     rows = [row for row in comparison.rows if row.differences]
     return Helped(
-        verdict=verdict(comparison),
+        verdict=recorded.search.says if recorded.search else verdict(comparison),
         change=what_would_change_it(comparison),
         lines=[_line(row, shown, comparison) for row in comparison.rows],
         references=shown,

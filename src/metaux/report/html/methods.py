@@ -15,6 +15,23 @@ RANK = {"method": 0, "outside": 1, "control": 2}
 
 
 @dataclass(frozen=True)
+class Search:
+    """What a search says beside the comparison that tests what it found.
+
+    Args:
+        says: its verdict.
+        columns: of what it tried on validation data.
+        tried: the best configuration of each row there, in words.
+        command: the command line that makes it again.
+    """
+
+    says: str
+    columns: Sequence[str]
+    tried: Sequence[Sequence[str]]
+    command: str
+
+
+@dataclass(frozen=True)
 class Recorded:
     """What the page is made from: finished runs of one comparison, or a single one.
 
@@ -22,11 +39,13 @@ class Recorded:
         runs: those that the comparison was made of.
         comparison: of them.
         single: whether this is the report of one run, not of a comparison.
+        search: that the comparison is the test of, if it is.
     """
 
     runs: Sequence[Run]
     comparison: Comparison
     single: bool = False
+    search: Search | None = None
 
     @classmethod
     def of(cls, runs: Sequence[Run], single: bool = False) -> "Recorded":

@@ -15,7 +15,7 @@ class Provenance:
 
     Args:
         command: what makes them again.
-        settings: every setting, with whether it is another than the default.
+        settings: every setting, with whether it is another than the default; where methods differ, the value of each.
         versions: of the software.
         devices: the processors or GPUs that the runs were trained on.
         runs: method, seeds and epochs of each.
@@ -32,10 +32,9 @@ def provenance(recorded: Recorded) -> Provenance:
     """Make the section."""
     first = recorded.runs[0]
     settings = {key: value for key, value in first.settings.items() if key not in ("method", "seed")}
-    defaults = to_mapping(Settings())
     return Provenance(
-        command=command(recorded, settings),
-        settings=[(key, _told(value), value != defaults.get(key)) for key, value in settings.items()],
+        command=recorded.search.command if recorded.search else command(recorded, settings),
+        settings=[_setting(key, recorded) for key in settings],
         versions={
             str(name): ", ".join(dict.fromkeys(str(run.result.get("versions", {}).get(name)) for run in recorded.runs))
             for name in first.result.get("versions", {})
@@ -56,6 +55,19 @@ def command(recorded: Recorded, settings: Mapping[str, Any]) -> str:
         seeds = max(seed for row in recorded.comparison.rows for seed in row.seeds) + 1
         words += ["--methods", *recorded.methods, "--seeds", str(seeds)]
     return shlex.join(words)
+
+
+def _setting(key: str, recorded: Recorded) -> tuple[str, str, bool]:
+    """Return a setting's name, its value in words, and whether it is another than the default."""
+    default = to_mapping(Settings()).get(key)
+    values = {
+        row.method: recorded.of_method(row.method)[0].settings.get(key, default) for row in recorded.comparison.rows
+    }
+    methods: dict[str, list[str]] = {}
+    for method, value in values.items():
+        methods.setdefault(_told(value), []).append(method)
+    told = [value if len(methods) == 1 else f"{value} ({', '.join(own)})" for value, own in methods.items()]
+    return key, "; ".join(told), any(value != default for value in values.values())
 
 
 def _told(value: object) -> str:
