@@ -1,12 +1,6 @@
 """Configuration of the documentation: `sphinx-build -W docs docs/_build/html`."""
 
-import sys
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from pictures import draw_all
 
 project = "metaux"
 author = "The metaux authors"
@@ -42,6 +36,3 @@ def setup(app: Any) -> None:
         lines[:] = [line if line.lstrip().startswith((">>>", "...")) else line.replace("|", "\\|") for line in lines]
 
     app.connect("autodoc-process-docstring", escape, priority=900)
-
-
-draw_all(Path(__file__).parent / "_static")

@@ -1,13 +1,22 @@
-"""The pictures of docs/method.md: the papers' Figures 1 and 2 redrawn, the second by the functions themselves."""
+"""The pictures of the documentation: `python docs/pictures.py`, after what is drawn or recorded has changed.
 
+The papers' Figures 1 and 2 redrawn, the second by the functions themselves, and the README's first table.
+"""
+
+import sys
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import torch
 
+from metaux.experiment.statistics import Estimate
 from metaux.hierarchy import Hierarchy
 from metaux.losses import mask_softmax
-from metaux.report.canvas import COLOURS, save
+from metaux.report.canvas import COLOURS, caption, legend_below, save
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "results"))
+from tables import CONTESTS, STUDIED, studied
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +24,14 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 BLUE, ORANGE, GREY = COLOURS[1], COLOURS[2], "#666666"
+STUDY_COLOURS = {
+    "ensemble of two": COLOURS[5],
+    "uniform": "#a0a0a0",
+    "frozen": "#666666",
+    "MAXL": COLOURS[4],
+    "best other": COLOURS[1],
+    "human labels": COLOURS[2],
+}
 
 
 def box(axes: "Axes", place: tuple[float, float], text: str, colour: str) -> "Text":
@@ -90,8 +107,39 @@ def draw_mask(figure: "Figure") -> None:
     panels[0].set_ylabel("probability")
 
 
+def draw_study(figure: "Figure") -> None:
+    """Draw the README's first table: a group for each bed, a line for each row."""
+    names = {"maxl": "MAXL", "human": "human labels"}
+    beds, axes = studied(), figure.subplots()
+    handles = {}
+    for group, rows in enumerate(beds.values()):
+        for place, (row, found) in enumerate((row, found) for row, found in rows.items() if row != "single"):
+            kind = names.get(row, row) if row in STUDIED else "best other"
+            colour = STUDY_COLOURS[kind]
+            gain, height = Estimate(**found["differences"]["single"]), group + 0.13 * (place - 2.5)
+            axes.plot([100 * gain.low, 100 * gain.high], [height, height], color=colour, linewidth=2)
+            [handles[kind]] = axes.plot(100 * gain.mean, height, "D", color=colour, markersize=4)
+            if kind == "best other":
+                axes.annotate(
+                    row, (100 * gain.high, height), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
+                )
+    axes.axvline(0, color="black", linewidth=1)
+    axes.set_yticks(range(len(beds)), [fill(CONTESTS[name], 26) for name in beds])
+    axes.set_ylim(len(beds) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("points over tuned single task, at equal epochs")
+    legend_below(figure, [handles[kind] for kind in STUDY_COLOURS], list(STUDY_COLOURS))
+    how = "diamonds: means of paired differences; bars: 95 % intervals over 4 to 8 seeds (Student t)"
+    caption(figure, "The contest: every row tuned alike on validation data, measured once on test data", "", how)
+
+
 def draw_all(folder: Path) -> None:
     """Write all pictures."""
     folder.mkdir(exist_ok=True)
+    save(draw_study, folder, "study", (8.5, 7.6))
     save(draw_scheme, folder, "scheme", (9.5, 3.8))
     save(draw_mask, folder, "mask-softmax", (9.5, 2.8))
+
+
+if __name__ == "__main__":
+    draw_all(Path(__file__).parent / "_static")

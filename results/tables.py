@@ -184,6 +184,29 @@ def instead() -> dict[str, str]:
     return {"instead": "\n".join(lines)}
 
 
+# The rows of the README's first table; beside them the best of the other methods.
+STUDIED = ("single", "ensemble of two", "uniform", "frozen", "maxl", "human")
+
+
+def studied() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return by bed the rows of `STUDIED` that it has, and before `human` the best of the other methods."""
+    beds = {}
+    for name in CONTESTS:
+        if name.endswith(AGAIN):
+            continue
+        found = json.loads((HERE / "contest" / name / "contest.json").read_text())
+        rows = {row["name"]: row for row in found["table"]}
+        if (again := HERE / "contest" / f"{name}{AGAIN}" / "contest.json").is_file():
+            # What a row gains is counted from single task of its own go.
+            rows = {row["name"]: row for row in json.loads(again.read_text())["table"]} | rows
+        validation = {row: values["validation_accuracies"] for row, values in found["plan"]["rows"].items()}
+        # By validation data, as everything: the best on test data would be the luckiest.
+        ours = [row for row in rows if rows[row]["role"] == "method" and row not in STUDIED]
+        best = max(ours, key=lambda row: sum(validation[row]) / len(validation[row]))
+        beds[name] = {row: rows[row] for row in (*STUDIED[:-1], best, STUDIED[-1]) if row in rows}
+    return beds
+
+
 def study() -> str:
     """Return the README's first table: for each bed what the rows gain over tuned single task at equal epochs."""
     columns = (
@@ -198,20 +221,10 @@ def study() -> str:
         "human",
     )
     lines = ["| " + " | ".join(columns) + " |", "| --- " * len(columns) + "|"]
-    for name, title in CONTESTS.items():
-        if name.endswith(AGAIN):
-            continue
-        found = json.loads((HERE / "contest" / name / "contest.json").read_text())
-        rows = {row["name"]: row for row in found["table"]}
-        if (again := HERE / "contest" / f"{name}{AGAIN}" / "contest.json").is_file():
-            # What a row gains is counted from single task of its own go.
-            rows = {row["name"]: row for row in json.loads(again.read_text())["table"]} | rows
-        validation = {row: values["validation_accuracies"] for row, values in found["plan"]["rows"].items()}
-        # By validation data, as everything: the best on test data would be the luckiest.
-        ours = [row for row in rows if rows[row]["role"] == "method" and row != "maxl"]
-        best = max(ours, key=lambda row: sum(validation[row]) / len(validation[row]), default=None)
-        cells = [title, str(len(rows["single"]["seeds"])), percents(rows["single"]["accuracy"])]
-        for row in ("ensemble of two", "uniform", "frozen", "maxl", best, "human"):
+    for name, rows in studied().items():
+        [best] = set(rows) - set(STUDIED)
+        cells = [CONTESTS[name], str(len(rows["single"]["seeds"])), percents(rows["single"]["accuracy"])]
+        for row in (*STUDIED[1:-1], best, STUDIED[-1]):
             gain = points({"seeds": rows[row]["differences"]["single"]}) if row in rows else "-"
             cells.append(f"{row} {gain}" if row == best else gain)
         lines.append("| " + " | ".join(cells) + " |")

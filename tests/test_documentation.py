@@ -1,5 +1,6 @@
 """What the pages of the documentation show runs as it stands: their Python, and the notebook of a minute."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -29,8 +30,14 @@ def test_examples_are_as_good_as_they_should_be(capsys: pytest.CaptureFixture[st
 def test_pictures_are_drawn(tmp_path: Path) -> None:
     runpy.run_path(str(DOCS / "pictures.py"))["draw_all"](tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        f"{name}.{kind}" for name in ("scheme", "mask-softmax") for kind in ("png", "svg")
+        f"{name}.{kind}" for name in ("scheme", "mask-softmax", "study") for kind in ("png", "svg")
     }
+
+
+@pytest.mark.parametrize("page", [DOCS.parent / "README.md", *sorted(DOCS.glob("**/*.md"))], ids=lambda page: page.name)
+def test_every_picture_of_a_page_is_there(page: Path) -> None:
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text())
+    assert [name for name in pictures if not (page.parent / name).is_file()] == []
 
 
 def test_the_notebook_of_a_minute() -> None:
