@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from metaux.experiment.statistics import Estimate
+from metaux.experiment.statistics import Estimate, mean_over_seeds
 from metaux.hierarchy import Hierarchy
 from metaux.losses import mask_softmax
 from metaux.report.canvas import COLOURS, caption, legend_below, save
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "results"))
-from tables import CONTESTS, STUDIED, studied
+from tables import CONTESTS, STUDIED, screen, studied
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +32,8 @@ STUDY_COLOURS = {
     "best other": COLOURS[1],
     "human labels": COLOURS[2],
 }
+LEAD_CONTROLS = {f"lead-{name}" for name in ("weights-random", "gated-frozen", "gated-human", "start-frozen")}
+LEAD_COLOURS = {"change to MAXL": BLUE, "MAXL": COLOURS[4], "other labels and controls": ORANGE}
 
 
 def box(axes: "Axes", place: tuple[float, float], text: str, colour: str) -> "Text":
@@ -133,10 +135,31 @@ def draw_study(figure: "Figure") -> None:
     caption(figure, "The contest: every row tuned alike on validation data, measured once on test data", "", how)
 
 
+def draw_leads(figure: "Figure") -> None:
+    """Draw what each lead gains over an untrained generator's labels, where they were screened."""
+    found = screen()
+    frozen, axes = found.pop("frozen"), figure.subplots()
+    changes = {name for name in found if name.startswith("lead-")} - LEAD_CONTROLS
+    handles = {}
+    for height, (name, own) in enumerate(found.items()):
+        gain = mean_over_seeds([value - frozen[seed] for seed, value in own.items()])
+        kind = "MAXL" if name == "maxl" else "change to MAXL" if name in changes else "other labels and controls"
+        axes.plot([100 * gain.low, 100 * gain.high], [height, height], color=LEAD_COLOURS[kind], linewidth=2)
+        [handles[kind]] = axes.plot(100 * gain.mean, height, "D", color=LEAD_COLOURS[kind], markersize=4)
+    axes.axvline(0, color="black", linewidth=1)
+    axes.set_yticks(range(len(found)), [name.removeprefix("lead-") for name in found])
+    axes.set_ylim(len(found) - 0.4, -0.6)
+    axes.set_xlabel("points over frozen, an untrained generator's labels")
+    legend_below(figure, [handles[kind] for kind in LEAD_COLOURS], list(LEAD_COLOURS))
+    how = "diamonds: means of paired differences; bars: 95 % intervals over 3 seeds (Student t)"
+    caption(figure, "The leads, MAXL and the controls on validation data, 12 epochs", "", how)
+
+
 def draw_all(folder: Path) -> None:
     """Write all pictures."""
     folder.mkdir(exist_ok=True)
     save(draw_study, folder, "study", (8.5, 7.6))
+    save(draw_leads, folder, "leads", (7.5, 7.0))
     save(draw_scheme, folder, "scheme", (9.5, 3.8))
     save(draw_mask, folder, "mask-softmax", (9.5, 2.8))
 

@@ -264,17 +264,22 @@ def mechanism() -> dict[str, str]:
     return {"mechanism": "\n".join(rows)}
 
 
-def screened() -> dict[str, str]:
-    """Return the generated part of docs/does-it-help.md on the leads: what each reached on validation data."""
-    changes = json.loads((HERE / "leads" / "leads.json").read_text())
+def screen() -> dict[str, dict[str, float]]:
+    """Return by labels and seed what the leads and their controls reached on validation data, the best first."""
     found: dict[str, dict[str, float]] = {}
     with (HERE / "leads" / "screen.csv").open(encoding="utf-8", newline="") as file:
         for line in csv.DictReader(file):
             found.setdefault(line["method"], {})[line["seed"]] = float(line["validation_accuracy"])
+    # Those with more seeds first: a mean of one is luckier or unluckier than it looks.
+    return dict(sorted(found.items(), key=lambda pair: (-len(pair[1]), -sum(pair[1].values()))))
+
+
+def screened() -> dict[str, str]:
+    """Return the generated part of docs/does-it-help.md on the leads: what each reached on validation data."""
+    changes, found = json.loads((HERE / "leads" / "leads.json").read_text()), screen()
     rows = ["| labels | the change | n | validation accuracy, % | minus single | minus uniform | minus frozen |"]
     rows.append("| --- " * 7 + "|")
-    # Those with more seeds first: a mean of one is luckier or unluckier than it looks.
-    for name, own in sorted(found.items(), key=lambda pair: (-len(pair[1]), -sum(pair[1].values()))):
+    for name, own in found.items():
         accuracy = wording.percent(mean_over_seeds(list(own.values())).mean)
         cells = [name.removeprefix("lead-"), changes.get(name, "-"), str(len(own)), accuracy]
         for other in _REFERENCES:

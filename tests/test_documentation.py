@@ -30,7 +30,7 @@ def test_examples_are_as_good_as_they_should_be(capsys: pytest.CaptureFixture[st
 def test_pictures_are_drawn(tmp_path: Path) -> None:
     runpy.run_path(str(DOCS / "pictures.py"))["draw_all"](tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        f"{name}.{kind}" for name in ("scheme", "mask-softmax", "study") for kind in ("png", "svg")
+        f"{name}.{kind}" for name in ("scheme", "mask-softmax", "study", "leads") for kind in ("png", "svg")
     }
 
 
