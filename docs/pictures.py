@@ -1,6 +1,7 @@
 """The pictures of the documentation: `python docs/pictures.py`, after what is drawn or recorded has changed.
 
-The papers' Figures 1 and 2 redrawn, the second by the functions themselves; the README's first table; the screened leads.
+The papers' Figures 1 and 2 redrawn, the second by the functions themselves; the README's first table; the screened
+leads.
 """
 
 import sys
