@@ -33,7 +33,10 @@ STUDY_COLOURS = {
     "best other": COLOURS[1],
     "human labels": COLOURS[2],
 }
-LEAD_CONTROLS = {f"lead-{name}" for name in ("weights-random", "gated-frozen", "gated-human", "start-frozen")}
+# What its name does not say: which leads are controls, and what the changes are to.
+LEAD_KINDS = dict.fromkeys(
+    ("lead-weights-random", "lead-gated-frozen", "lead-gated-human", "lead-start-frozen"), "other labels and controls"
+) | {"maxl": "MAXL"}
 LEAD_COLOURS = {"change to MAXL": BLUE, "MAXL": COLOURS[4], "other labels and controls": ORANGE}
 
 
@@ -140,11 +143,11 @@ def draw_leads(figure: "Figure") -> None:
     """Draw what each lead gains over an untrained generator's labels, where they were screened."""
     found = screen()
     frozen, axes = found.pop("frozen"), figure.subplots()
-    changes = {name for name in found if name.startswith("lead-")} - LEAD_CONTROLS
     handles = {}
     for height, (name, own) in enumerate(found.items()):
         gain = mean_over_seeds([value - frozen[seed] for seed, value in own.items()])
-        kind = "MAXL" if name == "maxl" else "change to MAXL" if name in changes else "other labels and controls"
+        unnamed = "change to MAXL" if name.startswith("lead-") else "other labels and controls"
+        kind = LEAD_KINDS.get(name, unnamed)
         axes.plot([100 * gain.low, 100 * gain.high], [height, height], color=LEAD_COLOURS[kind], linewidth=2)
         [handles[kind]] = axes.plot(100 * gain.mean, height, "D", color=LEAD_COLOURS[kind], markersize=4)
     axes.axvline(0, color="black", linewidth=1)
