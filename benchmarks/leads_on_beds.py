@@ -16,12 +16,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from metaux.contest.beds import BEDS, found
-from metaux.contest.measured import FIRST_SEED, SHUFFLED
-from metaux.experiment.progress import Job
-from metaux.experiment.records import Run, is_finished
-from metaux.experiment.work import told, work_through
 from metaux.protocols import resolve
+from metaux.runs.pool import summarise_failures, work_through
+from metaux.runs.progress import Job
+from metaux.runs.record import Run, is_finished
+from metaux.studies.benchmark.datasets import BEDS, found
+from metaux.studies.benchmark.measured import FIRST_SEED, SHUFFLED
 
 PLANS = Path(__file__).parent.parent / "results" / "contest"
 LEADS = ("lead-ten-times", "lead-start", "lead-consistent", "lead-warm-up")
@@ -59,7 +59,7 @@ def main() -> None:
                 run = Run.read(job.folder)
                 writer.writerow([given.bed, name, seed, run.accuracy, *(run.epochs[-1].get(key) for key in MEASURES)])
     if failures:
-        raise SystemExit(told(failures))
+        raise SystemExit(summarise_failures(failures))
 
 
 if __name__ == "__main__":

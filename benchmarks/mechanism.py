@@ -22,12 +22,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from metaux.contest.beds import BEDS, found
-from metaux.experiment.plan import make_plan
-from metaux.experiment.run import load_once
 from metaux.labels.base import Auxiliary, Batch, MetaStep
 from metaux.labels.generated import Learned
 from metaux.metagradient import LookAhead, forward_mode
+from metaux.runs.loading import load_once
+from metaux.runs.plan import make_plan
+from metaux.studies.benchmark.datasets import BEDS, found
 from metaux.training.batches import Loader
 from metaux.training.devices import computing, make_fabric
 from metaux.training.fit import Trainer

@@ -13,9 +13,9 @@ import time
 import torch
 
 from metaux.data.samples import LabelledData, Samples
-from metaux.experiment.plan import make_plan
-from metaux.experiment.run import device_name
 from metaux.hierarchy import Hierarchy
+from metaux.runs.plan import make_plan
+from metaux.runs.worker import device_name
 from metaux.settings import Settings
 from metaux.training.devices import make_fabric
 from metaux.training.fit import Trainer

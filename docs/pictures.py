@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from metaux.experiment.statistics import Estimate, mean_over_seeds
+from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.hierarchy import Hierarchy
 from metaux.losses import mask_softmax
 from metaux.report.canvas import COLOURS, caption, legend_below, save

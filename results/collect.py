@@ -14,11 +14,11 @@ from typing import Any
 
 import yaml
 
-from metaux.contest.measured import Row
-from metaux.contest.rules import CONTESTANTS
-from metaux.contest.table import to_csv
-from metaux.experiment.statistics import Estimate
+from metaux.evidence.statistics import Estimate
 from metaux.files import write_json
+from metaux.studies.benchmark.measured import Row
+from metaux.studies.benchmark.rules import CONTESTANTS
+from metaux.studies.benchmark.table import to_csv
 
 HERE = Path(__file__).parent / "reproduce"
 CONTESTS = Path(__file__).parent / "contest"

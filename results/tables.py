@@ -14,10 +14,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from metaux.contest.measured import Row
-from metaux.contest.table import alternatives
-from metaux.experiment import wording
-from metaux.experiment.statistics import Estimate, mean_over_seeds
+from metaux import words as wording
+from metaux.evidence import intervals
+from metaux.evidence.statistics import Estimate, mean_over_seeds
+from metaux.studies.benchmark.measured import Row
+from metaux.studies.benchmark.table import alternatives
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -34,13 +35,13 @@ def points(difference: dict[str, Any] | None) -> str:
     if difference is None:
         return "-"
     estimate = Estimate(**difference["seeds"])
-    return f"{wording.points(estimate.mean)} {wording.interval_of_points(estimate)}".strip()
+    return f"{wording.points(estimate.mean)} {intervals.interval_of_points(estimate)}".strip()
 
 
 def percents(accuracy: dict[str, Any]) -> str:
     """Return an accuracy in per cent with its interval over seeds."""
     estimate = Estimate(**accuracy)
-    return f"{wording.percent(estimate.mean)} {wording.interval_of_accuracy(estimate)}"
+    return f"{wording.percent(estimate.mean)} {intervals.interval_of_accuracy(estimate)}"
 
 
 def table(bed: str) -> str:

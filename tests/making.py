@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from metaux.experiment.records import Run, run_folder, write_finished, write_records, write_settings
+from metaux.runs.record import Run, run_folder, write_finished, write_records, write_settings
 from metaux.settings import Settings
 
 CLASSES = 2

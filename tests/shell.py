@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from metaux.cli import main
+from metaux.cli.main import main
 
 
 class Result(NamedTuple):

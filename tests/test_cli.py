@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from metaux.cli import parse
+from metaux.cli.main import parse
+from metaux.cli.usage_errors import in_one_line
 from metaux.errors import InputError
-from metaux.experiment.records import Run
+from metaux.runs.record import Run
 from metaux.settings import Settings
 from metaux.terminal import make_table, print_notes, reading
-from metaux.usage_errors import in_one_line
 from shell import done, metaux, write_images, write_table
 
 MAXL = ("--method", "maxl", "--epochs", 3, "--subclasses", 2)
@@ -49,8 +49,8 @@ class TestHelp:
 
     def test_needs_no_torch(self) -> None:
         code = (
-            "import sys, metaux.cli\n"
-            "try: metaux.cli.parse(['compare', '--help'])\n"
+            "import sys, metaux.cli.main\n"
+            "try: metaux.cli.main.parse(['compare', '--help'])\n"
             "except SystemExit: pass\n"
             "heavy = {'torch', 'numpy', 'sklearn', 'lightning_fabric', 'matplotlib', 'pandas'} & set(sys.modules)\n"
             "sys.exit(', '.join(heavy) or None)"
@@ -284,7 +284,7 @@ def test_a_file_is_no_terminal_whatever_the_environment_says() -> None:
 def test_many_classes_are_shown_as_their_confusions() -> None:
     import torch
 
-    from metaux.commands import _print_confusion
+    from metaux.cli.commands import _print_confusion
 
     names = [f"class {number} [b]" for number in range(25)]
     counts = torch.diag(torch.full((25,), 5))

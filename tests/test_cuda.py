@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from metaux.experiment.model import Model
-from metaux.experiment.run import load_once, run
 from metaux.labels.registry import SOURCES
 from metaux.metagradient import LookAhead, double_backward, finite_difference, forward_mode
+from metaux.runs.launch import run
+from metaux.runs.loading import load_once
+from metaux.runs.model import Model
 from metaux.settings import Settings
 from metaux.training.fabric import Fabric
 from metaux.training.fit import Trainer

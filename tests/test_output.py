@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from metaux.experiment.records import Run
+from metaux.runs.record import Run
 from shell import done, metaux, write_table
 
 FAST = ("--epochs", 1, "--backbone", "mlp")

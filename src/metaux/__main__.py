@@ -1,5 +1,5 @@
 """`python -m metaux` is the command `metaux`."""
 
-from metaux.cli import main
+from metaux.cli.main import main
 
 main()

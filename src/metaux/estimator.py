@@ -26,13 +26,13 @@ from metaux.data.samples import LabelledData, Samples
 from metaux.data.splits import draw
 from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
-from metaux.experiment.features import make_embedding, make_features
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource
 from metaux.labels.catalogue import AUTO, best
 from metaux.labels.registry import SOURCES, MakeSource
 from metaux.networks.backbones import make_backbone
 from metaux.protocols import Protocol, resolve
+from metaux.runs.features import make_embedding, make_features
 from metaux.settings import Settings, from_mapping
 from metaux.training.devices import computing, make_fabric
 from metaux.training.evaluate import primary_outputs

@@ -5,12 +5,15 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Progress = Callable[[int, int], None]
+"""Called now and then with how many samples have been read, and how many there are."""
 
 
 def write_bytes_atomic(path: Path, content: bytes) -> None:

@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from metaux.data.raw import Progress
-from metaux.files import to_json, write_text_atomic
+from metaux.files import Progress, to_json, write_text_atomic
 
 
 def make_console(quiet: bool = False) -> Console:

@@ -10,9 +10,9 @@ from metaux.data.assemble import assemble
 from metaux.data.raw import RawData
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.sources import load
-from metaux.experiment.plan import make_plan
-from metaux.experiment.records import Run
-from metaux.experiment.run import run
+from metaux.runs.launch import run
+from metaux.runs.plan import make_plan
+from metaux.runs.record import Run
 from metaux.settings import Settings
 
 TEST, VALIDATION = Settings(), Settings(evaluate_on="validation")

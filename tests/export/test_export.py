@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from metaux.data.samples import Samples
-from metaux.experiment.model import Model
-from metaux.experiment.records import Run
-from metaux.experiment.run import load_once
 from metaux.export.export import export
+from metaux.runs.loading import load_once
+from metaux.runs.model import Model
+from metaux.runs.record import Run
 from metaux.settings import from_mapping
 from shell import below, done, metaux, write_images
 

@@ -14,13 +14,13 @@ from torch import Tensor
 from metaux import Hierarchy, InputError
 from metaux.data.samples import Samples
 from metaux.data.transforms import Preprocessing
-from metaux.experiment.features import make_features
-from metaux.experiment.plan import make_plan
-from metaux.experiment.run import load_once
 from metaux.labels.kmeans import balanced_assignment
 from metaux.labels.registry import SOURCES
 from metaux.networks.backbones import make_backbone
 from metaux.protocols import TUNED
+from metaux.runs.features import make_features
+from metaux.runs.loading import load_once
+from metaux.runs.plan import make_plan
 from metaux.settings import Settings
 from metaux.training.batches import Loader
 from metaux.training.features import Features

@@ -18,7 +18,7 @@ from metaux.labels.matching import cross_fitted, matched
 from metaux.labels.registry import SOURCES
 from metaux.labels.self_distilled import SelfDistilled
 from metaux.networks.backbones import mlp
-from metaux.streams import stream
+from metaux.rng import generator
 from metaux.training.fabric import Fabric
 from metaux.training.fit import Trainer
 from metaux.training.generated_labels import human_agreement, training_labels
@@ -109,7 +109,7 @@ def test_finds_kinds_that_were_never_named(name: str, least: float) -> None:
     labels = training_labels(made.source, made.loader)
     assert labels is not None
     agreement = human_agreement(labels, digits().train, digits().hierarchy)
-    by_chance = human_agreement(torch.rand(200, 5, generator=stream(0)), digits().train, digits().hierarchy)
+    by_chance = human_agreement(torch.rand(200, 5, generator=generator(0)), digits().train, digits().hierarchy)
     assert agreement is not None
     assert by_chance is not None
     assert by_chance < 0.08

@@ -15,12 +15,12 @@ from metaux.data.samples import LabelledData
 from metaux.data.sources import for_reading, load
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
-from metaux.experiment.compare import default_methods
-from metaux.experiment.model import Model
-from metaux.experiment.records import Run
-from metaux.experiment.run import run
 from metaux.labels.registry import SOURCES
+from metaux.runs.launch import run
+from metaux.runs.model import Model
+from metaux.runs.record import Run
 from metaux.settings import Settings
+from metaux.studies.compare import default_methods
 from metaux.training.evaluate import passes
 from shell import done, metaux, write_images
 from small import trainer

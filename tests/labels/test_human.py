@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from metaux.data.sources import load
-from metaux.experiment.records import Run
-from metaux.experiment.run import run
+from metaux.runs.launch import run
+from metaux.runs.record import Run
 from metaux.settings import Settings
 from shell import write_table
 

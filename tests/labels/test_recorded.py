@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from metaux import InputError
-from metaux.experiment.plan import make_plan
-from metaux.experiment.records import Run
-from metaux.experiment.run import load_once, run
+from metaux.runs.launch import run
+from metaux.runs.loading import load_once
+from metaux.runs.plan import make_plan
+from metaux.runs.record import Run
 from metaux.settings import Settings
 from shell import done, metaux
 

@@ -25,5 +25,5 @@ def test_what_runs_by_default_can_be_judged_by_what_runs_by_default() -> None:
 
 
 def test_is_known_without_torch() -> None:
-    code = "import sys, metaux.labels.catalogue, metaux.experiment.verdict; print('torch' in sys.modules)"
+    code = "import sys, metaux.labels.catalogue, metaux.evidence.verdict; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"

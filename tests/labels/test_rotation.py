@@ -10,14 +10,14 @@ from torch.nn import functional
 
 from metaux import Hierarchy, InputError
 from metaux.data.samples import Samples
-from metaux.experiment.model import Model
-from metaux.experiment.records import Run
-from metaux.experiment.run import load_once
 from metaux.labels.base import Batch
 from metaux.labels.registry import SOURCES
 from metaux.labels.rotation import Rotated, Rotation
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
 from metaux.protocols import TUNED
+from metaux.runs.loading import load_once
+from metaux.runs.model import Model
+from metaux.runs.record import Run
 from metaux.settings import Settings
 from metaux.training.step import multi_task_losses
 from shell import done, metaux, write_images, write_table

@@ -10,13 +10,13 @@ from torch.nn import functional
 
 from metaux import Hierarchy, InputError
 from metaux.data.samples import Samples
-from metaux.experiment.model import Model
-from metaux.experiment.records import Run
 from metaux.labels.base import Batch, Preparation
 from metaux.labels.registry import SOURCES
 from metaux.labels.transformation import Change, Transformation, transformations
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
 from metaux.protocols import TUNED
+from metaux.runs.model import Model
+from metaux.runs.record import Run
 from metaux.training.batches import one_view_each
 from metaux.training.step import multi_task_losses
 from shell import done, metaux, write_images, write_table

@@ -18,14 +18,15 @@ from torch import nn
 from torchvision import models
 
 from metaux.errors import InputError
-from metaux.experiment.model import Model
-from metaux.experiment.plan import make_plan
-from metaux.experiment.records import Run
-from metaux.experiment.run import load_once, run
 from metaux.networks.backbones import check_backbone, make_backbone
 from metaux.networks.embedding import pretrained_embedding
 from metaux.networks.stems import fit_kernel
 from metaux.networks.weights import file_of_address
+from metaux.runs.launch import run
+from metaux.runs.loading import load_once
+from metaux.runs.model import Model
+from metaux.runs.plan import make_plan
+from metaux.runs.record import Run
 from metaux.settings import Settings
 from metaux.training.devices import make_fabric
 from metaux.training.fit import Trainer

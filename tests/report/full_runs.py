@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from metaux.experiment.records import Run, run_folder, write_finished, write_records, write_settings
 from metaux.report.html.methods import Recorded
 from metaux.report.html.samples import Samples
+from metaux.runs.record import Run, run_folder, write_finished, write_records, write_settings
 from metaux.settings import Settings
 
 NAMES = ("cat", "dog", "owl")

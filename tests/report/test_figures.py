@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from making import first_right, make_run, make_runs, noisy_curve
-from metaux.experiment.comparison import Comparison
-from metaux.experiment.records import Run
+from metaux.evidence.comparison import Comparison
 from metaux.report.canvas import looks
 from metaux.report.figures import differences, learning_curves
+from metaux.runs.record import Run
 from metaux.settings import Settings
 
 METHODS = ("single", "uniform", "random", "frozen", "kmeans", "maxl", "human")

@@ -18,11 +18,11 @@ import torch
 from full_runs import HOSTILE, NAMES, SLOTS, TRAIN, full_run, full_runs, pictures
 
 from making import make_run, make_runs
-from metaux.experiment.comparison import Comparison
-from metaux.experiment.quality import calibration_error, confusion
-from metaux.experiment.table import to_csv
-from metaux.experiment.verdict import verdict
-from metaux.experiment.wording import difference_in_points, percent, points
+from metaux.evidence.comparison import Comparison
+from metaux.evidence.intervals import difference_in_points
+from metaux.evidence.quality import calibration_error, confusion
+from metaux.evidence.table import to_csv
+from metaux.evidence.verdict import verdict
 from metaux.labels.catalogue import REFERENCES
 from metaux.report.html.calibration import calibration
 from metaux.report.html.charts import short
@@ -38,6 +38,7 @@ from metaux.report.html.samples import Samples, picture, sprite
 from metaux.report.html.where import MOST_CLASSES as MOST_BARS
 from metaux.report.html.where import where
 from metaux.settings import Settings
+from metaux.words import percent, points
 
 
 @pytest.fixture(scope="module")
@@ -353,7 +354,7 @@ class TestTraining:
 
 class TestMade:
     def test_the_command_makes_the_same_settings(self, tmp_path: Path) -> None:
-        from metaux.cli import Compare, Train, parse
+        from metaux.cli.main import Compare, Train, parse
 
         settings = Settings(data="my photos/", subclasses=(2, 3), epochs=7, pretrained=True, train_size=50, root="x y")
         run = make_run(tmp_path, "maxl", 1, [1.0], settings=settings)

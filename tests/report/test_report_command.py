@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from metaux.experiment.reporting import settings_of
+from metaux.report.reporting import settings_of
 from shell import below, done, metaux, write_images, write_table
 
 FAST = ("--epochs", 1, "--backbone", "mlp")

@@ -12,15 +12,15 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from metaux import InputError, MetauxClassifier
-from metaux.commands import train_command
-from metaux.experiment.compare import compare
-from metaux.experiment.records import Run
+from metaux.cli.commands import train_command
 from metaux.labels.base import Batch
 from metaux.labels.maxl import Maxl
 from metaux.labels.uniform import Uniform
 from metaux.metagradient import MetaGradient, double_backward, finite_difference, forward_mode
 from metaux.networks.backbones import BACKBONES
+from metaux.runs.record import Run
 from metaux.settings import Said, Settings
+from metaux.studies.compare import compare
 from metaux.training.fabric import Fabric
 from metaux.training.fit import Trainer
 from metaux.training.meta_gradients import suitable_way

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from metaux.experiment import run
 from metaux.labels.base import Gradients, Preparation
 from metaux.labels.distilled import Distilled
 from metaux.labels.human import Human
 from metaux.labels.registry import SOURCES, MakeSource
+from metaux.runs import worker
 from metaux.settings import Settings
 from metaux.training.fabric import Fabric
 from metaux.training.fit import Trainer
@@ -133,8 +133,8 @@ def test_each_process_makes_features_on_its_own_device(monkeypatch: pytest.Monke
         asked.append((settings.device, settings.processes))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "make_plan", make_plan)
+    monkeypatch.setattr(worker, "make_plan", make_plan)
     fabric: Any = SimpleNamespace(is_global_zero=False, device=torch.device("cuda", 1))
     with pytest.raises(KeyboardInterrupt):
-        run.train_and_record(fabric, Settings(processes=2), "kmeans", 0, digits(), tmp_path)
+        worker.train_and_record(fabric, Settings(processes=2), "kmeans", 0, digits(), tmp_path)
     assert asked == [("cuda:1", 1)]

@@ -10,10 +10,11 @@ from metaux.data.columns import encode_columns, find_columns
 from metaux.data.csv_file import Csv, read_csv_file
 from metaux.data.images import AS_FOUND, ImageFormat
 from metaux.data.manifest import read_manifest
-from metaux.data.raw import Progress, RawData
+from metaux.data.raw import RawData
 from metaux.data.texts import cut_off, encode
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
+from metaux.files import Progress
 
 NOT_INPUTS = ("label", "split", "group")
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metaux.data.images import AS_FOUND, EXTENSIONS, ImageFormat, find_images, read_images
-from metaux.data.raw import Progress, RawData
+from metaux.data.raw import RawData
 from metaux.errors import InputError
+from metaux.files import Progress
 
 PARTS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 PARTS |= dict.fromkeys(("val", "valid", "validation", "dev"), "val")

@@ -8,10 +8,11 @@ from typing import Any
 from metaux.data.columns import encode_columns, find_columns
 from metaux.data.hub_parts import HUB, load_parts
 from metaux.data.images import AS_FOUND, ImageFile, ImageFormat, read_images
-from metaux.data.raw import Progress, RawData
+from metaux.data.raw import RawData
 from metaux.data.texts import cut_off, encode
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
+from metaux.files import Progress
 
 OWN = ("label", "labels")
 FINER = ("coarse_label", "fine_label")

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metaux.data.raw import Progress
 from metaux.errors import InputError
+from metaux.files import Progress
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -6,9 +6,10 @@ from pathlib import Path
 from metaux.data.catalogue import PUBLISHED, Published
 from metaux.data.images import AS_FOUND, ImageFormat
 from metaux.data.published import READERS
-from metaux.data.raw import Progress, RawData
+from metaux.data.raw import RawData
 from metaux.data.scikit_sets import TABLES, read_digits, read_table_set
 from metaux.data.torchvision_sets import TORCHVISION, read_torchvision
+from metaux.files import Progress
 
 NAMES = ("digits", *TABLES, *PUBLISHED)
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from metaux.data.csv_file import Csv
 from metaux.data.images import AS_FOUND, ImageFormat, read_images
-from metaux.data.raw import Progress, RawData
+from metaux.data.raw import RawData
 from metaux.errors import InputError
+from metaux.files import Progress
 
 
 def read_manifest(csv: Csv, wanted: ImageFormat = AS_FOUND, progress: Progress | None = None) -> RawData:

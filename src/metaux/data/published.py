@@ -17,9 +17,10 @@ from metaux.data.catalogue import Published
 from metaux.data.folder import read_folder
 from metaux.data.images import ImageFormat, conform
 from metaux.data.levels import Levels
-from metaux.data.raw import Progress, RawData
+from metaux.data.raw import RawData
 from metaux.data.torchvision_sets import read_torchvision
 from metaux.errors import InputError
+from metaux.files import Progress
 
 Array = np.ndarray[Any, Any]
 Catalogue = Mapping[str, Published]

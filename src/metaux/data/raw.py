@@ -1,6 +1,6 @@
 """What a reader finds in a data source, before anything is decided about classes and splits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,9 +8,6 @@ from torch import Tensor
 
 from metaux.data.levels import Levels
 from metaux.data.samples import Columns
-
-Progress = Callable[[int, int], None]
-"""Called now and then with how many samples have been read, and how many there are."""
 
 
 @dataclass(frozen=True)

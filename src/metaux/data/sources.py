@@ -15,10 +15,11 @@ from metaux.data.hub import read_hub
 from metaux.data.hub_parts import HUB
 from metaux.data.images import AS_FOUND, ImageFormat
 from metaux.data.known import NAMES, read_known
-from metaux.data.raw import Progress, RawData
+from metaux.data.raw import RawData
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, nearest
+from metaux.files import Progress
 from metaux.settings import Settings
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from metaux.data.images import ImageFormat, read_images
 from metaux.data.samples import Columns, LabelledData
 from metaux.errors import InputError, choose
-from metaux.transfer import sent
+from metaux.transfer import to_device
 
 AUGMENTATIONS = ("auto", "none", "crop", "crop-flip")
 
@@ -162,8 +162,8 @@ class Augmentation:
         count, channels, height, width = images.shape
         reach = 2 * self.padding + 1
         device = images.device
-        offsets = sent(torch.randint(reach, (2, count, 1), generator=generator), device)
-        mirrored = sent(torch.rand(count, 1, generator=generator) < 0.5, device)
+        offsets = to_device(torch.randint(reach, (2, count, 1), generator=generator), device)
+        mirrored = to_device(torch.rand(count, 1, generator=generator) < 0.5, device)
         rows = offsets[0] + torch.arange(height, device=device)
         columns = offsets[1] + torch.arange(width, device=device)
         if self.flip:

@@ -4,10 +4,10 @@ from typing import Any
 
 from metaux.data.samples import Columns
 from metaux.data.texts import VOCABULARY, WORD
-from metaux.experiment.model import Model
-from metaux.experiment.records import Run
 from metaux.export.portable import NAMES, TYPES
 from metaux.networks.backbones import Shape, chosen
+from metaux.runs.model import Model
+from metaux.runs.record import Run
 
 
 def describe(run: Run, model: Model, shape: Shape, in_graph: bool) -> dict[str, Any]:

@@ -9,14 +9,14 @@ import torch
 import yaml
 
 from metaux.data.texts import VOCABULARY, WORD
-from metaux.experiment.model import Model
-from metaux.experiment.quality import calibration_error
-from metaux.experiment.records import Run
-from metaux.experiment.statistics import mean_over_samples, over_groups
-from metaux.experiment.wording import counted, data_name
+from metaux.evidence.quality import calibration_error
+from metaux.evidence.statistics import mean_over_samples, over_groups
 from metaux.export.forms import Form
+from metaux.runs.model import Model
+from metaux.runs.record import Run
 from metaux.settings import Settings, changed
 from metaux.training.evaluate import class_recalls
+from metaux.words import counted, data_name
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,13 +5,13 @@ import tempfile
 from pathlib import Path
 
 from metaux.errors import InputError, choose
-from metaux.experiment.folders import check_writable
-from metaux.experiment.model import Model, read_description
-from metaux.experiment.records import Run
 from metaux.export.about import describe
 from metaux.export.card import card
 from metaux.export.forms import ABOUT, FORMS
 from metaux.files import to_json, write_text_atomic
+from metaux.runs.model import Model, read_description
+from metaux.runs.record import Run
+from metaux.runs.store import check_writable
 
 CARD = "README.md"
 

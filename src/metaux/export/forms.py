@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from metaux.errors import InputError
-from metaux.experiment.model import Model
 from metaux.export.portable import NAMES, TYPES, Portable, example
 from metaux.export.rebuilt import rebuilt
 from metaux.files import to_json, write_tensors
 from metaux.networks.backbones import Shape, chosen
+from metaux.runs.model import Model
 
 ABOUT = "metaux.json"
 """What the network takes and gives, beside every form."""

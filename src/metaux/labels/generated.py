@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Auxiliary, LabelSource, MetaStep, Preparation, auxiliary_term
-from metaux.networks.multitask import Outputs, make_head, place
+from metaux.networks.multitask import Outputs, make_head, to_channels_last
 from metaux.protocols import Protocol
-from metaux.streams import seeded
+from metaux.rng import seeded
 
 
 class Generated(LabelSource):
@@ -28,7 +28,7 @@ class Generated(LabelSource):
         with seeded(preparation.seed, "generator head"):
             head = make_head(features, self.hierarchy.size, self.protocol.head)
         self.generator = self.make_generator(trunk, head)
-        place(self.generator, preparation.device)
+        to_channels_last(self.generator, preparation.device)
 
 
 class Learned(Generated):

@@ -10,7 +10,7 @@ from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Preparation
 from metaux.labels.fixed import FixedLabels
-from metaux.streams import stream_seed
+from metaux.rng import derive_seed
 
 ROUNDS = 5
 SINKHORN_STEPS = 20
@@ -115,5 +115,5 @@ def clusters_within(
                 f"class '{hierarchy.class_names[class_]}' has {len(rows)} training samples, "
                 f"too few for {slots} clusters; ask for fewer sub-classes, or leave out the methods that cluster"
             )
-        slot[rows] = clusters(features[rows.numpy()], slots, stream_seed(seed, "k-means", class_))
+        slot[rows] = clusters(features[rows.numpy()], slots, derive_seed(seed, "k-means", class_))
     return hierarchy.flat(primary, slot)

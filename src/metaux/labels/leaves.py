@@ -8,7 +8,7 @@ from metaux.labels.base import Preparation
 from metaux.labels.fixed import SoftLabels
 from metaux.labels.kmeans import clusters_within
 from metaux.labels.matching import cross_fitted
-from metaux.streams import stream_seed
+from metaux.rng import derive_seed
 
 FOLDS = 5
 TREES = 100
@@ -39,7 +39,7 @@ class Leaves(SoftLabels):
         features = preparation.features(preparation.samples).to("cpu", torch.float32).numpy()
 
         def label(rows: Tensor) -> Tensor:
-            forest = RandomForestClassifier(TREES, max_leaf_nodes=LEAVES, random_state=stream_seed(seed, "forest"))
+            forest = RandomForestClassifier(TREES, max_leaf_nodes=LEAVES, random_state=derive_seed(seed, "forest"))
             forest.fit(features[rows.numpy()], primary[rows].numpy())
             leaves = OneHotEncoder(dtype=np.float32).fit_transform(forest.apply(features))
             subclass = clusters_within(leaves, primary, self.hierarchy, seed)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from metaux.hierarchy import Hierarchy
-from metaux.streams import stream
+from metaux.rng import generator
 
 
 def cross_fitted(
@@ -29,7 +29,7 @@ def cross_fitted(
         `[n, K]`.
     """
     fold = torch.empty_like(primary)
-    order = torch.randperm(len(primary), generator=stream(seed, "folds"))
+    order = torch.randperm(len(primary), generator=generator(seed, "folds"))
     for class_ in range(hierarchy.classes):
         rows = order[primary[order] == class_]
         fold[rows] = torch.arange(len(rows)) % count

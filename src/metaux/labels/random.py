@@ -5,7 +5,7 @@ from torch import Tensor
 
 from metaux.labels.base import Preparation
 from metaux.labels.fixed import FixedLabels
-from metaux.streams import stream
+from metaux.rng import generator
 
 
 class Random(FixedLabels):
@@ -15,5 +15,5 @@ class Random(FixedLabels):
         """Draw a slot of each sample's class, all slots equally likely."""
         primary = preparation.samples.primary
         slots = torch.tensor(self.hierarchy.slots)[primary]
-        draws = torch.rand(len(primary), generator=stream(preparation.seed, "random labels"), dtype=torch.float64)
+        draws = torch.rand(len(primary), generator=generator(preparation.seed, "random labels"), dtype=torch.float64)
         return self.hierarchy.flat(primary, (draws * slots).long())

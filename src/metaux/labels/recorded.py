@@ -5,7 +5,7 @@ from torch import Tensor
 
 from metaux.labels.base import Preparation
 from metaux.labels.fixed import SoftLabels
-from metaux.streams import stream
+from metaux.rng import generator
 
 
 class Recorded(SoftLabels):
@@ -33,6 +33,6 @@ class Shuffled(Recorded):
         shuffled = labels.clone()
         for class_ in range(self.hierarchy.classes):
             rows = (primary == class_).nonzero().squeeze(-1)
-            order = torch.randperm(len(rows), generator=stream(preparation.seed, "shuffled labels", class_))
+            order = torch.randperm(len(rows), generator=generator(preparation.seed, "shuffled labels", class_))
             shuffled[rows] = labels[rows[order]]
         return shuffled

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from metaux.errors import InputError
 from metaux.labels.base import Auxiliary, Batch, ChoiceSource, Preparation
 from metaux.networks.multitask import MultiTaskNetwork, make_head
-from metaux.streams import stream
+from metaux.rng import generator
 
 TURNS = 4
 
@@ -105,8 +105,8 @@ class RotationShuffled(Rotation):
     def prepare(self, preparation: Preparation) -> None:
         """Draw the order of each sample's rotations."""
         super().prepare(preparation)
-        generator = stream(preparation.seed, "shuffled rotations")
-        orders = torch.rand(len(preparation.samples), TURNS, generator=generator).argsort(-1)
+        random = generator(preparation.seed, "shuffled rotations")
+        orders = torch.rand(len(preparation.samples), TURNS, generator=random).argsort(-1)
         self.register_buffer("orders", orders.to(preparation.device))
 
     def auxiliary(self, batch: Batch) -> Auxiliary:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from metaux.hierarchy import Hierarchy
-from metaux.transfer import sent
+from metaux.transfer import to_device
 
 
 def own_slots(labels: Tensor, primary: Tensor, hierarchy: Hierarchy) -> Tensor:
@@ -21,5 +21,5 @@ def over_all(own: Tensor, primary: Tensor, hierarchy: Hierarchy) -> Tensor:
     >>> over_all(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), torch.tensor([1, 0]), Hierarchy([1, 2])).tolist()
     [[0.0, 0.5, 0.5], [1.0, 0.0, 0.0]]
     """
-    slots = sent(hierarchy.slot(torch.arange(hierarchy.size)), own.device)
+    slots = to_device(hierarchy.slot(torch.arange(hierarchy.size)), own.device)
     return own[:, slots] * hierarchy.mask(primary)

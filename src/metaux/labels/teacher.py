@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from metaux.labels.base import Preparation
-from metaux.networks.multitask import MultiTaskNetwork, make_head, place
-from metaux.streams import seeded
+from metaux.networks.multitask import MultiTaskNetwork, make_head, to_channels_last
+from metaux.rng import seeded
 
 
 def make_teacher(preparation: Preparation, outputs: int, head: str) -> MultiTaskNetwork:
@@ -13,7 +13,7 @@ def make_teacher(preparation: Preparation, outputs: int, head: str) -> MultiTask
     trunk, features = preparation.trunk("teacher trunk")
     with seeded(preparation.seed, "teacher head"):
         teacher = MultiTaskNetwork(trunk, make_head(features, outputs, head))
-    place(teacher, preparation.device)
+    to_channels_last(teacher, preparation.device)
     return teacher
 
 

@@ -12,8 +12,8 @@ from torch.nn import functional
 from metaux.errors import InputError
 from metaux.labels.base import Auxiliary, Batch, ChoiceSource, Preparation
 from metaux.networks.multitask import make_head
-from metaux.streams import stream
-from metaux.transfer import sent
+from metaux.rng import generator
+from metaux.transfer import to_device
 
 Change = Callable[[Tensor], Tensor]
 UNCHANGED = "as it is"
@@ -73,13 +73,13 @@ class Transformed(ChoiceSource):
         views, kinds, first = [images], [torch.zeros(len(images), dtype=torch.long)], 1
         for changes in self.groups:
             drawn = torch.randint(len(changes), (len(images),))
-            rows = sent(drawn.argsort(), images.device)
+            rows = to_device(drawn.argsort(), images.device)
             parts = images[rows].split(drawn.bincount(minlength=len(changes)).tolist())
             changed = [change(part) for change, part in zip(changes.values(), parts, strict=True)]
             views.append(torch.empty_like(images).index_copy_(0, rows, torch.cat(changed)))
             kinds.append(first + drawn)
             first += len(changes)
-        kind = sent(torch.cat(kinds), images.device)
+        kind = to_device(torch.cat(kinds), images.device)
         count = len(views)
         return Batch((torch.cat(views),), batch.primary.repeat(count), batch.index.repeat(count), kind)
 
@@ -135,11 +135,11 @@ class TransformationShuffled(Transformation):
     def prepare(self, preparation: Preparation) -> None:
         """Draw each sample's names of the kinds."""
         super().prepare(preparation)
-        generator = stream(preparation.seed, "shuffled transformations")
+        random = generator(preparation.seed, "shuffled transformations")
         # Of the views, each of a group is as frequent as the image as it is: its changes share that.
         often = torch.tensor([1.0, *(1 / len(group) for group in self.groups for _ in group)])
         often = often.expand(len(preparation.samples), -1)
-        names = often.multinomial(len(self.kinds), replacement=True, generator=generator)
+        names = often.multinomial(len(self.kinds), replacement=True, generator=random)
         self.register_buffer("names", names.to(preparation.device))
 
     def auxiliary(self, batch: Batch) -> Auxiliary:

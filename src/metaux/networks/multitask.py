@@ -106,7 +106,7 @@ def feature_size(trunk: nn.Module, example: tuple[Tensor, ...]) -> int:
     return features.shape[1]
 
 
-def place(module: Module, device: torch.device) -> Module:
+def to_channels_last(module: Module, device: torch.device) -> Module:
     """Move a module to its device, convolutions of images laid out for speed (channels last)."""
     module.to(device)
     for tensor in chain(module.parameters(), module.buffers()):

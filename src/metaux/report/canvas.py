@@ -7,8 +7,8 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from metaux.experiment.wording import counted
 from metaux.files import write_bytes_atomic
+from metaux.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment.comparison import OWN, Comparison, Difference, in_order
-from metaux.experiment.records import Run
-from metaux.experiment.wording import data_name
+from metaux.evidence.comparison import OWN, Comparison, Difference, in_order
 from metaux.labels.catalogue import entry
 from metaux.report.canvas import COLOURS, FAINT, Look, caption, described, looks, save
+from metaux.runs.record import Run
+from metaux.words import data_name
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metaux.experiment.comparison import in_order
-from metaux.experiment.records import Run
-from metaux.experiment.statistics import Estimate, mean_over_seeds
+from metaux.evidence.comparison import in_order
+from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.report.canvas import LINES, caption, legend_below, looks, save
+from metaux.runs.record import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

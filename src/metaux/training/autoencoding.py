@@ -8,8 +8,8 @@ from torch.nn.functional import mse_loss
 from metaux.data.samples import Samples
 from metaux.errors import InputError
 from metaux.networks.autoencoder import Autoencoder
-from metaux.networks.multitask import place
-from metaux.streams import seeded
+from metaux.networks.multitask import to_channels_last
+from metaux.rng import seeded
 from metaux.training.batches import Loader, Preprocess, shuffled
 
 EPOCHS = 20
@@ -44,7 +44,7 @@ def train_autoencoder(samples: Samples, preprocess: Preprocess, seed: int, devic
         )
     with seeded(seed, "autoencoder"):
         autoencoder = Autoencoder(tuple(inputs[0].shape[1:]))
-    place(autoencoder, device)
+    to_channels_last(autoencoder, device)
     optimizer = torch.optim.Adam(autoencoder.parameters(), LEARNING_RATE)
     loader = Loader(samples, preprocess, None, seed, device)
     for epoch in range(max(EPOCHS, ceil(STEPS / ceil(len(samples) / BATCH_SIZE)))):

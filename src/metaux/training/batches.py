@@ -8,8 +8,8 @@ from torch import Tensor
 
 from metaux.data.samples import Samples
 from metaux.labels.base import Batch
-from metaux.streams import stream
-from metaux.transfer import sent
+from metaux.rng import generator
+from metaux.transfer import to_device
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Preprocess = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
@@ -23,7 +23,7 @@ def shuffled(count: int, batch_size: int, seed: int, *names: str | int) -> list[
     >>> [len(rows) for rows in shuffled(7, 3, 0, "order", 1)]
     [3, 2, 2]
     """
-    order = torch.randperm(count, generator=stream(seed, *names))
+    order = torch.randperm(count, generator=generator(seed, *names))
     return list(order.tensor_split(ceil(count / batch_size)))
 
 
@@ -44,7 +44,7 @@ def one_view_each(seen: Batch, views: Tensor, share: tuple[int, int] = (0, 1)) -
     rank, processes = share
     mine = views[rank::processes]
     order = mine.argsort(stable=True)
-    rows = sent(mine[order] * len(mine) + order, seen.primary.device)
+    rows = to_device(mine[order] * len(mine) + order, seen.primary.device)
     inputs = tuple(part[rows] for part in seen.inputs)
     own, of_all = int((mine == 0).sum()), int((views == 0).sum())
     # A mean over processes weighs each by all of its samples; the primary loss is a mean over those as they are.
@@ -87,18 +87,18 @@ class Loader:
 
     def load(self, rows: Tensor) -> Batch:
         """Return these rows as they are, without augmentation."""
-        here = sent(rows, self.device)
-        return self._batch(here, tuple(sent(part, self.device) for part in self._take(rows, here)))
+        here = to_device(rows, self.device)
+        return self._batch(here, tuple(to_device(part, self.device) for part in self._take(rows, here)))
 
     def augmented(self, rows: Tensor, *name: str | int) -> Batch:
         """Return these rows with the augmentation of that name (epoch and position); the last two are kept."""
         if name not in self._last:
-            here = sent(rows, self.device)
+            here = to_device(rows, self.device)
             images = self._take(rows, here)
             if self.augment is not None:
-                images = (self.augment(images[0], stream(self.seed, "augmentation", *name)), *images[1:])
+                images = (self.augment(images[0], generator(self.seed, "augmentation", *name)), *images[1:])
             rank, processes = self.share
-            mine = tuple(sent(tensor[rank::processes], self.device) for tensor in images)
+            mine = tuple(to_device(tensor[rank::processes], self.device) for tensor in images)
             self._last = dict([*self._last.items()][-1:])
             self._last[name] = self._batch(here[rank::processes], mine)
         return self._last[name]

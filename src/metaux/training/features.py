@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from metaux.data.samples import Samples
 from metaux.errors import InputError
-from metaux.networks.multitask import place
+from metaux.networks.multitask import to_channels_last
 from metaux.training.batches import Loader, Preprocess
 
 Features = Callable[[Samples], Tensor]
@@ -30,7 +30,7 @@ def of_module(module: nn.Module, preprocess: Preprocess, device: torch.device | 
 
     def features(samples: Samples) -> Tensor:
         training = module.training
-        place(module.eval(), device)
+        to_channels_last(module.eval(), device)
         loader = Loader(samples, preprocess, None, 0, device)
         with torch.no_grad():
             found = [module(*loader.load(rows).inputs).float().cpu() for rows in samples.in_parts()]

@@ -21,8 +21,8 @@ from metaux.errors import InputError, TrainingError
 from metaux.files import write_bytes_atomic
 from metaux.labels.base import Batch, BatchLoss, MetaStep, Preparation
 from metaux.metagradient import LookAhead, MetaGradient, forward_mode
-from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, place
-from metaux.streams import seeded, stream, stream_seed
+from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, to_channels_last
+from metaux.rng import derive_seed, generator, seeded
 from metaux.training.batches import Loader, one_view_each, shuffled
 from metaux.training.evaluate import measures, primary_outputs
 from metaux.training.fabric import Fabric
@@ -105,8 +105,8 @@ class Trainer:
         with seeded(plan.seed, "auxiliary head"):
             auxiliary_head = self.source.auxiliary_head(features)
         self.network = MultiTaskNetwork(trunk, primary_head, auxiliary_head)
-        place(self.network, device)
-        place(self.source, device)
+        to_channels_last(self.network, device)
+        to_channels_last(self.source, device)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), protocol.learning_rate, protocol.momentum, weight_decay=protocol.weight_decay
         )
@@ -285,7 +285,7 @@ class Trainer:
             for number in range(self.passes)
         ]
         train = [*chain.from_iterable(passes)]
-        first = torch.randperm(count, generator=stream(seed, "views", epoch)) % self.passes
+        first = torch.randperm(count, generator=generator(seed, "views", epoch)) % self.passes
         views = [(first[rows] + number) % self.passes for number, own in enumerate(passes) for rows in own]
         if self.meta_loader is not self.loader:
             meta = shuffled(len(self.meta_loader.samples), protocol.batch_size, seed, "meta order", epoch)
@@ -331,7 +331,7 @@ class Trainer:
             look_ahead = LookAhead(self.optimizer.param_groups[0]["lr"])
         else:
             look_ahead = LookAhead.from_optimizer(self.optimizer, self.network)
-        seed = stream_seed(self.plan.seed, "look-ahead", *name, *self.of_rank)
+        seed = derive_seed(self.plan.seed, "look-ahead", *name, *self.of_rank)
         way = self.meta_gradient or forward_mode
         return MetaStep(self.network, inner, outer, self.primary_loss, look_ahead, way, rate, seed, self.average)
 

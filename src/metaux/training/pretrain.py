@@ -5,9 +5,9 @@ from torch import nn
 
 from metaux.errors import TrainingError
 from metaux.labels.base import BatchLoss
-from metaux.networks.multitask import place
+from metaux.networks.multitask import to_channels_last
 from metaux.protocols import Protocol
-from metaux.streams import seeded
+from metaux.rng import seeded
 from metaux.training.batches import Loader, shuffled
 from metaux.training.plan import schedule
 
@@ -27,7 +27,7 @@ def pretrain(network: nn.Module, loader: Loader, protocol: Protocol, loss: Batch
     Raises:
         TrainingError: if the loss is no longer finite.
     """
-    place(network.train(), loader.device)
+    to_channels_last(network.train(), loader.device)
     optimizer = torch.optim.SGD(
         network.parameters(), protocol.learning_rate, protocol.momentum, weight_decay=protocol.weight_decay
     )

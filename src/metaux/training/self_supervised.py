@@ -8,7 +8,7 @@ from metaux.labels.base import Batch
 from metaux.labels.rotation import TURNS, turned
 from metaux.networks.multitask import MultiTaskNetwork, make_head
 from metaux.protocols import Protocol
-from metaux.streams import seeded
+from metaux.rng import seeded
 from metaux.training.batches import Loader
 from metaux.training.pretrain import pretrain
 

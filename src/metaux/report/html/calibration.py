@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment.records import Run
-from metaux.experiment.statistics import Estimate, mean_over_seeds
+from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.report.canvas import COLOURS
 from metaux.report.html.charts import axis, figure
 from metaux.report.html.methods import Recorded
 from metaux.report.html.parts import Chart, Figure, Table, rounded
+from metaux.runs.record import Run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +71,7 @@ def calibration(recorded: Recorded) -> Calibration:
 def reliability(runs: Sequence[Run]) -> list[Bin]:
     """Return the bins of equal width in the top probability that hold samples, those of all runs together.
 
-    Their gaps, weighted, are `metaux.experiment.quality.calibration_error` of a single run.
+    Their gaps, weighted, are `metaux.evidence.quality.calibration_error` of a single run.
     """
     import numpy as np
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from metaux.experiment.records import Run
 from metaux.report.canvas import COLOURS
 from metaux.report.html.charts import SYMBOLS, figure, plain
 from metaux.report.html.methods import Recorded, predicted, subclass_name
 from metaux.report.html.parts import Chart, Figure, Table
+from metaux.runs.record import Run
 
 MOST_SAMPLES = 1000
 FEWEST_SAMPLES = 5

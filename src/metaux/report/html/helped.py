@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metaux.experiment.comparison import OWN, Comparison, Difference, Row
-from metaux.experiment.statistics import Estimate
-from metaux.experiment.verdict import verdict, what_would_change_it
-from metaux.experiment.wording import decimals_for, interval_of_accuracy, interval_of_points, percent, points
+from metaux.evidence.comparison import OWN, Comparison, Difference, Row
+from metaux.evidence.intervals import decimals_for, interval_of_accuracy, interval_of_points
+from metaux.evidence.statistics import Estimate
+from metaux.evidence.verdict import verdict, what_would_change_it
 from metaux.labels.catalogue import REFERENCES, entry
 from metaux.report.canvas import COLOURS
 from metaux.report.html.charts import SYMBOLS, axis, figure
 from metaux.report.html.methods import Recorded
 from metaux.report.html.parts import Chart, Figure
+from metaux.words import percent, points
 
 COLUMN_COLOURS = dict(zip((*REFERENCES, OWN), COLOURS[1:], strict=False))
 COLUMN_SYMBOLS = dict(zip((*REFERENCES, OWN), SYMBOLS, strict=False))

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment.records import Run
-from metaux.experiment.statistics import Estimate, mean_over_seeds
+from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.labels.catalogue import entry
 from metaux.report.html.methods import Recorded, subclass_name
 from metaux.report.html.parts import Table, rounded
+from metaux.runs.record import Run
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment.comparison import Comparison
-from metaux.experiment.records import Run
+from metaux.evidence.comparison import Comparison
 from metaux.labels.catalogue import NAMED, entry
+from metaux.runs.record import Run
 
 if TYPE_CHECKING:
     import numpy as np

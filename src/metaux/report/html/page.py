@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment import table
+from metaux.evidence import table
 from metaux.files import to_json, write_text_atomic
 from metaux.labels.catalogue import judges
 from metaux.report.html import invented as inventions
@@ -158,7 +158,8 @@ def _environment() -> "Environment":
     made = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    from metaux.experiment.wording import counted, interval_of_accuracy, listed, percent
+    from metaux.evidence.intervals import interval_of_accuracy
+    from metaux.words import counted, listed, percent
 
     made.filters |= {"counted": counted, "interval": interval_of_accuracy, "listed": listed, "percent": percent}
     return made

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from metaux.experiment.statistics import Estimate, mean_over_samples, mean_over_seeds, over_groups
-from metaux.experiment.wording import counted, difference_in_points, interval_of_points, percent
+from metaux.evidence.intervals import difference_in_points, interval_of_points
+from metaux.evidence.statistics import Estimate, mean_over_samples, mean_over_seeds, over_groups
 from metaux.report.canvas import COLOURS
 from metaux.report.html.charts import axis, figure, plain, short
 from metaux.report.html.methods import Recorded
 from metaux.report.html.parts import Chart, Figure, Table, rounded
+from metaux.words import counted, percent
 
 if TYPE_CHECKING:
     import numpy as np

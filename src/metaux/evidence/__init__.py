@@ -1,0 +1,1 @@
+"""From records to a sentence: statistics, comparison, verdict, table."""

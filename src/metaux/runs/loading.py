@@ -1,0 +1,35 @@
+"""Data for runs: read once, and checked to be what earlier runs learned from."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from metaux.data.assemble import assemble
+from metaux.data.raw import RawData
+from metaux.data.samples import LabelledData
+from metaux.data.sources import for_reading, read
+from metaux.runs.record import Run, check_unchanged
+from metaux.settings import Settings
+
+
+def check_all_unchanged(runs: Iterable[tuple[Settings, Run]]) -> None:
+    """Check that runs, given with their settings, learned from the data as it is now; each data set is read once.
+
+    Raises:
+        InputError: naming the first that didn't.
+    """
+    by_data: dict[tuple[object, ...], list[tuple[Settings, Run]]] = {}
+    for settings, run in runs:
+        levels = settings.hierarchy, settings.primary, settings.auxiliary, settings.subclasses
+        by_data.setdefault((for_reading(settings), *levels, settings.evaluate_on), []).append((settings, run))
+    for own in by_data.values():
+        check_unchanged([run for _, run in own], load_once(own[0][0]))
+
+
+def load_once(settings: Settings) -> LabelledData:
+    """Read the data, and keep what was read until other data is asked for."""
+    return assemble(_read_once(for_reading(settings)), settings)
+
+
+@lru_cache(maxsize=1)
+def _read_once(settings: Settings) -> RawData:
+    return read(settings)

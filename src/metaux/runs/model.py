@@ -1,0 +1,161 @@
+"""A trained network, read back from the folder of its run."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from metaux.data.samples import Samples
+from metaux.data.transforms import Preprocessing
+from metaux.errors import InputError, choose
+from metaux.hierarchy import Hierarchy
+from metaux.labels.base import LabelSource, SubclassSource
+from metaux.labels.catalogue import NAMED
+from metaux.labels.registry import SOURCES
+from metaux.networks.backbones import make_backbone
+from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, to_channels_last
+from metaux.protocols import resolve
+from metaux.runs.record import SETTINGS, Run
+from metaux.settings import Settings, from_mapping
+from metaux.training.devices import computing, make_fabric
+from metaux.training.evaluate import passes, primary_outputs
+from metaux.training.fabric import Fabric
+
+
+def describe_model(
+    hierarchy: Hierarchy, preprocessing: Preprocessing, shape: tuple[int, ...], auxiliary_names: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return what a run's `result.json` says of its network beyond the settings, in plain values."""
+    return {
+        "shape": list(shape),
+        "slots": list(hierarchy.slots),
+        "class_names": list(hierarchy.class_names),
+        "subclass_names": list(hierarchy.subclass_names),
+        "auxiliary_names": list(auxiliary_names),
+        "preprocessing": preprocessing.to_dict(),
+    }
+
+
+def read_description(run: Run) -> tuple[Hierarchy, Preprocessing, tuple[int, ...]]:
+    """Return what `describe_model` wrote; sub-classes have names where the method's are those that the data names.
+
+    Raises:
+        InputError: if it isn't there.
+    """
+    try:
+        model = run.result["model"]
+        names = model["subclass_names"] if run.method in NAMED else ()
+        hierarchy = Hierarchy(model["slots"], model["class_names"], names)
+        return hierarchy, Preprocessing.from_dict(model["preprocessing"]), tuple(model["shape"])
+    except (KeyError, TypeError) as error:
+        raise _other(run, f"a result without its description ({error})") from None
+
+
+class Predictions(NamedTuple):
+    """What a network says of samples.
+
+    `logits` are the primary ones, `[n, classes]`; `subclasses` each sample's most probable sub-class of its predicted
+    class, flat index int64 `[n]`, None where the method has no sub-classes.
+    """
+
+    logits: Tensor
+    subclasses: Tensor | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained multi-task network with all it needs to take raw samples.
+
+    Args:
+        network: in evaluation mode.
+        source: the method's label source, for its rule of predicting; not prepared.
+        hierarchy: classes and sub-classes with their names.
+        preprocessing: raw inputs to network inputs.
+        settings: the run's.
+        fabric: device and precision.
+    """
+
+    network: MultiTaskNetwork
+    source: LabelSource
+    hierarchy: Hierarchy
+    preprocessing: Preprocessing
+    settings: Settings
+    fabric: Fabric
+
+    @classmethod
+    def read(cls, folder: str | Path, device: str = "cpu") -> "Model":
+        """Read the network of a finished run.
+
+        Args:
+            folder: the run's.
+            device: as `Settings.device`.
+
+        Raises:
+            InputError: if the folder is not a finished run, or its weights do not fit.
+        """
+        run = Run.read(folder)
+        try:
+            settings, _ = from_mapping(run.settings, {"method": str, "seed": int})
+        except InputError as error:
+            raise InputError(f"{error} (in '{run.folder / SETTINGS}')") from None
+        fabric = make_fabric(replace(settings, device=device, processes=1))
+        hierarchy, preprocessing, shape = read_description(run)
+        choose("method", run.method, SOURCES)
+        protocol = resolve(settings)
+        source = SOURCES[run.method](hierarchy, protocol)
+        source.auxiliary_names = tuple(run.result["model"].get("auxiliary_names", ()))
+        trunk = make_backbone(settings.backbone, shape, preprocessing.kind)
+        example = torch.zeros(1, *shape, dtype=torch.int64 if preprocessing.kind == "text" else None)
+        features = feature_size(trunk, (example,))
+        primary_head = make_head(features, hierarchy.classes, protocol.head)
+        network = MultiTaskNetwork(trunk, primary_head, source.auxiliary_head(features))
+        weights = {
+            name.removeprefix("network."): value for name, value in run.weights().items() if name.startswith("network.")
+        }
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError:
+            raise _other(run, "weights of another network") from None
+        to_channels_last(network.eval(), fabric.device)
+        return cls(network, source, hierarchy, preprocessing, settings, fabric)
+
+    def predict(self, samples: Samples) -> Predictions:
+        """Return what the network says of raw samples, to the bits that its training would have seen.
+
+        The sub-class is the auxiliary head's choice among the slots of the class that the primary head predicts.
+        """
+        if not isinstance(self.source, SubclassSource):
+            return Predictions(self._logits(samples), None)
+        if self.source.predict is None:
+            logits, auxiliary = self._outputs(samples, "primary", "auxiliary")
+        else:
+            logits, [auxiliary] = self._logits(samples), self._outputs(samples, "auxiliary")
+        mask = self.hierarchy.mask(logits.argmax(-1))
+        return Predictions(logits, auxiliary.masked_fill(~mask, -torch.inf).argmax(-1))
+
+    def auxiliary(self, samples: Samples) -> Tensor | None:
+        """Return the auxiliary logits of raw samples, `[n, K]`; None where the method has no sub-classes."""
+        if not isinstance(self.source, SubclassSource):
+            return None
+        return self._outputs(samples, "auxiliary")[0]
+
+    def features(self, samples: Samples) -> Tensor:
+        """Return the trunk's features of raw samples, `[n, features]`."""
+        return self._outputs(samples, "features")[0]
+
+    def _logits(self, samples: Samples) -> Tensor:
+        with computing(self.settings.threads), self.fabric.autocast():
+            return primary_outputs(self.network, self.source, samples, self.preprocessing, self.fabric.device)
+
+    def _outputs(self, samples: Samples, *names: str) -> list[Tensor]:
+        """Return these of the network's outputs (`Outputs`) for all samples, from one pass over them."""
+        with computing(self.settings.threads), self.fabric.autocast():
+            found = passes(self.network, samples, self.preprocessing, self.fabric.device)
+            parts = [[getattr(outputs, name).float().cpu() for name in names] for _, outputs in found]
+        return [torch.cat(part) for part in zip(*parts, strict=True)]
+
+
+def _other(run: Run, found: str) -> InputError:
+    return InputError(f"expected a {run.method} run of this version in '{run.folder}', found {found}; train it anew")

@@ -1,0 +1,354 @@
+"""The folder of one run: what is in it, how it is written, how a finished one is read.
+
+`<out>/runs/<method>-<seed>/` holds
+
+- `settings.yaml`: every field of `Settings`, the method and the seed;
+- `records.jsonl`: one object per epoch (`epoch`, counted from 1, `test_accuracy`, ...);
+- `outputs.safetensors`: what the trained network says of every test and training sample;
+- `weights.safetensors`: the trained network;
+- `result.json`, written last: the run is finished if it is there.
+
+Accuracies are fractions, not per cent.
+
+This file is longer than 300 lines for what it says of folders that are no run, or no whole one.
+"""
+
+import json
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from metaux.errors import InputError
+from metaux.files import to_json, write_json, write_tensors, write_text_atomic
+from metaux.settings import Settings, to_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from torch import Tensor
+
+    from metaux.data.samples import LabelledData
+
+SETTINGS = "settings.yaml"
+RECORDS = "records.jsonl"
+RESULT = "result.json"
+OUTPUTS = "outputs.safetensors"
+WEIGHTS = "weights.safetensors"
+# What `metaux recommend` leaves in the folder of its runs.
+RECOMMENDED = "recommend.json"
+
+_OF_A_RESULT = (
+    "method",
+    "seed",
+    "accuracy",
+    "balanced_accuracy",
+    "seconds_per_epoch",
+    "epochs",
+    "class_names",
+)
+_GIVE_ONE = "give one such as OUT/runs/maxl-0"
+_OF_OUTPUTS = ("test_probabilities", "test_correct", "test_primary", "train_ids")
+
+
+def run_folder(out: Path, method: str, seed: int) -> Path:
+    """Return where the run of this method and seed lies in an output folder.
+
+    >>> run_folder(Path("out"), "maxl", 0).as_posix()
+    'out/runs/maxl-0'
+    """
+    return out / "runs" / f"{method}-{seed}"
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether the run in this folder has come to its end."""
+    return (folder / RESULT).is_file()
+
+
+def write_settings(folder: Path, settings: Settings, **more: object) -> None:
+    """Write what defines a run, with its `method` and `seed`; or what all runs of a folder share."""
+    write_text_atomic(folder / SETTINGS, yaml.safe_dump({**more, **to_mapping(settings)}, sort_keys=False))
+
+
+def write_records(folder: Path, records: Iterable[Mapping[str, object]]) -> None:
+    """Write the records of all epochs so far, one JSON object per line.
+
+    The whole file is written each time: a run that is stopped never leaves half a line.
+    """
+    write_text_atomic(folder / RECORDS, "".join(to_json(record) + "\n" for record in records))
+
+
+def write_finished(
+    folder: Path,
+    result: Mapping[str, object],
+    outputs: "Mapping[str, Tensor]",
+    weights: "Mapping[str, Tensor]",
+) -> None:
+    """Write what a finished run leaves; `result.json` comes last, and makes it finished.
+
+    Args:
+        folder: the run's folder, with settings and records in it.
+        result: `method`, `seed`, `accuracy`, `balanced_accuracy`, `seconds_per_epoch`, `epochs`,
+            `class_names`, `versions` and whatever else describes the run.
+        outputs: `test_probabilities` float32 `[n_test, classes]`; `test_correct` float32 `[n_test]`, the mean
+            over the reported epochs, so that its mean is `accuracy`; `test_primary` int64 `[n_test]`;
+            `train_labels` float16 `[n_train, max psi]`, the generated label over the slots of the sample's
+            own class; `train_ids` int64 `[n_train]`; and whatever else a report may want.
+        weights: the trained network.
+
+    Raises:
+        ValueError: if one of the values that `Run` needs is missing.
+    """
+    missing = [name for name in _OF_A_RESULT if name not in result]
+    missing += [name for name in _OF_OUTPUTS if name not in outputs]
+    if missing:
+        raise ValueError(f"expected {', '.join(missing)} among the results of a run; add what is missing")
+    write_tensors(folder / WEIGHTS, weights)
+    write_tensors(folder / OUTPUTS, outputs)
+    write_json(folder / RESULT, result)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read from its folder; tensors are read when asked for.
+
+    Args:
+        folder: where it lies.
+        method: the label source's name.
+        seed: what it drew its random numbers from.
+        settings: every field of `Settings`, as plain values.
+        epochs: the records, one per epoch.
+        result: the content of `result.json`.
+    """
+
+    folder: Path
+    method: str
+    seed: int
+    settings: Mapping[str, Any]
+    epochs: Sequence[Mapping[str, Any]]
+    result: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "Run":
+        """Read a finished run.
+
+        Raises:
+            InputError: if the folder holds no run, an unfinished one, or a damaged file.
+        """
+        folder = Path(folder)
+        _check_present(folder)
+        settings = read_mapping(folder / SETTINGS, yaml.safe_load)
+        result = read_mapping(folder / RESULT, json.loads)
+        if absent := [name for name in _OF_A_RESULT if name not in result]:
+            raise _damaged(folder / RESULT, f"without {', '.join(absent)}")
+        epochs = read_records(folder / RECORDS)
+        if len(epochs) != result["epochs"]:
+            raise _damaged(folder / RECORDS, f"with {len(epochs)} of {result['epochs']} epochs")
+        try:
+            run = cls(folder, str(result["method"]), int(result["seed"]), settings, epochs, result)
+            _ = run.accuracy, run.balanced_accuracy, run.seconds_per_epoch, len(result["class_names"])
+        except (TypeError, ValueError):
+            raise _damaged(folder / RESULT, "with values of another kind") from None
+        with _opened(folder / OUTPUTS) as file:
+            if absent := [name for name in _OF_OUTPUTS if name not in file.keys()]:  # noqa: SIM118
+                raise _damaged(folder / OUTPUTS, f"without {', '.join(absent)}")
+        return run
+
+    def labelled(self, method: str) -> "Run":
+        """Return the same run under another method's name, such as that of a variant in a figure."""
+        return replace(self, method=method)
+
+    @property
+    def accuracy(self) -> float:
+        """Test accuracy, the mean over the reported epochs; NaN without test samples."""
+        return _number(self.result["accuracy"])
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """The mean of the classes' test accuracies, likewise."""
+        return _number(self.result["balanced_accuracy"])
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """Mean duration of an epoch."""
+        return float(self.result["seconds_per_epoch"])
+
+    @property
+    def test_groups(self) -> "np.ndarray[Any, Any] | None":
+        """The group of each test sample, int64 `[n_test]`; None where the data has no groups."""
+        return self.output("test_groups") if "test_groups" in self.outputs() else None
+
+    @property
+    def training_seconds(self) -> float:
+        """What training took, from preparation to the last epoch.
+
+        Epochs count by their median, since the first of a process pays for what is set up once.
+        """
+        each = statistics.median(float(record["seconds"]) for record in self.epochs)
+        return float(self.result.get("preparation_seconds", 0.0)) + len(self.epochs) * each
+
+    @property
+    def train_size(self) -> int:
+        """The number of training samples, those of a meta split among them."""
+        if "train_size" in self.result:
+            return int(self.result["train_size"])
+        with _opened(self.folder / OUTPUTS) as file:
+            return int(file.get_slice("train_ids").get_shape()[0])
+
+    def curve(self, name: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
+        """Return one value of every epoch's record, float64 `[epochs]`; NaN where an epoch has none."""
+        import numpy as np
+
+        values = (record.get(name) for record in self.epochs)
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+    def output(self, name: str) -> "np.ndarray[Any, np.dtype[Any]]":
+        """Read one of the outputs as an array (see `write_finished` for names and shapes).
+
+        Raises:
+            InputError: if the run has no such output.
+        """
+        with _opened(self.folder / OUTPUTS) as file:
+            if name not in (names := file.keys()):
+                raise InputError(
+                    f"expected '{name}' among the outputs of {self.folder}, found {', '.join(names)}; "
+                    "ask for one of those, or train again with this version"
+                )
+            array: np.ndarray[Any, np.dtype[Any]] = file.get_tensor(name)
+            return array
+
+    def outputs(self) -> tuple[str, ...]:
+        """Return the names of the outputs that the run recorded."""
+        with _opened(self.folder / OUTPUTS) as file:
+            return tuple(file.keys())
+
+    def weights(self) -> "dict[str, Tensor]":
+        """Read the trained network's parameters and buffers, on the CPU.
+
+        Raises:
+            InputError: if the file is missing or damaged.
+        """
+        with _opened(self.folder / WEIGHTS, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def training_seconds(runs: Iterable[Run]) -> float:
+    """Return the seconds that a run takes: the median, since the first of a process pays for what is set up once."""
+    return statistics.median(run.training_seconds for run in runs)
+
+
+def read_runs(out: str | Path) -> list[Run]:
+    """Read every finished run below `<out>/runs`, in order of method and seed.
+
+    Raises:
+        InputError: if there is none, or one is damaged.
+    """
+    folders = [folder.parent for folder in Path(out).glob(f"runs/*/{RESULT}")]
+    if (Path(out) / RECORDS).is_file():
+        _check_present(Path(out))  # a single run, and not a finished one
+    if not folders:
+        raise InputError(
+            f"expected finished runs in {Path(out) / 'runs'}, found none; "
+            "give the output folder of a comparison that has finished runs"
+        )
+    return sorted(map(Run.read, folders), key=lambda run: (run.method, run.seed))
+
+
+def is_of(run: Run, data: "LabelledData") -> bool:
+    """Return whether the run learned from this data, and was measured on it."""
+    return bool(run.result.get("data") == data.digest)
+
+
+def check_unchanged(runs: Iterable[Run], data: "LabelledData") -> None:
+    """Check that earlier runs are on the data as it is now: others cannot be compared with what comes.
+
+    Raises:
+        InputError: naming the first that isn't.
+    """
+    for run in runs:
+        if not is_of(run, data):
+            raise InputError(
+                f"expected the data that {run.folder} was trained on, found that it has changed; give another --out to "
+                "start anew"
+            )
+
+
+def _check_present(folder: Path) -> None:
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing"
+        raise InputError(f"expected the folder of a run at {folder}, found {found}; {_GIVE_ONE}")
+    if (folder / "runs").is_dir():
+        runs = sorted(path for path in (folder / "runs").iterdir() if path.is_dir())
+        found = f"expected the folder of one run, found {folder} with {len(runs)} of them"
+        if (folder / RECOMMENDED).is_file() and (model := read_mapping(folder / RECOMMENDED, json.loads).get("model")):
+            raise InputError(f"{found}; the recommended one is {folder / 'runs' / Path(model).name}")
+        raise InputError(f"{found}; " + (f"give one, such as {runs[0]}" if runs else "train one first"))
+    if not (folder / SETTINGS).is_file():
+        raise InputError(f"expected the folder of a run, found no {SETTINGS} in {folder}; {_GIVE_ONE}")
+    if not is_finished(folder):
+        raise InputError(
+            f"expected a finished run, found no {RESULT} in {folder}; "
+            "repeat the command that started the run, and it goes on from its last epoch"
+        )
+    for name in (RECORDS, OUTPUTS):
+        if not (folder / name).is_file():
+            raise _damaged(folder, f"without {name}")
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)  # JSON has no NaN
+
+
+def _damaged(path: Path, how: str) -> InputError:
+    folder = path if path.is_dir() else path.parent
+    return InputError(f"expected a whole {path}, found it {how}; delete {folder} and repeat the command that made it")
+
+
+def read_mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
+    """Read a file of the folder of a run, or of many, that holds a mapping.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    try:
+        content = parse(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError):  # json's and Unicode's errors are ValueErrors
+        raise _damaged(path, "cut off or overwritten") from None
+    if not isinstance(content, dict):
+        raise _damaged(path, f"holding {type(content).__name__}, not a mapping")
+    return content
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Read what `write_records` wrote.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    try:
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError:
+        raise _damaged(path, "cut off or overwritten") from None
+    if any(not isinstance(record, dict) or "epoch" not in record for record in records):
+        raise _damaged(path, "with a line that is no record")
+    return records
+
+
+@contextmanager
+def _opened(path: Path, framework: str = "np") -> "Iterator[Any]":
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        file = safe_open(path, framework=framework)
+    except FileNotFoundError:
+        raise _damaged(path.parent, f"without {path.name}") from None
+    except (SafetensorError, OSError):
+        raise _damaged(path, "cut off, or not safetensors") from None
+    with file:
+        yield file

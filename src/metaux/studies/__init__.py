@@ -1,0 +1,1 @@
+"""Studies of many runs: a comparison, a search, a benchmark, the papers."""

@@ -1,0 +1,55 @@
+"""The data that methods compete on, fixed before any of them was run."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from metaux.errors import InputError
+from metaux.settings import Settings
+from metaux.studies.papers.datasets import missing_of, place_of
+
+_CIFAR = Settings(
+    data="cifar100",
+    hierarchy="cifar100",
+    primary="3",
+    auxiliary="100",
+    image_size=16,
+    augment="crop-flip",
+    backbone="small-cnn",
+)
+BEDS = {
+    "cifar100-3-10k": replace(_CIFAR, train_size=10_000, epochs=40),
+    "cifar100-3-50k": replace(_CIFAR, epochs=20),
+    "cifar100-20-10k": replace(_CIFAR, primary="20", train_size=10_000, epochs=40),
+    "fashion-500": Settings(
+        data="fashion-mnist", subclasses=(5,), train_size=500, augment="crop-flip", epochs=50, batch_size=50
+    ),
+    # The first one in larger batches, and so in fewer steps: too few for single task itself.
+    "cifar100-3-10k-short": replace(_CIFAR, train_size=10_000, epochs=40, batch_size=250),
+    "wine": Settings(data="wine", subclasses=(3,), epochs=60),
+    "breast-cancer": Settings(data="breast-cancer", subclasses=(3,), epochs=60),
+}
+
+
+def found(beds: dict[str, Settings], root: str, device: str) -> tuple[dict[str, Settings], tuple[str, ...]]:
+    """Return the beds whose data is there, and in words which are not.
+
+    Args:
+        beds: settings by name.
+        root: where data sets are; a folder of class folders `root/name/train`, `root/name/test` serves too.
+        device: to run on.
+
+    Raises:
+        InputError: if the data of none is there.
+    """
+    lost = {name: why for name, bed in beds.items() if (why := missing_of(bed.data, root))}
+    there = {
+        name: replace(bed, data=place_of(bed.data, root), root=root, device=device)
+        for name, bed in beds.items()
+        if name not in lost
+    }
+    if not there:
+        name, why = next(iter(lost.items()))
+        raise InputError(
+            f"expected the data of {name}, {why}; see docs/data.md, or give --root where it is (not '{Path(root)}')"
+        )
+    return there, tuple(f"{name}: not run: no data ({why})" for name, why in lost.items())

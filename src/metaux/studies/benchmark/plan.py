@@ -1,0 +1,149 @@
+"""What is decided on validation data, and written down before any test sample is looked at."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metaux.evidence.statistics import seeds_needed
+from metaux.protocols import resolve
+from metaux.runs.record import training_seconds
+from metaux.runs.trial import Trial
+from metaux.settings import Settings
+from metaux.studies.benchmark.rules import SINGLE, Contestant, Rules
+from metaux.words import counted, percent
+
+
+def on_validation(bed: Settings, contestant: Contestant) -> Trial:
+    """Return a run of this row on validation data, with the first seed and nothing tuned."""
+    return Trial(bed, contestant.method, 0).changed(**contestant.changes, evaluate_on="validation")
+
+
+def tuning(bed: Settings, contestant: Contestant, rules: Rules) -> list[list[Trial]]:
+    """Return for each configuration of the grid its runs."""
+    base = on_validation(bed, contestant)
+    return [
+        [Trial(base.changed(**values).settings, base.method, seed) for seed in range(rules.tuning_seeds)]
+        for values in rules.grid
+    ]
+
+
+def tried(bed: Settings, contestant: Contestant, rules: Rules, out: Path) -> list[dict[str, Any]]:
+    """Return what each configuration reached on validation data: none, where a run of it did not come to its end."""
+    found: list[dict[str, Any]] = []
+    for values, trials in zip(rules.grid, tuning(bed, contestant, rules), strict=True):
+        runs = [run for trial in trials if (run := trial.run(out)) is not None]
+        whole = len(runs) == len(trials)
+        losses = [float(run.epochs[-1]["test_loss"]) for run in runs]
+        found.append(
+            {
+                **values,
+                "accuracy": statistics.fmean(run.accuracy for run in runs) if whole else None,
+                "loss": statistics.fmean(losses) if whole else None,
+            }
+        )
+    return found
+
+
+def best(configurations: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
+    """Return the most accurate configuration, of equal ones that of the lower loss; None if none came to its end.
+
+    >>> best([{"weight_decay": 1, "accuracy": 0.8, "loss": 0.5}, {"weight_decay": 2, "accuracy": 0.8, "loss": 0.4}])
+    {'weight_decay': 2}
+    """
+    whole = [values for values in configurations if values["accuracy"] is not None]
+    if not whole:
+        return None
+    chosen = max(whole, key=lambda values: (values["accuracy"], -values["loss"]))
+    return {name: value for name, value in chosen.items() if name not in ("accuracy", "loss")}
+
+
+def planned_values(plan: Mapping[str, Any] | None, rules: Rules) -> dict[str, dict[str, float]]:
+    """Return the tuned values of each row of a plan; none without a plan.
+
+    >>> planned_values({"rows": {"single": {"learning_rate": 0.1, "weight_decay": 0.01, "cost": 1.0}}}, Rules())
+    {'single': {'learning_rate': 0.1, 'weight_decay': 0.01}}
+    """
+    rows = plan["rows"] if plan else {}
+    return {name: {value: own[value] for value in rules.grid[0]} for name, own in rows.items()}
+
+
+def pilot(bed: Settings, contestant: Contestant, chosen: Mapping[str, float], rules: Rules) -> list[Trial]:
+    """Return the runs of the chosen configuration on validation data, from which the spread is seen."""
+    base = on_validation(bed, contestant).changed(**chosen)
+    return [Trial(base.settings, base.method, seed) for seed in range(rules.pilot_seeds)]
+
+
+def decide(
+    bed: Settings,
+    contestants: Sequence[Contestant],
+    chosen: Mapping[str, dict[str, float]],
+    rules: Rules,
+    out: Path,
+    earlier: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the plan of the measurement on test data.
+
+    Args:
+        bed: the data.
+        contestants: the rows.
+        chosen: the tuned values of each.
+        rules: of the contest.
+        out: where runs are.
+        earlier: a plan that was written before, for some of the rows; what it says stays.
+    """
+    runs = {
+        row.name: {run.seed: run for t in pilot(bed, row, chosen[row.name], rules) if (run := t.run(out)) is not None}
+        for row in contestants
+    }
+    single = runs[SINGLE]
+    rows: dict[str, Any] = dict(earlier["rows"]) if earlier else {}
+    for row in contestants:
+        own = runs[row.name]
+        if row.name in rows or not own:
+            continue
+        differences = [run.accuracy - single[seed].accuracy for seed, run in own.items() if seed in single]
+        cost = training_seconds(own.values()) / training_seconds(single.values())
+        rows[row.name] = {
+            **chosen[row.name],
+            "validation_accuracies": [run.accuracy for run in own.values()],
+            "minus_single": differences if row.name != SINGLE else [],
+            "cost": cost,
+            "epochs_of_equal_compute": max(resolve(bed).epochs, round(resolve(bed).epochs * cost)),
+        }
+    if earlier:
+        return {**earlier, "rows": rows}
+    methods = [row.name for row in contestants if row.role == "method" and row.name in rows]
+    spreads = [
+        statistics.variance(rows[name]["minus_single"])
+        for name in methods or [name for name in rows if name != SINGLE]
+        if len(rows[name]["minus_single"]) > 1
+    ]
+    return {**_seeds(statistics.fmean(spreads) ** 0.5 if spreads else None, rules), "rows": rows}
+
+
+def longer(contestants: Sequence[Contestant], plan: Mapping[str, Any], rules: Rules) -> list[str]:
+    """Return the methods for whose cost single task is trained longer: the best on validation data.
+
+    Those that were so when fewer rows had been planned stay.
+    """
+    methods = [row.name for row in contestants if row.role == "method" and row.name in plan["rows"]]
+    mean = {name: statistics.fmean(plan["rows"][name]["validation_accuracies"]) for name in methods}
+    best = sorted(methods, key=lambda name: -mean[name])[: rules.finalists]
+    return list(dict.fromkeys([*plan.get("longer", []), *best]))
+
+
+def _seeds(deviation: float | None, rules: Rules) -> dict[str, Any]:
+    """Return how many seeds test data is measured with, and why."""
+    bounds = f"at least {rules.least_seeds}, at most {rules.most_seeds}"
+    if deviation is None:
+        seeds, why = rules.most_seeds, f"no spread is known: the most that the rules allow ({bounds})"
+        return {"seeds": seeds, "needed": None, "deviation": None, "why": why}
+    needed = seeds_needed(deviation, rules.effect)
+    why = (
+        f"paired differences to single task on validation data deviate by {percent(deviation)} points (pooled over "
+        f"methods, {counted(rules.pilot_seeds, 'seed')} each): {counted(needed, 'seed')} would show "
+        f"{percent(rules.effect)} points with power 0.8 at 5 % two-sided; {bounds}"
+    )
+    seeds = min(max(needed, rules.least_seeds), rules.most_seeds)
+    return {"seeds": seeds, "needed": needed, "deviation": deviation, "why": why}

@@ -1,0 +1,1 @@
+"""A search by successive halving, then an honest test of what it found."""

@@ -1,0 +1,189 @@
+"""Successive halving on validation data: short runs of everything, longer ones of the better half."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from metaux.errors import InputError
+from metaux.runs.pool import START_OF_A_PROCESS, summarise_failures
+from metaux.runs.record import Run, training_seconds
+from metaux.runs.trial import Trial, train
+from metaux.settings import Settings
+from metaux.studies.benchmark.plan import on_validation
+from metaux.studies.benchmark.rules import SINGLE
+from metaux.studies.search.affordable import MOST_SEARCH, REPEATED, RUNGS, SEARCH, Affordable, Candidate, side_by_side
+from metaux.terminal import make_table
+from metaux.training.timing import Cost
+from metaux.words import counted, percent
+
+# Of a table of what a search found.
+COLUMNS = ("row", "learning rate", "weight decay", "epochs", "seeds", "validation, %")
+
+
+class Race:
+    """The search, rung by rung; what is trained already is used.
+
+    Args:
+        bed: the data.
+        plan: what is affordable.
+        costs: of each row.
+        out: where the runs go.
+        workers: runs side by side.
+        console: for progress.
+        slower: how many times slower than estimated the runs are, as far as an earlier call has seen.
+    """
+
+    def __init__(
+        self,
+        bed: Settings,
+        plan: Affordable,
+        costs: Mapping[str, Cost],
+        out: Path,
+        workers: int,
+        console: Console,
+        slower: float = 1.0,
+    ):
+        self.bed, self.plan, self.costs, self.out = bed, plan, costs, out
+        self.workers, self.console = workers, console
+        self.slower = slower  # measuring, recording and other runs beside it take time as well
+        self.start = START_OF_A_PROCESS if workers > 1 else 0.0  # once, since processes are kept
+        self.records: list[dict[str, Any]] = []
+
+    def expected(self, together: float, longest: float) -> float:
+        """Return how long runs will take that were estimated at so many seconds together, and for the longest."""
+        several = self.slower * side_by_side(together, longest, self.workers) + self.start
+        return min(self.slower * together, several)
+
+    def workers_for(self, together: float, longest: float) -> int:
+        """Return how many of such runs to do side by side: one, where it is not worth the start of processes."""
+        return self.workers if self.expected(together, longest) < self.slower * together else 1
+
+    def took(self, seconds: float, together: float, longest: float) -> None:
+        """Learn from how long such runs took."""
+        started = self.workers_for(together, longest) > 1
+        self.slower *= seconds / self.expected(together, longest)
+        if started:
+            self.start = 0.0
+
+    def trials(self, candidate: Candidate, epochs: int, seeds: int) -> list[Trial]:
+        """Return a candidate's runs on validation data."""
+        base = on_validation(self.bed, candidate.row).changed(**candidate.values, epochs=epochs)
+        return [replace(base, seed=seed, cost=self.costs[candidate.row.name].epoch) for seed in range(seeds)]
+
+    def runs(self, candidate: Candidate, epochs: int, seeds: int) -> list[Run]:
+        """Return the same once they are trained; none, if one of them is missing."""
+        found = [trial.run(self.out) for trial in self.trials(candidate, epochs, seeds)]
+        return [run for run in found if run is not None] if all(found) else []
+
+    def missing(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> tuple[float, float]:
+        """Return the seconds that the runs which are not there will take: all together, and the longest."""
+        each = [
+            self.costs[candidate.row.name].of(epochs)
+            for candidate in candidates
+            for trial in self.trials(candidate, epochs, seeds)
+            if trial.run(self.out) is None
+        ]
+        return sum(each), max(each, default=0.0)
+
+    def train(self, candidates: Sequence[Candidate], epochs: int, seeds: int, what: str) -> list[str]:
+        """Train the runs that are not there; return for each that could not be finished, why."""
+        estimated = self.missing(candidates, epochs, seeds)
+        trials = [trial for candidate in candidates for trial in self.trials(candidate, epochs, seeds)]
+        begin = time.perf_counter()
+        failures = train(trials, what, self.out, self.workers_for(*estimated), self.console)
+        if estimated[0] and not failures:  # what diverges takes less
+            self.took(time.perf_counter() - begin, *estimated)
+        return failures
+
+    def run(self, left: Callable[[float], float], rungs: int, note: Callable[..., None]) -> list[Candidate]:
+        """Return the candidates of the last rung that there was time for, best first.
+
+        Args:
+            left: the seconds that are left of a share of the budget.
+            rungs: how many an earlier call has run.
+            note: keeps what the next call should know: `rungs` and `slower`.
+        """
+        ranked = self.plan.candidates()
+        steps = [*((share, 1, MOST_SEARCH) for share in RUNGS), *((RUNGS[-1], seeds, SEARCH) for seeds in REPEATED)]
+        for number, (share, seeds, most) in enumerate(steps):
+            candidates = _better_half(ranked) if number else ranked
+            epochs = max(1, int(self.plan.epochs * share))
+            estimated = self.missing(candidates, epochs, seeds)
+            if number >= max(1, rungs) and estimated[0] and self.expected(*estimated) > left(most):
+                if seeds == 1:
+                    self.console.print("no time for longer runs of the search")
+                break
+            what = f"search, {counted(epochs, 'epoch')}" + (f", {seeds} seeds" if seeds > 1 else "")
+            failures = self.train(candidates, epochs, seeds, what)
+            ranked = self._ranked(candidates, epochs, seeds)
+            note(rungs=max(rungs, number + 1), slower=self.slower)
+            if not any(candidate.row.name == SINGLE for candidate in ranked):
+                raise InputError(
+                    "expected single task to train on this data, found that it does not: "
+                    f"{summarise_failures(failures)}"
+                )
+        return ranked
+
+    def seconds(self, candidate: Candidate) -> float:
+        """Return how long a run of a candidate took, of those of its last rung."""
+        about = {"row": candidate.row.name, **candidate.values}
+        return float(next(own["seconds"] for own in reversed(self.records) if about.items() <= own.items()))
+
+    def table(self) -> Table:
+        """Return `best_of_each` of what was recorded as a table."""
+        return make_table(COLUMNS, best_of_each(self.records), "the best configuration of each, as far as it came")
+
+    def _ranked(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> list[Candidate]:
+        """Return those that came to their end, the most accurate first; of equal ones that of the lower loss."""
+        found = []
+        for candidate in candidates:
+            if runs := self.runs(candidate, epochs, seeds):
+                accuracy = statistics.fmean(run.accuracy for run in runs)
+                loss = statistics.fmean(float(run.epochs[-1]["test_loss"]) for run in runs)
+                found.append(((-accuracy, loss), candidate))
+                self.records.append(
+                    {
+                        "epochs": epochs,
+                        "seeds": seeds,
+                        "row": candidate.row.name,
+                        **candidate.values,
+                        "validation_accuracy": accuracy,
+                        "validation_loss": loss,
+                        "seconds": training_seconds(runs),
+                    }
+                )
+        return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+
+
+def best_of_each(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return the best configuration of each row in the last rung that it came to, the best row first, as `COLUMNS`."""
+    best: dict[str, Mapping[str, Any]] = {}
+    for own in records:
+        if own["row"] not in best or _reached(own) > _reached(best[own["row"]]):
+            best[own["row"]] = own
+    return [
+        (
+            own["row"],
+            *(f"{own[name]:g}" for name in ("learning_rate", "weight_decay", "epochs", "seeds")),
+            percent(own["validation_accuracy"]),
+        )
+        for own in sorted(best.values(), key=_reached, reverse=True)
+    ]
+
+
+def _reached(record: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return how far a configuration came, and how good it was there."""
+    return record["epochs"], record["seeds"], record["validation_accuracy"], -record["validation_loss"]
+
+
+def _better_half(ranked: Sequence[Candidate]) -> list[Candidate]:
+    """Return the better half of single task's configurations, and of those of the methods."""
+    single, methods = ([c for c in ranked if (c.row.name == SINGLE) == of_single] for of_single in (True, False))
+    kept = [*single[: (len(single) + 1) // 2], *methods[: (len(methods) + 1) // 2]]
+    return [candidate for candidate in ranked if candidate in kept]

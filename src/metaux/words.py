@@ -1,0 +1,76 @@
+"""How names and numbers are written, in the table, the verdict and the figures alike."""
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+
+def data_name(data: str) -> str:
+    """Return what the setting `data` is called: a name as it is; of a path the last part, without the folders above it.
+
+    >>> data_name("cifar10.1"), data_name("/home/ann/pets.csv"), data_name("hf:uoft-cs/cifar100:default")
+    ('cifar10.1', 'pets', 'uoft-cs/cifar100')
+    """
+    if data.startswith("hf:"):
+        name = data.partition(":")[2]
+        return PurePath(name).name if name.count("/") > 1 or name.startswith((".", "~")) else name.partition(":")[0]
+    path = PurePath(data)
+    return path.stem if path.suffix.lower() in (".csv", ".npz") else path.name or data
+
+
+def percent(fraction: float) -> str:
+    """Return an accuracy in per cent.
+
+    >>> percent(0.98123)
+    '98.1'
+    """
+    return f"{100 * fraction:.1f}"
+
+
+def points(fraction: float, decimals: int = 1) -> str:
+    """Return a difference of accuracies in percentage points, with its sign.
+
+    >>> points(0.012), points(-0.0001)
+    ('+1.2', '+0.0')
+    """
+    return f"{round(100 * fraction, decimals) + 0.0:+.{decimals}f}"
+
+
+def bound_in_points(fraction: float, decimals: int = 1) -> str:
+    """Return an interval's bound, in percentage points; its sign is kept where it rounds to zero.
+
+    >>> bound_in_points(-0.0001), bound_in_points(0.0)
+    ('-0.0', '+0.0')
+    """
+    return f"{100 * fraction:+.{decimals}f}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as an enumeration.
+
+    >>> listed(["single", "uniform", "frozen"])
+    'single, uniform and frozen'
+    """
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "seed"), counted(1437, "training sample")
+    ('1 seed', '1,437 training samples')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for a person.
+
+    >>> duration(1), duration(42), duration(600), duration(9000), duration(864_000)
+    ('1 second', '42 seconds', '10 minutes', '2.5 hours', '10 days')
+    """
+    if seconds < 100:
+        whole = max(1, round(seconds))
+        return f"{whole} second{'' if whole == 1 else 's'}"
+    if seconds < 6000:
+        return f"{round(seconds / 60)} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds < 3600 * 72 else f"{round(seconds / 86400):,} days"

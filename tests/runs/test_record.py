@@ -1,0 +1,162 @@
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from making import make_run
+from metaux.errors import InputError
+from metaux.runs.record import (
+    Run,
+    is_finished,
+    read_runs,
+    write_finished,
+    write_records,
+    write_settings,
+)
+from metaux.settings import Settings
+
+
+def cut(name: str, to: float = 0.5) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        path = folder / name
+        os.truncate(path, int(path.stat().st_size * to))
+
+    return damage
+
+
+def replaced(name: str, text: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        (folder / name).write_text(text)
+
+    return damage
+
+
+def with_value(name: str, value: object) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        path = folder / "result.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+
+    return damage
+
+
+def removed(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def last_line_dropped(folder: Path) -> None:
+    path = folder / "records.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    settings = Settings(data="some/where/mine.csv", subclasses=(2, 3))
+    run = make_run(tmp_path, "maxl", 4, [1.0, 0.0, 1.0, 1.0], curve=[0.5, 0.6, 0.75], settings=settings)
+    assert run.folder == tmp_path / "runs" / "maxl-4"
+    assert (run.method, run.seed, run.accuracy, run.balanced_accuracy) == ("maxl", 4, 0.75, 0.75)
+    assert run.settings["subclasses"] == [2, 3]
+    assert list(run.settings)[:3] == ["method", "seed", "data"]
+    assert run.seconds_per_epoch == 0.5
+    assert run.train_size == 6
+    assert run.curve("test_accuracy").tolist() == [0.5, 0.6, 0.75]
+    assert np.isnan(run.curve("gradient_cosine")).all()
+    assert run.output("test_correct").tolist() == [1, 0, 1, 1]
+    assert run.output("train_labels").dtype == np.float16
+    assert set(run.outputs()) >= {"test_probabilities", "test_primary", "train_ids"}
+    assert torch.equal(run.weights()["weight"], torch.ones(2, 2))
+
+
+def test_runs_are_read_in_order_and_only_finished_ones(tmp_path: Path) -> None:
+    for method, seed in [("single", 10), ("single", 2), ("maxl", 0)]:
+        make_run(tmp_path, method, seed, [1.0])
+    write_settings(tmp_path / "runs" / "frozen-0", Settings(), method="frozen", seed=0)
+    assert [(run.method, run.seed) for run in read_runs(tmp_path)] == [
+        ("maxl", 0),
+        ("single", 2),
+        ("single", 10),
+    ]
+    assert not is_finished(tmp_path / "runs" / "frozen-0")
+
+
+def test_no_runs(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected finished runs in .*runs, found none; give"):
+        read_runs(tmp_path)
+
+
+def test_a_value_that_every_run_needs_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected seed, .*test_correct.* among the results"):
+        write_finished(tmp_path, {"method": "maxl"}, {}, {})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (removed("result.json"), r"expected a finished run, found no result.json .*repeat the command"),
+        (removed("settings.yaml"), r"expected the folder of a run, found no settings.yaml"),
+        (removed("outputs.safetensors"), r"found it without outputs.safetensors; delete"),
+        (removed("records.jsonl"), r"found it without records.jsonl; delete"),
+        (cut("result.json"), r"expected a whole .*result.json, found it cut off"),
+        (
+            cut("outputs.safetensors"),
+            r"expected a whole .*outputs.safetensors, found it cut off, or not safetensors",
+        ),
+        (cut("outputs.safetensors", 0), r"outputs.safetensors, found it cut off"),
+        (cut("records.jsonl", 0.9), r"expected a whole .*records.jsonl, found it cut off"),
+        (last_line_dropped, r"records.jsonl, found it with 2 of 3 epochs"),
+        (replaced("settings.yaml", "a: [1\nb: }"), r"settings.yaml, found it cut off or overwritten"),
+        (replaced("settings.yaml", "[1]"), r"settings.yaml, found it holding list, not a mapping"),
+        (replaced("result.json", '{"method": "maxl"}'), r"result.json, found it without seed, accuracy"),
+        (with_value("seed", None), r"result.json, found it with values of another kind"),
+        (with_value("accuracy", "high"), r"result.json, found it with values of another kind"),
+        (with_value("class_names", 5), r"result.json, found it with values of another kind"),
+        (replaced("records.jsonl", "1\n2\n3\n"), r"records.jsonl, found it with a line that is no record"),
+    ],
+)
+def test_damage_is_named_in_one_line(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
+    folder = make_run(tmp_path, "maxl", 0, [1.0, 0.0]).folder
+    damage(folder)
+    with pytest.raises(InputError, match=message) as caught:
+        Run.read(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_weights_are_named_when_asked_for(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "maxl", 0, [1.0])
+    cut("weights.safetensors")(run.folder)
+    with pytest.raises(InputError, match=r"weights.safetensors, found it cut off"):
+        run.weights()
+    removed("weights.safetensors")(run.folder)
+    with pytest.raises(InputError, match=r"without weights.safetensors"):
+        run.weights()
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    make_run(tmp_path, "maxl", 0, [1.0])
+    with pytest.raises(InputError, match=r"expected the folder of one run, found .* with 1 of them; give one, such as"):
+        Run.read(tmp_path)
+    with pytest.raises(InputError, match=r"found nothing; give one such as OUT/runs/maxl-0"):
+        Run.read(tmp_path / "absent")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="found a file"):
+        Run.read(str(tmp_path / "file"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"found no settings.yaml"):
+        Run.read(tmp_path / "empty")
+
+
+def test_an_unknown_output(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected 'features' among the outputs .* found .*test_correct"):
+        make_run(tmp_path, "maxl", 0, [1.0]).output("features")
+
+
+def test_records_are_lines_of_strict_json(tmp_path: Path) -> None:
+    write_records(tmp_path, [{"epoch": 1, "test_loss": float("nan")}, {"epoch": 2, "test_loss": 0.5}])
+    lines = (tmp_path / "records.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"epoch": 1, "test_loss": None},
+        {"epoch": 2, "test_loss": 0.5},
+    ]

@@ -1,0 +1,322 @@
+"""Every experiment from nothing to figure, on a data set of the real form and a scale of seconds."""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from metaux.data.levels import Levels
+from metaux.errors import InputError, TrainingError
+from metaux.protocols import PROTOCOLS, resolve
+from metaux.runs.launch import run
+from metaux.runs.loading import load_once
+from metaux.runs.record import is_finished
+from metaux.studies.papers import complexity, curves, gradient, invented
+from metaux.studies.papers.catalogue import ITEMS
+from metaux.studies.papers.curves import METHODS, PAIRS
+from metaux.studies.papers.estimate import Clock
+from metaux.studies.papers.reproduce import list_items, reproduce
+from metaux.studies.papers.runs import distinct, folder_of
+from metaux.studies.papers.scales import PAPER, SMALL, Scale, cut_down
+from shell import metaux
+
+TINY = Scale("tiny", {"backbone": "mlp", "train_size": 300, "epochs": 1, "batch_size": 150}, True, "a test")
+FEW_PAIRS = (("3", "10"), ("3", "100"), ("20", "100"))
+TRAINED = [name for name in ITEMS if ITEMS[name].needs(TINY, "nowhere")]
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CIFAR-100's classes as class folders, four training images and one test image of 6 x 6 pixels each."""
+    place = tmp_path_factory.mktemp("root")
+    stream = np.random.default_rng(0)
+    for name in Levels.cifar100().classes("100"):
+        colour = stream.integers(60, 190, 3)
+        for part, count in (("train", 4), ("test", 1)):
+            folder = place / "cifar100" / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = colour + stream.integers(-50, 50, (6, 6, 3))
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png", compress_level=1)
+    return place
+
+
+@pytest.fixture(scope="session")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reproduced")
+
+
+@pytest.fixture(scope="session")
+def tiny(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Scale:
+    """A scale of seconds, whose embedding is a network trained beforehand rather than a large one of ImageNet's."""
+    folder = tmp_path_factory.mktemp("embedding") / "run"
+    need = ITEMS["figure3"].needs(TINY, str(root))[0]
+    run(need.settings, "single", 7, load_once(need.settings), folder)
+    return replace(TINY, changes={**TINY.changes, "embedding": str(folder)})
+
+
+@pytest.fixture(scope="class")
+def fewer() -> Iterator[None]:
+    """Fewer panels of the same kind, for a test of seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (curves, invented):
+            patch.setattr(module, "PAIRS", FEW_PAIRS)
+        patch.setattr(complexity, "PSI", (2, 5))
+        patch.setitem(curves.METHODS, "kmeans", {"features": "pixels"})  # an autoencoder takes seconds each
+        patch.setattr(invented, "SIZES", (2, 5))
+        patch.setattr(invented, "RATES", (1e-5, 1e-1))
+        yield
+
+
+@pytest.fixture(scope="class")
+def figure3(fewer: None, tiny: Scale, root: Path, out: Path) -> Path:
+    reproduce(["figure3"], tiny, str(root), out, 2, 1, "cpu", quiet())
+    return out / "figure3"
+
+
+def quiet() -> Console:
+    return Console(quiet=True)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class TestPlans:
+    @pytest.mark.parametrize("name", TRAINED)
+    def test_the_paper_scale_is_the_published_protocol(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Prints each configuration; `pytest -s` shows them beside the table of the papers' values."""
+        varied = {"focal": {"focal_gamma"}, "collapse": {"entropy_weight", "generator_learning_rate"}}
+        varied |= {"figure4": {"entropy_weight"}, "figure7": {"entropy_weight"}}
+        for need in ITEMS[name].needs(PAPER, "nowhere"):
+            protocol = resolve(need.settings)
+            published = PROTOCOLS[need.settings.protocol]
+            differs = {key for key, value in asdict(published).items() if getattr(protocol, key) != value}
+            assert differs <= varied.get(name, set())
+            assert protocol.name in ("iclr", "neurips")
+            assert (protocol.epochs, protocol.batch_size, protocol.learning_rate) == (200, 100, 0.01)
+            assert need.settings.train_size is None
+            assert need.settings.backbone == ("vgg16" if name != "table1" else need.settings.backbone)
+            assert need.settings.augment in ("crop", "crop-flip")
+            print(name, need.panel, need.label, need.settings.backbone, protocol)
+        assert "iclr" in (printed := capsys.readouterr().out) or "neurips" in printed
+
+    def test_figure_3_has_all_pairs_methods_and_controls(self) -> None:
+        needs = ITEMS["figure3"].needs(PAPER, "nowhere")
+        assert len(needs) == len(PAIRS) * len(METHODS) == 48
+        assert {need.label for need in needs} >= {"single", "random", "prototypical", "kmeans", "maxl", "human"}
+        assert {need.label for need in needs} >= {"uniform", "frozen"}
+        assert len({need.panel for need in needs}) == 6
+
+    def test_figure_4_has_every_psi_with_and_without_entropy_loss(self) -> None:
+        needs = ITEMS["figure4"].needs(PAPER, "nowhere")
+        for weight in (None, 0.0):
+            own = [n for n in needs if n.method == "maxl" and n.settings.entropy_weight == weight]
+            assert [n.settings.subclasses for n in own] == [(psi,) for psi in (2, 5, 10, 20, 50, 100)]
+        assert {need.settings.data for need in needs} == {"cifar10.1"}
+
+    def test_table_1_has_seven_data_sets(self) -> None:
+        needs = ITEMS["table1"].needs(PAPER, "nowhere")
+        assert len({need.settings.data for need in needs}) == 7
+        assert {need.method for need in needs} == {"single", "uniform", "frozen", "random", "maxl"}
+
+    @pytest.mark.parametrize(
+        ("first", "within"),
+        [("figure5", "figure3"), ("cosine", "figure3"), ("agreement", "figure3"), ("figure7", "figure4")],
+    )
+    @pytest.mark.parametrize("scale", [SMALL, PAPER])
+    def test_items_share_runs(self, first: str, within: str, scale: Scale, tmp_path: Path) -> None:
+        own, other = (distinct(ITEMS[name].needs(scale, "nowhere"), 3, tmp_path) for name in (first, within))
+        assert own.keys() <= other.keys()
+
+    def test_single_task_is_one_run_for_all_sub_classes(self, tmp_path: Path) -> None:
+        needs = [need for need in ITEMS["figure3"].needs(SMALL, "nowhere") if need.method == "single"]
+        assert len(needs) == 6
+        assert len(distinct(needs, 1, tmp_path)) == 3
+
+    def test_a_run_is_known_by_its_content_not_its_place(self, tmp_path: Path) -> None:
+        need = ITEMS["figure3"].needs(SMALL, "nowhere")[0]
+        here = folder_of(need, 0, tmp_path)
+        same: list[dict[str, Any]] = [{"root": "there"}, {"device": "cpu"}, {"threads": 2}, {"data": "there/cifar100"}]
+        for change in same:
+            assert folder_of(replace(need, settings=replace(need.settings, **change)), 0, tmp_path) == here
+        others: list[dict[str, Any]] = [{"epochs": 9}, {"primary": "10"}, {"focal_gamma": 1.0}]
+        for change in others:
+            assert folder_of(replace(need, settings=replace(need.settings, **change)), 0, tmp_path) != here
+        assert folder_of(need, 1, tmp_path) != here
+
+    def test_a_trial_is_twenty_steps_of_each_configuration(self) -> None:
+        for scale in (SMALL, PAPER):
+            for need in ITEMS["figure3"].needs(cut_down(scale), "nowhere"):
+                protocol = resolve(need.settings)
+                assert (protocol.epochs, need.settings.train_size) == (1, 20 * protocol.batch_size)
+
+
+@pytest.mark.parametrize("name", [name for name in ITEMS if name not in TRAINED and name != "gradient"])
+def test_items_without_runs(name: str, tmp_path: Path) -> None:
+    reproduce([name], SMALL, "nowhere", tmp_path, 3, 0, "cpu", quiet())
+    assert {path.suffix for path in (tmp_path / name).iterdir()} == {".png", ".svg", ".csv", ".json"}
+
+
+def test_mask_softmax_in_numbers(tmp_path: Path) -> None:
+    reproduce(["mask-softmax"], SMALL, "nowhere", tmp_path, 1, 0, "cpu", quiet())
+    found = rows(tmp_path / "mask-softmax" / "mask-softmax.csv")
+    masked: dict[str, list[float]] = {}
+    for row in found:
+        masked.setdefault(row["label"], []).append(float(row["probability"]))
+    assert masked["Mask SoftMax, y = 2"] == [0, 0, 0, 0, 1]
+    powers = np.exp([1.0, 0.3, -0.4, 0.8, 0.1])
+    assert masked["Mask SoftMax, y = 0"] == pytest.approx([*(powers[:2] / powers[:2].sum()), 0, 0, 0], abs=1e-6)
+    assert masked["SoftMax"] == pytest.approx(powers / powers.sum(), abs=1e-6)
+
+
+def test_gradient_errors_are_measured_on_the_real_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    exact, forward, difference = (
+        gradient.generator_gradient(gradient.Bench("cpu", torch.float64, "small-cnn", 8), name)
+        for name in ("double_backward", "forward_mode", "finite_difference")
+    )
+    released = gradient.generator_gradient(gradient.Bench("cpu", torch.float64, "small-cnn", 8), "released")
+    assert float((forward - exact).norm() / exact.norm()) < 1e-10
+    assert float((released - exact).norm() / exact.norm()) < 1e-10
+    assert 1e-12 < float((difference - exact).norm() / exact.norm()) < 1e-2
+    assert gradient.peak_memory("nothing", "cpu") > 50
+
+
+def test_estimates_grow_with_samples_and_with_the_method() -> None:
+    clock, need = Clock(), ITEMS["figure3"].needs(TINY, "nowhere")[0]
+    settings = replace(need.settings, train_size=None, image_size=8)
+    single, twice = (clock.epoch(settings, "single", (n, 1000), (3, 32, 32)) for n in (10_000, 20_000))
+    assert 0 < single < twice < 2 * single
+    assert clock.epoch(settings, "maxl", (10_000, 1000), (3, 32, 32)) > single
+
+
+@pytest.mark.usefixtures("fewer")
+class TestRuns:
+    """In the order of the items: later ones find the runs of earlier ones."""
+
+    def test_figure_3(self, figure3: Path) -> None:
+        names = {path.name for path in figure3.iterdir()}
+        assert names == {"figure3.png", "figure3.svg", "figure3.csv", "figure3-curves.csv", "summary.json"}
+        table = rows(figure3 / "figure3.csv")
+        assert len(table) == 24
+        assert {row["n"] for row in table} == {"2"}
+        for row in table:
+            assert float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"])
+        summary = json.loads((figure3 / "summary.json").read_text())
+        assert summary["runs"] == 2 * (2 + 3 * 7)
+        assert summary["command"] == "metaux reproduce figure3 --scale tiny --seeds 2"
+        assert "of 3 pairs" in summary["found"]
+        assert len(summary["lines"]) == 24
+
+    @pytest.mark.parametrize("name", ["figure5", "cosine", "agreement"])
+    def test_others_need_no_further_run(self, name: str, figure3: Path, tiny: Scale, root: Path, out: Path) -> None:
+        before = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/result.json")}
+        reproduce([name], tiny, str(root), out, 2, 1, "cpu", quiet())
+        assert {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/result.json")} == before
+        assert {path.suffix for path in (out / name).iterdir()} == {".png", ".svg", ".csv", ".json"}
+
+    def test_the_data_may_have_moved_since(
+        self, figure3: Path, tiny: Scale, root: Path, out: Path, tmp_path: Path
+    ) -> None:
+        line = next(n for n in ITEMS["cosine"].needs(tiny, str(root)) if n.method == "uniform")
+        lost = folder_of(line, 0, out)
+        shutil.rmtree(lost)
+        (tmp_path / "moved").symlink_to(root)
+        reproduce(["cosine"], tiny, str(tmp_path / "moved"), out, 2, 1, "cpu", quiet())
+        assert (lost / "result.json").exists()
+
+    def test_runs_of_other_data_are_not_taken_for_these(
+        self, figure3: Path, tiny: Scale, root: Path, out: Path
+    ) -> None:
+        result = next((out / "runs").glob("*/result.json"))
+        before = result.read_text()
+        result.write_text(json.dumps({**json.loads(before), "data": "of other data"}))
+        with pytest.raises(InputError, match="was trained on, found that it has changed; give another --out"):
+            reproduce(["figure3"], tiny, str(root), out, 2, 1, "cpu", quiet())
+        result.write_text(before)
+
+    def test_agreement_of_a_run_with_itself_is_perfect(self, figure3: Path, tiny: Scale, root: Path, out: Path) -> None:
+        from metaux.runs.record import Run
+        from metaux.studies.papers.invented import between_runs
+
+        need = next(n for n in ITEMS["figure3"].needs(tiny, str(root)) if n.method == "random")
+        first, second = (Run.read(folder_of(need, seed, out)) for seed in (0, 1))
+        found, chance = between_runs(first, first)
+        assert found == pytest.approx(1)
+        assert chance < 0.9
+        assert between_runs(first, second)[0] < 0.9
+
+    @pytest.mark.parametrize("name", ["figure4", "figure7", "collapse", "table1", "focal", "protocols", "vectors"])
+    def test_figure_and_numbers(self, name: str, tiny: Scale, root: Path, out: Path) -> None:
+        reproduce([name], tiny, str(root), out, 2 if name == "focal" else 1, 1, "cpu", quiet())
+        written = {path.suffix for path in (out / name).iterdir()}
+        assert written == {".png", ".svg", ".csv", ".json"}
+        summary = json.loads((out / name / "summary.json").read_text())
+        assert summary["found"]
+        assert summary["training_seconds"] > 0
+
+    def test_what_stands_in_and_what_is_missing_is_said(self, tiny: Scale, root: Path, out: Path) -> None:
+        reproduce(["table1"], tiny, str(root), out, 1, 1, "cpu", quiet())
+        summary = json.loads((out / "table1" / "summary.json").read_text())
+        assert "CIFAR-100's 10-class level in place of CIFAR-10" in summary["notes"]
+        assert any(note.startswith("SVHN: not run: no data") for note in summary["notes"])
+
+    def test_figure_6_shows_the_most_probable_images(self, tiny: Scale, root: Path, out: Path) -> None:
+        reproduce(["figure6"], tiny, str(root), out, 2, 1, "cpu", quiet())
+        found = rows(out / "figure6" / "figure6.csv")
+        assert len(found) == 4 * 3 * 5  # MNIST is not there
+        probabilities = [float(row["probability"]) for row in found[:5]]
+        assert probabilities == sorted(probabilities, reverse=True)
+
+    def test_the_list_counts_what_is_done(self, figure3: Path, tiny: Scale, root: Path, out: Path) -> None:
+        console = Console(record=True, width=250, file=io.StringIO())
+        published = replace(tiny, name="published", stand_ins=False)
+        list_items((tiny, published), str(root), out.parent, 2, "cpu", console)
+        lines = console.export_text().splitlines()
+        of = {name: next(line for line in lines if line.startswith(f"│ {name} ")) for name in ITEMS}
+        assert "0 of 46 done" in of["figure3"]  # another folder: `out` is not called tiny
+        assert "no runs" in of["hierarchy"]
+        assert "(not there)" in of["figure4"]
+        assert "no data" in of["figure4"]
+
+    def test_a_run_that_fails_does_not_stop_the_others(self, tiny: Scale, root: Path, tmp_path: Path) -> None:
+        diverging = replace(tiny, changes={**tiny.changes, "learning_rate": 1e30, "epochs": 2})
+        with pytest.raises(TrainingError, match="single with seed 0"):
+            reproduce(["focal"], diverging, str(root), tmp_path, 1, 1, "cpu", quiet())
+        assert not any(is_finished(folder) for folder in (tmp_path / "runs").glob("*"))
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            (["figure33"], "figure3"),
+            (["figure3", "--root", "nowhere"], "CIFAR-100"),
+            (["figure3", "--scale", "paper", "--root", "nowhere"], "docs/data.md"),
+            (["hierarchy", "--seeds", 0], "seed"),
+            (["hierarchy", "--scale", "large"], "paper"),
+        ],
+    )
+    def test_one_line(self, words: list[object], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        result = metaux("reproduce", *words)
+        assert result.code == 2
+        assert result.err.count("\n") == 1
+        assert told in result.err
+        assert not any(tmp_path.iterdir())
+
+    def test_without_any_of_the_data(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="expected CIFAR-100 for figure5"):
+            reproduce(["figure5"], PAPER, str(tmp_path), tmp_path / "out", 1, 1, "cpu", quiet())

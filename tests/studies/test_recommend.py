@@ -1,0 +1,564 @@
+"""From data and minutes to a network: what is searched where, how long it takes, and what is handed over."""
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from markupsafe import escape
+from rich.console import Console
+
+from making import first_right, make_run, make_runs
+from metaux.cli.main import Recommend, parse
+from metaux.errors import InputError, TrainingError
+from metaux.runs.loading import load_once
+from metaux.runs.record import Run, read_runs
+from metaux.runs.trial import Trial, train
+from metaux.settings import Settings
+from metaux.studies.benchmark.measured import shuffled_labels
+from metaux.studies.benchmark.rules import CONTESTANTS, SINGLE
+from metaux.studies.search import final
+from metaux.studies.search.affordable import (
+    GRID,
+    ROWS,
+    RUNGS,
+    SEARCH,
+    SHORT_GRID,
+    TIMING,
+    Affordable,
+    Candidate,
+    affordable,
+    needed,
+    suitable,
+)
+from metaux.studies.search.final import Outcome, entrants, measure
+from metaux.studies.search.halving import Race, _better_half
+from metaux.studies.search.length import TESTED, lengthened, minutes_for_longer
+from metaux.studies.search.recommend import Recommendation, _Budget, _conclude
+from metaux.training.timing import Cost
+from shell import below, done, metaux
+
+MINUTES = 0.25
+WORDS = ("recommend", "digits", "--train-size", 100, "--backbone", "mlp", "--epochs", 4, "--jobs", 1, "--device", "cpu")
+KMEANS = next(row for row in CONTESTANTS if row.name == "kmeans")
+
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recommended") / "out"
+
+
+@pytest.fixture(scope="module")
+def found(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done(*WORDS, "--minutes", MINUTES, "--out", out, "--json"))
+    return found
+
+
+def test_ends_in_time(found: dict[str, Any]) -> None:
+    assert found["seconds"] < 1.25 * 60 * MINUTES
+
+
+def test_searches_on_validation_data_and_tests_on_paired_seeds(found: dict[str, Any], out: Path) -> None:
+    seeds: dict[tuple[str, int], list[int]] = {}
+    for run in read_runs(out):
+        assert (run.settings["evaluate_on"] == "test") == (run.seed >= 100)
+        if run.seed >= 100:
+            seeds.setdefault((run.method, len(run.epochs)), []).append(run.seed)
+    assert len({tuple(own) for own in seeds.values()}) == 1
+    assert {"single", "uniform", "frozen"} < {method for method, _ in seeds}
+    searched = {row["row"] for row in found["search"]}
+    assert searched == {"single", *found["plan"]["methods"]}
+    first = [row for row in found["search"] if row["epochs"] == found["search"][0]["epochs"]]
+    assert {name: sum(row["row"] == name for row in first) for name in searched} == dict.fromkeys(
+        searched, len(found["plan"]["grid"])
+    )
+
+
+def test_says_which_network_to_use(found: dict[str, Any]) -> None:
+    assert found["method"] == Run.read(found["model"]).method
+    assert (found["method"] == "single") == (not found["helps"])
+    ways = tuple(f" Use {row.in_words()}." for row in CONTESTANTS if row.method == found["method"])
+    longer = f"use single task, tuned, for {len(Run.read(found['model']).epochs)} epochs."
+    assert found["verdict"].endswith(ways if found["helps"] else ("use single task, tuned.", longer))
+
+
+def test_the_command_trains_the_same_network(found: dict[str, Any], tmp_path: Path) -> None:
+    program, *words = shlex.split(found["command"])
+    assert program == "metaux"
+    done(*words, "--out", tmp_path / "again")
+    assert Run.read(tmp_path / "again").accuracy == Run.read(found["model"]).accuracy
+
+
+def test_the_same_command_goes_on_where_it_was(found: dict[str, Any], out: Path) -> None:
+    before = below(out / "runs")
+    said = done(*WORDS, "--minutes", MINUTES, "--out", out)
+    assert below(out / "runs") == before
+    assert found["verdict"] in " ".join(said.split())
+    assert "as far as it came" in said
+    lost = next(run.folder for run in read_runs(out) if run.seed < 100)
+    (lost / "result.json").unlink()
+    again = json.loads(done(*WORDS, "--minutes", MINUTES, "--out", out, "--json"))
+    assert below(out / "runs").keys() == before.keys()
+    assert again["verdict"] == found["verdict"]
+    accuracies = [[own["validation_accuracy"] for own in which["search"]] for which in (again, found)]
+    assert accuracies[0] == accuracies[1]
+    assert again["seconds"] == found["seconds"]  # what was found is only shown once more
+
+
+def test_the_report_shows_the_test_and_what_was_searched(found: dict[str, Any], out: Path) -> None:
+    page = (out / "report.html").read_text()
+    assert str(escape(found["verdict"])) in page
+    assert "Test of a search" in page
+    for row in {own["row"] for own in found["search"]}:
+        assert f'<th scope="row">{row}</th><td class="number">' in page.partition("What was searched")[2]
+    command = shlex.split(re.findall("<code>(metaux recommend .*)</code>", page)[0])
+    again = parse(command[1:])
+    assert isinstance(again, Recommend)
+    assert (again.minutes, again.settings.epochs, again.settings.train_size) == (MINUTES, 4, 100)
+
+
+@pytest.mark.parametrize("content", ['{"plan": {"epo', "[]", "{}", '{"plan": [], "costs": {}, "seconds": 1.0}'])
+def test_a_damaged_file_is_told(content: str, found: dict[str, Any], out: Path, tmp_path: Path) -> None:
+    assert found
+    shutil.copytree(out, tmp_path / "out")
+    (tmp_path / "out" / "recommend.json").write_text(content)
+    said = metaux(*WORDS, "--out", tmp_path / "out")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert f"expected a whole {tmp_path / 'out' / 'recommend.json'}, found it" in said.err
+
+
+def test_more_minutes_are_not_for_more_search_once_test_data_was_seen(
+    found: dict[str, Any], out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert found["verdict"]
+    shutil.copytree(out, tmp_path / "out")
+    seconds = list[float]()
+
+    def run(self: Race, left: Callable[[float], float], *_: object) -> None:
+        seconds.append(left(1.0))
+        raise InputError("far enough")
+
+    monkeypatch.setattr(Race, "run", run)
+    metaux(*WORDS, "--minutes", 60, "--out", tmp_path / "out")
+    assert seconds == [0]
+
+
+def test_the_search_does_with_the_samples_that_a_validation_part_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beds = list[Settings]()
+
+    def run(self: Race, *_: object) -> None:
+        beds.append(self.bed)
+        raise InputError("far enough")
+
+    monkeypatch.setattr(Race, "run", run)
+    words = ("recommend", "wine", "--epochs", 1, "--minutes", 60, "--device", "cpu", "--out", tmp_path / "out")
+    metaux(*words, "--train-size", 142)
+    assert [bed.train_size for bed in beds] == [114]  # of 142, a fifth is to choose with
+    said = metaux(*words[:-1], tmp_path / "more", "--train-size", 143)
+    assert "at most 142 (the training samples), found 143" in said.err
+    assert not (tmp_path / "more").exists()
+
+
+def test_other_settings_need_another_folder(found: dict[str, Any], out: Path) -> None:
+    said = metaux("recommend", "digits", "--train-size", 99, "--out", out)
+    assert found
+    assert said.code == 2
+    assert "give the same, or another --out" in said.err
+
+
+def test_it_is_no_comparison(found: dict[str, Any], out: Path, tmp_path: Path) -> None:
+    assert "expected the folder of a comparison or a run" in metaux("report", out).err
+    assert "expected a test part" in metaux(*WORDS, "--evaluate-on", "validation", "--out", tmp_path / "new").err
+    compared = ("compare", "digits", "--methods", "single", "--seeds", 1, *WORDS[2:], "--no-report")
+    assert "found that of a search; give another --out" in metaux(*compared, "--out", out).err
+    done(*compared, "--out", tmp_path / "other")
+    said = metaux(*WORDS, "--out", tmp_path / "other")
+    assert found
+    assert "expected a new folder or one of an earlier search" in said.err
+
+
+class TestMeasure:
+    BED = Settings(data="digits", train_size=100, backbone="mlp", epochs=1, device="cpu", learning_rate=0.05)
+
+    @pytest.fixture(autouse=True)
+    def _state(self) -> None:
+        self.trials = {name: Trial(self.BED, name, 0) for name in ("single", "uniform", "frozen")}
+        self.state: dict[str, Any] = {}
+
+    def measured(
+        self,
+        out: Path,
+        seconds: float = 0,
+        workers: int = 1,
+        tried: Sequence[int] = (),
+        seeds: int = 1,
+        method: str = "single",
+    ) -> Outcome:
+        race = Race(self.BED, Affordable(1, (), SHORT_GRID), {}, out, workers, QUIET)
+
+        def left() -> float:
+            return seconds if len(self.state.get("tried", ())) < seeds else 0  # after so many, the time is over
+
+        return measure(self.trials, method, race, left, tried, self.state.update)
+
+    def spoil(self, out: Path, name: str, seed: int) -> None:
+        folder = replace(self.trials[name], seed=seed).folder(out)
+        folder.mkdir(parents=True)
+        (folder / "checkpoint.pt").write_text("not one: this run cannot be finished")
+
+    def test_a_seed_with_a_run_that_diverges_does_not_count_and_is_told(self, tmp_path: Path) -> None:
+        self.spoil(tmp_path, "uniform", 100)
+        found = self.measured(tmp_path, 1000, seeds=2)
+        assert [[run.seed for run in own] for own in found.runs.values()] == [[101]] * 3
+        assert found.failed == {100: ["uniform"]}
+        assert self.state["tried"] == [100, 101]
+        # Once more, and the time is over: the seed that is whole is still there, behind the one that isn't.
+        again = self.measured(tmp_path, tried=[100, 101])
+        assert ([run.seed for run in again.runs["single"]], again.failed) == ([101], found.failed)
+
+    def test_without_a_whole_seed_single_task_is_left_and_no_time_is_spent_beyond_the_first(
+        self, tmp_path: Path
+    ) -> None:
+        self.spoil(tmp_path, "uniform", 100)
+        for tried in ([], [100]):
+            found = self.measured(tmp_path, tried=tried)
+            assert {name: [run.seed for run in own] for name, own in found.runs.items()} == {"single": [100]}
+            assert found.failed == {100: ["uniform"]}
+            assert self.state["tried"] == [100]
+        assert len(read_runs(tmp_path)) == 2
+
+    def test_a_method_with_a_meta_split_has_its_shuffled_labels_on_the_same_samples(self, tmp_path: Path) -> None:
+        bed = replace(self.BED, protocol="iclr", subclasses=(3,))
+        self.trials = {name: Trial(bed, name, 0) for name in ("single", "maxl")}
+        found = self.measured(tmp_path, method="maxl")
+        assert (found.failed, list(found.runs)) == ({}, ["single", "maxl", "shuffled"])
+        own, shuffled = found.runs["maxl"][0], found.runs["shuffled"][0]
+        assert own.train_size == shuffled.train_size == 100
+        assert (own.output("train_ids") == shuffled.output("train_ids")).all()
+        assert (own.output("meta_ids") == shuffled.output("meta_ids")).all()
+
+    def test_without_single_task_there_is_nothing_to_say(self, tmp_path: Path) -> None:
+        self.spoil(tmp_path, "single", 100)
+        with pytest.raises(TrainingError, match="single with seed 100"):
+            self.measured(tmp_path)
+        assert {run.seed for run in read_runs(tmp_path)} == {100}
+
+    def test_workers_do_not_shorten_a_run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        trained = list[Trial]()
+
+        def train(trials: Sequence[Trial], *_: object) -> list[str]:
+            trained.extend(trials)
+            return [f"{trial.method} with seed {trial.seed}: stopped" for trial in trials]
+
+        monkeypatch.setattr(final, "train", train)
+        self.trials["uniform"] = replace(self.trials["uniform"], cost=10.0)
+        with pytest.raises(TrainingError):
+            self.measured(tmp_path, 15.9, 16)  # two take 5 seconds to start processes, and 11 on however many
+        assert {trial.seed for trial in trained} == {100}
+        self.state.clear()
+        with pytest.raises(TrainingError):
+            self.measured(tmp_path, 18.1, 16)
+        assert {trial.seed for trial in trained} == set(range(100, 116))
+
+    @pytest.mark.parametrize(("seconds", "workers", "seeds"), [(15.9, 1, [100]), (13.1, 2, [100, 101])])
+    def test_as_many_seeds_at_once_as_there_is_time_for(
+        self, tmp_path: Path, seconds: float, workers: int, seeds: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = list[int]()
+
+        def alone(trials: Sequence[Trial], what: str, out: Path, workers: int, console: Console) -> list[str]:
+            asked.append(workers)
+            return train(trials, what, out, 1, console)
+
+        monkeypatch.setattr(final, "train", alone)
+        # A seed is three runs and shuffled labels, each expected to take two seconds; processes start in five.
+        self.trials = {name: replace(trial, cost=2.0) for name, trial in self.trials.items()}
+        found = self.measured(tmp_path, seconds, workers)
+        assert [run.seed for run in found.runs["frozen"]] == seeds
+        assert set(asked) == {workers}
+
+
+def test_labels_that_people_gave_are_tried_first(tmp_path: Path) -> None:
+    x, y = np.ones((30, 2)), np.arange(30) % 2
+    np.savez(tmp_path / "a.npz", x=x, y=y, y_given=np.arange(30) % 3)
+    np.savez(tmp_path / "b.npz", x=x, y=y)
+
+    def tried(data: str | Path) -> list[str]:
+        return [row.name for row in suitable(load_once(Settings(data=str(data))))]
+
+    assert tried("digits")[:2] == ["human", "transformation"]
+    assert tried(tmp_path / "a.npz")[:2] == ["given", "kmeans"]
+    assert tried(tmp_path / "b.npz")[0] == "kmeans"
+
+
+@pytest.mark.parametrize("minutes", [0, -1, 1e-6])
+def test_too_little_time_is_told_before_anything_is_written(minutes: float, tmp_path: Path) -> None:
+    said = metaux(*WORDS, "--minutes", minutes, "--out", tmp_path / "out")
+    assert said.code == 2
+    assert "minutes" in said.err
+    assert not (tmp_path / "out").exists()
+
+
+COSTS = {"single": Cost(0.1, 1.0), "kmeans": Cost(1.0, 1.2), "maxl": Cost(0.1, 5.0)}
+
+
+class TestAffordable:
+    def test_more_time_pays_for_longer_runs_more_methods_and_more_configurations(self) -> None:
+        found = [affordable(Settings(epochs=16), COSTS, 60 * minutes, 1) for minutes in (1.5, 5, 10, 1000)]
+        sizes = [(plan.epochs, len(plan.methods), len(plan.grid)) for plan in found]
+        assert sizes == sorted(sizes)
+        assert (found[-1].epochs, found[-1].methods, found[-1].grid) == (16, ("kmeans", "maxl"), GRID)
+        assert found[0].epochs < 16
+
+    def test_a_method_whose_controls_do_not_fit_leaves_room_for_the_next(self) -> None:
+        costs = {name: Cost(0.0, 1.0) for name in ("single", "transformation", "transformation apart", "kmeans")}
+        costs["transformation apart"] = Cost(0.0, 10.0)
+        plan = affordable(Settings(epochs=16), costs, 3600, 1)
+        assert (plan.epochs, plan.methods, plan.grid) == (16, ("transformation", "kmeans"), GRID)
+        costs["transformation"] = Cost(0.0, 10.0)  # the first one is not left out for that
+        plan = affordable(Settings(epochs=16), costs, 3600, 1)
+        assert plan.methods[0] == "transformation"
+        assert plan.epochs < 16
+
+    def test_every_row_has_the_same_configurations(self) -> None:
+        candidates = affordable(Settings(epochs=16), COSTS, 60_000, 1).candidates()
+        assert [(c.row.name, c.values) for c in candidates] == [
+            (name, values) for name in ("single", "kmeans", "maxl") for values in GRID
+        ]
+
+    def test_workers_are_time(self) -> None:
+        bed = Settings(epochs=16)
+        assert affordable(bed, COSTS, 300, 2) == affordable(bed, COSTS, 600, 1)
+
+    def test_however_many_workers_a_run_takes_its_time(self) -> None:
+        costs = {"single": Cost(0.0, 5.0), "transformation": Cost(0.0, 20.0), "maxl": Cost(0.0, 30.0)}
+        plan = affordable(Settings(epochs=100), costs, 1800, 64)
+        search = [max(costs[name].of(int(plan.epochs * share)) for name in plan.methods) for share in RUNGS]
+        assert sum(search) <= SEARCH * 1800
+        assert plan == affordable(Settings(epochs=100), costs, 1800, 1000)
+
+    def test_data_that_every_method_refuses(self) -> None:
+        with pytest.raises(InputError, match=r"expected data that a method can be trained on, found .* refuses it"):
+            affordable(Settings(), {"single": Cost(0.1, 0.1)}, 600, 1)
+
+    def test_nothing_fits(self) -> None:
+        with pytest.raises(InputError, match="give --minutes 2 or more"):
+            affordable(Settings(), COSTS, 5, 1)
+
+
+class TestLengthened:
+    """Longer runs than the protocol's: 20 epochs of two batches each are too few here."""
+
+    COSTS: ClassVar = {"single": Cost(0.0, 0.01), "kmeans": Cost(0.0, 0.01)}
+
+    def race(self, out: Path) -> Race:
+        bed = Settings(data="wine", device="cpu")
+        return Race(bed, Affordable(20, ("kmeans",), SHORT_GRID), self.COSTS, out, 1, QUIET)
+
+    def test_as_long_as_single_task_gains(self, tmp_path: Path) -> None:
+        plan = lengthened(self.race(tmp_path), lambda: 1e9)
+        reached: dict[int, list[float]] = {}
+        for run in read_runs(tmp_path):
+            assert run.settings["evaluate_on"] == "validation"
+            reached.setdefault(len(run.epochs), []).append(run.accuracy)
+        *lengths, last = sorted(reached)
+        assert lengths[-1] == plan.epochs > 20
+        gains = [sum(reached[2 * epochs]) - sum(reached[epochs]) for epochs in lengths]
+        assert all(gain > 0 for gain in gains[:-1])
+        assert gains[-1] <= 0
+        assert last == 2 * plan.epochs
+
+    def test_as_far_as_there_is_time_for_everything(self, tmp_path: Path) -> None:
+        race, methods = self.race(tmp_path), ["kmeans"]
+        enough = needed(self.COSTS, methods, 40, GRID, 1, TESTED)
+        assert lengthened(race, lambda: 0.99 * enough) == race.plan
+        assert not (tmp_path / "runs").exists()
+        assert lengthened(race, lambda: 1.01 * enough).epochs == 40
+
+    def test_the_minutes_for_twice_as_many_epochs_pay_for_them(self, tmp_path: Path) -> None:
+        race = self.race(tmp_path)
+        race.costs = {"single": Cost(0.0, 10.0), "kmeans": Cost(0.0, 20.0)}
+        minutes, enough = minutes_for_longer(race), needed(race.costs, ["kmeans"], 40, GRID, 1, TESTED)
+        assert (1 - TIMING) * 60 * (minutes - 1) < enough <= (1 - TIMING) * 60 * minutes
+
+
+class TestRace:
+    COSTS: ClassVar = {"single": Cost(0.0, 0.01), "kmeans": Cost(0.0, 0.01)}
+
+    def race(self, out: Path) -> Race:
+        plan = Affordable(4, ("kmeans",), SHORT_GRID)
+        return Race(Settings(data="iris", device="cpu"), plan, self.COSTS, out, 1, QUIET)
+
+    def test_whole_runs_are_repeated_where_there_is_time(self, tmp_path: Path) -> None:
+        race = self.race(tmp_path)
+        ranked = race.run(lambda share: 1e9, 0, lambda **_: None)
+        rungs = [(own["epochs"], own["seeds"]) for own in race.records]
+        assert rungs == [(1, 1)] * 6 + [(2, 1)] * 4 + [(4, 1)] * 2 + [(4, 2)] * 2 + [(4, 4)] * 2
+        for candidate in ranked:
+            runs = race.runs(candidate, 4, 4)
+            assert [run.seed for run in runs] == [0, 1, 2, 3]
+            last = next(own for own in race.records[-2:] if own["row"] == candidate.row.name)
+            assert last["validation_accuracy"] == pytest.approx(sum(run.accuracy for run in runs) / 4)
+            assert race.seconds(candidate) == last["seconds"] > 0
+        assert race.table().row_count == 2
+
+    def test_the_shortest_runs_are_trained_in_any_case(self, tmp_path: Path) -> None:
+        race = self.race(tmp_path)
+        assert len(race.run(lambda share: 0, 0, lambda **_: None)) == len(race.records) == 6
+
+    def test_repetitions_are_for_what_the_search_was_planned_to_take(self, tmp_path: Path) -> None:
+        race = self.race(tmp_path)
+        race.run(lambda share: 1e9 if share > SEARCH else 0, 0, lambda **_: None)
+        assert {own["seeds"] for own in race.records} == {1}
+        assert race.records[-1]["epochs"] == 4
+
+
+def test_the_start_of_processes_is_no_slowness(tmp_path: Path) -> None:
+    race = Race(Settings(), Affordable(1, (), SHORT_GRID), {}, tmp_path, 2, QUIET)
+    assert (race.workers_for(9.0, 1.0), race.expected(9.0, 1.0)) == (1, 9.0)  # not worth it
+    race.took(9.0, 9.0, 1.0)
+    assert (race.workers_for(12.0, 1.0), race.expected(12.0, 1.0)) == (2, 11.0)
+    race.took(11.0, 12.0, 1.0)
+    assert race.slower == 1
+    assert (race.workers_for(4.0, 1.0), race.expected(4.0, 1.0)) == (2, 2.0)  # they are there now
+    race.took(3.0, 4.0, 1.0)
+    assert race.slower == 1.5
+
+
+def test_the_labels_of_a_method_with_a_meta_split_are_shuffled_on_the_samples_that_have_one(tmp_path: Path) -> None:
+    trial = Trial(Settings(), "maxl", 100)
+    run = make_run(tmp_path, "maxl", 100, [1.0])
+    assert shuffled_labels(trial, run).method == "shuffled"
+    assert shuffled_labels(trial, OfMetaSplit(**vars(run))).method == "shuffled-split"
+
+
+class OfMetaSplit(Run):
+    """A run that has given up samples to a meta split."""
+
+    def outputs(self) -> tuple[str, ...]:
+        return (*super().outputs(), "meta_ids")
+
+
+def test_single_task_is_tuned_as_far_as_the_methods() -> None:
+    single, kmeans = ([Candidate(row, values) for values in SHORT_GRID] for row in (ROWS[SINGLE], KMEANS))
+    assert _better_half([*single, *kmeans]) == [*single[:2], *kmeans[:2]]
+    assert _better_half([*kmeans, *single]) == [*kmeans[:2], *single[:2]]
+    assert _better_half([single[0], kmeans[0], kmeans[1], single[1]]) == [single[0], kmeans[0]]
+    assert _better_half(single) == single[:2]
+
+
+@pytest.mark.parametrize(("times", "epochs"), [(1.1, None), (3.0, 12)])
+def test_single_task_is_tested_for_the_time_that_the_winner_takes(times: float, epochs: int | None) -> None:
+    costs = {"single": Cost(0.0, 1.0), "kmeans": Cost(0.0, 2.0)}  # estimated: not what it took
+    single, winner = Candidate(ROWS[SINGLE], GRID[0]), Candidate(KMEANS, GRID[1])
+    found = entrants(Settings(), Affordable(4, ("kmeans",), GRID), costs, single, winner, times)
+    longer = found.pop("single, compute of kmeans", None)
+    assert (longer.settings.epochs if longer else None) == epochs
+    assert set(found) == {"single", "uniform", "frozen", "kmeans"}
+    assert {trial.settings.epochs for trial in found.values()} == {4}
+
+
+def test_the_controls_of_views_apart_are_trained_as_the_winner_is() -> None:
+    row = next(row for row in CONTESTANTS if row.name == "transformation apart")
+    costs = {"single": Cost(0.0, 1.0), row.name: Cost(0.0, 1.0)}
+    found = entrants(
+        Settings(), Affordable(4, (row.name,), GRID), costs, Candidate(ROWS[SINGLE], GRID[0]), Candidate(row, GRID[1])
+    )
+    ways = {name: (trial.settings.views, trial.settings.auxiliary_weight) for name, trial in found.items()}
+    apart = dict.fromkeys(("transformation", "transformed", "transformation-shuffled"), ("apart", 2.0))
+    assert ways == {"single": (None, None), "uniform": (None, 2.0), "frozen": (None, 2.0), **apart}
+
+
+class TestConclusion:
+    NONE = (0.0, 0.001, -0.001, 0.0)
+    MUCH = (0.1, 0.11, 0.1, 0.09)
+
+    def conclude(
+        self, tmp_path: Path, failed: Any = None, samples: Any = 1000, **gains: Sequence[float]
+    ) -> Recommendation:
+        gains = {"single": self.NONE, "uniform": self.NONE, "frozen": self.NONE, **gains}
+        runs: dict[str, list[Run]] = {}
+        for run in make_runs(tmp_path, gains, samples):
+            runs.setdefault(run.method, []).append(run)
+        winner = Candidate(KMEANS, SHORT_GRID[0])
+        return _conclude(
+            Outcome(runs, failed or {}), winner, _Budget(1, tmp_path / "recommend.json"), Console(quiet=True)
+        )
+
+    def test_what_helps_is_handed_over(self, tmp_path: Path) -> None:
+        found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.NONE)
+        assert (found.method, found.helps) == ("kmeans", True)
+        assert found.folder.name == "kmeans-0"
+        assert "kmeans minus its own labels, shuffled: +10.0 points" in found.says
+        assert found.command == "metaux train toy --epochs 3 --method kmeans --seed 0"
+
+    def test_what_single_task_reaches_in_the_same_time_is_said(self, tmp_path: Path) -> None:
+        longer = {"single, compute of kmeans": (0.05, 0.06, 0.05, 0.04)}
+        found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.NONE, **longer)
+        assert "kmeans minus single task for the same time, 3 epochs: +5.0 points" in found.says
+        assert found.details["minus"]["single task for the same time, 3 epochs"]["mean"] == pytest.approx(0.05)
+
+    def test_what_cannot_always_be_trained_is_not(self, tmp_path: Path) -> None:
+        found = self.conclude(tmp_path, {104: ["kmeans"], 105: ["uniform"]}, kmeans=self.MUCH, shuffled=self.NONE)
+        assert (found.method, found.helps) == ("single", False)
+        assert found.says.endswith(
+            "2 seeds could not be used, since kmeans and uniform could not be trained. What cannot be trained with "
+            "every seed is not recommended: use single task, tuned."
+        )
+
+    def test_without_a_whole_seed_single_task_is_handed_over(self, tmp_path: Path) -> None:
+        run = make_run(tmp_path, "single", 100, first_right(0.7, 100))
+        outcome = Outcome({"single": [run]}, {100: ["kmeans"]})
+        found = _conclude(outcome, Candidate(KMEANS, SHORT_GRID[0]), _Budget(1, tmp_path / "recommend.json"), QUIET)
+        assert (found.method, found.helps, found.folder) == ("single", False, run.folder)
+        assert found.says == (
+            "kmeans is not judged: no seed has all runs. 1 seed could not be used, since kmeans could not be trained. "
+            "Nothing is shown to help here: use single task, tuned."
+        )
+
+    def test_on_too_few_test_samples_nothing_is_shown(self, tmp_path: Path) -> None:
+        best = (0.3, 0.3, 0.3, 0.3)
+        found = self.conclude(tmp_path, samples=4, kmeans=best, shuffled=self.NONE)
+        assert (found.method, found.helps) == ("single", False)
+        assert found.says.endswith("Nothing is shown to help here: use single task, tuned.")
+
+    @pytest.mark.parametrize("kmeans", [NONE, (0.02, 0.03, 0.02, 0.03)])
+    def test_single_task_trained_as_long_is_handed_over_where_it_is_better(
+        self, tmp_path: Path, kmeans: Sequence[float]
+    ) -> None:
+        found = self.conclude(tmp_path, kmeans=kmeans, shuffled=self.NONE, **{"single, compute of kmeans": self.MUCH})
+        assert (found.method, found.helps, found.folder.name) == ("single", False, "single, compute of kmeans-0")
+        assert found.says.endswith("More training helps more here: use single task, tuned, for 3 epochs.")
+
+    def test_the_minutes_for_longer_runs_of_all_methods_are_said(self, tmp_path: Path) -> None:
+        gains = {"kmeans": self.MUCH, "shuffled": self.NONE, "single, compute of kmeans": (0.2, 0.21, 0.2, 0.19)}
+        state = {"plan": {"epochs": 20}, "costs": {}, "seconds": 50.0, "minutes_for_longer": 7}
+        (tmp_path / "recommend.json").write_text(json.dumps(state))
+        assert self.conclude(tmp_path, **gains).says.endswith(
+            "use single task, tuned, for 3 epochs; with --minutes 7 and another --out, all methods would have the "
+            "time for 40 epochs."
+        )
+
+    def test_what_does_not_is_not(self, tmp_path: Path) -> None:
+        found = self.conclude(tmp_path, kmeans=self.NONE, shuffled=self.NONE)
+        assert (found.method, found.helps, found.folder.name) == ("single", False, "single-0")
+        assert found.says.endswith("Nothing is shown to help here: use single task, tuned.")
+
+    def test_what_helps_as_much_with_its_labels_shuffled_is_not(self, tmp_path: Path) -> None:
+        found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.MUCH)
+        assert (found.method, found.helps, found.folder.name) == ("single", False, "single-0")
+        assert found.says.startswith("kmeans beats single task")
+        assert found.says.endswith(
+            "kmeans is not shown to beat its own labels, shuffled, so what they say of a sample is not shown to help: "
+            "use single task, tuned."
+        )
