@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from metaux.runs.record import Run, run_folder, write_finished, write_records, write_settings
+from metaux.runs.record import Run, write_finished, write_records, write_settings
 from metaux.settings import Settings
 
 CLASSES = 2
@@ -23,7 +23,7 @@ def make_run(
     settings: Settings | None = None,
 ) -> Run:
     """Write a finished run whose test samples are right as `correct` says, and read it."""
-    folder = run_folder(out, method, seed)
+    folder = out / "runs" / f"{method}-{seed}"
     right = torch.tensor(correct, dtype=torch.float32)
     accuracy = float(right.double().mean())
     write_settings(folder, settings or Settings(data="toy", epochs=epochs), method=method, seed=seed)

@@ -9,7 +9,7 @@ import torch
 
 from metaux.report.html.methods import Recorded
 from metaux.report.html.samples import Samples
-from metaux.runs.record import Run, run_folder, write_finished, write_records, write_settings
+from metaux.runs.record import Run, write_finished, write_records, write_settings
 from metaux.settings import Settings
 
 NAMES = ("cat", "dog", "owl")
@@ -33,7 +33,7 @@ def full_run(
     **more: Any,
 ) -> Run:
     """Write a finished run: features, sub-class labels and human ones included; test samples of the first classes."""
-    folder = run_folder(out, method, seed)
+    folder = out / "runs" / f"{method}-{seed}"
     random = np.random.default_rng([seed, *map(ord, method)])
     classes = len(names)
     primary = np.arange(TEST) % (tested or classes)

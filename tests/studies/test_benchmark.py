@@ -16,8 +16,10 @@ from metaux.errors import InputError, TrainingError
 from metaux.evidence.statistics import Estimate, seeds_needed
 from metaux.protocols import resolve
 from metaux.runs.loading import _read_once, load_once
-from metaux.runs.record import Run, read_runs, run_folder
-from metaux.runs.trial import Trial, train
+from metaux.runs.pool import train
+from metaux.runs.record import Run, read_runs
+from metaux.runs.store import Store, by_method
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.benchmark.benchmark import contest
 from metaux.studies.benchmark.datasets import BEDS, found
@@ -210,13 +212,13 @@ def test_a_plan_is_of_its_bed(plan: bytes, tmp_path: Path) -> None:
 def test_runs_on_data_that_has_changed_since_are_refused(tmp_path: Path) -> None:
     table = write_table(tmp_path / "t.npz")
     trial = Trial(Settings(data=str(table), backbone="mlp", epochs=1, device="cpu"), "single", 0)
-    assert train([trial], "", tmp_path / "out", 1, QUIET) == []
+    assert train([trial], Store(tmp_path / "out"), 1, QUIET) == []
     with np.load(table) as good:
         arrays = dict(good)
     np.savez(table, **{**arrays, "x": arrays["x"] + 1})
     _read_once.cache_clear()  # as in another process
     with pytest.raises(InputError, match="found that it has changed; give another --out"):
-        train([trial], "", tmp_path / "out", 1, QUIET)
+        train([trial], Store(tmp_path / "out"), 1, QUIET)
 
 
 def test_a_configuration_that_diverges_is_not_chosen(tmp_path: Path) -> None:
@@ -280,8 +282,8 @@ def test_without_a_control_nothing_is_above_all() -> None:
 def test_a_row_that_came_through_with_some_seeds_only_is_above_nothing(tmp_path: Path) -> None:
     gains = {"single": (0.0, 0.01, 0.0, -0.01), "uniform": (0.0,) * 4, "frozen": (0.0,) * 4, "maxl": (0.1, 0.11)}
     runs = make_runs(tmp_path, gains)
-    made = {name: [Made(BED["few-digits"], name, seed) for seed in range(4)] for name in gains}
-    rows = measured(ROWS, {**made, "ensemble of two": []}, tmp_path)
+    made = {name: [Trial(BED["few-digits"], name, seed) for seed in range(4)] for name in gains}
+    rows = measured(ROWS, {**made, "ensemble of two": []}, Store(tmp_path, by_method))
     by_name = {row.name: row for row in rows}
     assert len(runs) == 14
     assert by_name["maxl"].differences["single"].above
@@ -289,22 +291,17 @@ def test_a_row_that_came_through_with_some_seeds_only_is_above_nothing(tmp_path:
     assert not by_name["maxl"].beats_all
     assert {row.name: row.absent for row in rows if row.absent} == {"maxl": (2, 3)}
     assert verdict(rows).endswith("every control too: none. Not judged, since runs are missing: maxl (2 of 4 seeds).")
-    whole = measured(ROWS, {**{name: own[:2] for name, own in made.items()}, "ensemble of two": []}, tmp_path)
+    whole = measured(
+        ROWS, {**{name: own[:2] for name, own in made.items()}, "ensemble of two": []}, Store(tmp_path, by_method)
+    )
     assert "runs are missing" not in verdict(whole)
-
-
-class Made(Trial):
-    """A trial whose run was made by hand."""
-
-    def folder(self, out: Path) -> Path:
-        return run_folder(out, self.method, self.seed)
 
 
 def test_without_an_interval_over_test_samples_nothing_is_above(tmp_path: Path) -> None:
     gains = {"single": (0.0, 0.0, 0.0), "uniform": (0.0,) * 3, "frozen": (0.0,) * 3, "maxl": (0.3, 0.3, 0.3)}
     make_runs(tmp_path, gains, samples=4)
-    made = {name: [Made(BED["few-digits"], name, seed) for seed in range(3)] for name in gains}
-    rows = measured(ROWS, {**made, "ensemble of two": []}, tmp_path)
+    made = {name: [Trial(BED["few-digits"], name, seed) for seed in range(3)] for name in gains}
+    rows = measured(ROWS, {**made, "ensemble of two": []}, Store(tmp_path, by_method))
     assert not rows[-1].above("single")
     said = Console(width=200, record=True, file=StringIO())
     said.print(table("digits", BED["few-digits"], rows))
@@ -376,7 +373,7 @@ class TestRules:
     def test_pilots_start_from_the_tuning_run(self, done: Path) -> None:
         bed, row = BED["few-digits"], ROWS[0]
         chosen = {"learning_rate": 0.05, "weight_decay": 5e-4}
-        assert pilot(bed, row, chosen, RULES)[0].run(done) is not None
+        assert Store(done).find(pilot(bed, row, chosen, RULES)[0]) is not None
         kept = decide(bed, ROWS[:1], {"single": chosen}, RULES, done, {"seeds": 9, "rows": {"single": {}}})
         assert kept == {"seeds": 9, "rows": {"single": {}}}
 

@@ -17,8 +17,9 @@ import yaml
 from metaux.runs.loading import load_once
 from metaux.runs.plan import too_short
 from metaux.runs.pool import default_workers
-from metaux.runs.progress import Job, accuracies, read_state, shown, time_left
-from metaux.runs.record import Run, read_runs, run_folder
+from metaux.runs.progress import accuracies, read_state, shown, time_left
+from metaux.runs.record import Run, read_runs
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.compare import default_methods
 from metaux.words import duration
@@ -225,11 +226,11 @@ class TestProgress:
         from rich.console import Console
 
         (tmp_path / "records.jsonl").write_text('{"epoch": 1, "test_accuracy": 0.5}\n')
-        job = Job(Settings(), "maxl", 0, tmp_path, 4, 1.0)
-        assert accuracies([job], [read_state(tmp_path)]) == "maxl 50.0"
+        trial = Trial(Settings(epochs=4), "maxl", 0)
+        assert accuracies([(trial, read_state(tmp_path))]) == "maxl 50.0"
         for terminal in (True, False):
             file = io.StringIO()
-            with shown([job], 60, Console(file=file, force_terminal=terminal, width=80)):
+            with shown({tmp_path: trial}, 60, Console(file=file, force_terminal=terminal, width=80)):
                 pass
             assert ("epoch 1 of 4, about 60 seconds left" in file.getvalue()) == terminal
             assert ("test accuracy so far: maxl 50.0" in file.getvalue()) == terminal
@@ -394,7 +395,7 @@ def test_related_test_samples_are_drawn_together(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("\n".join(["a,label,group", *cells]))
     brief = ("--epochs", 1, "--seeds", 2, "--jobs", 1, "--no-report", "--out", tmp_path / "out")
     said = " ".join(done("compare", tmp_path / "t.csv", "--methods", "single", "kmeans", *brief).split())
-    run = Run.read(run_folder(tmp_path / "out", "single", 0))
+    run = Run.read(tmp_path / "out" / "runs" / "single-0")
     assert run.test_groups is not None
     number = len(np.unique(run.test_groups))
     assert number == len(run.test_groups) / 4 >= 5

@@ -20,12 +20,14 @@ from metaux.protocols import PROTOCOLS, resolve
 from metaux.runs.launch import run
 from metaux.runs.loading import load_once
 from metaux.runs.record import is_finished
+from metaux.runs.store import Store
+from metaux.runs.trial import Trial
 from metaux.studies.papers import complexity, curves, gradient, invented
 from metaux.studies.papers.catalogue import ITEMS
 from metaux.studies.papers.curves import METHODS, PAIRS
 from metaux.studies.papers.estimate import Clock
 from metaux.studies.papers.reproduce import list_items, reproduce
-from metaux.studies.papers.runs import distinct, folder_of
+from metaux.studies.papers.runs import Need, trials_of
 from metaux.studies.papers.scales import PAPER, SMALL, Scale, cut_down
 from shell import metaux
 
@@ -83,6 +85,14 @@ def figure3(fewer: None, tiny: Scale, root: Path, out: Path) -> Path:
     return out / "figure3"
 
 
+def folder_of(need: Need, seed: int, out: Path) -> Path:
+    return Store(out).folder(Trial(need.settings, need.method, seed))
+
+
+def folders(needs: list[Need], seeds: int, out: Path) -> set[Path]:
+    return set(map(Store(out).folder, trials_of(needs, seeds)))
+
+
 def quiet() -> Console:
     return Console(quiet=True)
 
@@ -136,13 +146,13 @@ class TestPlans:
     )
     @pytest.mark.parametrize("scale", [SMALL, PAPER])
     def test_items_share_runs(self, first: str, within: str, scale: Scale, tmp_path: Path) -> None:
-        own, other = (distinct(ITEMS[name].needs(scale, "nowhere"), 3, tmp_path) for name in (first, within))
-        assert own.keys() <= other.keys()
+        own, other = (folders(ITEMS[name].needs(scale, "nowhere"), 3, tmp_path) for name in (first, within))
+        assert own <= other
 
     def test_single_task_is_one_run_for_all_sub_classes(self, tmp_path: Path) -> None:
         needs = [need for need in ITEMS["figure3"].needs(SMALL, "nowhere") if need.method == "single"]
         assert len(needs) == 6
-        assert len(distinct(needs, 1, tmp_path)) == 3
+        assert len(folders(needs, 1, tmp_path)) == 3
 
     def test_a_run_is_known_by_its_content_not_its_place(self, tmp_path: Path) -> None:
         need = ITEMS["figure3"].needs(SMALL, "nowhere")[0]

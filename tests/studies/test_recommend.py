@@ -18,8 +18,10 @@ from making import first_right, make_run, make_runs
 from metaux.cli.main import Recommend, parse
 from metaux.errors import InputError, TrainingError
 from metaux.runs.loading import load_once
+from metaux.runs.pool import train
 from metaux.runs.record import Run, read_runs
-from metaux.runs.trial import Trial, train
+from metaux.runs.store import Store
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.benchmark.measured import shuffled_labels
 from metaux.studies.benchmark.rules import CONTESTANTS, SINGLE
@@ -212,7 +214,7 @@ class TestMeasure:
         return measure(self.trials, method, race, left, tried, self.state.update)
 
     def spoil(self, out: Path, name: str, seed: int) -> None:
-        folder = replace(self.trials[name], seed=seed).folder(out)
+        folder = Store(out).folder(replace(self.trials[name], seed=seed))
         folder.mkdir(parents=True)
         (folder / "checkpoint.pt").write_text("not one: this run cannot be finished")
 
@@ -256,12 +258,12 @@ class TestMeasure:
     def test_workers_do_not_shorten_a_run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         trained = list[Trial]()
 
-        def train(trials: Sequence[Trial], *_: object) -> list[str]:
+        def train(trials: Sequence[Trial], *_: object, **__: object) -> list[str]:
             trained.extend(trials)
             return [f"{trial.method} with seed {trial.seed}: stopped" for trial in trials]
 
         monkeypatch.setattr(final, "train", train)
-        self.trials["uniform"] = replace(self.trials["uniform"], cost=10.0)
+        self.trials["uniform"] = replace(self.trials["uniform"], seconds=10.0)
         with pytest.raises(TrainingError):
             self.measured(tmp_path, 15.9, 16)  # two take 5 seconds to start processes, and 11 on however many
         assert {trial.seed for trial in trained} == {100}
@@ -276,13 +278,13 @@ class TestMeasure:
     ) -> None:
         asked = list[int]()
 
-        def alone(trials: Sequence[Trial], what: str, out: Path, workers: int, console: Console) -> list[str]:
+        def alone(trials: Sequence[Trial], store: Store, workers: int, console: Console, curve: bool) -> list[str]:
             asked.append(workers)
-            return train(trials, what, out, 1, console)
+            return train(trials, store, 1, console, curve=curve)
 
         monkeypatch.setattr(final, "train", alone)
         # A seed is three runs and shuffled labels, each expected to take two seconds; processes start in five.
-        self.trials = {name: replace(trial, cost=2.0) for name, trial in self.trials.items()}
+        self.trials = {name: replace(trial, seconds=2.0) for name, trial in self.trials.items()}
         found = self.measured(tmp_path, seconds, workers)
         assert [run.seed for run in found.runs["frozen"]] == seeds
         assert set(asked) == {workers}

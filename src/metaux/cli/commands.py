@@ -21,9 +21,10 @@ from metaux.runs.log import catch_up, check_log
 from metaux.runs.measuring import samples_to_measure
 from metaux.runs.model import Model, read_description
 from metaux.runs.plan import check, too_short
-from metaux.runs.progress import Job, shown
+from metaux.runs.progress import shown
 from metaux.runs.record import Run, check_unchanged, is_finished
 from metaux.runs.store import check_writable, claim, default_folder
+from metaux.runs.trial import Trial
 from metaux.settings import Said, Settings, from_mapping
 from metaux.studies.compare import compare
 from metaux.terminal import make_console, make_table, print_json, print_notes, print_whole, reading, write_csv
@@ -82,8 +83,7 @@ def train_command(settings: Settings, method: str, seed: int, out: Path | None, 
         catch_up(said.log, folder)
     else:
         print_notes([*data.notices, *too_short(settings, data)], console)
-        job = Job(settings, method, seed, folder, resolve(settings).epochs, seconds=1.0)
-        with shown([job], None, console):
+        with shown({folder: Trial(settings, method, seed)}, None, console):
             run(settings, method, seed, data, folder, lambda note: print_notes([note], console), said.log)
     finished = Run.read(folder)
     _print_run(finished, console)

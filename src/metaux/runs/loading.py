@@ -1,6 +1,6 @@
 """Data for runs: read once, and checked to be what earlier runs learned from."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from metaux.data.assemble import assemble
@@ -11,7 +11,19 @@ from metaux.runs.record import Run, check_unchanged
 from metaux.settings import Settings
 
 
-def check_all_unchanged(runs: Iterable[tuple[Settings, Run]]) -> None:
+def load_once(settings: Settings) -> LabelledData:
+    """Read the data, and keep what was read until other data is asked for."""
+    return assemble(_read_once(for_reading(settings)), settings)
+
+
+@lru_cache(maxsize=1)
+def _read_once(settings: Settings) -> RawData:
+    return read(settings)
+
+
+def check_all_unchanged(
+    runs: Iterable[tuple[Settings, Run]], load: Callable[[Settings], LabelledData] = load_once
+) -> None:
     """Check that runs, given with their settings, learned from the data as it is now; each data set is read once.
 
     Raises:
@@ -22,14 +34,4 @@ def check_all_unchanged(runs: Iterable[tuple[Settings, Run]]) -> None:
         levels = settings.hierarchy, settings.primary, settings.auxiliary, settings.subclasses
         by_data.setdefault((for_reading(settings), *levels, settings.evaluate_on), []).append((settings, run))
     for own in by_data.values():
-        check_unchanged([run for _, run in own], load_once(own[0][0]))
-
-
-def load_once(settings: Settings) -> LabelledData:
-    """Read the data, and keep what was read until other data is asked for."""
-    return assemble(_read_once(for_reading(settings)), settings)
-
-
-@lru_cache(maxsize=1)
-def _read_once(settings: Settings) -> RawData:
-    return read(settings)
+        check_unchanged([run for _, run in own], load(own[0][0]))

@@ -5,26 +5,33 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
 
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError, TrainingError
 from metaux.runs.launch import run
-from metaux.runs.loading import load_once
-from metaux.runs.progress import Job, read_state
+from metaux.runs.loading import check_all_unchanged, load_once
+from metaux.runs.progress import read_state, shown
+from metaux.runs.store import Store
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.training.devices import make_fabric
+from metaux.words import counted, duration
 
 Load = Callable[[Settings], LabelledData]
 START_OF_A_PROCESS = 5.0  # seconds, most of them torch's import
-KILLED = "a process was killed from outside (too little memory?); the same command goes on, with fewer --jobs"
+_KILLED = "a process was killed from outside (too little memory?); the same command goes on, with fewer --jobs"
 
 
 def default_workers(settings: Settings) -> int:
-    """Return how many runs fit side by side: their threads fill the processors.
+    """Return how many runs fit side by side: their threads fill the CPU's cores.
 
-    One, if a run has several processes of its own, or another device than processors.
+    One, if a run has several processes of its own, or another device than the CPU.
     """
     from joblib import cpu_count
 
@@ -33,32 +40,71 @@ def default_workers(settings: Settings) -> int:
     return max(1, int(cpu_count()) // settings.threads)
 
 
-def workers_for(jobs: Sequence[Job], wanted: int) -> int:
-    """Return how many runs to do side by side: as many as wanted, or for 0 as suit the machine."""
-    return min(wanted or default_workers(jobs[0].settings), len(jobs))
+def longest_first(trials: Iterable[Trial]) -> list[Trial]:
+    """Return trials in an order in which no worker waits long for the last run, those on the same data together.
+
+    A process reads data once, as long as it is asked for no other.
+    """
+    trials = list(trials)
+    order = list(dict.fromkeys(trial.settings.data for trial in trials))
+    return sorted(
+        trials,
+        key=lambda trial: (order.index(trial.settings.data), -trial.seconds * trial.protocol.epochs, trial.seed),
+    )
 
 
-def expected(jobs: Sequence[Job], workers: int) -> float:
-    """Return the seconds that the jobs take, given to the workers in their order."""
-    busy = [0.0] * workers
-    for job in jobs:
-        next_free = busy.index(min(busy))
-        busy[next_free] += job.seconds * (job.epochs - read_state(job.folder).epochs)
-    return max(busy)
-
-
-def work_through(jobs: Sequence[Job], workers: int, load: Load = load_once) -> list[str]:
-    """Do the jobs in their order.
+def train(
+    trials: Sequence[Trial],
+    store: Store,
+    jobs: int,
+    console: Console,
+    what: str = "",
+    start: float | None = None,
+    log: str | None = None,
+    curve: bool = True,
+    load: Load = load_once,
+) -> list[str]:
+    """Train what is missing, in the order given; runs that were interrupted go on.
 
     Args:
-        jobs: the runs.
-        workers: how many side by side; 1 is this process.
-        load: where this process has the data of a job from; others read it themselves.
+        trials: the runs.
+        store: where they are recorded.
+        jobs: runs side by side; 0 for as many as suit the machine.
+        console: for one line on what is to be done, and progress.
+        what: the runs are, in words.
+        start: the seconds that several processes take before their first run, where the trials' seconds are estimates
+            from which the time for all is to be told; else None.
+        log: tensorboard or wandb, for a log of every epoch in the folder of its run.
+        curve: measure test samples and labels on the way too, not only at the end.
+        load: where this process has a run's data from; others read it themselves.
 
     Returns:
         For each run that could not be finished, why.
+
+    Raises:
+        InputError: if a finished run is on data that has changed since.
+        TrainingError: if a process was killed, so that some runs were not tried at all.
     """
-    return [text for text in _outcomes(jobs, workers, load) if text]
+    finished = ((trial, run) for trial in trials if (run := store.find(trial)) is not None)
+    check_all_unchanged(((trial.settings, run) for trial, run in finished), load)
+    todo = store.missing(trials)
+    if not todo:
+        return []
+    workers = min(jobs or default_workers(trials[0].settings), len(todo))
+    seconds = None if start is None else expected(todo, workers) + (start if workers > 1 else 0)
+    line = f"{counted(len(todo), 'run')}{f' ({what})' if what else ''}, {workers} at a time"
+    console.print(line + ("" if seconds is None else f": about {duration(seconds)}"), soft_wrap=True)
+    with shown(todo, seconds, console):
+        return [text for text in _outcomes(todo, workers, partial(_work, log=log, curve=curve), load) if text]
+
+
+def expected(todo: Mapping[Path, Trial], workers: int) -> float:
+    """Return the seconds that runs take, given to the workers in their order."""
+    busy = [0.0] * workers
+    for folder, trial in todo.items():
+        next_free = busy.index(min(busy))
+        busy[next_free] += trial.seconds * (trial.protocol.epochs - read_state(folder).epochs)
+    return max(busy)
 
 
 def summarise_failures(failures: Sequence[str]) -> str:
@@ -72,9 +118,9 @@ def summarise_failures(failures: Sequence[str]) -> str:
     return f"{first}; likewise: {names}" if others else first
 
 
-def _outcomes(jobs: Sequence[Job], workers: int, load: Load) -> Iterable[str]:
+def _outcomes(todo: Mapping[Path, Trial], workers: int, work: Callable[..., str], load: Load) -> Iterable[str]:
     if workers == 1:
-        yield from (_work(job, load) for job in jobs)
+        yield from (work(folder, trial, load=load) for folder, trial in todo.items())
         return
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -87,19 +133,19 @@ def _outcomes(jobs: Sequence[Job], workers: int, load: Load) -> Iterable[str]:
         initargs=(os.getpid(),),
     )
     with _interrupts_held_back():
-        results = parallel(delayed(_work)(job) for job in jobs)
+        results = parallel(delayed(work)(folder, trial) for folder, trial in todo.items())
     try:
         yield from results
     except BrokenProcessPool:
-        yield KILLED
+        raise TrainingError(_KILLED) from None
 
 
-def _work(job: Job, load: Load = load_once) -> str:
+def _work(folder: Path, trial: Trial, log: str | None, curve: bool, load: Load = load_once) -> str:
     """Do one run; return why it could not be finished, if so."""
     try:
-        run(job.settings, job.method, job.seed, load(job.settings), job.folder, log=job.log, curve=job.curve)
+        run(trial.settings, trial.method, trial.seed, load(trial.settings), folder, log=log, curve=curve)
     except (TrainingError, InputError) as error:
-        return f"{job.method} with seed {job.seed}: {error}"
+        return f"{trial.method} with seed {trial.seed}: {error}"
     return ""
 
 

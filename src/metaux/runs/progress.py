@@ -2,43 +2,17 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from metaux.runs.record import RECORDS, read_records
-from metaux.settings import Settings
+from metaux.runs.trial import Trial
 from metaux.words import duration
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run to be done.
-
-    Args:
-        settings: what it is made of.
-        method: the label source's name.
-        seed: of everything random.
-        folder: where it is recorded.
-        epochs: how many it takes.
-        seconds: what an epoch is expected to take.
-        log: tensorboard or wandb, for a log of every epoch in the folder.
-        curve: measure on the way too, not only at the end.
-    """
-
-    settings: Settings
-    method: str
-    seed: int
-    folder: Path
-    epochs: int
-    seconds: float
-    log: str | None = None
-    curve: bool = True
 
 
 class State(NamedTuple):
@@ -75,50 +49,47 @@ def time_left(expected: float | None, elapsed: float, share: float) -> float | N
     return (1 - share) * (measured if expected is None else (1 - share) * expected + share * measured)
 
 
-def accuracies(jobs: Sequence[Job], states: Sequence[State]) -> str:
+def accuracies(found: Iterable[tuple[Trial, State]]) -> str:
     """Return the latest test accuracy of each method in per cent, the mean over its runs that have one.
 
-    >>> jobs = [Job(Settings(), "maxl", seed, Path(), 2, 1.0) for seed in range(3)]
-    >>> accuracies(jobs, [State(2, 0.9), State(1, 0.8), State()])
+    >>> trials = [Trial(Settings(), "maxl", seed) for seed in range(3)]
+    >>> accuracies(zip(trials, [State(2, 0.9), State(1, 0.8), State()]))
     'maxl 85.0'
     """
-    found: dict[str, list[float]] = {}
-    for job, state in zip(jobs, states, strict=True):
+    known: dict[str, list[float]] = {}
+    for trial, state in found:
         if state.accuracy is not None:
-            found.setdefault(job.method, []).append(100 * state.accuracy)
-    return "  ".join(f"{method} {sum(own) / len(own):.1f}" for method, own in found.items())
+            known.setdefault(trial.method, []).append(100 * state.accuracy)
+    return "  ".join(f"{method} {sum(own) / len(own):.1f}" for method, own in known.items())
 
 
 @contextmanager
-def shown(jobs: Sequence[Job], expected: float | None, console: "Console", accuracy: bool = True) -> Iterator[None]:
-    """Show how far the jobs are while the block runs; nothing where the output isn't a terminal.
+def shown(todo: Mapping[Path, Trial], expected: float | None, console: "Console") -> Iterator[None]:
+    """Show how far runs are while the block works on them; nothing where the output isn't a terminal.
+
+    Accuracies are shown where all runs have the same settings, and so the same task.
 
     Args:
-        jobs: what is being done.
+        todo: the runs by their folders.
         expected: the seconds that all of it is expected to take, if that is known.
         console: the terminal.
-        accuracy: show each method's too, where all jobs have the same task.
     """
     if not console.is_terminal:
         yield
         return
     from rich.live import Live
 
-    start, before = time.monotonic(), [read_state(job.folder) for job in jobs]
-    total = sum(job.seconds * (job.epochs - state.epochs) for job, state in zip(jobs, before, strict=True))
+    epochs = {folder: trial.protocol.epochs for folder, trial in todo.items()}
+    alike = len({trial.settings for trial in todo.values()}) == 1
+    start, before = time.monotonic(), {folder: read_state(folder).epochs for folder in todo}
+    total = sum(trial.seconds * (epochs[folder] - before[folder]) for folder, trial in todo.items())
 
     def view() -> "RenderableType":
-        states = [read_state(job.folder) for job in jobs]
-        done = sum(
-            job.seconds * (state.epochs - first.epochs) for job, state, first in zip(jobs, states, before, strict=True)
-        )
+        states = {folder: read_state(folder) for folder in todo}
+        done = sum(trial.seconds * (states[folder].epochs - before[folder]) for folder, trial in todo.items())
         left = time_left(expected, time.monotonic() - start, done / total if total else 1.0)
-        return _view(
-            sum(s.epochs for s in states),
-            sum(job.epochs for job in jobs),
-            left,
-            accuracies(jobs, states) if accuracy else "",
-        )
+        told = accuracies(zip(todo.values(), states.values(), strict=True)) if alike else ""
+        return _view(sum(state.epochs for state in states.values()), sum(epochs.values()), left, told)
 
     stop = threading.Event()
     with Live(view(), console=console, transient=True, auto_refresh=False) as live:

@@ -57,15 +57,6 @@ _GIVE_ONE = "give one such as OUT/runs/maxl-0"
 _OF_OUTPUTS = ("test_probabilities", "test_correct", "test_primary", "train_ids")
 
 
-def run_folder(out: Path, method: str, seed: int) -> Path:
-    """Return where the run of this method and seed lies in an output folder.
-
-    >>> run_folder(Path("out"), "maxl", 0).as_posix()
-    'out/runs/maxl-0'
-    """
-    return out / "runs" / f"{method}-{seed}"
-
-
 def is_finished(folder: Path) -> bool:
     """Return whether the run in this folder has come to its end."""
     return (folder / RESULT).is_file()

@@ -1,16 +1,17 @@
-"""Output folders: which one a command gets by default, and whether what lies in it is its own."""
+"""Output folders: where each run of one lies, which one a command gets by default, and whose it is."""
 
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from metaux.errors import InputError
-from metaux.runs.record import SETTINGS
+from metaux.runs.record import SETTINGS, Run, is_finished
+from metaux.runs.trial import Trial
 from metaux.settings import Settings, changed, from_mapping, to_mapping
 
 OF_A_RUN: Mapping[str, Any] = {"method": str, "seed": int}
@@ -30,17 +31,59 @@ def default_folder(settings: Settings, name: str = "") -> Path:
     return Path("metaux-runs") / "-".join(filter(None, [Path(settings.data).stem, name, digest]))
 
 
-def folder_by_content(settings: Settings, method: str, seed: int, out: Path) -> Path:
-    """Return where a run lies: the same content has the same folder, in whatever experiment.
+def by_method(trial: Trial) -> str:
+    """Return what a run's folder is called where all runs share their settings.
 
-    Settings at their defaults leave no trace in the name, so that new ones do not hide old runs. Of data and of other
-    runs that it builds on, the name counts, not the place.
+    >>> by_method(Trial(Settings(), "maxl", 0))
+    'maxl-0'
     """
-    content = changed(settings, _PLACES)
+    return f"{trial.method}-{trial.seed}"
+
+
+def by_content(trial: Trial) -> str:
+    """Return what a run's folder is called where runs differ in anything: the same content has the same name.
+
+    Settings at their defaults leave no trace in it, so that new ones do not hide old runs. Of data and of other runs
+    that it builds on, the name counts, not the place.
+    """
+    content = changed(trial.settings, _PLACES)
     content |= {name: Path(content[name]).name for name in _PATHS if content.get(name)}
-    data = content["data"] = Path(settings.data).name
+    data = content["data"] = Path(trial.settings.data).name
     digest = hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=4).hexdigest()
-    return out / "runs" / f"{data}-{digest}-{method}-{seed}"
+    return f"{data}-{digest}-{by_method(trial)}"
+
+
+class Store:
+    """The runs of an output folder, each in a folder of its own below `runs`; a finished run is read once.
+
+    Args:
+        out: the output folder.
+        name: what a run's folder is called, `by_method` or `by_content`.
+    """
+
+    def __init__(self, out: Path, name: Callable[[Trial], str] = by_content):
+        self.out, self.name = out, name
+        self._read: dict[Path, Run] = {}
+
+    def folder(self, trial: Trial) -> Path:
+        """Return where a run is recorded."""
+        return self.out / "runs" / self.name(trial)
+
+    def find(self, trial: Trial) -> Run | None:
+        """Return the finished run; None if there is none.
+
+        Raises:
+            InputError: if it is damaged.
+        """
+        folder = self.folder(trial)
+        if folder not in self._read and is_finished(folder):
+            self._read[folder] = Run.read(folder)
+        return self._read.get(folder)
+
+    def missing(self, trials: Iterable[Trial]) -> dict[Path, Trial]:
+        """Return by folder, each once, what is not finished."""
+        by_folder = {self.folder(trial): trial for trial in trials}
+        return {folder: trial for folder, trial in by_folder.items() if not is_finished(folder)}
 
 
 def read_settings(path: Path) -> tuple[Settings, dict[str, Any]]:

@@ -23,17 +23,17 @@ from metaux.report.html.methods import Recorded
 from metaux.report.reporting import write_report_of
 from metaux.runs.log import catch_up, check_log
 from metaux.runs.plan import check, make_plan, too_short
-from metaux.runs.pool import START_OF_A_PROCESS, expected, summarise_failures, work_through, workers_for
-from metaux.runs.progress import Job, shown
-from metaux.runs.record import RECOMMENDED, Run, check_unchanged, is_finished, run_folder, write_settings
-from metaux.runs.store import claim
+from metaux.runs.pool import START_OF_A_PROCESS, longest_first, summarise_failures, train
+from metaux.runs.record import RECOMMENDED, Run, check_unchanged, is_finished, write_settings
+from metaux.runs.store import Store, by_method, claim
+from metaux.runs.trial import Trial
 from metaux.runs.worker import CHECKPOINT
 from metaux.settings import Settings
 from metaux.terminal import print_notes, reading
 from metaux.training.devices import computing, make_fabric
 from metaux.training.fit import read_checkpoint
 from metaux.training.timing import time_run
-from metaux.words import counted, duration, listed
+from metaux.words import counted, listed
 
 
 def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:
@@ -93,31 +93,25 @@ def compare(
     asked = tuple(dict.fromkeys(methods))
     methods = asked or default_methods(settings, data)
     print_notes([*data.notices, *too_short(settings, data)], console)
-    wanted = [(method, seed, run_folder(out, method, seed)) for seed in range(seeds) for method in methods]
+    store = Store(out, by_method)
+    wanted = [Trial(settings, method, seed) for seed in range(seeds) for method in methods]
     # One that is damaged, or of other data, is found before the others are trained.
-    check_unchanged(_read(folder for _, _, folder in wanted), data)
-    for _, _, folder in wanted:
-        if not is_finished(folder) and (folder / CHECKPOINT).exists():
+    check_unchanged(filter(None, map(store.find, wanted)), data)
+    missing = store.missing(wanted)
+    for folder in missing:
+        if (folder / CHECKPOINT).exists():
             read_checkpoint(folder / CHECKPOINT, data.digest, torch.device("cpu"))
-    failures: list[str] = []
-    todo, refused = _plan(settings, [run for run in wanted if not is_finished(run[2])], data, asked, console)
+    seconds, refused = _time_methods(missing.values(), data, asked, console)
+    wanted = [replace(t, seconds=seconds.get(t.method, 1.0)) for t in wanted if t.method not in refused]
     methods = tuple(method for method in methods if method not in refused)
-    wanted = [run for run in wanted if run[0] in methods]
     write_settings(out, settings, methods=list(methods), seeds=seeds)
-    for _, _, folder in wanted:
-        if is_finished(folder):
-            catch_up(log, folder)
-    if todo:
-        workers = workers_for(todo, jobs)
-        seconds = expected(todo, workers) + (START_OF_A_PROCESS + reading_time if workers > 1 else 0)
-        console.print(
-            f"{counted(len(todo), 'run')} ({counted(len(methods), 'method')}, {counted(seeds, 'seed')}, "
-            f"{counted(todo[0].epochs, 'epoch')}), {workers} at a time: "
-            f"about {duration(seconds)}"
-        )
-        with shown(todo, seconds, console):
-            failures = work_through([replace(job, log=log) for job in todo], workers, lambda _: data)
-    finished = _read(folder for _, _, folder in wanted)
+    for trial in wanted:
+        if is_finished(store.folder(trial)):
+            catch_up(log, store.folder(trial))
+    what = f"{counted(len(methods), 'method')}, {counted(seeds, 'seed')}, {counted(wanted[0].protocol.epochs, 'epoch')}"
+    start = START_OF_A_PROCESS + reading_time
+    failures = train(longest_first(wanted), store, jobs, console, what, start, log, load=lambda _: data)
+    finished = [run for trial in wanted if (run := store.find(trial)) is not None]
     if not finished:
         raise TrainingError(summarise_failures(failures))
     print_notes(_different_versions(finished), console)
@@ -154,49 +148,39 @@ def _different_versions(runs: Iterable[Run]) -> list[str]:
     return [f"the runs are of different versions, which may matter, too: {', '.join(told)}"] if told else []
 
 
-def _read(folders: Iterable[Path]) -> list[Run]:
-    return [Run.read(folder) for folder in folders if is_finished(folder)]
+def _time_methods(
+    trials: Iterable[Trial], data: LabelledData, asked: Collection[str], console: Console
+) -> tuple[dict[str, float], set[str]]:
+    """Return the seconds that an epoch of each method takes, evaluation and its share of the preparation included.
 
-
-def _plan(
-    settings: Settings,
-    missing: Sequence[tuple[str, int, Path]],
-    data: LabelledData,
-    asked: Collection[str],
-    console: Console,
-) -> tuple[list[Job], set[str]]:
-    """Return what is to be done, long runs first, so that no processor waits for the last of them.
-
-    Each method's epoch is timed with a trainer that is thrown away; bad input is found on the way.
+    Each is timed with a trainer that is thrown away; bad input is found on the way.
 
     Returns:
-        The runs, and the methods that refuse this data, as far as nobody asked for them, or for features for them.
+        The seconds, and the methods that refuse this data, as far as nobody asked for them, or for features for them.
     """
-    if not missing:
-        return [], set()
     seconds: dict[str, float] = {}
     refused: set[str] = set()
     notices: dict[str, None] = {}  # in order, each once: methods that learn their labels say the same
-    epochs = resolve(settings).epochs
-    single = make_fabric(replace(settings, processes=1))
     with console.status("timing a few steps") if console.is_terminal else nullcontext():
-        for method, seed, _ in missing:
+        for trial in trials:
+            method, settings = trial.method, trial.settings
             if method in seconds or method in refused:
                 continue
             try:
                 with computing(settings.threads):
-                    cost, notice = time_run(make_plan(settings, method, seed, data), single)
+                    plan = make_plan(settings, method, trial.seed, data)
+                    cost, notice = time_run(plan, make_fabric(replace(settings, processes=1)))
             except InputError as error:
                 if method in (*asked, *REFERENCES) or settings.features != Settings().features:
                     raise
                 refused.add(method)
                 notices[f"{method}: not run: {error}"] = None
                 continue
+            epochs = trial.protocol.epochs
             seconds[method] = cost.of(epochs) / epochs
             notices[notice] = None
     print_notes([notice for notice in notices if notice], console)
-    jobs = [Job(settings, m, seed, folder, epochs, seconds[m]) for m, seed, folder in missing if m not in refused]
-    return sorted(jobs, key=lambda job: (-job.seconds, job.seed)), refused
+    return seconds, refused
 
 
 def _write(comparison: Comparison, runs: Sequence[Run], out: Path) -> None:

@@ -15,9 +15,8 @@ from metaux.errors import InputError, TrainingError
 from metaux.files import write_json, write_text_atomic
 from metaux.runs.loading import load_once
 from metaux.runs.plan import check, make_plan
-from metaux.runs.pool import summarise_failures
-from metaux.runs.store import check_writable
-from metaux.runs.trial import train
+from metaux.runs.pool import longest_first, summarise_failures, train
+from metaux.runs.store import Store, check_writable
 from metaux.settings import Settings, changed
 from metaux.studies.benchmark.measured import Row, measured, planned, shuffled
 from metaux.studies.benchmark.plan import best, decide, longer, pilot, planned_values, tried, tuning
@@ -89,7 +88,7 @@ def contest(
         for trial in own
     ]
     # A configuration that diverges is one that is not chosen.
-    refused = train(trials, "tuning on validation data", out, jobs, console)
+    refused = train(longest_first(trials), Store(out), jobs, console, "tuning on validation data", curve=False)
     tuned = {name: {row.name: tried(bed, row, rules, out) for row in undecided[name]} for name, bed in beds.items()}
     for name, found in tuned.items():
         chosen[name].update({row: values for row, own in found.items() if (values := best(own))})
@@ -112,7 +111,7 @@ def contest(
         if tuned[name] and (row.name in tuned[name] or row.name == SINGLE)
         for trial in pilot(bed, row, chosen[name][row.name], rules)
     ]
-    failures = train(pilots, "pilot on validation data", out, jobs, console)
+    failures = train(longest_first(pilots), Store(out), jobs, console, "pilot on validation data", curve=False)
     plans, known = {}, {}
     for name, bed in beds.items():
         plans[name] = decide(bed, entries[name], chosen[name], rules, out, earlier[name])
@@ -128,12 +127,17 @@ def contest(
     runs = {name: planned(bed, known[name], plans[name], rules) for name, bed in beds.items()}
     earlier_only = {name: {row.name for row in known[name]} - {row.name for row in entries[name]} for name in beds}
     tests = [t for name in beds for row, own in runs[name].items() if row not in earlier_only[name] for t in own]
-    failures += train(tests, "test", out, jobs, console)
-    if any(trial.run(out) is None for name in beds for trial in runs[name][SINGLE]):
+    failures += train(longest_first(tests), Store(out), jobs, console, "test", curve=False)
+    if any(Store(out).find(trial) is None for name in beds for trial in runs[name][SINGLE]):
         _refuse(failures)
-    others = {name: shuffled(known[name], runs[name], out) for name in beds}
+    others = {name: shuffled(known[name], runs[name], Store(out)) for name in beds}
     failures += train(
-        [t for own in others.values() for row in own.values() for t in row], "shuffled labels, test", out, jobs, console
+        longest_first(t for own in others.values() for row in own.values() for t in row),
+        Store(out),
+        jobs,
+        console,
+        "shuffled labels, test",
+        curve=False,
     )
     rows = {}
     for name, bed in beds.items():
@@ -142,7 +146,7 @@ def contest(
         with console.status(f"{name}: features of a pretrained network, and a linear classifier for each seed"):
             probes = {row.name: probe(bed, row, load_once(bed), seeds, out / name) for row in probing[name]}
         measurable = [*known[name], *probing[name]]
-        rows[name] = measured(measurable, {**runs[name], **others[name]}, out, probes)
+        rows[name] = measured(measurable, {**runs[name], **others[name]}, Store(out), probes)
         command = _command(
             name, [row.name for row in measurable if row.role != "control"], made_by[name].get("rules") or asdict(rules)
         )

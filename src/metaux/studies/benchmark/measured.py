@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from metaux.evidence.statistics import Estimate, mean_over_samples, mean_over_seeds, over_groups, paired
 from metaux.labels.catalogue import REFERENCES
 from metaux.runs.record import Run, training_seconds
+from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.benchmark.plan import planned_values
@@ -100,12 +100,12 @@ def planned(
 
 
 def shuffled(
-    contestants: Sequence[Contestant], trials: Mapping[str, Sequence[Trial]], out: Path
+    contestants: Sequence[Contestant], trials: Mapping[str, Sequence[Trial]], store: Store
 ) -> dict[str, list[Trial]]:
     """Return the control of each method whose labels are recorded: another sample's label of the same class."""
     found: dict[str, list[Trial]] = {}
     for name in (row.name for row in contestants if row.role in ("method", "pretrained") and row.name in trials):
-        runs = [(trial, run) for trial in trials[name] if (run := trial.run(out)) is not None]
+        runs = [(trial, run) for trial in trials[name] if (run := store.find(trial)) is not None]
         if runs and all("train_labels" in run.outputs() for _, run in runs):
             found[f"{name}, {SHUFFLED}"] = [shuffled_labels(trial, run) for trial, run in runs]
     return found
@@ -123,7 +123,7 @@ def shuffled_labels(trial: Trial, run: Run) -> Trial:
 def measured(
     contestants: Sequence[Contestant],
     trials: Mapping[str, Sequence[Trial]],
-    out: Path,
+    store: Store,
     probes: Mapping[str, Probed] | None = None,
 ) -> list[Row]:
     """Return what each row reached, in the order of the table: baselines, then each row above its shuffled labels.
@@ -131,10 +131,10 @@ def measured(
     Args:
         contestants: the rows.
         trials: their runs, and those of the rows that follow from them.
-        out: where the runs are.
+        store: where the runs are.
         probes: the rows that are no runs.
     """
-    runs = {name: {t.seed: run for t in own if (run := t.run(out)) is not None} for name, own in trials.items()}
+    runs = {name: {t.seed: run for t in own if (run := store.find(t)) is not None} for name, own in trials.items()}
     single = runs[SINGLE]
     groups = next(iter(single.values())).test_groups
     accuracy = {name: {seed: run.accuracy for seed, run in own.items()} for name, own in runs.items()}

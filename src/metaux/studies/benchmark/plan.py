@@ -8,6 +8,7 @@ from typing import Any
 from metaux.evidence.statistics import seeds_needed
 from metaux.protocols import resolve
 from metaux.runs.record import training_seconds
+from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.benchmark.rules import SINGLE, Contestant, Rules
@@ -32,7 +33,7 @@ def tried(bed: Settings, contestant: Contestant, rules: Rules, out: Path) -> lis
     """Return what each configuration reached on validation data: none, where a run of it did not come to its end."""
     found: list[dict[str, Any]] = []
     for values, trials in zip(rules.grid, tuning(bed, contestant, rules), strict=True):
-        runs = [run for trial in trials if (run := trial.run(out)) is not None]
+        runs = [run for trial in trials if (run := Store(out).find(trial)) is not None]
         whole = len(runs) == len(trials)
         losses = [float(run.epochs[-1]["test_loss"]) for run in runs]
         found.append(
@@ -93,7 +94,9 @@ def decide(
         earlier: a plan that was written before, for some of the rows; what it says stays.
     """
     runs = {
-        row.name: {run.seed: run for t in pilot(bed, row, chosen[row.name], rules) if (run := t.run(out)) is not None}
+        row.name: {
+            run.seed: run for t in pilot(bed, row, chosen[row.name], rules) if (run := Store(out).find(t)) is not None
+        }
         for row in contestants
     }
     single = runs[SINGLE]

@@ -11,16 +11,15 @@ from rich.console import Console
 
 from metaux.errors import InputError, TrainingError, choose
 from metaux.files import write_json
-from metaux.protocols import resolve
 from metaux.runs.plan import check
 from metaux.runs.pool import summarise_failures
 from metaux.runs.record import Run
-from metaux.runs.store import check_writable
+from metaux.runs.store import Store, check_writable
 from metaux.settings import changed
 from metaux.studies.papers.catalogue import ITEMS
 from metaux.studies.papers.estimate import Clock
 from metaux.studies.papers.item import Findings, Item
-from metaux.studies.papers.runs import Need, check_runs, distinct, finished, missing, train_missing
+from metaux.studies.papers.runs import Need, finished, train_missing, trials_of
 from metaux.studies.papers.scales import Scale
 from metaux.terminal import make_table, print_notes
 from metaux.words import counted, duration
@@ -56,7 +55,6 @@ def reproduce(
     for item, (needs, notes) in items:
         console.print(f"{item.name}: {item.shows}", style="bold", soft_wrap=True)
         print_notes(notes, console)
-        check_runs(needs, seeds, out)
         failures += train_missing(needs, seeds, out, jobs, clock, console)
         panels = finished(needs, seeds, out)
         if needs and not panels:
@@ -99,12 +97,10 @@ def _cost(needs: Sequence[Need], seeds: int, out: Path, clock: Clock) -> str:
     there = [need for need in needs if not need.bed.missing]
     if not there:
         return "no data"
-    every, todo = distinct(there, seeds, out), missing(there, seeds, out)
-    seconds = sum(
-        clock.epoch(need.settings, need.method, need.bed.samples, need.bed.shape) * resolve(need.settings).epochs
-        for need, _ in todo.values()
-    )
-    told = f"{len(every) - len(todo)} of {len(every)} done" + (f", {duration(seconds)} left" if todo else "")
+    every = trials_of(there, seeds, clock)
+    todo, count = Store(out).missing(every), len(set(map(Store(out).folder, every)))
+    seconds = sum(trial.seconds * trial.protocol.epochs for trial in todo.values())
+    told = f"{count - len(todo)} of {count} done" + (f", {duration(seconds)} left" if todo else "")
     return "\n".join([told, *dict.fromkeys(need.bed.title for need in there if need.bed.stands_in)])
 
 

@@ -1,21 +1,18 @@
 """The runs behind the experiments: each is trained once, whichever experiments need it, and found again by content."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from metaux.protocols import resolve
-from metaux.runs.loading import check_all_unchanged
-from metaux.runs.pool import START_OF_A_PROCESS, expected, work_through, workers_for
-from metaux.runs.progress import Job, shown
-from metaux.runs.record import Run, is_finished
-from metaux.runs.store import folder_by_content
+from metaux.runs import pool
+from metaux.runs.record import Run
+from metaux.runs.store import Store
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.papers.datasets import Bed
 from metaux.studies.papers.estimate import Clock
-from metaux.words import duration
 
 
 @dataclass(frozen=True)
@@ -37,61 +34,30 @@ class Need:
     bed: Bed
 
 
-def folder_of(need: Need, seed: int, out: Path) -> Path:
-    """Return where the run of this line and seed lies."""
-    return folder_by_content(need.settings, need.method, seed, out)
-
-
-def distinct(needs: Sequence[Need], seeds: int, out: Path) -> dict[Path, tuple[Need, int]]:
-    """Return the runs by their folders, seed by seed; lines that are the same run have one."""
-    return {folder_of(need, seed, out): (need, seed) for seed in range(seeds) for need in needs}
-
-
-def missing(needs: Sequence[Need], seeds: int, out: Path) -> dict[Path, tuple[Need, int]]:
-    """Return those of the runs that are not finished."""
-    return {folder: run for folder, run in distinct(needs, seeds, out).items() if not is_finished(folder)}
-
-
-def check_runs(needs: Sequence[Need], seeds: int, out: Path) -> None:
-    """Check that the finished runs learned from the data as it is now.
-
-    Raises:
-        InputError: naming the first that didn't.
-    """
-    runs = distinct(needs, seeds, out).items()
-    check_all_unchanged((need.settings, Run.read(folder)) for folder, (need, _) in runs if is_finished(folder))
+def trials_of(needs: Iterable[Need], seeds: int, clock: Clock | None = None) -> list[Trial]:
+    """Return the runs, seed by seed: what is stopped halfway has whole seeds. Within a seed, long runs come first."""
+    found = []
+    for need in needs:
+        trial = Trial(need.settings, need.method, 0)
+        seconds = clock.epoch(need.settings, need.method, need.bed.samples, need.bed.shape) if clock else 1.0
+        found += [replace(trial, seed=seed, seconds=seconds) for seed in range(seeds)]
+    return sorted(found, key=lambda t: (t.seed, t.settings.data, -t.seconds * t.protocol.epochs if clock else 0))
 
 
 def train_missing(needs: Sequence[Need], seeds: int, out: Path, jobs: int, clock: Clock, console: Console) -> list[str]:
-    """Train what is missing, side by side; return for each run that could not be finished, why."""
-    todo = [
-        Job(
-            need.settings,
-            need.method,
-            seed,
-            folder,
-            resolve(need.settings).epochs,
-            clock.epoch(need.settings, need.method, need.bed.samples, need.bed.shape),
-        )
-        for folder, (need, seed) in missing(needs, seeds, out).items()
-    ]
-    if not todo:
-        return []
-    # Early seeds first: what is stopped halfway has whole seeds. Within a seed, long runs first.
-    todo.sort(key=lambda job: (job.seed, job.settings.data, -job.seconds * job.epochs))
-    workers = workers_for(todo, jobs)
-    seconds = expected(todo, workers) + (START_OF_A_PROCESS if workers > 1 else 0)
-    console.print(f"{len(todo)} runs, {workers} at a time: about {duration(seconds)}")
-    with shown(todo, seconds, console, accuracy=False):
-        return work_through(todo, workers)
+    """Train what is missing, side by side; return for each run that could not be finished, why.
+
+    Raises:
+        InputError: if a finished run is on data that has changed since.
+    """
+    return pool.train(trials_of(needs, seeds, clock), Store(out), jobs, console, start=pool.START_OF_A_PROCESS)
 
 
 def finished(needs: Iterable[Need], seeds: int, out: Path) -> dict[str, list[Run]]:
     """Return the finished runs of each panel under the labels of the figure, in the order of the needs."""
     panels: dict[str, list[Run]] = {}
     for need in needs:
-        for seed in range(seeds):
-            folder = folder_of(need, seed, out)
-            if is_finished(folder):
-                panels.setdefault(need.panel, []).append(Run.read(folder).labelled(need.label))
+        for trial in trials_of([need], seeds):
+            if (run := Store(out).find(trial)) is not None:
+                panels.setdefault(need.panel, []).append(run.labelled(need.label))
     return panels

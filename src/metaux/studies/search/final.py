@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from metaux.errors import TrainingError
 from metaux.labels.catalogue import REFERENCES
 from metaux.protocols import resolve
-from metaux.runs.pool import summarise_failures
+from metaux.runs.pool import longest_first, summarise_failures, train
 from metaux.runs.record import Run
-from metaux.runs.trial import Trial, train
+from metaux.runs.store import Store
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.benchmark.measured import EQUAL_COMPUTE, FIRST_SEED, SHUFFLED, shuffled_labels
 from metaux.studies.benchmark.plan import on_validation
@@ -59,7 +60,7 @@ def entrants(
 
     def trial(candidate: Candidate, cost: Cost) -> Trial:
         base = on_validation(bed, candidate.row).changed(**candidate.values, epochs=plan.epochs, evaluate_on="test")
-        return replace(base, cost=cost.of(plan.epochs) / plan.epochs)
+        return replace(base, seconds=cost.of(plan.epochs) / plan.epochs)
 
     found = {SINGLE: trial(single, costs[SINGLE])}
     if winner is not None:
@@ -99,22 +100,22 @@ def measure(
 
     def rows(seed: int) -> dict[str, Trial]:
         own = {name: replace(trial, seed=seed) for name, trial in trials.items()}
-        if (run := own[method].run(race.out)) is not None and "train_labels" in run.outputs():
+        if (run := Store(race.out).find(own[method])) is not None and "train_labels" in run.outputs():
             own[SHUFFLED] = shuffled_labels(own[method], run)
         return own
 
     def lacking(seed: int) -> list[str]:
-        return [name for name, trial in rows(seed).items() if trial.run(race.out) is None]
+        return [name for name, trial in rows(seed).items() if Store(race.out).find(trial) is None]
 
     def of_single() -> list[Run]:
-        runs = (replace(trials[SINGLE], seed=seed).run(race.out) for seed in sorted(done))
+        runs = (Store(race.out).find(replace(trials[SINGLE], seed=seed)) for seed in sorted(done))
         return [run for run in runs if run is not None]
 
     def expected(count: int) -> float:
         return race.expected(count * each, longest)
 
     race.console.print(f"test of {listed(list(trials))}, with as many seeds as there is time for", soft_wrap=True)
-    seconds = {name: trial.cost * resolve(trial.settings).epochs for name, trial in trials.items()}
+    seconds = {name: trial.seconds * resolve(trial.settings).epochs for name, trial in trials.items()}
     each = sum(seconds.values()) + seconds[SINGLE]  # of a seed; the second single task is for the shuffled labels
     longest = max(seconds.values()) + seconds[SINGLE]
     missing = [seed for seed in SEEDS if lacking(seed)]
@@ -126,9 +127,15 @@ def measure(
         now, missing = missing[:count], missing[count:]
         begin = time.perf_counter()
         workers = race.workers_for(len(now) * each, longest)
-        failed = train([trial for seed in now for trial in rows(seed).values()], "", race.out, workers, race.console)
+        failed = train(
+            longest_first(trial for seed in now for trial in rows(seed).values()),
+            Store(race.out),
+            workers,
+            race.console,
+            curve=False,
+        )
         more = [own[SHUFFLED] for own in map(rows, now) if SHUFFLED in own]
-        failed += train(more, "", race.out, workers, race.console)
+        failed += train(longest_first(more), Store(race.out), workers, race.console, curve=False)
         race.took(time.perf_counter() - begin, len(now) * each, longest)
         if failed:
             print_notes([f"{summarise_failures(failed)}; seeds with such a run do not count"], race.console)
@@ -138,7 +145,7 @@ def measure(
     lost = {seed: names for seed in sorted(done) if (names := lacking(seed))}
     whole = [rows(seed) for seed in SEEDS if not lacking(seed)]
     if whole:
-        runs = {name: [run for own in whole if (run := own[name].run(race.out)) is not None] for name in whole[0]}
+        runs = {name: [run for own in whole if (run := Store(race.out).find(own[name]))] for name in whole[0]}
         return Outcome(runs, lost)
     if not (single := of_single()):
         raise TrainingError(summarise_failures(failures))

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from metaux.errors import InputError
-from metaux.runs.pool import START_OF_A_PROCESS, summarise_failures
+from metaux.runs.pool import START_OF_A_PROCESS, longest_first, summarise_failures, train
 from metaux.runs.record import Run, training_seconds
-from metaux.runs.trial import Trial, train
+from metaux.runs.store import Store
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.benchmark.plan import on_validation
 from metaux.studies.benchmark.rules import SINGLE
@@ -74,11 +75,11 @@ class Race:
     def trials(self, candidate: Candidate, epochs: int, seeds: int) -> list[Trial]:
         """Return a candidate's runs on validation data."""
         base = on_validation(self.bed, candidate.row).changed(**candidate.values, epochs=epochs)
-        return [replace(base, seed=seed, cost=self.costs[candidate.row.name].epoch) for seed in range(seeds)]
+        return [replace(base, seed=seed, seconds=self.costs[candidate.row.name].epoch) for seed in range(seeds)]
 
     def runs(self, candidate: Candidate, epochs: int, seeds: int) -> list[Run]:
         """Return the same once they are trained; none, if one of them is missing."""
-        found = [trial.run(self.out) for trial in self.trials(candidate, epochs, seeds)]
+        found = [Store(self.out).find(trial) for trial in self.trials(candidate, epochs, seeds)]
         return [run for run in found if run is not None] if all(found) else []
 
     def missing(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> tuple[float, float]:
@@ -87,7 +88,7 @@ class Race:
             self.costs[candidate.row.name].of(epochs)
             for candidate in candidates
             for trial in self.trials(candidate, epochs, seeds)
-            if trial.run(self.out) is None
+            if Store(self.out).find(trial) is None
         ]
         return sum(each), max(each, default=0.0)
 
@@ -96,7 +97,9 @@ class Race:
         estimated = self.missing(candidates, epochs, seeds)
         trials = [trial for candidate in candidates for trial in self.trials(candidate, epochs, seeds)]
         begin = time.perf_counter()
-        failures = train(trials, what, self.out, self.workers_for(*estimated), self.console)
+        failures = train(
+            longest_first(trials), Store(self.out), self.workers_for(*estimated), self.console, what, curve=False
+        )
         if estimated[0] and not failures:  # what diverges takes less
             self.took(time.perf_counter() - begin, *estimated)
         return failures
