@@ -9,7 +9,7 @@ from torch import nn
 
 from metaux.data.samples import LabelledData, Samples
 from metaux.hierarchy import Hierarchy
-from metaux.labels.registry import MakeSource
+from metaux.labels.base import MakeSource
 from metaux.metagradient import forward_mode
 from metaux.networks.backbones import make_backbone
 from metaux.protocols import PROTOCOLS

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import SOURCES
 from metaux.metagradient import LookAhead, double_backward, finite_difference, forward_mode
 from metaux.runs.launch import run
 from metaux.runs.loading import load_once

@@ -27,9 +27,8 @@ from metaux.data.splits import draw
 from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
 from metaux.hierarchy import Hierarchy
-from metaux.labels.base import LabelSource
-from metaux.labels.catalogue import AUTO, best
-from metaux.labels.registry import SOURCES, MakeSource
+from metaux.labels.base import LabelSource, MakeSource
+from metaux.labels.sources import AUTO, SOURCES, Entry, best
 from metaux.networks.backbones import make_backbone
 from metaux.protocols import Protocol, resolve
 from metaux.runs.features import make_embedding, make_features
@@ -41,8 +40,6 @@ from metaux.training.meta_gradients import way_by_name
 from metaux.training.plan import Fitted, Plan, meta_share
 
 Array = np.ndarray[Any, Any]
-# Whose labels are in the folder of a run; here labels can be given.
-_OF_A_FOLDER = ("recorded", "shuffled", "shuffled-split")
 
 
 class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -288,7 +285,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         made = source(hierarchy, protocol)
         if not isinstance(made, LabelSource):
             raise InputError(f"expected method to return a LabelSource, found {type(made).__name__}; return one")
-        train, meta = draw(samples, seed, None, meta_share(made, protocol, method))
+        asked = source if isinstance(source, Entry) else made
+        train, meta = draw(samples, seed, None, meta_share(asked.needs_meta_split(protocol), protocol, method))
         none = samples.take(torch.arange(0))
         data = LabelledData(samples, none, hierarchy, form.kind)
         preprocessing = Preprocessing.fit(data, protocol.normalisation)
@@ -311,7 +309,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _make_source(self, kind: str) -> MakeSource:
         if isinstance(self.method, str):
-            choose("method", self.method, (AUTO, *(name for name in SOURCES if name not in _OF_A_FOLDER)))
+            # Whose labels are in the folder of a run; here labels can be given.
+            choose("method", self.method, (AUTO, *(name for name, known in SOURCES.items() if known.asks != "run")))
             return SOURCES[best(kind) if self.method == AUTO else self.method]
         if not callable(self.method):
             raise InputError(

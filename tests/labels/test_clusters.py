@@ -15,7 +15,7 @@ from metaux import Hierarchy, InputError
 from metaux.data.samples import Samples
 from metaux.data.transforms import Preprocessing
 from metaux.labels.kmeans import balanced_assignment
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import SOURCES
 from metaux.networks.backbones import make_backbone
 from metaux.protocols import TUNED
 from metaux.runs.features import make_features

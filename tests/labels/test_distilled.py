@@ -15,8 +15,8 @@ from metaux.errors import TrainingError
 from metaux.labels.base import Batch, BatchLoss, Preparation
 from metaux.labels.distilled import Distilled, class_loss, spread_loss
 from metaux.labels.matching import cross_fitted, matched
-from metaux.labels.registry import SOURCES
 from metaux.labels.self_distilled import SelfDistilled
+from metaux.labels.sources import SOURCES
 from metaux.networks.backbones import mlp
 from metaux.rng import generator
 from metaux.training.fabric import Fabric

@@ -10,7 +10,7 @@ from metaux.data.samples import Samples
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Batch, Preparation
 from metaux.labels.fixed import SoftLabels
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import SOURCES
 from metaux.protocols import TUNED
 from small import trainer
 

@@ -15,7 +15,7 @@ from metaux.data.samples import LabelledData
 from metaux.data.sources import for_reading, load
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import SOURCES
 from metaux.runs.launch import run
 from metaux.runs.model import Model
 from metaux.runs.record import Run

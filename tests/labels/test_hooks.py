@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from metaux.labels.base import Auxiliary, Batch, Gradients, LabelSource, Preparation, SubclassSource
+from metaux.protocols import Protocol
 from small import trainer
 
 
@@ -14,7 +15,9 @@ def accuracy(source: type[LabelSource]) -> float:
 class NearestMean(SubclassSource):
     """Prepares on the training data and on a meta split: nearest mean of the meta split's human sub-classes."""
 
-    needs_meta_split = True
+    @classmethod
+    def needs_meta_split(cls, protocol: Protocol) -> bool:
+        return True
 
     def prepare(self, preparation: Preparation) -> None:
         assert preparation.meta is not None

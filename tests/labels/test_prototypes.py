@@ -10,7 +10,7 @@ from metaux import InputError
 from metaux.data.samples import LabelledData, Samples
 from metaux.hierarchy import Hierarchy
 from metaux.labels.prototypes import SHARPEST, inverse_temperature, prototypes, soft_assignment
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import SOURCES
 from small import digits, trainer
 
 PSI = Hierarchy([2, 3])

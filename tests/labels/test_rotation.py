@@ -11,8 +11,8 @@ from torch.nn import functional
 from metaux import Hierarchy, InputError
 from metaux.data.samples import Samples
 from metaux.labels.base import Batch
-from metaux.labels.registry import SOURCES
 from metaux.labels.rotation import Rotated, Rotation
+from metaux.labels.sources import SOURCES
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
 from metaux.protocols import TUNED
 from metaux.runs.loading import load_once

@@ -12,7 +12,7 @@ from metaux import InputError
 from metaux.data.samples import Samples
 from metaux.labels.base import Auxiliary, Batch, MetaStep
 from metaux.labels.maxl import Maxl
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import SOURCES
 from metaux.training.plan import Fitted
 from metaux.training.step import multi_task_losses
 from small import digits, human_labels, trainer
@@ -201,19 +201,3 @@ def test_l1_decay_pulls_every_weight_towards_zero_at_the_same_rate() -> None:
     other = dict(without.named_parameters())
     for name, value in with_decay.named_parameters():
         torch.testing.assert_close(value - other[name], -1e-5 * 0.1 * start[name].sign(), rtol=0, atol=2e-7)
-
-
-@pytest.mark.parametrize("name", ["single-split", "uniform-split", "frozen-split", "shuffled-split"])
-def test_split_controls_give_up_the_meta_split(name: str) -> None:
-    data = digits()
-    from metaux.protocols import ICLR
-
-    assert SOURCES[name](data.hierarchy, ICLR).needs_meta_split
-    assert not SOURCES[name.removesuffix("-split")](data.hierarchy, ICLR).needs_meta_split
-
-
-@pytest.mark.parametrize(("protocol", "needed"), [("iclr", True), ("neurips", False), ("tuned", False)])
-def test_maxl_needs_a_meta_split_where_the_protocol_has_one(protocol: str, needed: bool) -> None:
-    from metaux.protocols import PROTOCOLS
-
-    assert SOURCES["maxl"](digits().hierarchy, PROTOCOLS[protocol]).needs_meta_split is needed

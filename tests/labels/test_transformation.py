@@ -11,7 +11,7 @@ from torch.nn import functional
 from metaux import Hierarchy, InputError
 from metaux.data.samples import Samples
 from metaux.labels.base import Batch, Preparation
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import SOURCES
 from metaux.labels.transformation import Change, Transformation, transformations
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
 from metaux.protocols import TUNED

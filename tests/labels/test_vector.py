@@ -8,7 +8,7 @@ from torch.func import functional_call, jvp
 from metaux import InputError
 from metaux.data.samples import Samples
 from metaux.labels.base import Batch, MetaStep
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import SOURCES
 from metaux.labels.vector import Vector, spread
 from metaux.losses import focal_loss, spectral_entropy_loss, squared_errors
 from metaux.metagradient import LookAhead, MetaGradient, alone, double_backward, forward_mode

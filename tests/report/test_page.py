@@ -23,7 +23,7 @@ from metaux.evidence.intervals import difference_in_points
 from metaux.evidence.quality import calibration_error, confusion
 from metaux.evidence.table import to_csv
 from metaux.evidence.verdict import verdict
-from metaux.labels.catalogue import REFERENCES
+from metaux.labels.sources import REFERENCES
 from metaux.report.html.calibration import calibration
 from metaux.report.html.charts import short
 from metaux.report.html.confusions import confusions

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from metaux.data.sources import load
 from metaux.errors import InputError, TrainingError
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import SOURCES
+from metaux.protocols import TUNED
 from metaux.runs.launch import run
 from metaux.runs.loading import load_once
 from metaux.runs.plan import make_plan
@@ -31,12 +32,14 @@ def train(settings: Settings, folder: Path, method: str = "maxl", seed: int = 0)
     return Run.read(folder)
 
 
-# Those that need a meta split have none in this protocol, and the data neither given labels nor a run's; for
-# prototypical see test_features.py, for the others labels/test_given.py and labels/test_recorded.py.
-ELSEWHERE = ("prototypical", "given", "recorded", "shuffled")
+# The protocol has no meta split, and the data neither given labels nor a run's: for those that need them see
+# test_features.py, labels/test_given.py and labels/test_recorded.py.
+HERE = [
+    name for name, known in SOURCES.items() if known.asks not in ("given", "run") and not known.needs_meta_split(TUNED)
+]
 
 
-@pytest.mark.parametrize("method", [n for n in SOURCES if not n.endswith("-split") and n not in ELSEWHERE])
+@pytest.mark.parametrize("method", HERE)
 def test_equal_configuration_gives_equal_bits(method: str, tmp_path: Path) -> None:
     first, second = (train(FAST, tmp_path / name, method) for name in ("a", "b"))
     files = ["weights.safetensors", "outputs.safetensors", "settings.yaml"]

@@ -15,7 +15,7 @@ from metaux.data.samples import Samples
 from metaux.errors import InputError, TrainingError
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Auxiliary, Batch, SubclassSource
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import SOURCES
 from metaux.losses import mask_softmax
 from metaux.protocols import Protocol
 from metaux.training.batches import Loader, shuffled

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from metaux.labels.base import Gradients, Preparation
+from metaux.labels.base import Gradients, MakeSource, Preparation
 from metaux.labels.distilled import Distilled
 from metaux.labels.human import Human
-from metaux.labels.registry import SOURCES, MakeSource
+from metaux.labels.sources import SOURCES
 from metaux.runs import worker
 from metaux.settings import Settings
 from metaux.training.fabric import Fabric

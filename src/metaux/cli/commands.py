@@ -12,8 +12,7 @@ from metaux.data.unlabelled import read_unlabelled
 from metaux.errors import InputError, choose
 from metaux.evidence.quality import calibration_error, confusion
 from metaux.evidence.table import to_json
-from metaux.labels.catalogue import AUTO, best
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import AUTO, SOURCES, best
 from metaux.protocols import resolve
 from metaux.report.reporting import report, settings_of
 from metaux.runs.launch import run

@@ -13,7 +13,7 @@ from metaux.evidence.statistics import (
     mean_over_seeds,
     over_groups,
 )
-from metaux.labels.catalogue import REFERENCES, entry, judges
+from metaux.labels.sources import REFERENCES, baselines, entry
 from metaux.runs.record import Run, training_seconds
 from metaux.settings import Settings, to_mapping
 from metaux.words import counted, data_name
@@ -77,7 +77,7 @@ class Row:
         accuracies: the test accuracy with each of them.
         accuracy: their mean and interval.
         balanced_accuracy: the mean over classes likewise.
-        differences: to each of its `judges` that it shares a seed with.
+        differences: to each of its `baselines` that it shares a seed with.
         seconds_per_epoch: mean over its runs.
         cost: seconds of training, preparation and all, in units of those of `single`; None without `single`.
     """
@@ -145,7 +145,7 @@ class Comparison:
                 balanced_accuracy=mean_over_seeds([run.balanced_accuracy for run in own]),
                 differences={
                     reference: found
-                    for reference in judges(name)
+                    for reference in baselines(name)
                     if (found := difference(own, by_method.get(reference, []))) is not None
                 },
                 seconds_per_epoch=statistics.fmean(run.seconds_per_epoch for run in own),
@@ -190,7 +190,7 @@ class Comparison:
 
     def lacking(self, row: Row) -> tuple[str, ...]:
         """Return what the row has to beat and did not run."""
-        return tuple(name for name in judges(row.method) if self.row(name) is None)
+        return tuple(name for name in baselines(row.method) if self.row(name) is None)
 
     def absent(self, row: Row) -> tuple[int, ...]:
         """Return the seeds that single task ran with and the row did not: what alone came through can't be judged."""
@@ -198,12 +198,12 @@ class Comparison:
         return tuple(seed for seed in (single.seeds if single else ()) if seed not in row.seeds)
 
     def gain(self, row: Row) -> bool:
-        """Return whether the row is above all of its `judges`, over seeds and over test samples.
+        """Return whether the row is above all of its `baselines`, over seeds and over test samples.
 
         Single, uniform and frozen, and what controls it has of its own; where one did not run there is no gain, nor
         where the row lacks a seed that single task has.
         """
-        above = all(name in row.differences and row.differences[name].above for name in judges(row.method))
+        above = all(name in row.differences and row.differences[name].above for name in baselines(row.method))
         return above and not self.absent(row)
 
 

@@ -10,7 +10,7 @@ from metaux.evidence.comparison import OWN, Comparison, Difference, Row
 from metaux.evidence.intervals import decimals_for, difference_in_points, interval_of_accuracy, interval_of_points
 from metaux.evidence.statistics import Estimate
 from metaux.evidence.verdict import verdict
-from metaux.labels.catalogue import REFERENCES, entry
+from metaux.labels.sources import REFERENCES, entry
 from metaux.words import bound_in_points, counted, percent, points
 
 if TYPE_CHECKING:

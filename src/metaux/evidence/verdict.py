@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from metaux.evidence.comparison import Comparison, Difference, Row
 from metaux.evidence.intervals import difference_in_points
 from metaux.evidence.statistics import FEWEST_SAMPLES, seeds_needed
-from metaux.labels.catalogue import entry, judges
+from metaux.labels.sources import baselines, entry
 from metaux.words import counted, listed, percent, points
 
 MANY_SEEDS = 100
-_KNOW_NOTHING = ("uniform", "random", "frozen")
 
 
 def verdict(comparison: Comparison, effect: float = 0.005) -> str:
@@ -60,7 +59,7 @@ def what_would_change_it(comparison: Comparison, effect: float = 0.005) -> str:
         name, over, low = min(
             (
                 (name, over, getattr(row.differences[name], over).low)
-                for name in judges(row.method)
+                for name in baselines(row.method)
                 for over in ("seeds", "test")
             ),
             key=lambda found: found[2],
@@ -80,7 +79,7 @@ def what_would_change_it(comparison: Comparison, effect: float = 0.005) -> str:
 def _gain(comparison: Comparison, winners: Sequence[Row], others: Sequence[Row], human: Sequence[Row]) -> str:
     if len(winners) == 1:
         row, drawn = winners[0], winners[0].differences["single"].drawn
-        controls = judges(row.method)[1:]
+        controls = baselines(row.method)[1:]
         control = min(controls, key=lambda name: row.differences[name].seeds.mean)
         closest = "closer" if len(controls) == 2 else "closest"
         sentence = (
@@ -141,17 +140,16 @@ def _numbered(seeds: Sequence[int]) -> str:
 
 
 def _judges_in_words(method: str = "") -> str:
-    return f"single task and the controls {listed(judges(method)[1:])}"
+    return f"single task and the controls {listed(baselines(method)[1:])}"
 
 
 def _helpful_control(comparison: Comparison) -> str:
     """Say which control is better than single task without having learned anything; nothing if none is."""
-    blank = [row for row in comparison.rows if row.method.removesuffix("-split") in _KNOW_NOTHING]
+    blank = [row for row in comparison.rows if entry(row.method).uninformed]
     helpful = [row for row in blank if _has_single(row) and row.differences["single"].above]
     if not helpful:
         return ""
-    # An untrained generator's labels depend on the sample, those of the others do not.
-    blind = [row for row in helpful if not row.method.startswith("frozen")]
+    blind = [row for row in helpful if entry(row.method).uninformed == "blind"]
     beats = f"{listed([row.method for row in blind or helpful])} alone "
     beats += (
         f"beats single ({_value((blind or helpful)[0], 'single')})" if len(blind or helpful) == 1 else "beat single"
@@ -163,11 +161,11 @@ def _helpful_control(comparison: Comparison) -> str:
 
 def _shortfall(row: Row) -> str:
     """Say which comparison fails, and by which interval."""
-    name = next(name for name in judges(row.method) if not row.differences[name].above)
+    name = next(name for name in baselines(row.method) if not row.differences[name].above)
     difference = row.differences[name]
     if difference.below:
         return f"{row.method} is worse than {name} ({_value(row, name)} over {_seeds(difference)})"
-    beaten = judges(row.method)[: judges(row.method).index(name)]
+    beaten = baselines(row.method)[: baselines(row.method).index(name)]
     start = f"{row.method}'s"
     if beaten:
         start = f"{row.method} beats {listed(beaten)} ({_value(row, 'single')}), but its"
@@ -267,7 +265,7 @@ def _best(rows: Sequence[Row]) -> Row:
 
 
 def _is_judged(comparison: Comparison, row: Row) -> bool:
-    found = [row.differences.get(name) for name in judges(row.method)]
+    found = [row.differences.get(name) for name in baselines(row.method)]
     intervals = [interval for own in found for interval in ((own.seeds, own.test) if own else (None,))]
     return all(each is not None and each.low is not None for each in intervals) and not comparison.absent(row)
 

@@ -46,6 +46,7 @@ class Batch(NamedTuple):
 
 PrimaryLoss = Callable[[Tensor, Batch], Tensor]
 BatchLoss = Callable[[Batch], Tensor]
+MakeSource = Callable[[Hierarchy, Protocol], "LabelSource"]
 
 
 class Auxiliary(NamedTuple):
@@ -134,7 +135,6 @@ class LabelSource(nn.Module):
     Attributes:
         auxiliary_names: of the auxiliary head's outputs, where the data decides on them; recorded with a run, and set
             before the head is made anew where its network is read back.
-        needs_meta_split: give up `protocol.meta_fraction` of the training data to a meta split.
         meta_step: called with a `MetaStep` as often as the protocol says; None if the source does not learn.
         combine: makes one gradient per parameter out of the primary and the auxiliary task's (gating); None to add
             the losses, which costs one backward pass fewer.
@@ -146,7 +146,6 @@ class LabelSource(nn.Module):
     """
 
     auxiliary_names: tuple[str, ...] = ()
-    needs_meta_split: bool = False
     meta_step: Callable[[MetaStep], None] | None = None
     combine: Callable[[Gradients, Gradients], Gradients] | None = None
     views: Callable[[Batch], Batch] | None = None
@@ -156,6 +155,11 @@ class LabelSource(nn.Module):
         super().__init__()
         self.hierarchy = hierarchy
         self.protocol = protocol
+
+    @classmethod
+    def needs_meta_split(cls, protocol: Protocol) -> bool:  # noqa: ARG003
+        """Return whether the source gives up `protocol.meta_fraction` of the training data to a meta split."""
+        return False
 
     def prepare(self, preparation: Preparation) -> None:
         """Learn from the training data before training starts."""

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from metaux.errors import InputError
-from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Auxiliary, LabelSource, MetaStep, Preparation, auxiliary_term
 from metaux.networks.multitask import Outputs, make_head, to_channels_last
 from metaux.protocols import Protocol
@@ -34,9 +33,10 @@ class Generated(LabelSource):
 class Learned(Generated):
     """A generator that meta steps train. One method is missing: `objectives`."""
 
-    def __init__(self, hierarchy: Hierarchy, protocol: Protocol):
-        super().__init__(hierarchy, protocol)
-        self.needs_meta_split = protocol.inner_batch == "meta"
+    @classmethod
+    def needs_meta_split(cls, protocol: Protocol) -> bool:
+        """Return whether the protocol's look-ahead is on meta data."""
+        return protocol.inner_batch == "meta"
 
     def objectives(self, step: MetaStep) -> dict[str, Tensor]:
         """Return scalars by name, the gradient of whose sum is the generator's."""

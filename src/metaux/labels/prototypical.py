@@ -7,6 +7,7 @@ from metaux.errors import InputError
 from metaux.labels.base import Preparation
 from metaux.labels.fixed import SoftLabels
 from metaux.labels.prototypes import inverse_temperature, prototypes, soft_assignment
+from metaux.protocols import Protocol
 
 
 class Prototypical(SoftLabels):
@@ -29,7 +30,10 @@ class Prototypical(SoftLabels):
     themselves as they are right. The papers do not say what they did.
     """
 
-    needs_meta_split = True
+    @classmethod
+    def needs_meta_split(cls, protocol: Protocol) -> bool:  # noqa: ARG003
+        """Return True: the meta split's samples are the labelled ones."""
+        return True
 
     def distribute(self, preparation: Preparation) -> Tensor:
         """Embed both splits, and label the training samples.

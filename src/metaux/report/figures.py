@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaux.evidence.comparison import OWN, Comparison, Difference, in_order
-from metaux.labels.catalogue import entry
+from metaux.labels.sources import entry
 from metaux.report.canvas import COLOURS, FAINT, Look, caption, described, looks, save
 from metaux.runs.record import Run
 from metaux.words import data_name

@@ -12,8 +12,7 @@ from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, choose
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource, SubclassSource
-from metaux.labels.catalogue import NAMED
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import SOURCES, entry
 from metaux.networks.backbones import make_backbone
 from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, to_channels_last
 from metaux.protocols import resolve
@@ -46,7 +45,7 @@ def read_description(run: Run) -> tuple[Hierarchy, Preprocessing, tuple[int, ...
     """
     try:
         model = run.result["model"]
-        names = model["subclass_names"] if run.method in NAMED else ()
+        names = model["subclass_names"] if entry(run.method).names_subclasses else ()
         hierarchy = Hierarchy(model["slots"], model["class_names"], names)
         return hierarchy, Preprocessing.from_dict(model["preprocessing"]), tuple(model["shape"])
     except (KeyError, TypeError) as error:

@@ -8,7 +8,7 @@ from metaux.data.samples import LabelledData
 from metaux.data.splits import draw
 from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import SOURCES
 from metaux.networks.backbones import check_backbone, make_backbone
 from metaux.protocols import resolve
 from metaux.runs.features import make_embedding, make_features
@@ -58,7 +58,7 @@ def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) ->
     if min(seed, settings.train_seed or 0) < 0:
         raise InputError(f"expected a seed of 0 or more, found {min(seed, settings.train_seed or 0)}; give another")
     protocol = resolve(settings)
-    share = meta_share(SOURCES[method](data.hierarchy, protocol), protocol, method)
+    share = meta_share(SOURCES[method].needs_meta_split(protocol), protocol, method)
     draw_seed = seed if settings.train_seed is None else settings.train_seed
     train, meta = draw(data.train, draw_seed, settings.train_size, share)
     preprocessing = Preprocessing.fit(data, protocol.normalisation)

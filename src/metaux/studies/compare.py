@@ -16,8 +16,7 @@ from metaux.evidence.comparison import Comparison
 from metaux.evidence.table import table, to_csv, to_json
 from metaux.evidence.verdict import verdict
 from metaux.files import write_json, write_text_atomic
-from metaux.labels.catalogue import REFERENCES, entry
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import REFERENCES, SOURCES
 from metaux.protocols import resolve
 from metaux.report.html.methods import Recorded
 from metaux.report.reporting import write_report_of
@@ -44,11 +43,11 @@ def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:
     has_split = resolve(settings).meta_fraction > 0
     return tuple(
         name
-        for name in SOURCES
-        if entry(name).default
-        and data.kind in entry(name).kinds
-        and (name != "human" or data.train.human is not None)
-        and (has_split or not name.endswith("-split"))
+        for name, known in SOURCES.items()
+        if known.default
+        and data.kind in known.kinds
+        and (known.asks != "human" or data.train.human is not None)
+        and (has_split or not known.gives_up_split)
     )
 
 

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from metaux.data.samples import LabelledData, Samples
 from metaux.errors import InputError
-from metaux.labels.base import Batch, LabelSource, PrimaryLoss
-from metaux.labels.registry import MakeSource
+from metaux.labels.base import Batch, LabelSource, MakeSource, PrimaryLoss
 from metaux.losses import focal_loss
 from metaux.metagradient import MetaGradient
 from metaux.networks.multitask import MultiTaskNetwork
@@ -82,18 +81,18 @@ class Fitted:
     meta_gradient: MetaGradient | None = None
 
 
-def meta_share(source: LabelSource, protocol: Protocol, method: str) -> float:
-    """Return the share of the training data that is split off for a source: 0 if it needs none.
+def meta_share(needed: bool, protocol: Protocol, method: str) -> float:
+    """Return the share of the training data that is split off for a source: 0 where it needs no meta split.
 
     Raises:
         InputError: if the source needs a meta split, and the protocol has none.
     """
-    if source.needs_meta_split and protocol.meta_fraction == 0:
+    if needed and protocol.meta_fraction == 0:
         raise InputError(
             f"expected a protocol with a meta split for {method}, found '{protocol.name}'; take the protocol iclr, or "
             "leave the method out"
         )
-    return protocol.meta_fraction if source.needs_meta_split else 0.0
+    return protocol.meta_fraction if needed else 0.0
 
 
 def schedule(protocol: Protocol, epoch: int) -> float:

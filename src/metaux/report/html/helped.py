@@ -7,7 +7,7 @@ from metaux.evidence.comparison import OWN, Comparison, Difference, Row
 from metaux.evidence.intervals import decimals_for, interval_of_accuracy, interval_of_points
 from metaux.evidence.statistics import Estimate
 from metaux.evidence.verdict import verdict, what_would_change_it
-from metaux.labels.catalogue import REFERENCES, entry
+from metaux.labels.sources import REFERENCES, entry
 from metaux.report.canvas import COLOURS
 from metaux.report.html.charts import SYMBOLS, axis, figure
 from metaux.report.html.methods import Recorded

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from metaux.evidence.statistics import Estimate, mean_over_seeds
-from metaux.labels.catalogue import entry
+from metaux.labels.sources import entry
 from metaux.report.html.methods import Recorded, subclass_name
 from metaux.report.html.parts import Table, rounded
 from metaux.runs.record import Run

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from metaux.evidence.comparison import Comparison
-from metaux.labels.catalogue import NAMED, entry
+from metaux.labels.sources import entry
 from metaux.runs.record import Run
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Recorded:
 
 def subclass_name(run: Run, primary: int, slot: int) -> str:
     """Return the name that `metaux labels` gives a sub-class, by its class and its slot in it, from 0."""
-    if run.method in NAMED:
+    if entry(run.method).names_subclasses:
         model = run.result["model"]
         return str(model["subclass_names"][sum(model["slots"][:primary]) + slot])
     return f"{run.result['class_names'][primary]}/{slot}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from metaux.evidence import table
 from metaux.files import to_json, write_text_atomic
-from metaux.labels.catalogue import judges
+from metaux.labels.sources import baselines
 from metaux.report.html import invented as inventions
 from metaux.report.html.calibration import calibration
 from metaux.report.html.confusions import confusions
@@ -90,7 +90,7 @@ class Report:
                 learning=learned,
                 features=found,
                 provenance=provenance(recorded),
-                judges=judges(recorded.runs[0].method),
+                baselines=baselines(recorded.runs[0].method),
                 tables=[each.name for each in tables],
                 page_data=_script(self._data(charts, tables, found)),
                 library=LIBRARY.read_text(encoding="utf-8"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metaux.evidence.statistics import Estimate, mean_over_samples, mean_over_seeds, over_groups, paired
-from metaux.labels.catalogue import REFERENCES
+from metaux.labels.sources import ON_SPLIT, REFERENCES
 from metaux.runs.record import Run, training_seconds
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
@@ -116,7 +116,7 @@ def shuffled_labels(trial: Trial, run: Run) -> Trial:
 
     Those of a meta split have none: the control gives them up as well, so that both learn the same samples' classes.
     """
-    method = f"{SHUFFLED}-split" if "meta_ids" in run.outputs() else SHUFFLED
+    method = ON_SPLIT[SHUFFLED] if "meta_ids" in run.outputs() else SHUFFLED
     return Trial(trial.changed(labels=str(run.folder)).settings, method, trial.seed)
 
 

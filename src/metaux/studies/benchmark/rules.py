@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from metaux.errors import choose
-from metaux.labels.catalogue import ANY_KIND, REFERENCES, Role, entry
+from metaux.labels.sources import ANY_KIND, REFERENCES, Role, entry
 from metaux.settings import as_words
 
 

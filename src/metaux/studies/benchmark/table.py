@@ -7,7 +7,7 @@ from metaux import files
 from metaux.evidence.intervals import interval_of_accuracy, interval_of_points
 from metaux.evidence.statistics import Estimate
 from metaux.evidence.table import bounds
-from metaux.labels.catalogue import REFERENCES
+from metaux.labels.sources import REFERENCES
 from metaux.settings import Settings
 from metaux.studies.benchmark.measured import ENSEMBLE, EQUAL_COMPUTE, Row
 from metaux.studies.benchmark.rules import HUMAN, SINGLE

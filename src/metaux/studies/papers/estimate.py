@@ -7,7 +7,7 @@ import torch
 from metaux.data.samples import LabelledData, Samples
 from metaux.hierarchy import Hierarchy
 from metaux.labels.generated import Generated
-from metaux.labels.registry import SOURCES
+from metaux.labels.sources import SOURCES
 from metaux.protocols import resolve
 from metaux.runs.plan import make_plan
 from metaux.settings import Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 from metaux.evidence.comparison import Comparison
 from metaux.evidence.statistics import Estimate
 from metaux.files import to_csv, write_text_atomic
-from metaux.labels.catalogue import REFERENCES
+from metaux.labels.sources import REFERENCES
 from metaux.studies.papers.item import Findings
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from metaux.errors import TrainingError
-from metaux.labels.catalogue import REFERENCES
+from metaux.labels.sources import REFERENCES
 from metaux.protocols import resolve
 from metaux.runs.pool import longest_first, summarise_failures, train
 from metaux.runs.record import Run

@@ -16,7 +16,7 @@ from metaux.evidence.intervals import difference_in_points
 from metaux.evidence.table import table, to_json
 from metaux.evidence.verdict import verdict
 from metaux.files import write_json
-from metaux.labels.catalogue import entry, judges
+from metaux.labels.sources import baselines, entry
 from metaux.report.html.methods import Recorded, Search
 from metaux.report.reporting import write_report_of
 from metaux.runs.loading import load_once
@@ -198,7 +198,7 @@ def _conclude(outcome: Outcome, winner: Candidate | None, budget: _Budget, conso
     """Say what the numbers support, and which network to use."""
     runs, name = outcome.runs, winner.row.method if winner else SINGLE
     own = runs.get(name, ())
-    labelled = [run.labelled(row) for row in (*judges(name), name) for run in runs.get(row, ())]
+    labelled = [run.labelled(row) for row in (*baselines(name), name) for run in runs.get(row, ())]
     comparison = Comparison.of(labelled, vary={*_TUNED, *(winner.row.changes if winner else ())})
     row = comparison.row(name)
     minus: dict[str, Difference] = {}
