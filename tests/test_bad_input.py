@@ -144,15 +144,15 @@ WORDS: dict[str, tuple[Make, str]] = {
     "protocol": (lambda p: table(p, "--protocol", "tunde"), "did you mean 'tuned'"),
     "device": (lambda p: table(p, "--device", "gpu"), "unknown device 'gpu'"),
     "device that is not there": (lambda p: table(p, "--device", "cuda:99"), "not on this machine"),
-    "augment": (lambda p: table(p, "--augment", "flip"), "expected one of 'auto', 'none'"),
+    "augment": (lambda p: table(p, "--augment", "flip"), "Expected one of ('auto', 'none'"),
     "split control without a split": (lambda p: table(p, "--method", "single-split"), "take the protocol iclr"),
-    "option": (lambda p: table(p, "--epohcs", 3), "did you mean --epochs?"),
+    "option": (lambda p: table(p, "--epohcs", 3), "did you mean '--epochs'?"),
     "two sets of data": (lambda p: ["train", "digits", "mnist"], "mnist"),
-    "command": (lambda p: ["trian"], "found 'trian'"),
+    "command": (lambda p: ["trian"], "unknown command 'trian'"),
     **{
         f"{name} {value}": (
             lambda p, name=name, value=value: ["compare", *table(p)[1:], f"--{name}", value],  # type: ignore[misc]
-            f"--{name}, found 'x'" if value == "x" else str(value),
+            f"--{name}: expected a whole number, found 'x'" if value == "x" else str(value),
         )
         for name in ("epochs", "seeds", "jobs", "threads", "processes", "train-size", "image-size", "batch-size")
         for value in (-1, "x", *((0,) if name not in ("jobs", "image-size") else ()))
@@ -165,9 +165,9 @@ WORDS: dict[str, tuple[Make, str]] = {
     "learning rate": (lambda p: table(p, "--learning-rate", -1), "learning_rate"),
     "learning rate nan": (lambda p: table(p, "--learning-rate", "nan"), "learning_rate"),
     "focal gamma": (lambda p: table(p, "--focal-gamma", 0.5), "0 or at least 1"),
-    "value missing": (lambda p: [*table(p), "--seed"], "expected a value after --seed"),
+    "value missing": (lambda p: [*table(p), "--seed"], "Missing value for argument '--seed'"),
     "config missing": (lambda p: table(p, "--config", p / "no.yaml"), "found nothing at"),
-    "config without a file": (lambda p: [*table(p), "--config"], "expected a value after --config"),
+    "config without a file": (lambda p: [*table(p), "--config"], "Missing value for argument '--config'"),
     "config that is no YAML": (lambda p: config(p, "a: [1"), "expected a YAML file of settings"),
     "config of another kind": (lambda p: config(p, "- 1"), "found list"),
     "config with an unknown key": (lambda p: config(p, "epocs: 3"), "did you mean 'epochs'?"),

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from metaux.cli.main import parse
-from metaux.cli.usage_errors import in_one_line
+from metaux.cli.evaluate import print_confusion
+from metaux.cli.parsing import COMMANDS, parse
 from metaux.errors import InputError
 from metaux.runs.record import Run
 from metaux.settings import Settings
@@ -22,7 +22,6 @@ from metaux.terminal import make_table, print_notes, reading
 from shell import done, metaux, write_images, write_table
 
 MAXL = ("--method", "maxl", "--epochs", 3, "--subclasses", 2)
-COMMANDS = ("compare", "train", "predict", "evaluate", "labels", "recommend", "contest")
 ODD = ("[red]x", "a, \"b\" & 'c'", "ünï çødé ✓", ":smile:")
 
 
@@ -47,10 +46,11 @@ class TestHelp:
     def test_version_is_that_of_the_package(self) -> None:
         assert done("--version") == f"metaux {version('metaux')}\n"
 
-    def test_needs_no_torch(self) -> None:
+    @pytest.mark.parametrize("words", [["--help"], ["compare", "--help"]])
+    def test_needs_no_torch(self, words: list[str]) -> None:
         code = (
-            "import sys, metaux.cli.main\n"
-            "try: metaux.cli.main.parse(['compare', '--help'])\n"
+            "import sys, metaux.cli.main, metaux.cli.parsing\n"
+            f"try: metaux.cli.parsing.parse({words})\n"
             "except SystemExit: pass\n"
             "heavy = {'torch', 'numpy', 'sklearn', 'lightning_fabric', 'matplotlib', 'pandas'} & set(sys.modules)\n"
             "sys.exit(', '.join(heavy) or None)"
@@ -86,25 +86,67 @@ class TestParsing:
         default = Settings()
         assert not [name for name, value in vars(command.settings).items() if value == getattr(default, name)]
 
+    @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])  # a frame is drawn with what the terminal has
     @pytest.mark.parametrize(
-        "frame", ["╭─ Parsing error ─╮\n│ {} │\n╰─────╯\n", " Value error \n ----------- \n  {}  \n  ------  \n"]
+        ("words", "said"),
+        [
+            ("train --epochs", "Missing value for argument '--epochs'. Expected 1 values"),
+            ("train --epochs 1.5", "Error parsing --epochs: expected a whole number, found '1.5'"),
+            ("recommend --minutes x", "Error parsing --minutes: expected a number, found 'x'"),
+            (
+                "benchmark --stage x",
+                "invalid choice 'x' for argument '--stage'. Expected one of ('tune', 'plan', 'test')",
+            ),
+            ("labels", "Missing from metaux labels: RUN the folder of a finished run. (required)"),
+        ],
     )
-    def test_a_message_loses_its_frame(self, frame: str) -> None:
-        said = in_one_line(frame.format("Missing value for argument '--epochs'. Expected 1 values."))
-        assert said == "expected a value after --epochs, found none; give one"
+    def test_what_cannot_be_parsed_is_said_in_one_line(
+        self, words: str, said: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+        with pytest.raises(InputError) as raised:
+            parse(words.split())
+        command = words.partition(" ")[0]
+        assert str(raised.value) == f"expected other arguments, found: {said}; see metaux {command} --help"
 
-    def test_a_mistyped_command_is_named_alone(self) -> None:
-        said = metaux("trian", "pets")
-        assert said.err.startswith("metaux: expected a command (compare, train,")
-        assert said.err.endswith("found 'trian'; see metaux --help\n")
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ("trian pets", "unknown command 'trian'; did you mean 'train'? (known: compare, train, "),
+            ("--quiet train", "unknown command '--quiet' (known: "),
+            (
+                "train --epohcs=3",
+                "expected known options, found --epohcs=3; did you mean '--epochs'?; see metaux train",
+            ),
+            ("train --data photos", "expected known options, found --data; see metaux train --help"),
+            ("predict run --epochs 3", "expected known options, found --epochs; see metaux predict --help"),
+            ("train digits mnist", "expected no more words, found 'mnist'; see metaux train --help"),
+        ],
+    )
+    def test_what_is_not_known_is_named_alone(self, words: str, said: str) -> None:
+        result = metaux(*words.split())
+        assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+        assert result.err.startswith(f"metaux: {said}")
 
-    def test_a_message_of_another_kind_is_passed_on(self) -> None:
-        assert in_one_line("no idea\n") == "expected other arguments, found: no idea; see metaux --help"
+    def test_an_earlier_name_of_a_command_still_works(self) -> None:
+        named, renamed = metaux("benchmark", "--help"), metaux("contest", "--help")
+        assert (renamed.code, renamed.out) == (0, named.out)
+        assert (named.err, renamed.err.count("\n"), "now called benchmark" in renamed.err) == ("", 1, True)
 
     def test_an_error_names_the_file(self, tmp_path: Path) -> None:
         (tmp_path / "c.yaml").write_text("epocs: 7")
         with pytest.raises(InputError, match=r"found 'epocs'; did you mean 'epochs'\?.*c.yaml"):
             parse(["compare", "--config", str(tmp_path / "c.yaml")])
+
+
+def test_a_folder_of_the_earlier_name_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    stopped = ("benchmark", "wine", "--jobs", -1)
+    assert "metaux-contest" not in metaux(*stopped).out
+    (tmp_path / "metaux-contest").mkdir()
+    assert "continuing in metaux-contest" in metaux(*stopped).out
+    (tmp_path / "metaux-benchmark").mkdir()
+    assert "metaux-contest" not in metaux(*stopped).out
 
 
 @pytest.fixture(scope="module")
@@ -282,19 +324,15 @@ def test_a_file_is_no_terminal_whatever_the_environment_says() -> None:
 
 
 def test_many_classes_are_shown_as_their_confusions() -> None:
-    import torch
-
-    from metaux.cli.commands import _print_confusion
-
     names = [f"class {number} [b]" for number in range(25)]
-    counts = torch.diag(torch.full((25,), 5))
-    counts[3, 7] = 2
+    counts = [[5 * (true == predicted) for predicted in range(25)] for true in range(25)]
+    counts[3][7] = 2
     file = io.StringIO()
-    _print_confusion(counts, names, Console(file=file, width=80, markup=False))
+    print_confusion(counts, names, Console(file=file, width=80, markup=False))
     assert "class 3 [b]" in file.getvalue()
     assert "class 4 [b]" not in file.getvalue()
     file = io.StringIO()
-    _print_confusion(counts[:10, :10], names[:10], Console(file=file, width=80, markup=False))
+    print_confusion([row[:10] for row in counts[:10]], names[:10], Console(file=file, width=80, markup=False))
     assert all(f"{number + 1} {name}" in file.getvalue() for number, name in enumerate(names[:10]))
 
 

@@ -107,8 +107,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a command says while it runs; no part of what defines a run, and so of neither file nor folder.
+class Output:
+    """What a command prints and logs while it runs. It does not define a run, and so has no place in a settings file.
 
     Args:
         quiet: print nothing but errors.
@@ -119,6 +119,11 @@ class Said:
     quiet: bool = False
     json: bool = False
     log: Annotated[Literal["tensorboard", "wandb"] | None, arg(help_behavior_hint="")] = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is printed on the way."""
+        return self.quiet or self.json
 
 
 def to_mapping(settings: Settings) -> dict[str, Any]:

@@ -1,33 +1,34 @@
-"""What the commands say on the terminal: notes, progress of reading, tables, CSV."""
+"""What commands print: notes, tables, JSON, and the progress of reading data."""
 
-import csv
-import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from metaux.files import Progress, to_json, write_text_atomic
+from metaux.files import Progress, to_json
 
 
 def make_console(quiet: bool = False) -> Console:
-    """Return the terminal; text is shown as it is, without markup, emoji codes or highlighting; nothing if quiet."""
-    # FORCE_COLOR, which notebooks and build servers set, would put every step of the progress into a file.
+    """Return a console that shows text as it is: without markup, emoji codes or highlighting.
+
+    Args:
+        quiet: print nothing.
+    """
+    # Notebooks and build servers set FORCE_COLOR, which would put every step of the progress into a file.
     terminal = None if sys.stdout.isatty() else False
     return Console(markup=False, emoji=False, highlight=False, quiet=quiet, force_terminal=terminal)
 
 
 def print_json(value: object) -> None:
-    """Print one JSON object, for scripts."""
+    """Print a value as JSON, for scripts."""
     sys.stdout.write(to_json(value, indent=2) + "\n")
 
 
 def print_notes(notes: Sequence[str], console: Console) -> None:
-    """Print what a user should know, each note indented below its first line."""
+    """Print what a user should know; the lines of a note are aligned."""
     for note in notes:
         grid = Table.grid(padding=(0, 1))
         grid.add_row("note:", Text(note))
@@ -36,7 +37,7 @@ def print_notes(notes: Sequence[str], console: Console) -> None:
 
 @contextmanager
 def reading(console: Console) -> Iterator[Progress]:
-    """Within the block, show how many files have been read; nothing where the output isn't a terminal."""
+    """Show within the block how many images have been read, if the output is a terminal."""
     if not console.is_terminal:
         yield lambda _done, _total: None
         return
@@ -58,23 +59,15 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str
     return table
 
 
+def width_of(table: Table, console: Console) -> int:
+    """Return how many columns of the terminal a table takes where nothing is folded."""
+    return console.measure(table, options=console.options.update(width=10_000)).maximum
+
+
 def print_whole(table: Table, console: Console) -> None:
-    """Print a table: a terminal folds what it has no room for, a file has it as wide as it needs to be."""
+    """Print a table: a terminal folds what does not fit, a file has it as wide as it is."""
     width = console.width
     if not console.is_terminal:
-        wanted = console.measure(table, options=console.options.update(width=10_000)).maximum
-        console.width = max(width, wanted)
+        console.width = max(width, width_of(table, console))
     console.print(table)
     console.width = width
-
-
-def write_csv(header: Sequence[str], rows: Iterable[Sequence[object]], out: Path | None) -> None:
-    """Write CSV to a file, in full or not at all, or to the terminal."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    if out is None:
-        sys.stdout.write(file.getvalue())
-    else:
-        write_text_atomic(out, file.getvalue())

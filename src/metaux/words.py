@@ -17,13 +17,13 @@ def data_name(data: str) -> str:
     return path.stem if path.suffix.lower() in (".csv", ".npz") else path.name or data
 
 
-def percent(fraction: float) -> str:
+def percent(fraction: float, decimals: int = 1) -> str:
     """Return an accuracy in per cent.
 
-    >>> percent(0.98123)
-    '98.1'
+    >>> percent(0.98123), percent(0.98123, 2)
+    ('98.1', '98.12')
     """
-    return f"{100 * fraction:.1f}"
+    return f"{100 * fraction:.{decimals}f}"
 
 
 def points(fraction: float, decimals: int = 1) -> str:

@@ -225,8 +225,8 @@ class TestFolder:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (("--to", "pickle"), "expected one of"),
-            ((), "expected --to"),
+            (("--to", "pickle"), "Expected one of"),
+            ((), "--to {safetensors"),
             (("--to", "onnx", "--out", "{path}/file"), "expected a folder to export to, found the file"),
         ],
     )

@@ -354,7 +354,9 @@ class TestTraining:
 
 class TestMade:
     def test_the_command_makes_the_same_settings(self, tmp_path: Path) -> None:
-        from metaux.cli.main import Compare, Train, parse
+        from metaux.cli.compare import Compare
+        from metaux.cli.parsing import parse
+        from metaux.cli.train import Train
 
         settings = Settings(data="my photos/", subclasses=(2, 3), epochs=7, pretrained=True, train_size=50, root="x y")
         run = make_run(tmp_path, "maxl", 1, [1.0], settings=settings)

@@ -392,7 +392,7 @@ def test_bad_input_is_told_in_one_line(
     words: list[object], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    said = metaux("contest", *words)
+    said = metaux("benchmark", *words)
     assert said.code == 2
     assert told in said.err
     assert said.err.count("\n") == 1

@@ -15,7 +15,8 @@ from markupsafe import escape
 from rich.console import Console
 
 from making import first_right, make_run, make_runs
-from metaux.cli.main import Recommend, parse
+from metaux.cli.parsing import parse
+from metaux.cli.recommend import Recommend
 from metaux.errors import InputError, TrainingError
 from metaux.runs.loading import load_once
 from metaux.runs.pool import train

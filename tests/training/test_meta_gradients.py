@@ -12,14 +12,14 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from metaux import InputError, MetauxClassifier
-from metaux.cli.commands import train_command
+from metaux.cli.train import Train
 from metaux.labels.base import Batch
 from metaux.labels.maxl import Maxl
 from metaux.labels.uniform import Uniform
 from metaux.metagradient import MetaGradient, double_backward, finite_difference, forward_mode
 from metaux.networks.backbones import BACKBONES
 from metaux.runs.record import Run
-from metaux.settings import Said, Settings
+from metaux.settings import Settings
 from metaux.studies.compare import compare
 from metaux.training.fabric import Fabric
 from metaux.training.fit import Trainer
@@ -160,14 +160,14 @@ def test_a_run_says_it_once_and_records_it(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    train_command(replace(lines, **changes), "maxl", 0, tmp_path / "run", Said())  # type: ignore[arg-type]
+    Train(replace(lines, **changes), "maxl", out=tmp_path / "run").run()  # type: ignore[arg-type]
     assert capsys.readouterr().out.count("no forward-mode formula") == said
     assert Run.read(tmp_path / "run").result["meta_gradient"] == recorded
 
 
 def test_asking_for_forward_mode_is_an_error_as_ever(lines: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"forward_mode needs .* use finite_difference"):
-        train_command(replace(lines, meta_gradient="forward-mode"), "maxl", 0, tmp_path / "run", Said())
+        Train(replace(lines, meta_gradient="forward-mode"), "maxl", out=tmp_path / "run").run()
 
 
 def test_the_estimator_warns_once() -> None:

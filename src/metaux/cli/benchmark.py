@@ -1,0 +1,77 @@
+"""`metaux benchmark`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from tyro.conf import Positional, arg
+
+from metaux.cli.options import Command
+from metaux.errors import choose
+
+FOLDER = Path("metaux-benchmark")
+EARLIER_FOLDER = Path("metaux-contest")
+"""What the folder was called while the command was called contest."""
+
+
+@dataclass(frozen=True)
+class Benchmark(Command):
+    """Compare every method with single task on fixed data sets, all with equal tuning.
+
+    Tunes each method on validation data, with the same few configurations. Then fixes the number of seeds, by how much
+    accuracies vary there, and writes it down. Only then measures on test data, with paired seeds.
+
+    Writes plan.json (before the first test run), contest.json and contest.csv for each data set.
+
+    The same command continues where it was interrupted. More methods extend the table.
+
+    For example:
+        metaux benchmark wine breast-cancer
+        metaux benchmark cifar100-3-10k --methods transformation kmeans --root /data --device cuda --jobs 8
+        metaux benchmark --stage tune
+
+    Args:
+        datasets: cifar100-3-10k, cifar100-3-50k, cifar100-20-10k, fashion-500, cifar100-3-10k-short, wine,
+            breast-cancer.
+        methods: rows of the table. The controls that they are compared with are added.
+        stage: how far to go: tune (on validation data), plan (fix the number of seeds), or test.
+        most_seeds: the maximum number of seeds on test data.
+        root: where data sets are kept; see docs/data.md.
+        out: the folder for everything.
+        jobs: runs side by side. 0 is one per CPU core, or one on a GPU.
+        device: auto, cpu, cuda, cuda:1 or mps.
+    """
+
+    continues: ClassVar[bool] = True
+
+    datasets: Annotated[
+        Positional[tuple[str, ...]], arg(metavar="[DATA-SET ...]", help_behavior_hint="(default: all)")
+    ] = ()
+    methods: Annotated[
+        tuple[str, ...],
+        arg(metavar="NAME ...", help_behavior_hint="(default: all that need no pretrained network)"),
+    ] = ()
+    stage: Literal["tune", "plan", "test"] = "test"
+    most_seeds: int = 8
+    root: str = "data"
+    out: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint=f"(default: {FOLDER})")] = None
+    jobs: int = 0
+    device: str = "auto"
+
+    def run(self) -> None:
+        """Tune, plan and test."""
+        from metaux.studies.benchmark.benchmark import contest
+        from metaux.studies.benchmark.datasets import BEDS, found
+        from metaux.studies.benchmark.rules import Rules, entered
+        from metaux.terminal import make_console, print_notes
+
+        for name in self.datasets:
+            choose("data set", name, BEDS)
+        contestants, console, out = entered(self.methods), make_console(), self.out or FOLDER
+        datasets, notes = found({name: BEDS[name] for name in self.datasets or BEDS}, self.root, self.device)
+        if self.out is None and EARLIER_FOLDER.is_dir() and not FOLDER.exists():
+            out = EARLIER_FOLDER
+            notes = (f"continuing in {EARLIER_FOLDER}, the earlier name of {FOLDER}; rename it when you like", *notes)
+        print_notes(notes, console)
+        contest(datasets, contestants, Rules(most_seeds=self.most_seeds), out, self.jobs, self.stage, console)
+        console.print(f"Runs, plans and tables: {out}", soft_wrap=True)

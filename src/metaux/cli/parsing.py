@@ -1,0 +1,158 @@
+"""From the words of a command line to a command. No torch is imported here, so that help is quick."""
+
+import contextlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import partial
+from itertools import dropwhile, takewhile
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Union, get_args, get_type_hints
+
+import tyro
+from tyro import MISSING_NONPROP
+from tyro.conf import Positional, subcommand
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from metaux.cli.benchmark import Benchmark
+from metaux.cli.compare import Compare
+from metaux.cli.evaluate import Evaluate
+from metaux.cli.export import Export
+from metaux.cli.labels import Labels
+from metaux.cli.options import Command
+from metaux.cli.predict import Predict
+from metaux.cli.recommend import Recommend
+from metaux.cli.report import Report
+from metaux.cli.reproduce import Reproduce
+from metaux.cli.train import Train
+from metaux.errors import InputError, choose, nearest
+from metaux.settings import Settings
+
+DESCRIPTION = """Meta auxiliary learning: does an invented auxiliary task help on my data?
+
+Start with metaux compare, or metaux compare FOLDER with one sub-folder of images per class.
+
+metaux COMMAND --help says what each command does, and gives examples. metaux --version is for bug reports."""
+COMMANDS: Mapping[str, type[Command]] = {
+    "compare": Compare,
+    "train": Train,
+    "predict": Predict,
+    "evaluate": Evaluate,
+    "labels": Labels,
+    "report": Report,
+    "export": Export,
+    "reproduce": Reproduce,
+    "recommend": Recommend,
+    "benchmark": Benchmark,
+}
+_BEFORE_A_COMMAND = ("-h", "--help", "--tyro-")  # the last are tyro's, for completion in a shell
+_NUMBERS = ConstructorRegistry()
+
+
+def parse(arguments: Sequence[str]) -> Command:
+    """Return the command that the arguments ask for.
+
+    Raises:
+        InputError: if they cannot be understood.
+        SystemExit: with status 0 after `--help`.
+    """
+    where = "metaux"
+    if arguments and not arguments[0].startswith(_BEFORE_A_COMMAND):
+        choose("command", arguments[0], COMMANDS)
+        where = f"metaux {arguments[0]}"
+    screen = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(screen):
+            command, unknown = tyro.cli(
+                _subcommands(arguments),
+                prog="metaux",
+                description=DESCRIPTION,
+                args=list(arguments) or ["--help"],
+                registry=_NUMBERS,
+                return_unknown_args=True,
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        text = _without_frame(screen.getvalue())
+        raise InputError(f"expected other arguments, found: {text}; see {where} --help") from None
+    if unknown and unknown[0].startswith("-"):
+        close = nearest(unknown[0].partition("=")[0], _options(type(command)))
+        raise InputError(f"expected known options, found {unknown[0]}{close}; see {where} --help")
+    if unknown:
+        raise InputError(f"expected no more words, found '{unknown[0]}'; see {where} --help")
+    parsed: Command = command
+    return parsed
+
+
+def _subcommands(arguments: Sequence[str]) -> Any:
+    """Return the union of all commands, with the defaults of the file after `--config`, if one is given."""
+    known: dict[str, Any] = {"settings": Settings()}
+    for position, word in enumerate(arguments):
+        option, _, path = word.partition("=")
+        if option == "--config" and (path or len(arguments) > position + 1):
+            from metaux.runs.store import read_settings
+
+            settings, rest = read_settings(Path(path or arguments[position + 1]))
+            known = {"settings": settings, **rest}
+    is_listed = not arguments or arguments[0].startswith(_BEFORE_A_COMMAND)
+    kinds: list[Any] = []
+    for name, kind in COMMANDS.items():
+        values = {key: value for key, value in known.items() if key in _fields(kind)}
+        # The list of commands has a line for each; the help of one has all that there is to say.
+        summary = str(kind.__doc__).partition("\n")[0] if is_listed else None
+        default = kind(**values) if "settings" in values else MISSING_NONPROP
+        kinds.append(Annotated[kind, subcommand(name, default=default, description=summary)])
+    return Union[tuple(kinds)]  # noqa: UP007
+
+
+def _fields(kind: Any) -> dict[str, Any]:
+    """Return the annotations of a dataclass's fields by their names."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {field.name: hints[field.name] for field in fields(kind)}
+
+
+def _options(kind: Any) -> Iterator[str]:
+    for name, hint in _fields(kind).items():
+        plain, *markers = get_args(hint) or (hint,)
+        if is_dataclass(plain):
+            yield from _options(plain)
+        elif Positional not in markers:
+            yield f"--{name.replace('_', '-')}"
+
+
+def _without_frame(box: str) -> str:
+    """Return the message in a box that tyro draws, in one line: what is below the title and above the first rule."""
+
+    def is_blank(line: str) -> bool:
+        return not line.strip("─-╰╯")
+
+    lines = [line.strip(" │") for line in box.splitlines()[1:]]
+    return " ".join(takewhile(lambda line: not is_blank(line), dropwhile(is_blank, lines))).rstrip(".")
+
+
+@_NUMBERS.primitive_rule
+def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Read numbers as tyro does, but with messages for users."""
+    for kind, metavar, what in ((int, "INT", "a whole number"), (float, "FLOAT", "a number")):
+        if info.type is kind or set(get_args(info.type)) == {kind, NoneType}:
+            return PrimitiveConstructorSpec(
+                nargs=1,
+                metavar=metavar,
+                instance_from_str=partial(_read_number, kind, what),
+                is_instance=partial(_is_optional, kind),
+                str_from_instance=lambda value: [str(value)],
+            )
+    return None
+
+
+def _read_number(kind: type, what: str, words: list[str]) -> Any:
+    try:
+        return kind(words[0])
+    except ValueError:
+        raise ValueError(f"expected {what}, found '{words[0]}'") from None
+
+
+def _is_optional(kind: type, value: Any) -> bool:
+    return value is None or isinstance(value, kind)

@@ -1,0 +1,109 @@
+"""`metaux train`."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from metaux.cli.options import Command, Config, OutFolder, SharedOutput, SharedSettings
+from metaux.settings import Output, Settings, from_mapping
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from metaux.runs.record import Run
+
+
+@dataclass(frozen=True)
+class Train(Command):
+    """Train one network with one method, and keep it.
+
+    The same command on the same folder continues where it was interrupted.
+
+    For example:
+        metaux train photos/ --out photos-model
+        metaux train photos/ --method maxl --out photos-maxl
+        metaux train table.npz --method single --epochs 100
+        metaux train photos/ --hierarchy kinds.yaml --primary kind --auxiliary breed
+
+    Args:
+        settings: what the run is made of.
+        method: where the auxiliary labels come from. auto is transformation for images, where it was shown to help, and
+            single (no auxiliary labels) for other data, where nothing was shown to help. Others: uniform, random,
+            frozen, kmeans, balanced, leaves, human, maxl, distilled, distilled-cross, recorded or shuffled (with
+            --labels), given (with --given), prototypical (with protocol iclr). Controls: transformed and
+            transformation-shuffled learn from transformed images; rotation, rotation-single, rotation-shuffled,
+            rotated and rotated-single from rotated ones; self-distilled and self-distilled-cross from a teacher's
+            classes; vector and frozen-vector from target vectors.
+        seed: of everything random.
+        out: the run's folder.
+        config: a YAML file of settings, such as a run's settings.yaml. Options override it.
+        output: what is printed and logged during the run.
+    """
+
+    continues: ClassVar[bool] = True
+
+    settings: SharedSettings = field(default_factory=Settings)
+    method: str = "auto"
+    seed: int = 0
+    out: OutFolder = None
+    config: Config = None
+    output: SharedOutput = field(default_factory=Output)
+
+    def run(self) -> None:
+        """Train, unless the folder holds the finished run, and print the result."""
+        from metaux.data.sources import load
+        from metaux.errors import choose
+        from metaux.labels.sources import AUTO, SOURCES, best
+        from metaux.runs.launch import run
+        from metaux.runs.log import catch_up, check_log
+        from metaux.runs.plan import check, too_short
+        from metaux.runs.progress import shown
+        from metaux.runs.record import Run, check_unchanged, is_finished
+        from metaux.runs.store import claim, default_folder
+        from metaux.runs.trial import Trial
+        from metaux.terminal import make_console, print_json, print_notes, reading
+
+        settings, method, seed, log = self.settings, self.method, self.seed, self.output.log
+        choose("method", method, (AUTO, *SOURCES))
+        check(settings)
+        check_log(log)
+        console, data = make_console(self.output.is_silent), None
+        if method == AUTO:
+            with reading(console) as progress:
+                data = load(settings, progress)
+            method = best(data.kind)
+            print_notes([f"method {method}, for data of kind {data.kind} (auto; docs/quickstart.md)"], console)
+        folder = self.out or default_folder(settings, f"{method}-{seed}")
+        claim(folder, settings, {"method": method, "seed": seed})
+        if data is None:
+            with reading(console) as progress:
+                data = load(settings, progress)
+        if is_finished(folder):
+            check_unchanged([Run.read(folder)], data)
+            catch_up(log, folder)
+        else:
+            print_notes([*data.notices, *too_short(settings, data)], console)
+            with shown({folder: Trial(settings, method, seed)}, None, console):
+                run(settings, method, seed, data, folder, lambda note: print_notes([note], console), log)
+        finished = Run.read(folder)
+        _print(finished, console)
+        console.print(f"Records and trained weights: {folder}", soft_wrap=True)
+        if self.output.json:
+            print_json(finished.result)
+
+
+def _print(finished: "Run", console: "Console") -> None:
+    from metaux.protocols import resolve
+    from metaux.terminal import make_table
+    from metaux.words import percent
+
+    row = {
+        "method": finished.method,
+        "seed": str(finished.seed),
+        "test accuracy": f"{percent(finished.accuracy, 2)} %",
+        "balanced accuracy": f"{percent(finished.balanced_accuracy, 2)} %",
+        "s per epoch": f"{finished.seconds_per_epoch:.2g}",
+    }
+    console.print(make_table(tuple(row), [tuple(row.values())]))
+    reported = resolve(from_mapping(finished.settings, {"method": str, "seed": int})[0]).reported_epochs
+    if (reported := min(reported, len(finished.epochs))) > 1:
+        console.print(f"Accuracies are means of the last {reported} epochs, as the protocol has it.")
