@@ -28,20 +28,21 @@ from metaux.metagradient import LookAhead, forward_mode
 from metaux.runs.loading import load_once
 from metaux.runs.plan import make_plan
 from metaux.studies.benchmark.datasets import BEDS, found
-from metaux.training.batches import Loader
 from metaux.training.devices import computing, make_fabric
-from metaux.training.fit import Trainer
+from metaux.training.learner import Learner, make_learner
+from metaux.training.loader import Loader
+from metaux.training.loop import fit
 
 BED = "cifar100-3-10k"
 INNER, BATCH = 1000, 100
 
 
-def wishes(made: Trainer, outer: Batch) -> Tensor:
+def wishes(made: Learner, outer: Batch) -> Tensor:
     """Return minus the derivative of the outer loss with respect to each label, `[INNER, K]`."""
     assert isinstance(made.source, Learned)
     gradients = []
     for rows in torch.arange(INNER).split(BATCH):
-        inner = made.loader.load(rows)
+        inner = made.batches.train.load(rows)
         labels = made.source.labels(inner)
         assert labels is not None
         look_ahead = LookAhead.from_optimizer(made.optimizer, made.network)
@@ -51,7 +52,7 @@ def wishes(made: Trainer, outer: Batch) -> Tensor:
     return torch.cat(gradients)
 
 
-def by_class(made: Trainer, wish: Tensor) -> list[Tensor]:
+def by_class(made: Learner, wish: Tensor) -> list[Tensor]:
     """Return for each class its samples' wishes over its sub-classes, without their mean over the sub-classes."""
     primary, hierarchy = made.plan.train.primary[:INNER], made.plan.data.hierarchy
     own = []
@@ -80,16 +81,16 @@ def common(several: list[list[Tensor]]) -> float:
     return float((products.sum() - energy) / (count - 1) / energy)
 
 
-def measure(made: Trainer, before: list[Tensor] | None) -> tuple[dict[str, float], list[Tensor]]:
+def measure(made: Learner, before: list[Tensor] | None) -> tuple[dict[str, float], list[Tensor]]:
     """Return what is recorded at this age, and each sample's own wish."""
     buffers = [*made.network.buffers(), *made.source.buffers()]
     kept = [buffer.clone() for buffer in buffers]
     made.network.train()
     found = {}
-    held_out = Loader(made.plan.data.test, made.plan.preprocess, None, 0, made.fabric.device)
+    held_out = Loader(made.plan.data.test, made.plan.preprocess, made.fabric.device)
     for name, loader, start, count, size in (
-        ("batch", made.loader, INNER, 8, BATCH),
-        ("train", made.loader, INNER, 4, 1000),
+        ("batch", made.batches.train, INNER, 8, BATCH),
+        ("train", made.batches.train, INNER, 4, 1000),
         ("held_out", held_out, 0, 4, 1000),
     ):
         outers = [loader.load(torch.arange(start + k * size, start + (k + 1) * size)) for k in range(count)]
@@ -129,10 +130,10 @@ def main() -> None:
         writer = csv.writer(file)
         writer.writerow(["seed", "epoch", "validation_accuracy", *names])
         for seed in range(given.seeds):
-            made = Trainer(make_plan(settings, "maxl", seed, load_once(settings)), make_fabric(settings))
+            made = make_learner(make_plan(settings, "maxl", seed, load_once(settings)), make_fabric(settings))
             own: list[list[Tensor]] = []
 
-            def look(records: list[dict[str, float]], made: Trainer = made, own: list[list[Tensor]] = own) -> None:
+            def look(records: list[dict[str, float]], made: Learner = made, own: list[list[Tensor]] = own) -> None:
                 if (epoch := len(records)) in ages:
                     numbers, left = measure(made, own[-1] if own else None)
                     own.append(left)
@@ -141,7 +142,7 @@ def main() -> None:
                     file.flush()
                     print(made.plan.seed, epoch, *values, flush=True)
 
-            made.fit(look)
+            fit(made, on_epoch=look)
 
 
 if __name__ == "__main__":

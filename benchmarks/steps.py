@@ -17,15 +17,16 @@ from metaux.hierarchy import Hierarchy
 from metaux.runs.plan import make_plan
 from metaux.runs.worker import device_name
 from metaux.settings import Settings
-from metaux.training.devices import make_fabric
-from metaux.training.fit import Trainer
+from metaux.training.devices import make_fabric, wait_for
+from metaux.training.learner import Learner, make_learner
+from metaux.training.loop import steps_of, take_step
 
 METHODS = ("single", "uniform", "kmeans", "frozen", "maxl", "vector")
 CLASSES, SUBCLASSES, BATCHES = 3, 33, 20
 
 
-def trainer(method: str, given: argparse.Namespace) -> Trainer:
-    """Return a trainer on made-up data."""
+def learner(method: str, given: argparse.Namespace) -> Learner:
+    """Return what learns from made-up data."""
     torch.manual_seed(0)
     count = BATCHES * 100
     images = torch.randint(256, (count, 3, given.size, given.size), dtype=torch.uint8)
@@ -34,29 +35,25 @@ def trainer(method: str, given: argparse.Namespace) -> Trainer:
     settings = Settings(
         protocol="iclr", backbone=given.backbone, augment="crop-flip", device=given.device, precision=given.precision
     )
-    return Trainer(make_plan(settings, method, 0, data), make_fabric(settings))
+    return make_learner(make_plan(settings, method, 0, data), make_fabric(settings))
 
 
-def seconds(made: Trainer, iterations: int) -> float:
+def seconds(made: Learner, iterations: int) -> float:
     """Return the seconds of an iteration, after five that warm up."""
-    orders = made._orders(0)
-    count = len(orders["train"])
-    for position in range(iterations + 5):
-        if position == 5:
-            _wait(made)
+    count = len(made.batches.order(0).train)
+    for number in range(iterations + 5):
+        if number == 5:
+            wait_for(made.fabric.device)
             start = time.perf_counter()
-        place = position % count
-        with made.fabric.autocast():
-            made._train(made.loader.augmented(orders["train"][place], "timing", position))
-            if made.source.meta_step is not None:
-                made._meta(orders, 0, place, 1.0)
-    _wait(made)
+        epoch, position = divmod(number, count)
+        if position == 0:
+            order = made.batches.order(epoch)
+            steps = steps_of(made, order)
+        for kind, place in steps:
+            if place == position:
+                take_step(made, kind, order, place, 1.0)
+    wait_for(made.fabric.device)
     return (time.perf_counter() - start) / iterations
-
-
-def _wait(made: Trainer) -> None:
-    if made.fabric.device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":
@@ -67,7 +64,7 @@ if __name__ == "__main__":
     parser.add_argument("--precision", default="32-true")
     parser.add_argument("--iterations", type=int, default=60)
     given = parser.parse_args()
-    made = {method: trainer(method, given) for method in METHODS}
+    made = {method: learner(method, given) for method in METHODS}
     found = {method: round(1000 * seconds(own, given.iterations), 2) for method, own in made.items()}
     device = device_name(made["single"].fabric.device)
     print(

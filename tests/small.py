@@ -14,7 +14,8 @@ from metaux.metagradient import forward_mode
 from metaux.networks.backbones import make_backbone
 from metaux.protocols import PROTOCOLS
 from metaux.training.fabric import Fabric
-from metaux.training.fit import Trainer
+from metaux.training.learner import Learner, make_learner
+from metaux.training.loop import Fitted, fit
 from metaux.training.plan import Plan
 
 
@@ -69,6 +70,18 @@ def plan(source: MakeSource, protocol: str = "tuned", epochs: int = 2, **changes
     return replace(made, **changes)
 
 
-def trainer(source: MakeSource, *arguments: Any, **changes: Any) -> Trainer:
-    checkpoint = changes.pop("checkpoint", None)
-    return Trainer(plan(source, *arguments, **changes), Fabric(accelerator="cpu", devices=1), checkpoint)
+def same_weights(first: nn.Module, second: nn.Module) -> bool:
+    ours, theirs = first.state_dict(), second.state_dict()
+    return all(ours[name].equal(theirs[name]) for name in ours)
+
+
+def cpu() -> Fabric:
+    return Fabric(accelerator="cpu", devices=1)
+
+
+def learner(source: MakeSource, *arguments: Any, **changes: Any) -> Learner:
+    return make_learner(plan(source, *arguments, **changes), cpu())
+
+
+def trained(source: MakeSource, *arguments: Any, **changes: Any) -> Fitted:
+    return fit(learner(source, *arguments, **changes))

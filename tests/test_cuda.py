@@ -14,15 +14,18 @@ from metaux.runs.launch import run
 from metaux.runs.loading import load_once
 from metaux.runs.model import Model
 from metaux.settings import Settings
+from metaux.training.checkpoint import Checkpoint
+from metaux.training.evaluate import Record
 from metaux.training.fabric import Fabric
-from metaux.training.fit import Trainer
+from metaux.training.learner import Learner, make_learner
+from metaux.training.loop import fit, take_step
 from small import plan, small_cnn
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
-def on(device: str, method: str, checkpoint: Path | None = None, **changes: object) -> Trainer:
-    return Trainer(plan(SOURCES[method], **changes), Fabric(accelerator=device, devices=1), checkpoint)  # type: ignore[arg-type]
+def on(device: str, method: str, **changes: object) -> Learner:
+    return make_learner(plan(SOURCES[method], **changes), Fabric(accelerator=device, devices=1))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("method", sorted({*SOURCES} - {"recorded", "shuffled", "shuffled-split"}))
@@ -31,11 +34,10 @@ def test_a_source_trains_as_on_processors(method: str) -> None:
     losses = []
     for device in ("cpu", "cuda"):
         made = on(device, method, epochs=1)
-        rows = made._orders(0)["train"][0]
-        total, _, count = made._train(made.loader.augmented(rows, "train", 0, 0)).tolist()
+        total, _, count = take_step(made, "train", made.batches.order(0), 0, 1.0).tolist()
         losses.append(total / count)
     assert losses[1] == pytest.approx(losses[0], rel=0.01)
-    fitted = on("cuda", method, epochs=1).fit()
+    fitted = fit(on("cuda", method, epochs=1))
     assert next(fitted.network.parameters()).device.type == "cuda"
     assert fitted.test_logits.device.type == "cpu"
     assert fitted.test_logits.isfinite().all()
@@ -60,13 +62,16 @@ def test_meta_gradient_is_exact(way: object) -> None:
 
 
 def test_goes_on_from_a_checkpoint_of_either_device(tmp_path: Path) -> None:
+    def interrupt(records: list[Record]) -> None:
+        raise KeyboardInterrupt
+
     for first, second in (("cuda", "cpu"), ("cpu", "cuda")):
-        place = tmp_path / f"{first}.pt"
-        begun = on(first, "maxl", place)
-        begun._epoch(0)
-        begun._save()
-        gone_on = on(second, "maxl", place).fit()
-        whole = on(second, "maxl").fit()
+        begun, gone = on(first, "maxl"), on(second, "maxl")
+        place, digest = tmp_path / f"{first}.pt", begun.plan.data.digest
+        with pytest.raises(KeyboardInterrupt):
+            fit(begun, Checkpoint(place, digest, begun.fabric.device), on_epoch=interrupt)
+        gone_on = fit(gone, Checkpoint(place, digest, gone.fabric.device))
+        whole = fit(on(second, "maxl"))
         assert len(gone_on.records) == 2
         assert gone_on.records[1]["train_loss"] == pytest.approx(whole.records[1]["train_loss"], rel=0.1)
 

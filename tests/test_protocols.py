@@ -9,7 +9,6 @@ import pytest
 from metaux import InputError
 from metaux.protocols import ICLR, NEURIPS, TUNED, Protocol, resolve
 from metaux.settings import Settings
-from metaux.training.plan import schedule
 
 # what the papers and the released code state: ICLR submission, NeurIPS version
 TABLE = {
@@ -63,7 +62,7 @@ def test_tuned_is_how_a_practitioner_trains() -> None:
 @pytest.mark.parametrize("protocol", [ICLR, NEURIPS])
 def test_rates_are_halved_with_the_epoch_that_says_so(protocol: Protocol) -> None:
     # the released code halves the look-ahead's rate one epoch before the optimizer's; here both come from this
-    assert [schedule(protocol, epoch) for epoch in (0, 49, 50, 99, 100, 199)] == [1, 1, 0.5, 0.5, 0.25, 0.125]
+    assert [protocol.rate(epoch) for epoch in (0, 49, 50, 99, 100, 199)] == [1, 1, 0.5, 0.5, 0.25, 0.125]
 
 
 def test_settings_override_values() -> None:

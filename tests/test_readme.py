@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from small import trainer
+from small import trained
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,7 +66,7 @@ def test_a_label_source_in_30_lines() -> None:
     assert len(code.splitlines()) <= 30
     variables: dict[str, Any] = {}
     exec(compile(code, "docs/design.md", "exec"), variables)
-    fitted = trainer(variables["BrightOrDark"]).fit()
+    fitted = trained(variables["BrightOrDark"])
     assert fitted.labels is not None
     assert fitted.labels.sum(0).count_nonzero() == 2
 

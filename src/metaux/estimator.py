@@ -32,12 +32,14 @@ from metaux.labels.sources import AUTO, SOURCES, Entry, best
 from metaux.networks.backbones import make_backbone
 from metaux.protocols import Protocol, resolve
 from metaux.runs.features import make_embedding, make_features
+from metaux.runs.plan import meta_share
 from metaux.settings import Settings, from_mapping
 from metaux.training.devices import computing, make_fabric
 from metaux.training.evaluate import primary_outputs
-from metaux.training.fit import Trainer
+from metaux.training.learner import make_learner
+from metaux.training.loop import Fitted, fit
 from metaux.training.meta_gradients import way_by_name
-from metaux.training.plan import Fitted, Plan, meta_share
+from metaux.training.plan import Plan
 
 Array = np.ndarray[Any, Any]
 
@@ -199,10 +201,10 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         plan = self._plan(settings, samples, hierarchy, found.form)
         fabric = make_fabric(settings)
         with computing(settings.threads):
-            trainer = Trainer(plan, fabric)
-            if trainer.notice:
-                warnings.warn(trainer.notice, stacklevel=3)
-            fitted = trainer.fit()
+            learner = make_learner(plan, fabric)
+            if learner.notice:
+                warnings.warn(learner.notice, stacklevel=3)
+            fitted = fit(learner)
         self.hierarchy_ = hierarchy
         self.network_ = fitted.network.cpu().eval()
         self.network_.zero_grad()

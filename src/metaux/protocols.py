@@ -4,6 +4,7 @@
 not state is marked *our choice*. `TUNED` is the default: how a practitioner trains today.
 """
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args, get_origin
 
@@ -69,6 +70,18 @@ class Protocol:
     views: Literal["together", "apart"]
     auxiliary_weight: float
     reported_epochs: int
+
+    def rate(self, epoch: int) -> float:
+        """Return the factor on both learning rates in an epoch, counted from 0.
+
+        >>> [ICLR.rate(epoch) for epoch in (0, 49, 50, 150)]
+        [1.0, 1.0, 0.5, 0.125]
+        >>> TUNED.rate(10)
+        0.5
+        """
+        if self.schedule == "halve":
+            return float(0.5 ** (epoch // self.halve_every))
+        return 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
 
 
 ICLR = Protocol(

@@ -22,13 +22,14 @@ from metaux.runs.features import make_features
 from metaux.runs.loading import load_once
 from metaux.runs.plan import make_plan
 from metaux.settings import Settings
-from metaux.training.batches import Loader
-from metaux.training.features import Features
-from metaux.training.fit import Trainer
+from metaux.training.features import of_pixels
 from metaux.training.generated_labels import human_agreement, training_labels
-from metaux.training.self_supervised import random_view, same_image_loss, train_on_rotations
+from metaux.training.learner import make_learner
+from metaux.training.loader import Loader
+from metaux.training.plan import Features
+from metaux.training.teachers import random_view, same_image_loss, train_on_rotations
 from shell import metaux, write_table
-from small import digits, normalise, trainer
+from small import cpu, digits, learner, normalise
 
 
 @given(st.integers(2, 5), st.integers(6, 40))
@@ -53,8 +54,8 @@ def test_balanced_clusters_are_of_equal_size_where_those_of_k_means_are_not() ->
 
     sizes = {}
     for name in ("kmeans", "balanced"):
-        made = trainer(SOURCES[name], features=skewed)
-        labels = made.source.labels(made.loader.load(torch.arange(200)))
+        made = learner(SOURCES[name], features=skewed)
+        labels = made.source.labels(made.batches.train.load(torch.arange(200)))
         assert labels is not None
         sizes[name] = labels.sum(0)
     assert sizes["kmeans"].max() > 50
@@ -75,7 +76,7 @@ def test_leaves_find_what_the_classes_are_made_of() -> None:
     train, hierarchy, agreement = by_both_ends(), Hierarchy([2, 2]), {}
     data = replace(digits(), train=train, test=train.take(torch.arange(0)), hierarchy=hierarchy, kind="table")
     for name in ("leaves", "kmeans"):
-        made = trainer(
+        made = learner(
             SOURCES[name],
             data=data,
             train=train,
@@ -83,7 +84,7 @@ def test_leaves_find_what_the_classes_are_made_of() -> None:
             preprocess=lambda inputs: inputs,
             trunk=lambda: make_backbone("mlp", (8,), "table"),
         )
-        labels = training_labels(made.source, made.loader)
+        labels = training_labels(made.source, made.batches.train)
         assert labels is not None
         ends = train.primary == 1
         found = human_agreement(labels[ends], train.take(ends.nonzero().squeeze(-1)), hierarchy)
@@ -95,7 +96,7 @@ def test_leaves_find_what_the_classes_are_made_of() -> None:
 @pytest.mark.parametrize("name", ["balanced", "leaves"])
 def test_needs_as_many_samples_as_clusters(name: str) -> None:
     with pytest.raises(InputError, match="too few for 5 clusters; ask for fewer sub-classes"):
-        trainer(SOURCES[name], train=digits().train.take(torch.arange(6)))
+        learner(SOURCES[name], train=digits().train.take(torch.arange(6)))
 
 
 def test_the_loss_of_finding_the_other_view_by_hand() -> None:
@@ -120,7 +121,7 @@ def test_random_views_are_of_the_images_own_form_and_differ() -> None:
 def test_a_trunk_learns_which_way_up_a_digit_is() -> None:
     """And tells it of digits that it has not seen: a nearest mean on its features knows the rotation."""
     train, test = digits().train, digits().test
-    loader = Loader(train, normalise, None, 0, torch.device("cpu"))
+    loader = Loader(train, normalise, torch.device("cpu"))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         trunk = make_backbone("small-cnn", (1, 8, 8))
@@ -143,9 +144,7 @@ def right(trunk: torch.nn.Module, train: Samples, test: Samples) -> float:
 def test_every_input_is_looked_at() -> None:
     data = digits()
     samples = replace(data.train, inputs=(data.train.inputs[0], 1 + torch.arange(200.0).view(-1, 1)))
-    made = trainer(SOURCES["single"])
-    made.plan = replace(made.plan, preprocess=lambda inputs: (*normalise(inputs[:1]), *inputs[1:]))
-    pixels = made._pixels(samples)
+    pixels = of_pixels(lambda inputs: (*normalise(inputs[:1]), *inputs[1:]))(samples)
     assert pixels.shape == (200, 65)
     assert pixels[:, -1].equal(samples.inputs[1][:, 0])
 
@@ -170,8 +169,8 @@ def test_features_of_the_backbone_trained_without_labels(features: str) -> None:
     blind = made_of(replace(plan.train, primary=plan.train.primary.flip(0)))
     assert blind is not None
     assert found.equal(blind(plan.train))
-    made = Trainer(plan, trainer(SOURCES["single"]).fabric)
-    labels = training_labels(made.source, made.loader)
+    made = make_learner(plan, cpu())
+    labels = training_labels(made.source, made.batches.train)
     assert labels is not None
     assert (human_agreement(labels, plan.train, data.hierarchy) or 0) > 0.15
 

@@ -20,10 +20,10 @@ from metaux.labels.sources import SOURCES
 from metaux.networks.backbones import mlp
 from metaux.rng import generator
 from metaux.training.fabric import Fabric
-from metaux.training.fit import Trainer
 from metaux.training.generated_labels import human_agreement, training_labels
+from metaux.training.learner import make_learner
 from metaux.training.timing import time_run
-from small import digits, human_labels, plan, trainer
+from small import digits, human_labels, learner, plan
 
 HIERARCHY = Hierarchy([2, 3])
 
@@ -105,8 +105,8 @@ def test_matching_never_leaves_the_class() -> None:
 
 @pytest.mark.parametrize(("name", "least"), [("distilled", 0.4), ("distilled-cross", 0.12)])
 def test_finds_kinds_that_were_never_named(name: str, least: float) -> None:
-    made = trainer(SOURCES[name], epochs=20)
-    labels = training_labels(made.source, made.loader)
+    made = learner(SOURCES[name], epochs=20)
+    labels = training_labels(made.source, made.batches.train)
     assert labels is not None
     agreement = human_agreement(labels, digits().train, digits().hierarchy)
     by_chance = human_agreement(torch.rand(200, 5, generator=generator(0)), digits().train, digits().hierarchy)
@@ -117,8 +117,8 @@ def test_finds_kinds_that_were_never_named(name: str, least: float) -> None:
 
 
 def test_self_distillation_learns_what_the_teacher_says_of_the_classes() -> None:
-    made = trainer(SOURCES["self-distilled"], epochs=10)
-    task = made.source.auxiliary(made.loader.load(torch.arange(200)))
+    made = learner(SOURCES["self-distilled"], epochs=10)
+    task = made.source.auxiliary(made.batches.train.load(torch.arange(200)))
     assert task is not None
     torch.testing.assert_close(task.target.sum(-1), torch.ones(200))
     assert (task.target.argmax(-1) == digits().train.primary).float().mean() > 0.9
@@ -127,7 +127,7 @@ def test_self_distillation_learns_what_the_teacher_says_of_the_classes() -> None
 
 def test_a_teacher_that_diverges_says_so() -> None:
     with pytest.raises(TrainingError, match="network that makes the labels became nan; use a smaller learning rate"):
-        trainer(SOURCES["distilled"], learning_rate=1e8, epochs=30)
+        learner(SOURCES["distilled"], learning_rate=1e8, epochs=30)
 
 
 @pytest.mark.parametrize("name", ["distilled", "self-distilled"])
@@ -150,7 +150,7 @@ def test_teachers_learn_in_half_precision(name: str) -> None:
             super().prepare(replace(preparation, fit=fit))
 
     fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
-    Trainer(plan(Watched, epochs=6, trunk=lambda: mlp((1, 8, 8))), fabric)
+    make_learner(plan(Watched, epochs=6, trunk=lambda: mlp((1, 8, 8))), fabric)
     count = len(losses) // 6
     assert sum(losses[-count:]) < sum(losses[:count]) - 0.1 * count
 
@@ -184,9 +184,9 @@ def test_a_rehearsal_trains_teachers_for_one_epoch_and_counts_the_rest() -> None
             super().prepare(replace(preparation, fit=fit))
 
     chosen, fabric = plan(Watched, epochs=7, trunk=lambda: mlp((1, 8, 8))), Fabric(accelerator="cpu", devices=1)
-    assert Trainer(chosen, fabric).left_out == 0
+    assert make_learner(chosen, fabric).left_out == 0
     whole = len(batches)
-    rehearsed = Trainer(chosen, fabric, rehearsal=True)
+    rehearsed = make_learner(chosen, fabric, rehearsal=True)
     assert len(batches) - whole == whole / 7
     assert rehearsed.left_out > 0
     cost, notice = time_run(chosen, fabric)

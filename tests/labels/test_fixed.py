@@ -12,7 +12,8 @@ from metaux.labels.base import Batch, Preparation
 from metaux.labels.fixed import SoftLabels
 from metaux.labels.sources import SOURCES
 from metaux.protocols import TUNED
-from small import trainer
+from metaux.training.evaluate import Evaluation
+from small import learner
 
 PSI = Hierarchy([1, 3, 2])
 PRIMARY = torch.tensor([2, 1, 0, 1])
@@ -34,13 +35,13 @@ def test_soft_labels_are_held_over_the_own_slots_and_learned_over_all() -> None:
 
 
 def test_measuring_copies_no_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, copied, original = trainer(SOURCES["recorded"], epochs=1), [], Tensor.clone
+    made, copied, original = learner(SOURCES["recorded"], epochs=1), [], Tensor.clone
 
     def clone(tensor: Tensor, **changes: Any) -> Tensor:
         copied.append(tensor)
         return original(tensor, **changes)
 
     monkeypatch.setattr(Tensor, "clone", clone)
-    made._diagnose(0)
+    Evaluation(made).after(0)
     assert copied
     assert all(tensor is not buffer for tensor in copied for buffer in made.source.buffers())

@@ -23,7 +23,7 @@ from metaux.settings import Settings
 from metaux.studies.compare import default_methods
 from metaux.training.evaluate import passes
 from shell import done, metaux, write_images
-from small import trainer
+from small import learner
 from written import write_rows
 
 CAMERAS = ("box", "drone", "phone")
@@ -237,7 +237,7 @@ class TestIsRefusedInOneLine:
 
 def test_the_loss_is_the_focal_cross_entropy() -> None:
     output, target = torch.tensor([[0.0, 0.0, 0.0], [2.0, 0.0, -1.0]]), torch.tensor([2, 0])
-    source = trainer(SOURCES["given"], focal_gamma=0.0).source
+    source = learner(SOURCES["given"], focal_gamma=0.0).source
     torch.testing.assert_close(source.auxiliary_loss(output, target), torch.tensor([1.098612, 0.169846]))
-    source = trainer(SOURCES["given"], focal_gamma=2.0).source
+    source = learner(SOURCES["given"], focal_gamma=2.0).source
     torch.testing.assert_close(source.auxiliary_loss(output, target), torch.tensor([0.488272, 0.004144]))

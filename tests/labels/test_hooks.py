@@ -5,11 +5,11 @@ from torch import Tensor
 
 from metaux.labels.base import Auxiliary, Batch, Gradients, LabelSource, Preparation, SubclassSource
 from metaux.protocols import Protocol
-from small import trainer
+from small import trained
 
 
 def accuracy(source: type[LabelSource]) -> float:
-    return trainer(source).fit().records[-1]["test_accuracy"]
+    return trained(source).records[-1]["test_accuracy"]
 
 
 class NearestMean(SubclassSource):
@@ -62,14 +62,14 @@ class Never(Gated):
 
 
 def test_preparing_on_the_training_data_and_a_meta_split() -> None:
-    fitted = trainer(NearestMean).fit()
+    fitted = trained(NearestMean)
     assert fitted.records[-1]["label_human_nmi"] > 0.4
 
 
 def test_weight_zero_and_a_closed_gate_are_single_task() -> None:
-    single = trainer(LabelSource).fit().network
+    single = trained(LabelSource).network
     for source in (Weighted, Never):
-        network = trainer(source).fit().network
+        network = trained(source).network
         for part in ("trunk", "primary_head"):
             expected = getattr(single, part).state_dict()
             for name, value in getattr(network, part).state_dict().items():
@@ -77,7 +77,7 @@ def test_weight_zero_and_a_closed_gate_are_single_task() -> None:
 
 
 def test_an_auxiliary_loss_that_weighs_nothing_is_single_task() -> None:
-    single, unheard = (trainer(source, auxiliary_weight=0.0).fit().network for source in (LabelSource, Gated))
+    single, unheard = (trained(source, auxiliary_weight=0.0).network for source in (LabelSource, Gated))
     for part in ("trunk", "primary_head"):
         expected = getattr(single, part).state_dict()
         for name, value in getattr(unheard, part).state_dict().items():

@@ -11,7 +11,7 @@ from metaux.data.samples import LabelledData, Samples
 from metaux.hierarchy import Hierarchy
 from metaux.labels.prototypes import SHARPEST, inverse_temperature, prototypes, soft_assignment
 from metaux.labels.sources import SOURCES
-from small import digits, trainer
+from small import digits, learner
 
 PSI = Hierarchy([2, 3])
 # Class 0 has the prototypes (0, 0) and (4, 0), class 1 (0, 3) and (4, 3); its third sub-class has no sample.
@@ -27,7 +27,7 @@ def source(points: Tensor, primary: Tensor, meta: Samples) -> Tensor:
     """Return the labels of points whose embedding they are."""
     train = Samples((points,), primary, torch.zeros_like(primary))
     data = LabelledData(train, train, PSI, "table")
-    made = trainer(
+    made = learner(
         SOURCES["prototypical"],
         data=data,
         train=train,
@@ -37,7 +37,7 @@ def source(points: Tensor, primary: Tensor, meta: Samples) -> Tensor:
         augment=None,
         trunk=lambda: torch.nn.Linear(2, 3),
     )
-    labels = made.source.labels(made.loader.load(torch.arange(len(points))))
+    labels = made.source.labels(made.batches.train.load(torch.arange(len(points))))
     assert labels is not None
     return labels
 
@@ -98,8 +98,8 @@ def test_the_scale_is_the_most_likely_one_with_prototypes_made_anew_without_each
 @pytest.mark.parametrize("unit", [1e-3, 1e3])
 def test_labels_do_not_depend_on_the_embeddings_unit(unit: float) -> None:
     def labels(embedding: object) -> Tensor:
-        made = trainer(SOURCES["prototypical"], embedding=embedding)
-        found = made.source.labels(made.loader.load(torch.arange(200)))
+        made = learner(SOURCES["prototypical"], embedding=embedding)
+        found = made.source.labels(made.batches.train.load(torch.arange(200)))
         assert found is not None
         return found
 
@@ -142,14 +142,14 @@ def test_a_scale_needs_two_samples_of_a_subclass() -> None:
 def test_needs_finer_labels() -> None:
     meta = digits().train.take(torch.arange(40))
     with pytest.raises(InputError, match="expected finer labels than the primary ones for method prototypical"):
-        trainer(SOURCES["prototypical"], meta=Samples(meta.inputs, meta.primary))
+        learner(SOURCES["prototypical"], meta=Samples(meta.inputs, meta.primary))
 
 
 def test_looks_at_the_meta_splits_finer_labels_only() -> None:
     train = digits().train
     blind = Samples(train.inputs, train.primary)
-    first, second = (trainer(SOURCES["prototypical"], train=samples) for samples in (train, blind))
-    batch = first.loader.load(torch.arange(200))
+    first, second = (learner(SOURCES["prototypical"], train=samples) for samples in (train, blind))
+    batch = first.batches.train.load(torch.arange(200))
     labels, others = first.source.labels(batch), second.source.labels(batch)
     assert labels is not None
     assert others is not None
@@ -169,4 +169,4 @@ def test_looks_at_the_meta_splits_finer_labels_only() -> None:
 )
 def test_an_embedding_of_another_form_is_refused(embedding: object, found: str) -> None:
     with pytest.raises(InputError, match=found):
-        trainer(SOURCES["prototypical"], embedding=embedding)
+        learner(SOURCES["prototypical"], embedding=embedding)

@@ -19,9 +19,10 @@ from metaux.runs.loading import load_once
 from metaux.runs.model import Model
 from metaux.runs.record import Run
 from metaux.settings import Settings
+from metaux.training.loop import take_step
 from metaux.training.step import multi_task_losses
 from shell import done, metaux, write_images, write_table
-from small import digits, trainer
+from small import digits, learner, trained
 
 VIEWS = [torch.tensor([[0.0, 1.0], [2.0, 3.0]]).rot90(turns) for turns in range(4)]
 
@@ -43,7 +44,7 @@ def batch() -> Batch:
 
 
 def test_the_views_are_the_image_turned_four_times() -> None:
-    views = trainer(SOURCES["rotation"])._views(batch())
+    views = learner(SOURCES["rotation"]).batches.in_views(batch())
     expected = [factor * view for view in VIEWS for factor in (1, 2)]
     assert views.inputs[0].squeeze(1).equal(torch.stack(expected))
     assert views.primary.tolist() == [1, 0] * 4
@@ -94,7 +95,7 @@ def test_the_control_averages_what_each_view_says_of_the_class() -> None:
 
 
 def test_one_view_is_another_prediction_of_the_same_network() -> None:
-    averaged, single = (trainer(SOURCES[name]).fit() for name in ("rotation", "rotation-single"))
+    averaged, single = (trained(SOURCES[name]) for name in ("rotation", "rotation-single"))
     first, second = averaged.network.state_dict(), single.network.state_dict()
     assert all(first[name].equal(second[name]) for name in first)
     test = digits().test.inputs[0].float() / 255 - 0.3
@@ -104,10 +105,10 @@ def test_one_view_is_another_prediction_of_the_same_network() -> None:
 
 
 def test_the_unrotated_image_passes_the_network_once() -> None:
-    made, seen = trainer(SOURCES["rotation"]), []
+    made, seen = learner(SOURCES["rotation"]), []
     made.network.trunk.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
-    made._train(made._views(made.loader.load(torch.arange(10))))
-    assert seen == [40]
+    take_step(made, "train", made.batches.order(0), 0, 1.0)
+    assert seen == [100]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_refuses_what_is_no_square_image(shape: tuple[int, ...], found: str) -> 
     train = digits().train
     other = Samples((torch.zeros(shape),), train.primary)
     with pytest.raises(InputError, match=f"expected square images .* found samples of {found}; give"):
-        trainer(SOURCES["rotation"], train=other, augment=None, trunk=nn.Flatten)
+        learner(SOURCES["rotation"], train=other, augment=None, trunk=nn.Flatten)
 
 
 @pytest.fixture(scope="module")
@@ -166,9 +167,9 @@ def test_refuses_a_table(tmp_path: Path) -> None:
 
 
 def test_shuffled_rotations_are_fixed_and_say_nothing_of_the_view() -> None:
-    made = trainer(SOURCES["rotation-shuffled"])
+    made = learner(SOURCES["rotation-shuffled"])
     rows = torch.arange(200)
-    batch = made.loader.load(rows)
+    batch = made.batches.train.load(rows)
     assert made.source.views is not None
     views = made.source.views(batch)
     first, again = (made.source.auxiliary(views) for _ in range(2))

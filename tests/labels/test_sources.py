@@ -13,9 +13,9 @@ from metaux.data.samples import Samples
 from metaux.labels.base import Auxiliary, Batch, MetaStep
 from metaux.labels.maxl import Maxl
 from metaux.labels.sources import SOURCES
-from metaux.training.plan import Fitted
+from metaux.training.loop import Fitted, fit, take_step
 from metaux.training.step import multi_task_losses
-from small import digits, human_labels, trainer
+from small import digits, human_labels, learner, trained
 
 NOT_ON_SUBCLASSES = (
     *("transformation", "transformation-shuffled", "transformed"),
@@ -29,7 +29,7 @@ EPOCHS = {"rotated": 12, "rotated-single": 12, "rotation-shuffled": 12}  # a 6 t
 
 @pytest.fixture(scope="module")
 def fitted() -> dict[str, Fitted]:
-    return {name: trainer(make, epochs=EPOCHS.get(name, 3)).fit() for name, make in SOURCES.items()}
+    return {name: trained(make, epochs=EPOCHS.get(name, 3)) for name, make in SOURCES.items()}
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -38,12 +38,12 @@ class TestEverySource:
         assert fitted[name].records[-1]["test_accuracy"] > 0.7
 
     def test_trains_the_same_bits_again(self, fitted: dict[str, Fitted], name: str) -> None:
-        again = trainer(SOURCES[name], epochs=EPOCHS.get(name, 3)).fit()
+        again = trained(SOURCES[name], epochs=EPOCHS.get(name, 3))
         first, second = fitted[name].network.state_dict(), again.network.state_dict()
         assert all(first[key].equal(second[key]) for key in first)
 
     def test_starts_with_everybody_elses_trunk_and_primary_head(self, name: str) -> None:
-        mine, single = trainer(SOURCES[name]).network, trainer(SOURCES["single"]).network
+        mine, single = learner(SOURCES[name]).network, learner(SOURCES["single"]).network
         for part in ("trunk", "primary_head"):
             ours, theirs = getattr(mine, part).state_dict(), getattr(single, part).state_dict()
             assert all(ours[key].equal(theirs[key]) for key in theirs)
@@ -59,9 +59,9 @@ class TestEverySourceWithLabels:
         assert labels.ge(0).all()
 
     def test_the_target_is_the_label_and_nothing_outside_the_own_slots(self, name: str) -> None:
-        made = trainer(SOURCES[name])
+        made = learner(SOURCES[name])
         made.source.eval()
-        batch = made.loader.load(torch.arange(10))
+        batch = made.batches.train.load(torch.arange(10))
         task, labels = made.source.auxiliary(batch), made.source.labels(batch)
         assert task is not None
         assert labels is not None
@@ -72,17 +72,17 @@ class TestEverySourceWithLabels:
 @pytest.mark.parametrize("name", WITH_TASK)
 class TestEverySourceWithATask:
     def test_no_gradient_flows_into_the_source(self, name: str) -> None:
-        made = trainer(SOURCES[name])
-        task = made.source.auxiliary(made.loader.load(torch.arange(10)))
+        made = learner(SOURCES[name])
+        task = made.source.auxiliary(made.batches.train.load(torch.arange(10)))
         assert task is not None
         assert not task.target.requires_grad
         assert task.target.shape == (10, 10)
 
     def test_target_follows_the_sample_not_its_place(self, name: str) -> None:
-        made = trainer(SOURCES[name])
+        made = learner(SOURCES[name])
         made.source.eval()
         rows = torch.arange(12)
-        first, second = (made.source.auxiliary(made.loader.load(order)) for order in (rows, rows.flip(0)))
+        first, second = (made.source.auxiliary(made.batches.train.load(order)) for order in (rows, rows.flip(0)))
         assert first is not None
         assert second is not None
         torch.testing.assert_close(first.target, second.target.flip(0))
@@ -90,8 +90,8 @@ class TestEverySourceWithATask:
 
 
 def test_random_is_fixed_over_the_epochs_and_new_for_each_seed() -> None:
-    batch = trainer(SOURCES["random"]).loader.load(torch.arange(200))
-    first, second = (trainer(SOURCES["random"], seed=seed).source.labels(batch) for seed in (0, 1))
+    batch = learner(SOURCES["random"]).batches.train.load(torch.arange(200))
+    first, second = (learner(SOURCES["random"], seed=seed).source.labels(batch) for seed in (0, 1))
     assert first is not None
     assert second is not None
     assert not first.equal(second)
@@ -99,8 +99,8 @@ def test_random_is_fixed_over_the_epochs_and_new_for_each_seed() -> None:
 
 
 def test_human_is_the_finer_label() -> None:
-    made = trainer(SOURCES["human"])
-    target, human = made.source.labels(made.loader.load(torch.arange(200))), digits().train.human
+    made = learner(SOURCES["human"])
+    target, human = made.source.labels(made.batches.train.load(torch.arange(200))), digits().train.human
     assert target is not None
     assert human is not None
     assert target.argmax(-1).equal(human)
@@ -109,32 +109,32 @@ def test_human_is_the_finer_label() -> None:
 def test_human_needs_finer_labels() -> None:
     train = digits().train
     with pytest.raises(InputError, match="method human needs finer labels"):
-        trainer(SOURCES["human"], train=Samples(train.inputs, train.primary))
+        learner(SOURCES["human"], train=Samples(train.inputs, train.primary))
 
 
 def test_kmeans_finds_what_the_features_hold() -> None:
     # features that are the human label itself: each cluster is one human sub-class
-    made = trainer(SOURCES["kmeans"], features=human_labels, epochs=1).fit()
+    made = trained(SOURCES["kmeans"], features=human_labels, epochs=1)
     assert made.records[0]["label_human_nmi"] == pytest.approx(1)
 
 
 def test_kmeans_needs_as_many_samples_as_clusters() -> None:
     with pytest.raises(InputError, match="too few for 5 clusters; ask for fewer sub-classes"):
-        trainer(SOURCES["kmeans"], train=digits().train.take(torch.arange(6)))
+        learner(SOURCES["kmeans"], train=digits().train.take(torch.arange(6)))
 
 
 def test_frozen_generator_stays_as_it_started() -> None:
-    made = trainer(SOURCES["frozen"])
+    made = learner(SOURCES["frozen"])
     before = {name: value.clone() for name, value in made.source.named_parameters()}
-    made.fit()
+    fit(made)
     assert all(before[name].equal(value) for name, value in made.source.named_parameters())
 
 
 def test_maxl_starts_as_frozen_and_learns() -> None:
-    maxl, frozen = trainer(SOURCES["maxl"]), trainer(SOURCES["frozen"])
+    maxl, frozen = learner(SOURCES["maxl"]), learner(SOURCES["frozen"])
     parameters = dict(frozen.source.named_parameters())
     assert all(parameters[name].equal(value) for name, value in maxl.source.named_parameters())
-    maxl.fit()
+    fit(maxl)
     assert not all(parameters[name].equal(value) for name, value in maxl.source.named_parameters())
 
 
@@ -156,8 +156,8 @@ class Weighing(Maxl):
 @pytest.mark.parametrize("source", [Maxl, Weighing])
 @pytest.mark.parametrize("weight", [1.0, 3.0])
 def test_the_look_aheads_loss_is_that_of_the_training_step(weight: float, source: type[Maxl]) -> None:
-    made = trainer(source, auxiliary_weight=weight)
-    batch = made.loader.load(torch.arange(20))
+    made = learner(source, auxiliary_weight=weight)
+    batch = made.batches.train.load(torch.arange(20))
     seen = []
 
     def record(network: Any, target: Any, inputs: Any, loss: Any, *_: Any, **__: Any) -> Any:
@@ -168,36 +168,36 @@ def test_the_look_aheads_loss_is_that_of_the_training_step(weight: float, source
     made.network.eval()
     assert made.source.meta_step is not None
     way: Any = record
-    made.source.meta_step(replace(made._meta_step(batch, batch, 1.0, 0), meta_gradient=way))
-    _, primary, auxiliary = multi_task_losses(made.network, trainer(source).source.eval(), batch, made.primary_loss)
+    made.source.meta_step(replace(made.meta_step(batch, batch, 1.0, 0), meta_gradient=way))
+    _, primary, auxiliary = multi_task_losses(made.network, learner(source).source.eval(), batch, made.primary_loss)
     assert auxiliary is not None
     torch.testing.assert_close(seen[0], primary + weight * auxiliary)
 
 
 def test_a_generator_learns_the_weights_too() -> None:
-    made = trainer(Weighing)
-    batch = made.loader.load(torch.arange(20))
+    made = learner(Weighing)
+    batch = made.batches.train.load(torch.arange(20))
     assert isinstance(made.source, Weighing)
     task = Auxiliary(*(part.detach().requires_grad_() for part in made.source.task(batch) if part is not None))
-    through = made.source.through_look_ahead(made._meta_step(batch, batch, 1.0, 0), task)
+    through = made.source.through_look_ahead(made.meta_step(batch, batch, 1.0, 0), task)
     for gradient in torch.autograd.grad(through, [part for part in task if part is not None]):
         assert gradient.abs().min() > 0
-    assert made.fit().records[-1]["test_accuracy"] > 0.7
+    assert fit(made).records[-1]["test_accuracy"] > 0.7
 
 
 @pytest.mark.parametrize("hook", ["combine", "views"])
 def test_the_look_ahead_refuses_what_it_cannot_take_into_account(hook: str) -> None:
-    made = trainer(type("Other", (Maxl,), {hook: lambda self, *given: given[0]}))
+    made = learner(type("Other", (Maxl,), {hook: lambda self, *given: given[0]}))
     with pytest.raises(InputError, match=f"expected a source without {hook} for the look-ahead, .* found Other with"):
-        made._meta(made._orders(0), 0, 0, 1.0)
+        take_step(made, "meta", made.batches.order(0), 0, 1.0)
 
 
 def test_l1_decay_pulls_every_weight_towards_zero_at_the_same_rate() -> None:
     with_decay, without = (
-        trainer(SOURCES["maxl"], "iclr", epochs=1, generator_l1_decay=decay, batch_size=200).fit().source
+        trained(SOURCES["maxl"], "iclr", epochs=1, generator_l1_decay=decay, batch_size=200).source
         for decay in (0.1, 0.0)
     )
-    start = dict(trainer(SOURCES["maxl"], "iclr").source.named_parameters())
+    start = dict(learner(SOURCES["maxl"], "iclr").source.named_parameters())
     other = dict(without.named_parameters())
     for name, value in with_decay.named_parameters():
         torch.testing.assert_close(value - other[name], -1e-5 * 0.1 * start[name].sign(), rtol=0, atol=2e-7)

@@ -18,9 +18,10 @@ from metaux.protocols import TUNED
 from metaux.runs.model import Model
 from metaux.runs.record import Run
 from metaux.training.batches import one_view_each
+from metaux.training.loop import fit
 from metaux.training.step import multi_task_losses
 from shell import done, metaux, write_images, write_table
-from small import digits, trainer
+from small import digits, learner
 
 
 def prepared(name: str, images: Tensor, primary: Tensor) -> Transformation:
@@ -136,11 +137,11 @@ def test_a_step_without_an_image_as_it_is_learns_the_auxiliary_task_alone() -> N
 @pytest.mark.parametrize(("name", "count"), [("transformation", 3), ("rotation", 4)])
 def test_views_apart_are_as_many_times_the_steps_and_every_sample_counts_once(name: str, count: int) -> None:
     for views, steps in (("together", 8), ("apart", 8 * count)):  # 200 samples in batches of 25
-        made = trainer(SOURCES[name], epochs=1, views=views)
-        made.fit()
+        made = learner(SOURCES[name], epochs=1, views=views)
+        fitted = fit(made)
         seen = {int(buffer) for key, buffer in made.network.named_buffers() if key.endswith("num_batches_tracked")}
         assert seen == {steps}
-        right = 200 * made.records[0]["train_accuracy"]
+        right = 200 * fitted.records[0]["train_accuracy"]
         assert right == pytest.approx(round(right))
         assert 0 < right <= 200
 
@@ -158,8 +159,8 @@ def test_the_control_names_the_class_alone_and_the_other_names_kinds_at_random()
     torch.testing.assert_close(*shares, atol=0.05, rtol=0)
     by_chance = float(shares[0].square().sum())
     assert abs(float((names == kind).float().mean()) - by_chance) < 0.05
-    made = trainer(SOURCES["transformed"])
-    some = made.loader.load(torch.arange(10))
+    made = learner(SOURCES["transformed"])
+    some = made.batches.train.load(torch.arange(10))
     assert made.source.views is not None
     task = made.source.auxiliary(made.source.views(some))
     assert task is not None
@@ -171,7 +172,7 @@ def test_the_control_names_the_class_alone_and_the_other_names_kinds_at_random()
 def test_refuses_what_is_no_image(shape: tuple[int, ...], found: str) -> None:
     other = Samples((torch.zeros(shape),), digits().train.primary)
     with pytest.raises(InputError, match=f"expected images .* found samples of {found}; leave"):
-        trainer(SOURCES["transformation"], train=other, augment=None, trunk=nn.Flatten)
+        learner(SOURCES["transformation"], train=other, augment=None, trunk=nn.Flatten)
 
 
 def test_a_table_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from metaux.losses import focal_loss, spectral_entropy_loss, squared_errors
 from metaux.metagradient import LookAhead, MetaGradient, alone, double_backward, forward_mode
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
 from metaux.networks.vector_generator import VectorGenerator
-from small import digits, trainer
+from metaux.training.loop import fit
+from small import digits, learner, trained
 
 N, D, RATE = 7, 5, 0.3
 
@@ -79,12 +80,12 @@ def clones(buffers: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def test_a_meta_step_follows_the_gradient_of_the_whole_objective() -> None:
-    made = trainer(SOURCES["vector"], "neurips", batch_size=40)
+    made = learner(SOURCES["vector"], "neurips", batch_size=40)
     made.network.double()
     source = made.source.double()
     assert isinstance(source, Vector)
     rows = torch.arange(30)
-    loaded = made.loader.load(rows)
+    loaded = made.batches.train.load(rows)
     batch = loaded._replace(inputs=(loaded.inputs[0].double(),))
 
     def step(way: MetaGradient) -> MetaStep:
@@ -130,18 +131,18 @@ def test_spread_shows_every_kind_of_collapse() -> None:
 
 
 def test_the_entropy_keeps_the_dimensions_in_use() -> None:
-    free, held = (trainer(SOURCES["vector"], epochs=6, entropy_weight=weight).fit().records for weight in (0.0, 0.2))
+    free, held = (trained(SOURCES["vector"], epochs=6, entropy_weight=weight).records for weight in (0.0, 0.2))
     assert held[-1]["target_dimensions"] > 6 > 4 > free[-1]["target_dimensions"]
     assert held[-1]["target_class_share"] < 0.2 < free[-1]["target_class_share"]
     assert held[0]["meta_gradient_norm"] > 0
 
 
 def test_frozen_vector_starts_as_vector_and_never_learns() -> None:
-    vector, frozen = trainer(SOURCES["vector"]), trainer(SOURCES["frozen-vector"])
+    vector, frozen = learner(SOURCES["vector"]), learner(SOURCES["frozen-vector"])
     before = {name: value.clone() for name, value in frozen.source.named_parameters()}
     assert all(before[name].equal(value) for name, value in vector.source.named_parameters())
-    records = frozen.fit().records
-    vector.fit()
+    records = fit(frozen).records
+    fit(vector)
     assert all(before[name].equal(value) for name, value in frozen.source.named_parameters())
     assert not all(before[name].equal(value) for name, value in vector.source.named_parameters())
     assert records[0]["target_dimensions"] == pytest.approx(records[-1]["target_dimensions"], rel=1e-4)
@@ -149,7 +150,7 @@ def test_frozen_vector_starts_as_vector_and_never_learns() -> None:
 
 
 def test_there_are_no_labels_to_record() -> None:
-    fitted = trainer(SOURCES["frozen-vector"], epochs=1).fit()
+    fitted = trained(SOURCES["frozen-vector"], epochs=1)
     assert fitted.labels is None
     assert "label_entropy" not in fitted.records[0]
 
@@ -157,4 +158,4 @@ def test_there_are_no_labels_to_record() -> None:
 def test_a_batch_of_one_is_refused() -> None:
     one = digits().train.take(torch.arange(3))
     with pytest.raises(InputError, match=r"expected two samples or more in every training batch .* --batch-size"):
-        trainer(SOURCES["vector"], train=Samples(one.inputs, one.primary), batch_size=1).fit()
+        trained(SOURCES["vector"], train=Samples(one.inputs, one.primary), batch_size=1)

@@ -29,7 +29,7 @@ from metaux.runs.plan import make_plan
 from metaux.runs.record import Run
 from metaux.settings import Settings
 from metaux.training.devices import make_fabric
-from metaux.training.fit import Trainer
+from metaux.training.learner import make_learner
 
 
 @pytest.fixture
@@ -116,9 +116,9 @@ def test_both_networks_of_a_run_start_from_the_weights_and_reading_it_needs_none
     settings = Settings(backbone="timm:test_resnet", pretrained=True, train_size=40, epochs=1, device="cpu")
     data = load_once(replace(settings, backbone="auto"))
     plan = make_plan(settings, "maxl", 0, data)
-    trainer = Trainer(plan, make_fabric(settings))
+    made = make_learner(plan, make_fabric(settings))
     name = "layer4.0.conv1.weight"
-    for network in (trainer.network, trainer.source.get_submodule("generator")):
+    for network in (made.network, made.source.get_submodule("generator")):
         assert network.state_dict()[f"trunk.{name}"].equal(published[name])
     run(settings, "maxl", 0, data, folder / "run")
     shutil.rmtree(folder / "hub")

@@ -15,8 +15,8 @@ from metaux.runs.plan import make_plan
 from metaux.runs.record import Run
 from metaux.settings import Settings
 from metaux.training.devices import make_fabric
-from metaux.training.fit import Trainer
 from metaux.training.generated_labels import human_agreement, training_labels
+from metaux.training.learner import make_learner
 from shell import done, metaux, write_table
 
 FAST = Settings(epochs=2, train_size=200, backbone="mlp")
@@ -83,8 +83,8 @@ def test_human_labels_agree_with_prototypes_more_than_with_clusters() -> None:
     for name, features in (("prototypes", "pixels"), *((name, name) for name in ("pixels", "autoencoder"))):
         method = "prototypical" if name == "prototypes" else "kmeans"
         plan = make_plan(replace(settings, features=features), method, 0, data)
-        made = Trainer(plan, make_fabric(settings))
-        labels = training_labels(made.source, made.loader)
+        made = make_learner(plan, make_fabric(settings))
+        labels = training_labels(made.source, made.batches.train)
         assert labels is not None
         agreement[name] = human_agreement(labels, plan.train, data.hierarchy) or 0.0
     assert agreement["prototypes"] > 0.8

@@ -21,10 +21,10 @@ from metaux.networks.backbones import BACKBONES
 from metaux.runs.record import Run
 from metaux.settings import Settings
 from metaux.studies.compare import compare
-from metaux.training.fabric import Fabric
-from metaux.training.fit import Trainer
+from metaux.training.learner import make_learner
+from metaux.training.loop import fit
 from metaux.training.meta_gradients import suitable_way
-from small import plan
+from small import cpu, learner, plan
 
 
 class Recurrent(nn.Module):
@@ -101,29 +101,27 @@ def test_an_error_of_another_kind_is_not_taken_for_a_missing_formula() -> None:
         suitable_way(nn.Flatten(), batch(IMAGES), nullcontext())
 
 
-def test_the_trainer_chooses_before_the_first_step_and_records_it() -> None:
-    fabric = Fabric(accelerator="cpu", devices=1)
+def test_the_method_is_chosen_before_the_first_step_and_records_it() -> None:
     chosen = plan(Maxl, trunk=Recurrent, meta_gradient=None, epochs=1)
-    trainer = Trainer(chosen, fabric)
-    assert trainer.meta_gradient is finite_difference
-    assert "finite difference" in trainer.notice
-    fitted = trainer.fit()
+    made = make_learner(chosen, cpu())
+    assert made.meta_gradient is finite_difference
+    assert "finite difference" in made.notice
+    fitted = fit(made)
     assert fitted.meta_gradient is finite_difference
-    given = Trainer(replace(chosen, meta_gradient=finite_difference), fabric)
+    given = make_learner(replace(chosen, meta_gradient=finite_difference), cpu())
     assert given.notice == ""
-    exact = given.fit()
+    exact = fit(given)
     assert all(
         a.equal(b) for a, b in zip(fitted.network.parameters(), exact.network.parameters(), strict=True)
     )  # the choice leaves no trace
-    assert Trainer(replace(chosen, meta_gradient=double_backward), fabric).meta_gradient is double_backward
+    asked = make_learner(replace(chosen, meta_gradient=double_backward), cpu())
+    assert asked.meta_gradient is double_backward
 
 
 def test_a_source_without_meta_steps_needs_no_way() -> None:
-    trainer = Trainer(
-        plan(Uniform, trunk=Recurrent, meta_gradient=None, epochs=1), Fabric(accelerator="cpu", devices=1)
-    )
-    assert (trainer.meta_gradient, trainer.notice) == (None, "")
-    assert trainer.fit().meta_gradient is None
+    made = learner(Uniform, trunk=Recurrent, meta_gradient=None, epochs=1)
+    assert (made.meta_gradient, made.notice) == (None, "")
+    assert fit(made).meta_gradient is None
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from metaux.labels.sources import SOURCES
 from metaux.runs import worker
 from metaux.settings import Settings
 from metaux.training.fabric import Fabric
-from metaux.training.fit import Trainer
-from small import digits, plan, trainer
+from metaux.training.learner import make_learner
+from metaux.training.loop import fit, take_step, train_epoch
+from small import digits, learner, plan
 
 PROCESSES = 3
 
@@ -36,7 +37,7 @@ def step(
     source: MakeSource, share: tuple[int, int], views: str, found: list[Tensor] | None = None
 ) -> tuple[list[Tensor], int, list[Tensor]]:
     """Return what a process gives to the average, its number of samples, and its weights after a step on `found`."""
-    made = trainer(
+    made = learner(
         source, trunk=lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU()), views=views, learning_rate=1.0
     )
     given: list[tuple[list[Tensor], int]] = []
@@ -45,8 +46,8 @@ def step(
         given.append((list(tensors), count))
         return list(tensors) if found is None else found
 
-    made.loader.share, made.average = share, average
-    made._train(made._batch(made._orders(0), 3, "train", 0))
+    made.batches.train.share, made.average = share, average
+    take_step(made, "train", made.batches.order(0), 3, 1.0)
     return *given[0], list(made.network.parameters())
 
 
@@ -95,9 +96,7 @@ def test_each_process_draws_random_numbers_of_its_own() -> None:
         fabric = OneOfTwo(accelerator="cpu", devices=1)
         fabric.rank = rank
         drawn: list[Tensor] = []
-        made = Trainer(plan(SOURCES["maxl"], trunk=lambda: nn.Sequential(nn.Flatten(), Noise())), fabric)
-        made._measure = lambda epoch: {}  # type: ignore[method-assign]
-        made._epoch(0)
+        train_epoch(make_learner(plan(SOURCES["maxl"], trunk=lambda: nn.Sequential(nn.Flatten(), Noise())), fabric), 0)
         found.append(drawn)
     assert len(found[0]) == len(found[1]) > 8
     assert not any(ours.equal(theirs) for ours, theirs in zip(*found, strict=True))
@@ -114,9 +113,9 @@ class OfThisProcess(Distilled):
 
 def one_of_several(fabric: Fabric, folder: Path) -> None:
     torch.set_num_threads(1)
-    made = Trainer(plan(OfThisProcess, epochs=1), fabric)
-    labels = made.source.labels(made.loader.load(torch.arange(200)))
-    made.fit()
+    made = make_learner(plan(OfThisProcess, epochs=1), fabric)
+    labels = made.source.labels(made.batches.train.load(torch.arange(200)))
+    fit(made)
     torch.save([labels, *made.network.parameters()], folder / f"{fabric.global_rank}.pt")
 
 

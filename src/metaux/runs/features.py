@@ -19,9 +19,10 @@ from metaux.protocols import Protocol
 from metaux.rng import seeded
 from metaux.runs.model import Model
 from metaux.settings import Settings
-from metaux.training.batches import Loader
 from metaux.training.devices import make_fabric
-from metaux.training.features import Features, of_module
+from metaux.training.features import of_module
+from metaux.training.loader import Loader
+from metaux.training.plan import Features
 
 PIXELS, AUTOENCODER, EFFICIENTNET = "pixels", "autoencoder", "efficientnet-lite0"
 ROTATIONS, CONTRASTIVE = SELF_SUPERVISED = ("rotations", "contrastive")
@@ -76,7 +77,7 @@ def make_embedding(settings: Settings, preprocessing: Preprocessing) -> Features
 
 def _autoencoder(settings: Settings, train: Samples, preprocessing: Preprocessing, seed: int) -> Features:
     """Return the latent vectors of an autoencoder, which is trained when it is first asked for them."""
-    from metaux.training.autoencoding import train_autoencoder
+    from metaux.training.teachers import train_autoencoder
 
     device = _device(settings)
     load = cache(lambda: of_module(train_autoencoder(train, preprocessing, seed, device).encode, preprocessing, device))
@@ -98,7 +99,7 @@ def _self_supervised(
             f"expected square images for --features {settings.features}, found {preprocessing.describe()}; "
             "give other features, or --image-size"
         )
-    from metaux.training.self_supervised import train_contrastive, train_on_rotations
+    from metaux.training.teachers import train_contrastive, train_on_rotations
 
     train_trunk = {ROTATIONS: train_on_rotations, CONTRASTIVE: train_contrastive}[settings.features]
     device, shape = _device(settings), tuple(train.inputs[0].shape[1:])
@@ -108,7 +109,7 @@ def _self_supervised(
         with seeded(seed, "self-supervised trunk"):
             trunk = make()
         features = feature_size(trunk, (torch.zeros(1, *shape),))
-        train_trunk(trunk, features, Loader(train, preprocessing, None, seed, device), protocol)
+        train_trunk(trunk, features, Loader(train, preprocessing, device, seed=seed), protocol)
         return of_module(trunk, preprocessing, device)
 
     return lambda samples: load()(samples)

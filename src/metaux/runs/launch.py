@@ -12,10 +12,10 @@ from metaux.errors import TrainingError
 from metaux.runs.log import catch_up
 from metaux.runs.plan import make_plan
 from metaux.runs.record import is_finished
-from metaux.runs.worker import run_share, tell, train_and_record
+from metaux.runs.worker import run_share, train_and_record
 from metaux.settings import Settings
 from metaux.training.devices import computing, make_fabric
-from metaux.training.fit import Trainer
+from metaux.training.learner import make_learner
 
 
 def run(
@@ -56,7 +56,9 @@ def run(
     learns = plan.source(data.hierarchy, plan.protocol).meta_step is not None
     if plan.meta_gradient is None and learns:
         with computing(settings.threads):
-            tell(Trainer(plan, make_fabric(replace(settings, processes=1, device="cpu"))), notify)
+            learner = make_learner(plan, make_fabric(replace(settings, processes=1, device="cpu")))
+        if learner.notice:
+            notify(learner.notice)
     share = partial(run_share, settings=settings, method=method, seed=seed, folder=folder, log=log, curve=curve)
     try:
         failure = fabric.launch(share)

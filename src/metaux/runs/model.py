@@ -1,6 +1,7 @@
 """A trained network, read back from the folder of its run."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,13 +15,14 @@ from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource, SubclassSource
 from metaux.labels.sources import SOURCES, entry
 from metaux.networks.backbones import make_backbone
-from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, to_channels_last
+from metaux.networks.multitask import MultiTaskNetwork, to_channels_last
 from metaux.protocols import resolve
 from metaux.runs.record import SETTINGS, Run
 from metaux.settings import Settings, from_mapping
 from metaux.training.devices import computing, make_fabric
 from metaux.training.evaluate import passes, primary_outputs
 from metaux.training.fabric import Fabric
+from metaux.training.learner import make_network
 
 
 def describe_model(
@@ -102,14 +104,11 @@ class Model:
         fabric = make_fabric(replace(settings, device=device, processes=1))
         hierarchy, preprocessing, shape = read_description(run)
         choose("method", run.method, SOURCES)
-        protocol = resolve(settings)
-        source = SOURCES[run.method](hierarchy, protocol)
+        source = SOURCES[run.method](hierarchy, resolve(settings))
         source.auxiliary_names = tuple(run.result["model"].get("auxiliary_names", ()))
-        trunk = make_backbone(settings.backbone, shape, preprocessing.kind)
         example = torch.zeros(1, *shape, dtype=torch.int64 if preprocessing.kind == "text" else None)
-        features = feature_size(trunk, (example,))
-        primary_head = make_head(features, hierarchy.classes, protocol.head)
-        network = MultiTaskNetwork(trunk, primary_head, source.auxiliary_head(features))
+        trunk = partial(make_backbone, settings.backbone, shape, preprocessing.kind)
+        network = make_network(trunk, (example,), source, run.seed)
         weights = {
             name.removeprefix("network."): value for name, value in run.weights().items() if name.startswith("network.")
         }

@@ -10,13 +10,13 @@ from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
 from metaux.labels.sources import SOURCES
 from metaux.networks.backbones import check_backbone, make_backbone
-from metaux.protocols import resolve
+from metaux.protocols import Protocol, resolve
 from metaux.runs.features import make_embedding, make_features
 from metaux.runs.recorded import make_recorded
 from metaux.settings import Settings
 from metaux.training.devices import make_fabric
 from metaux.training.meta_gradients import way_by_name
-from metaux.training.plan import Plan, meta_share
+from metaux.training.plan import Plan
 from metaux.words import counted
 
 
@@ -46,6 +46,20 @@ def too_short(settings: Settings, data: LabelledData) -> list[str]:
         f"{counted(protocol.epochs, 'epoch')} are {counted(steps, 'step')} on {counted(samples, 'sample')}, which may "
         f"be too few: try --epochs {math.ceil(_FEW_STEPS / batches)}, or let `metaux recommend` find out how many help"
     ]
+
+
+def meta_share(needed: bool, protocol: Protocol, method: str) -> float:
+    """Return the share of the training data that is split off for a source: 0 where it needs no meta split.
+
+    Raises:
+        InputError: if the source needs a meta split, and the protocol has none.
+    """
+    if needed and protocol.meta_fraction == 0:
+        raise InputError(
+            f"expected a protocol with a meta split for {method}, found '{protocol.name}'; take the protocol iclr, or "
+            "leave the method out"
+        )
+    return protocol.meta_fraction if needed else 0.0
 
 
 def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) -> Plan:

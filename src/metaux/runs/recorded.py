@@ -12,10 +12,11 @@ from metaux.labels.slots import over_all
 from metaux.runs.model import read_description
 from metaux.runs.record import Run
 from metaux.settings import Settings
+from metaux.training.plan import no_recorded_labels
 
 
-def make_recorded(settings: Settings, hierarchy: Hierarchy, seed: int) -> Callable[[Samples], Tensor] | None:
-    """Return what reads the labels of the run that `Settings.labels` names; None if it names none.
+def make_recorded(settings: Settings, hierarchy: Hierarchy, seed: int) -> Callable[[Samples], Tensor]:
+    """Return what reads the labels of the run that `Settings.labels` names.
 
     Nothing is read until it is called.
 
@@ -25,7 +26,7 @@ def make_recorded(settings: Settings, hierarchy: Hierarchy, seed: int) -> Callab
         seed: of that run; it takes the place of `{seed}` in the folder's name.
     """
     if settings.labels is None:
-        return None
+        return no_recorded_labels
     folder = settings.labels.replace("{seed}", str(seed))
     return lambda samples: _read(folder, samples, hierarchy)
 

@@ -19,12 +19,14 @@ from metaux.runs.model import describe_model
 from metaux.runs.plan import make_plan
 from metaux.runs.record import is_finished, write_finished, write_records, write_settings
 from metaux.settings import Settings, to_mapping
+from metaux.training.checkpoint import Checkpoint
 from metaux.training.devices import computing, quieten
-from metaux.training.evaluate import class_recalls, passes
+from metaux.training.evaluate import Record, class_recalls, passes
 from metaux.training.fabric import Fabric
-from metaux.training.fit import Trainer
+from metaux.training.learner import make_learner
+from metaux.training.loop import Fitted, fit
 from metaux.training.meta_gradients import name_of_way
-from metaux.training.plan import Fitted, Plan, Record
+from metaux.training.plan import Plan
 
 CHECKPOINT = "checkpoint.pt"
 FEATURE_SAMPLES = 1000
@@ -50,9 +52,11 @@ def train_and_record(
         start = time.perf_counter()
         here = replace(settings, device=str(fabric.device), processes=1)  # features are made on this process's device
         plan = make_plan(here, method, seed, data)
-        trainer = Trainer(plan, fabric, folder / CHECKPOINT, curve)
-        preparation = time.perf_counter() - start + trainer.left_out
-        tell(trainer, notify)
+        checkpoint = Checkpoint(folder / CHECKPOINT, data.digest, fabric.device)
+        learner = make_learner(plan, fabric, checkpoint.read())
+        preparation = time.perf_counter() - start + learner.left_out
+        if learner.notice:
+            notify(learner.notice)
         if first:
             write_settings(folder, settings, method=method, seed=seed)
         with opened(log if first else None, folder, f"{method}-{seed}", to_mapping(settings)) as write_log:
@@ -65,16 +69,10 @@ def train_and_record(
                     write_records(folder, records)
                     write_log(records)
 
-            fitted = trainer.fit(record)
+            fitted = fit(learner, checkpoint, curve, record)
             record(fitted.records)
         if first:
             _finish(plan, fitted, method, folder, fabric, preparation)
-
-
-def tell(trainer: Trainer, notify: Callable[[str], None]) -> None:
-    """Tell the user what should be known before the training."""
-    if trainer.notice:
-        notify(trainer.notice)
 
 
 def _finish(plan: Plan, fitted: Fitted, method: str, folder: Path, fabric: Fabric, preparation: float) -> None:

@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from metaux.data.samples import LabelledData
@@ -29,8 +28,8 @@ from metaux.runs.trial import Trial
 from metaux.runs.worker import CHECKPOINT
 from metaux.settings import Settings
 from metaux.terminal import print_notes, reading
+from metaux.training.checkpoint import Checkpoint
 from metaux.training.devices import computing, make_fabric
-from metaux.training.fit import read_checkpoint
 from metaux.training.timing import time_run
 from metaux.words import counted, listed
 
@@ -98,8 +97,7 @@ def compare(
     check_unchanged(filter(None, map(store.find, wanted)), data)
     missing = store.missing(wanted)
     for folder in missing:
-        if (folder / CHECKPOINT).exists():
-            read_checkpoint(folder / CHECKPOINT, data.digest, torch.device("cpu"))
+        Checkpoint(folder / CHECKPOINT, data.digest).read()
     seconds, refused = _time_methods(missing.values(), data, asked, console)
     wanted = [replace(t, seconds=seconds.get(t.method, 1.0)) for t in wanted if t.method not in refused]
     methods = tuple(method for method in methods if method not in refused)

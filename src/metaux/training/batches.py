@@ -1,30 +1,100 @@
-"""From samples in memory to batches, in an order and with an augmentation that only seed and epoch decide."""
+"""The batches of an epoch: which rows each step takes, and which view of each of them."""
 
-from collections.abc import Callable
-from math import ceil
+from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
 
 from metaux.data.samples import Samples
-from metaux.labels.base import Batch
-from metaux.rng import generator
+from metaux.labels.base import Batch, LabelSource
+from metaux.rng import generator, seeded
+from metaux.training.loader import Loader, shuffled
+from metaux.training.plan import Plan
 from metaux.transfer import to_device
 
-Augment = Callable[[Tensor, torch.Generator], Tensor]
-Preprocess = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
-# Samples of up to so many bytes lie on the device as a whole, and batches are taken from them there.
-RESIDENT = 2 * 2**30
 
+@dataclass(frozen=True)
+class Order:
+    """The rows of each batch of an epoch, int64, on the CPU.
 
-def shuffled(count: int, batch_size: int, seed: int, *names: str | int) -> list[Tensor]:
-    """Return the rows of each batch of one pass, in random order; sizes differ by one at most.
-
-    >>> [len(rows) for rows in shuffled(7, 3, 0, "order", 1)]
-    [3, 2, 2]
+    Args:
+        epoch: counted from 0.
+        train: of the training steps, over all passes.
+        views: which view of each of these rows is learned, where views are learned apart.
+        meta: of the meta steps; the training steps' own list, where they share their batches.
     """
-    order = torch.randperm(count, generator=generator(seed, *names))
-    return list(order.tensor_split(ceil(count / batch_size)))
+
+    epoch: int
+    train: list[Tensor]
+    views: list[Tensor]
+    meta: list[Tensor]
+
+
+class Batches:
+    """Makes the batches of training and meta steps.
+
+    Args:
+        plan: samples, protocol and seed.
+        source: the label source; its `views` are what a training step is shown.
+        device: where the batches go.
+        share: (rank, processes), as of `Loader`.
+
+    Attributes:
+        train: loads training samples.
+        meta: loads what the look-ahead learns from; `train` itself, where that is the training samples.
+        passes: how often an epoch goes over the training samples: once, or once for each view that is learned apart.
+    """
+
+    def __init__(self, plan: Plan, source: LabelSource, device: torch.device, share: tuple[int, int] = (0, 1)):
+        def loader(samples: Samples) -> Loader:
+            return Loader(samples, plan.preprocess, device, plan.augment, plan.seed, share)
+
+        self.plan, self.source = plan, source
+        self.train = loader(plan.train)
+        self.meta = self.train
+        if plan.meta is not None and plan.protocol.inner_batch == "meta":
+            self.meta = loader(plan.meta)
+        self.passes = 1
+        if source.views is not None and plan.protocol.views == "apart":
+            with seeded(plan.seed, "views"):
+                self.passes = len(source.views(self.train.load(torch.arange(1))).index)
+
+    def order(self, epoch: int) -> Order:
+        """Return the rows of each batch of an epoch; where views are apart, each sample is once in each of them."""
+        protocol, seed = self.plan.protocol, self.plan.seed
+        count = len(self.plan.train)
+        passes = [
+            shuffled(count, protocol.batch_size, seed, "order", epoch, *([number] if number else []))
+            for number in range(self.passes)
+        ]
+        train = [*chain.from_iterable(passes)]
+        first = torch.randperm(count, generator=generator(seed, "views", epoch)) % self.passes
+        views = [(first[rows] + number) % self.passes for number, own in enumerate(passes) for rows in own]
+        meta = train
+        if self.meta is not self.train or protocol.meta_order == "epoch":
+            meta = shuffled(len(self.meta.samples), protocol.batch_size, seed, "meta order", epoch)
+        return Order(epoch, train, views, meta)
+
+    def training(self, order: Order, position: int) -> Batch:
+        """Return what a training step learns: augmented samples in their views."""
+        seen = self.in_views(self.train.augmented(order.train[position], "train", order.epoch, position))
+        return seen if self.passes == 1 else one_view_each(seen, order.views[position], self.train.share)
+
+    def look_ahead(self, order: Order, position: int) -> tuple[Batch, Batch]:
+        """Return the inner and the outer batch of a meta step."""
+        stream = "train" if order.meta is order.train else "meta"
+
+        def batch(position: int) -> Batch:
+            place = position % len(order.meta)
+            return self.meta.augmented(order.meta[place], stream, order.epoch, place)
+
+        inner = batch(position)
+        return inner, inner if self.plan.protocol.outer_batch == "same" else batch(position + 1)
+
+    def in_views(self, batch: Batch) -> Batch:
+        """Return all views of the samples of a batch; the batch itself, where the source shows no others."""
+        return batch if self.source.views is None else self.source.views(batch)._replace(own=len(batch.index))
 
 
 def one_view_each(seen: Batch, views: Tensor, share: tuple[int, int] = (0, 1)) -> Batch:
@@ -32,8 +102,8 @@ def one_view_each(seen: Batch, views: Tensor, share: tuple[int, int] = (0, 1)) -
 
     Args:
         seen: of a source's `views`: view after view of the same samples, first as they are.
-        views: which view of each sample of the whole batch, int64, on the processor.
-        share: (rank, processes): `seen` is of every so-manieth sample of it.
+        views: which view of each sample of the whole batch, int64, on the CPU.
+        share: (rank, processes), as of `Loader`: `seen` holds this process's samples only.
 
     >>> primary, index, kind = torch.tensor([[0, 1, 0, 1], [8, 9, 8, 9], [0, 0, 5, 6]])
     >>> batch = one_view_each(Batch((torch.rand(4, 3),), primary, index, kind), torch.tensor([1, 0]))
@@ -50,66 +120,3 @@ def one_view_each(seen: Batch, views: Tensor, share: tuple[int, int] = (0, 1)) -
     # A mean over processes weighs each by all of its samples; the primary loss is a mean over those as they are.
     factor = own * len(views) / max(1, len(mine) * of_all)
     return Batch(inputs, seen.primary[rows], seen.index[rows], seen.kind[rows], own, factor)
-
-
-class Loader:
-    """Makes batches of training samples, each the same however often and in which order it is asked for.
-
-    Args:
-        samples: where the rows point.
-        preprocess: raw inputs to network inputs.
-        augment: of uint8 images on any device, with a random generator on the processor; None for none.
-        seed: of the augmentation.
-        device: where the batch goes.
-        share: (rank, processes) takes every so-manieth row of each batch.
-    """
-
-    def __init__(
-        self,
-        samples: Samples,
-        preprocess: Preprocess,
-        augment: Augment | None,
-        seed: int,
-        device: torch.device,
-        share: tuple[int, int] = (0, 1),
-    ):
-        self.samples = samples
-        size = sum(tensor.numel() * tensor.element_size() for tensor in samples.inputs)
-        place = device if size <= RESIDENT else torch.device("cpu")
-        self._inputs = tuple(tensor.to(place) for tensor in samples.inputs)
-        self._primary = samples.primary.to(device)
-        self.preprocess = preprocess
-        self.augment = augment
-        self.seed = seed
-        self.device = device
-        self.share = share
-        self._last: dict[tuple[str | int, ...], Batch] = {}
-
-    def load(self, rows: Tensor) -> Batch:
-        """Return these rows as they are, without augmentation."""
-        here = to_device(rows, self.device)
-        return self._batch(here, tuple(to_device(part, self.device) for part in self._take(rows, here)))
-
-    def augmented(self, rows: Tensor, *name: str | int) -> Batch:
-        """Return these rows with the augmentation of that name (epoch and position); the last two are kept."""
-        if name not in self._last:
-            here = to_device(rows, self.device)
-            images = self._take(rows, here)
-            if self.augment is not None:
-                images = (self.augment(images[0], generator(self.seed, "augmentation", *name)), *images[1:])
-            rank, processes = self.share
-            mine = tuple(to_device(tensor[rank::processes], self.device) for tensor in images)
-            self._last = dict([*self._last.items()][-1:])
-            self._last[name] = self._batch(here[rank::processes], mine)
-        return self._last[name]
-
-    def _take(self, rows: Tensor, here: Tensor) -> tuple[Tensor, ...]:
-        """Return the inputs at these rows, wherever they lie; `here` are the rows on the device."""
-        return tuple(tensor[here if tensor.device == here.device else rows] for tensor in self._inputs)
-
-    def _batch(self, rows: Tensor, inputs: tuple[Tensor, ...]) -> Batch:
-        prepared = tuple(
-            tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
-            for tensor in self.preprocess(inputs)
-        )
-        return Batch(prepared, self._primary[rows], rows)

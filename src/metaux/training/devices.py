@@ -55,6 +55,12 @@ def _check_processes(settings: Settings, kind: str, index: str | None) -> None:
         )
 
 
+def wait_for(device: torch.device) -> None:
+    """Wait until a GPU has done what it was given, so that a clock can be read."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def quieten() -> None:
     """Keep Lightning from announcing precision and processes."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -62,7 +68,7 @@ def quieten() -> None:
 
 @contextmanager
 def computing(threads: int) -> Iterator[None]:
-    """Within the block, torch and scikit-learn use that many processor threads.
+    """Within the block, torch and scikit-learn use that many CPU threads.
 
     Raises:
         TooLittleMemoryError: if the block asks for memory that is not there.

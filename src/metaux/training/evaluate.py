@@ -1,14 +1,24 @@
-"""What a network says of samples, and how good that is."""
+"""What a network says of samples, how good that is, and what is recorded of it after each epoch."""
 
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, autograd
 
 from metaux.data.samples import Samples
-from metaux.labels.base import LabelSource
+from metaux.labels.base import Batch, LabelSource, PrimaryLoss
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
-from metaux.training.batches import Loader, Preprocess
+from metaux.rng import seeded
+from metaux.training.generated_labels import describe, training_labels
+from metaux.training.learner import Learner
+from metaux.training.loader import Loader, Preprocess
+from metaux.training.step import multi_task_losses
+
+Record = dict[str, float]
+
+DIAGNOSTIC_SAMPLES = 100
+# Measuring after every epoch would take longer than training with more than so many samples for each to learn from.
+MEASURED_EACH = 4
 
 
 def passes(
@@ -22,7 +32,7 @@ def passes(
 def _batches(
     network: MultiTaskNetwork, samples: Samples, preprocess: Preprocess, device: torch.device
 ) -> Iterator[tuple[Tensor, ...]]:
-    loader = Loader(samples, preprocess, None, 0, device)
+    loader = Loader(samples, preprocess, device)
     training = network.training
     network.eval()
     with torch.inference_mode():
@@ -38,7 +48,7 @@ def primary_outputs(
     preprocess: Preprocess,
     device: torch.device,
 ) -> Tensor:
-    """Return the primary output for every sample, `[n, classes]` on the processor, as the source predicts it."""
+    """Return the primary output for every sample, `[n, classes]` on the CPU, as the source predicts it."""
     found = []
     for inputs in _batches(network, samples, preprocess, device):
         primary = network(*inputs).primary if source.predict is None else source.predict(network, inputs)
@@ -59,3 +69,106 @@ def measures(logits: Tensor, primary: Tensor) -> dict[str, float]:
         "balanced_accuracy": float(class_recalls(correct, primary).mean()),
         "loss": float(torch.nn.functional.cross_entropy(logits, primary)),
     }
+
+
+class Evaluation:
+    """Measures network and labels after each epoch; it changes neither.
+
+    Args:
+        learner: what is measured.
+        curve: measure test samples and labels on the way too, not only after the reported epochs.
+
+    Attributes:
+        reported: for each of the last epochs, up to as many as are reported, which test samples were right, `[n_test]`.
+    """
+
+    def __init__(self, learner: Learner, curve: bool = True):
+        self.learner, self.curve = learner, curve
+        self.reported: list[Tensor] = []
+        self._last: tuple[Tensor, Tensor | None] | None = None
+
+    def after(self, epoch: int) -> Record:
+        """Return what is recorded after an epoch, counted from 0."""
+        plan = self.learner.plan
+        data, measured = plan.data, self.is_measured(epoch)
+        record: Record = {}
+        if not self.curve and not measured:
+            return record
+        if measured:
+            self._last = logits, labels = self._measure()
+            correct = logits.argmax(-1) == data.test.primary
+            self.reported = [*self.reported, correct][-plan.protocol.reported_epochs :]
+            if len(data.test):
+                record |= {f"test_{name}": value for name, value in measures(logits, data.test.primary).items()}
+            if data.validation is not None:
+                found = measures(self.logits(data.validation), data.validation.primary)
+                record |= {f"validation_{name}": value for name, value in found.items()}
+        else:
+            labels = training_labels(self.learner.source, self.learner.batches.train)
+        if labels is not None:
+            record |= describe(labels, plan.train, data.hierarchy)
+        return record | self._diagnose(epoch)
+
+    def is_measured(self, epoch: int) -> bool:
+        """Return whether samples that are not trained on are looked at after this epoch: the reported ones always."""
+        plan = self.learner.plan
+        every = max(1, round(len(plan.data.test) / (MEASURED_EACH * len(plan.train))))
+        on_the_way = self.curve and (epoch + 1) % every == 0
+        return on_the_way or epoch >= plan.protocol.epochs - plan.protocol.reported_epochs
+
+    def last(self) -> tuple[Tensor, Tensor | None]:
+        """Return the primary output for every test sample and the label of every training sample, at the end."""
+        return self._last or self._measure()
+
+    def logits(self, samples: Samples) -> Tensor:
+        """Return the primary output for every sample, `[n, classes]`."""
+        plan, fabric = self.learner.plan, self.learner.fabric
+        if len(samples) == 0:
+            return torch.empty(0, plan.data.hierarchy.classes)
+        with fabric.autocast():
+            return primary_outputs(self.learner.network, self.learner.source, samples, plan.preprocess, fabric.device)
+
+    def _measure(self) -> tuple[Tensor, Tensor | None]:
+        learner = self.learner
+        return self.logits(learner.plan.data.test), training_labels(learner.source, learner.batches.train)
+
+    def _diagnose(self, epoch: int) -> Record:
+        """Return the gradients' cosine and the source's own numbers, on one fixed batch."""
+        learner, count = self.learner, len(self.learner.plan.train)
+        own = learner.source.buffers(recurse=False)
+        # Tables, with a row for each sample, are large and only read.
+        buffers = [*learner.running_buffers(), *(buffer for buffer in own if buffer.shape[:1] != (count,))]
+        before = [buffer.clone() for buffer in buffers]
+        rows = torch.arange(min(DIAGNOSTIC_SAMPLES, count))
+        batches, autocast = learner.batches, learner.fabric.autocast
+        batch = batches.train.load(rows)
+        inner = batches.meta.load(rows[rows < len(batches.meta.samples)])
+        learner.network.train()
+        with seeded(learner.plan.seed, "diagnosis", epoch):
+            with autocast():
+                views = batches.in_views(batch)
+                cosine = gradient_cosine(learner.network, learner.source, views, learner.primary_loss)
+            # A region of its own: the first one keeps casts of weights that were made without a graph.
+            with autocast():
+                record = learner.source.diagnostics(learner.meta_step(inner, inner, 1.0, epoch))
+        for buffer, value in zip(buffers, before, strict=True):
+            buffer.copy_(value)
+        return record if cosine is None else {"gradient_cosine": cosine, **record}
+
+
+def gradient_cosine(
+    network: MultiTaskNetwork, source: LabelSource, batch: Batch, primary_loss: PrimaryLoss
+) -> float | None:
+    """Return the cosine between the two tasks' gradients on the shared layers.
+
+    None without an auxiliary task, or if the shared layers don't learn.
+    """
+    shared = [parameter for parameter in network.trunk.parameters() if parameter.requires_grad]
+    _, primary, auxiliary = multi_task_losses(network, source, batch, primary_loss)
+    if auxiliary is None or not shared:
+        return None
+    first, second = (
+        torch.cat([g.flatten() for g in autograd.grad(loss, shared, retain_graph=True, materialize_grads=True)])
+        for loss in (primary, auxiliary)
+    )
+    return float(torch.nn.functional.cosine_similarity(first, second, dim=0))

@@ -7,7 +7,7 @@ from metaux.data.samples import Samples
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource
 from metaux.labels.slots import own_slots
-from metaux.training.batches import Loader
+from metaux.training.loader import Loader
 
 
 @torch.no_grad()

@@ -1,6 +1,5 @@
 """The training step: one code for every label source."""
 
-import torch
 from torch import Tensor, autograd, optim
 
 from metaux.labels.base import Batch, LabelSource, PrimaryLoss, auxiliary_term
@@ -33,7 +32,15 @@ def training_step(
     primary_loss: PrimaryLoss,
     average: Average,
 ) -> tuple[Tensor, Tensor]:
-    """Step the multi-task network once.
+    """Step the multi-task network once on  L_primary + L_auxiliary  (equation 2).
+
+    Args:
+        network: f, with parameters theta_1.
+        source: gives the auxiliary target; may combine the two tasks' gradients.
+        batch: what is learned.
+        optimizer: of the network.
+        primary_loss: of the primary output and its batch; a scalar.
+        average: averages gradients over data-parallel processes, given this process's number of samples.
 
     Returns:
         The total loss, and the primary output of the samples as they are, both before the step and without graph.
@@ -55,21 +62,3 @@ def training_step(
     optimizer.step()
     optimizer.zero_grad()
     return total.detach(), output.detach()
-
-
-def gradient_cosine(
-    network: MultiTaskNetwork, source: LabelSource, batch: Batch, primary_loss: PrimaryLoss
-) -> float | None:
-    """Return the cosine between the two tasks' gradients on the shared layers.
-
-    None without an auxiliary task, or if the shared layers don't learn.
-    """
-    shared = [parameter for parameter in network.trunk.parameters() if parameter.requires_grad]
-    _, primary, auxiliary = multi_task_losses(network, source, batch, primary_loss)
-    if auxiliary is None or not shared:
-        return None
-    first, second = (
-        torch.cat([g.flatten() for g in autograd.grad(loss, shared, retain_graph=True, materialize_grads=True)])
-        for loss in (primary, auxiliary)
-    )
-    return float(torch.nn.functional.cosine_similarity(first, second, dim=0))

@@ -16,7 +16,7 @@ from metaux.settings import Settings
 from metaux.studies.benchmark.rules import SINGLE, Contestant
 from metaux.studies.kept import read_kept
 from metaux.training.devices import computing
-from metaux.training.features import Features
+from metaux.training.plan import Features
 
 if TYPE_CHECKING:
     from sklearn.model_selection import GridSearchCV

@@ -12,7 +12,8 @@ from metaux.protocols import resolve
 from metaux.runs.plan import make_plan
 from metaux.settings import Settings
 from metaux.training.devices import computing, make_fabric
-from metaux.training.fit import Trainer
+from metaux.training.learner import make_learner
+from metaux.training.timing import time_epoch
 
 BATCHES = 3
 
@@ -56,5 +57,5 @@ def _per_sample(settings: Settings, method: str, shape: tuple[int, int, int]) ->
     made_up = replace(settings, train_size=None, hierarchy=None, primary=None, auxiliary=None, subclasses=(5,))
     with computing(settings.threads):
         plan = make_plan(made_up, method, 0, data)
-        steps, evaluation = Trainer(plan, make_fabric(replace(settings, processes=1))).time_epoch(steps=1)
+        steps, evaluation = time_epoch(make_learner(plan, make_fabric(replace(settings, processes=1))), steps=1)
     return steps / count, evaluation / count

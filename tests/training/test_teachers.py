@@ -6,7 +6,7 @@ import torch
 from metaux import InputError
 from metaux.data.samples import Samples
 from metaux.networks.autoencoder import Autoencoder
-from metaux.training.autoencoding import train_autoencoder
+from metaux.training.teachers import train_autoencoder
 from small import digits, normalise
 
 CPU = torch.device("cpu")

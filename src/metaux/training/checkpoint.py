@@ -1,0 +1,91 @@
+"""What an interrupted run goes on from."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metaux.errors import InputError
+from metaux.files import write_bytes_atomic
+from metaux.training.evaluate import Record
+from metaux.training.learner import Learner
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The file that keeps a run's state after each epoch.
+
+    Args:
+        path: of the file, in the run's folder.
+        digest: of the data that the run learns from.
+        device: where its tensors go.
+    """
+
+    path: Path
+    digest: str
+    device: torch.device | str = "cpu"
+
+    def save(self, learner: Learner, records: list[Record], reported: list[Tensor]) -> None:
+        """Keep the state of networks and optimizers, the records, and which test samples were right."""
+        content = io.BytesIO()
+        state: dict[str, Any] = {
+            "network": learner.network.state_dict(),
+            "source": learner.source.state_dict(),
+            "optimizer": learner.optimizer.state_dict(),
+            "records": records,
+            "reported": reported,
+            "data": self.digest,
+            "preparation": learner.preparation,
+        }
+        torch.save(state, content)
+        write_bytes_atomic(self.path, content.getvalue())
+
+    def read(self) -> dict[str, Any]:
+        """Return what was kept; nothing, if there is no file.
+
+        Raises:
+            InputError: if the file is damaged, or of other data.
+        """
+        if not self.path.exists():
+            return {}
+        with self._of_this_run():
+            state: dict[str, Any] = torch.load(self.path, map_location=self.device, weights_only=True)
+            if state["data"] != self.digest:
+                raise InputError(
+                    f"expected the data that the run in {self.path.parent} began with, found that it has changed; give "
+                    "another --out to start anew"
+                )
+            return state
+
+    def resume(self, learner: Learner) -> tuple[list[Record], list[Tensor]]:
+        """Take up the state that was kept, if any; return the records, and which test samples were right.
+
+        Raises:
+            InputError: if the file is damaged, of another network, or of other data.
+        """
+        state = self.read()
+        if not state:
+            return [], []
+        with self._of_this_run():
+            learner.network.load_state_dict(state["network"])
+            learner.source.load_state_dict(state["source"])
+            learner.optimizer.load_state_dict(state["optimizer"])
+            return state["records"], [correct.cpu() for correct in state["reported"]]
+
+    @contextmanager
+    def _of_this_run(self) -> Iterator[None]:
+        """Say of whatever else fails in the block that the checkpoint is not of this run."""
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"expected this run's checkpoint in {self.path}, found something else ({type(error).__name__}); delete "
+                "the file to start the run anew"
+            ) from error

@@ -1,0 +1,221 @@
+"""What is made once for a run: the label source, the network, the optimizer and the batches."""
+
+import time
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+
+from metaux.errors import InputError
+from metaux.labels.base import Batch, BatchLoss, LabelSource, MetaStep, Preparation, PrimaryLoss
+from metaux.losses import focal_loss
+from metaux.metagradient import Average, LookAhead, MetaGradient, forward_mode
+from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, to_channels_last
+from metaux.rng import derive_seed, seeded
+from metaux.training.batches import Batches
+from metaux.training.fabric import Fabric
+from metaux.training.features import of_pixels
+from metaux.training.loader import Loader
+from metaux.training.meta_gradients import suitable_way
+from metaux.training.plan import Plan
+from metaux.training.processes import averager, take_from_first
+from metaux.training.teachers import pretrain
+
+
+@dataclass
+class Learner:
+    """All that learns in a run, and what it learns from; `make_learner` makes it.
+
+    Args:
+        plan: what is trained.
+        fabric: device, precision and processes.
+        source: the label source, prepared.
+        network: the multi-task network.
+        optimizer: of the network; the source has its own.
+        primary_loss: of the primary output and its batch; a scalar.
+        batches: of the training samples.
+        average: averages tensors over data-parallel processes, given this process's number of samples.
+        meta_gradient: how meta-gradients are computed; None for a source without meta steps.
+        notice: what a user should know before the training; may be empty.
+        preparation: the seconds that the source's preparation takes if nothing is spared.
+        left_out: those that were spared, in a rehearsal or since the run had been interrupted.
+    """
+
+    plan: Plan
+    fabric: Fabric
+    source: LabelSource
+    network: MultiTaskNetwork
+    optimizer: optim.Optimizer
+    primary_loss: PrimaryLoss
+    batches: Batches
+    average: Average
+    meta_gradient: MetaGradient | None
+    notice: str
+    preparation: float
+    left_out: float
+
+    @property
+    def of_rank(self) -> tuple[int, ...]:
+        """What the names of a process's own random streams end in: nothing, if it is the only one."""
+        return (self.fabric.global_rank,) if self.fabric.world_size > 1 else ()
+
+    def meta_step(self, inner: Batch, outer: Batch, rate: float, *name: int) -> MetaStep:
+        """Return what the source's meta step is given: after the training step of that name (epoch and position)."""
+        if self.plan.protocol.look_ahead == "plain":
+            look_ahead = LookAhead(self.optimizer.param_groups[0]["lr"])
+        else:
+            look_ahead = LookAhead.from_optimizer(self.optimizer, self.network)
+        seed = derive_seed(self.plan.seed, "look-ahead", *name, *self.of_rank)
+        way = self.meta_gradient or forward_mode
+        return MetaStep(self.network, inner, outer, self.primary_loss, look_ahead, way, rate, seed, self.average)
+
+    def running_buffers(self) -> list[Tensor]:
+        """Return the buffers that a forward pass changes: those of the networks, not the source's own tables."""
+        return [buffer for module in (self.network, *self.source.children()) for buffer in module.buffers()]
+
+    def synchronise(self) -> None:
+        """Give every process the mean of the running statistics that each kept of its own share."""
+        if self.fabric.world_size > 1:
+            buffers = [buffer for buffer in self.running_buffers() if buffer.is_floating_point()]
+            for buffer, mean in zip(buffers, self.average(buffers, 1), strict=True):
+                buffer.copy_(mean)
+
+
+def make_learner(
+    plan: Plan, fabric: Fabric, state: Mapping[str, Any] | None = None, rehearsal: bool = False
+) -> Learner:
+    """Prepare the label source and make the network.
+
+    Args:
+        plan: what to train.
+        fabric: device, precision and processes.
+        state: of the run's checkpoint, so that nothing is prepared again.
+        rehearsal: train teachers for one epoch only, since this is to be timed.
+
+    Raises:
+        InputError: for data that the source or the network can't learn from.
+    """
+    source, preparation, left_out = _prepared_source(plan, fabric, state or {}, rehearsal)
+    take_from_first(source, fabric)
+    network = make_network(plan.trunk, _example(plan), source, plan.seed)
+    to_channels_last(network, fabric.device)
+    to_channels_last(source, fabric.device)
+    protocol = plan.protocol
+    optimizer = optim.SGD(
+        network.parameters(), protocol.learning_rate, protocol.momentum, weight_decay=protocol.weight_decay
+    )
+    batches = Batches(plan, source, fabric.device, (fabric.global_rank, fabric.world_size))
+    _check_smallest_batch(network, batches)
+    meta_gradient, notice = plan.meta_gradient if source.meta_step else None, ""
+    if source.meta_step and meta_gradient is None:
+        few = batches.train.load(torch.arange(min(2, len(plan.train))))
+        meta_gradient, notice = suitable_way(network, few, fabric.autocast())
+    primary_loss, average = make_primary_loss(plan), averager(fabric)
+    made = source, network, optimizer, primary_loss, batches, average, meta_gradient, notice
+    return Learner(plan, fabric, *made, preparation, left_out)
+
+
+def make_network(
+    trunk: Callable[[], nn.Module], example: tuple[Tensor, ...], source: LabelSource, seed: int
+) -> MultiTaskNetwork:
+    """Return an untrained multi-task network.
+
+    Args:
+        trunk: makes a fresh backbone.
+        example: network inputs, of one sample or more.
+        source: gives the auxiliary head.
+        seed: of the initial weights.
+    """
+    made, features = _make_trunk(trunk, example, seed, "trunk")
+    with seeded(seed, "primary head"):
+        primary_head = make_head(features, source.hierarchy.classes, source.protocol.head)
+    with seeded(seed, "auxiliary head"):
+        auxiliary_head = source.auxiliary_head(features)
+    return MultiTaskNetwork(made, primary_head, auxiliary_head)
+
+
+def _make_trunk(
+    trunk: Callable[[], nn.Module], example: tuple[Tensor, ...], seed: int, name: str
+) -> tuple[nn.Module, int]:
+    """Return a fresh backbone, initialised from the random stream of that name, and its number of features."""
+    with seeded(seed, name):
+        made = trunk()
+    return made, feature_size(made, example)
+
+
+def _example(plan: Plan) -> tuple[Tensor, ...]:
+    return plan.preprocess(plan.train.take(torch.arange(1)).inputs)
+
+
+def _prepared_source(
+    plan: Plan, fabric: Fabric, state: Mapping[str, Any], rehearsal: bool
+) -> tuple[LabelSource, float, float]:
+    """Return the label source, the seconds of its preparation, and those that were spared of them."""
+    device, left_out = fabric.device, 0.0
+
+    def fit(network: nn.Module, rows: Tensor, loss: BatchLoss) -> None:
+        nonlocal left_out
+        loader = Loader(plan.train.take(rows), plan.preprocess, device, plan.augment, plan.seed)
+
+        def in_precision(batch: Batch) -> Tensor:
+            # For each batch anew: within one region, autocast keeps the half-precision copies of the first weights.
+            with fabric.autocast():
+                return loss(batch)
+
+        protocol = replace(plan.protocol, epochs=1) if rehearsal else plan.protocol
+        start = time.perf_counter()
+        pretrain(network, loader, protocol, in_precision)
+        left_out += (plan.protocol.epochs - protocol.epochs) * (time.perf_counter() - start)
+
+    source = plan.source(plan.data.hierarchy, plan.protocol)
+    preparation = Preparation(
+        samples=plan.train,
+        meta=plan.meta,
+        load=lambda samples: Loader(samples, plan.preprocess, device).load(torch.arange(len(samples))).inputs,
+        trunk=lambda name: _make_trunk(plan.trunk, _example(plan), plan.seed, name),
+        features=plan.features or of_pixels(plan.preprocess),
+        embedding=plan.embedding,
+        recorded=plan.recorded,
+        fit=fit,
+        seed=plan.seed,
+        device=device,
+        kept=state.get("source", {}),
+    )
+    start = time.perf_counter()
+    source.prepare(preparation)
+    spent = time.perf_counter() - start
+    left_out = max(left_out, state.get("preparation", 0.0) - spent)
+    return source, spent + left_out, left_out
+
+
+def make_primary_loss(plan: Plan) -> PrimaryLoss:
+    """Return the focal loss of the primary class, with balanced class weights of mean 1 where asked for."""
+    gamma, weights = plan.protocol.focal_gamma, None
+    if plan.balanced:
+        counts = torch.bincount(plan.train.primary, minlength=plan.data.hierarchy.classes)
+        weights = len(plan.train) / (len(counts) * counts.clamp(min=1).float())
+
+    def loss(output: Tensor, batch: Batch) -> Tensor:
+        weight = None if weights is None else weights.to(output.device)[batch.primary]
+        return focal_loss(output, batch.primary, gamma, weight)
+
+    return loss
+
+
+def _check_smallest_batch(network: MultiTaskNetwork, batches: Batches) -> None:
+    """Raise `InputError` if a batch is of one sample, and the network can't be trained on one."""
+    order, (_, processes) = batches.order(0), batches.train.share
+    smallest = min(map(len, order.train + order.meta)) // processes
+    if smallest > 1:
+        return
+    try:
+        with seeded(batches.plan.seed, "smallest batch"), torch.no_grad():
+            deepcopy(network).train()(*batches.train.load(torch.arange(1)).inputs)
+    except ValueError as error:  # batch normalisation needs two values to have a variance
+        raise InputError(
+            f"expected batches of two samples or more for this backbone, found one of {smallest} ({error}); give "
+            "a larger batch size"
+        ) from None

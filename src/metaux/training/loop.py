@@ -1,0 +1,139 @@
+"""The training loop: epochs and steps, in order; it can stop and go on after any epoch."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+from metaux.errors import TrainingError
+from metaux.labels.base import LabelSource
+from metaux.metagradient import MetaGradient
+from metaux.networks.multitask import MultiTaskNetwork
+from metaux.rng import seeded
+from metaux.training.batches import Order
+from metaux.training.checkpoint import Checkpoint
+from metaux.training.devices import wait_for
+from metaux.training.evaluate import Evaluation, Record
+from metaux.training.learner import Learner
+from metaux.training.step import training_step
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network with what was recorded on the way.
+
+    Args:
+        network: the multi-task network with its final weights.
+        source: the label source as training left it.
+        records: one dict per epoch.
+        test_logits: of the final weights, `[n_test, classes]`.
+        test_correct: how often each test sample was right over the reported epochs, `[n_test]`.
+        labels: the label of each training sample over its own class's slots, `[n, max(psi)]`, if there are any.
+        meta_gradient: how meta-gradients were computed; None for a source without meta steps.
+    """
+
+    network: MultiTaskNetwork
+    source: LabelSource
+    records: list[Record]
+    test_logits: Tensor
+    test_correct: Tensor
+    labels: Tensor | None
+    meta_gradient: MetaGradient | None = None
+
+
+def fit(
+    learner: Learner,
+    checkpoint: Checkpoint | None = None,
+    curve: bool = True,
+    on_epoch: Callable[[list[Record]], None] = lambda _: None,
+) -> Fitted:
+    """Train from the checkpoint, or from the start, to the last epoch.
+
+    Args:
+        learner: what learns; it is changed.
+        checkpoint: where the state after each epoch is kept; None to keep none.
+        curve: measure test samples and labels on the way too, not only after the reported epochs.
+        on_epoch: called after each epoch, once it is safe, with the records so far.
+
+    Raises:
+        InputError: for a checkpoint of another run.
+        TrainingError: if the loss is no longer finite.
+    """
+    evaluation = Evaluation(learner, curve)
+    records: list[Record] = []
+    if checkpoint is not None:
+        records, evaluation.reported = checkpoint.resume(learner)
+    for epoch in range(len(records), learner.plan.protocol.epochs):
+        record = train_epoch(learner, epoch)
+        if not math.isfinite(record["train_loss"]):
+            kept = f"epoch {epoch} is kept in {checkpoint.path}" if epoch and checkpoint else "nothing is kept"
+            raise TrainingError(
+                f"the training loss became {record['train_loss']} in epoch {epoch + 1}; {kept}; use a smaller learning "
+                "rate"
+            )
+        learner.synchronise()
+        records.append(record | evaluation.after(epoch))
+        if checkpoint is not None and learner.fabric.is_global_zero:
+            checkpoint.save(learner, records, evaluation.reported)
+        on_epoch(records)
+    logits, labels = evaluation.last()
+    weights = (value for value in learner.network.parameters() if value.is_floating_point())
+    if not all(value.isfinite().all() for value in (logits, *weights)):
+        raise TrainingError("the network is no longer finite after its last epoch; use a smaller learning rate")
+    correct = torch.stack(evaluation.reported).float().mean(0)
+    return Fitted(learner.network, learner.source, records, logits, correct, labels, learner.meta_gradient)
+
+
+def train_epoch(learner: Learner, epoch: int) -> Record:
+    """Take all steps of an epoch, counted from 0; return its duration, learning rate, loss and training accuracy."""
+    start, protocol = time.perf_counter(), learner.plan.protocol
+    rate = protocol.rate(epoch)
+    for group in learner.optimizer.param_groups:
+        group["lr"] = protocol.learning_rate * rate
+    learner.network.train()
+    learner.source.train()
+    order = learner.batches.order(epoch)
+    totals = torch.zeros(3, device=learner.fabric.device)
+    for kind, position in steps_of(learner, order):
+        totals += take_step(learner, kind, order, position, rate)
+    (mean,) = learner.average([totals[:2] / totals[2]], int(totals[2]))
+    wait_for(learner.fabric.device)
+    record = {"epoch": epoch + 1, "seconds": time.perf_counter() - start}
+    record["learning_rate"] = learner.optimizer.param_groups[0]["lr"]
+    return record | {"train_loss": float(mean[0]), "train_accuracy": float(mean[1])}
+
+
+def steps_of(learner: Learner, order: Order) -> list[tuple[str, int]]:
+    """Return the steps of an epoch in order: `train` or `meta`, and the position of its batch."""
+    train = [("train", position) for position in range(len(order.train))]
+    if learner.source.meta_step is None:
+        return train
+    meta = [("meta", position) for position in range(len(order.train))]
+    if learner.plan.protocol.meta_order == "epoch":
+        return train + meta
+    return list(chain.from_iterable(zip(train, meta, strict=True)))
+
+
+def take_step(learner: Learner, kind: str, order: Order, position: int, rate: float) -> Tensor:
+    """Take a training or a meta step.
+
+    Returns:
+        Of a training step and the samples as they are: their summed loss, how many are right, and how many there are.
+    """
+    name = kind, order.epoch, position
+    with seeded(learner.plan.seed, *name, *learner.of_rank), learner.fabric.autocast():
+        if kind == "meta":
+            assert learner.source.meta_step is not None
+            inner, outer = learner.batches.look_ahead(order, position)
+            learner.source.meta_step(learner.meta_step(inner, outer, rate, order.epoch, position))
+            return torch.zeros(3, device=learner.fabric.device)
+        batch = learner.batches.training(order, position)
+        loss, output = training_step(
+            learner.network, learner.source, batch, learner.optimizer, learner.primary_loss, learner.average
+        )
+        count = torch.full_like(loss, len(output))
+        return torch.stack([loss * count, (output.argmax(-1) == batch.unchanged().primary).sum(), count])

@@ -1,0 +1,122 @@
+"""An interrupted run goes on to the same bits; a checkpoint of anything else is refused."""
+
+import multiprocessing
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from metaux.errors import InputError
+from metaux.labels.sources import SOURCES
+from metaux.training.checkpoint import Checkpoint
+from metaux.training.evaluate import Record
+from metaux.training.learner import make_learner
+from metaux.training.loop import Fitted, fit
+from metaux.training.plan import Plan
+from small import cpu, digits, plan, same_weights, trained
+
+
+class Stopped(Exception):
+    pass
+
+
+def going_on(plan: Plan, folder: Path, stop_after: int = 0) -> Fitted:
+    """Train from the checkpoint in a folder, if there is one; stop after an epoch."""
+
+    def stop(records: list[Record]) -> None:
+        if len(records) == stop_after:
+            raise Stopped
+
+    checkpoint = Checkpoint(folder / "checkpoint.pt", plan.data.digest)
+    return fit(make_learner(plan, cpu(), checkpoint.read()), checkpoint, on_epoch=stop)
+
+
+def untimed(fitted: Fitted) -> list[Record]:
+    return [{name: value for name, value in record.items() if name != "seconds"} for record in fitted.records]
+
+
+@pytest.mark.parametrize("method", ["maxl", "vector", "random", "given", "prototypical"])
+def test_an_interrupted_run_ends_in_the_same_bits(method: str, tmp_path: Path) -> None:
+    expected = trained(SOURCES[method], epochs=3)
+    with pytest.raises(Stopped):
+        going_on(plan(SOURCES[method], epochs=3), tmp_path, stop_after=2)
+    found = going_on(plan(SOURCES[method], epochs=3), tmp_path)
+    assert same_weights(found.network, expected.network)
+    assert found.test_correct.equal(expected.test_correct)
+    assert untimed(found) == untimed(expected)
+
+
+def test_a_finished_run_is_only_measured_again(tmp_path: Path) -> None:
+    first, again = (going_on(plan(SOURCES["maxl"]), tmp_path) for _ in range(2))
+    assert first.records == again.records
+    assert first.test_logits.equal(again.test_logits)
+    assert first.test_correct.equal(again.test_correct)
+
+
+@pytest.mark.parametrize(
+    ("method", "work"), [("kmeans", "assign"), ("distilled", "distribute"), ("self-distilled", "_opinions")]
+)
+def test_what_was_learned_before_the_training_is_not_learned_again(
+    method: str, work: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, expected = plan(SOURCES[method]), trained(SOURCES[method])
+    with pytest.raises(Stopped):
+        going_on(begun, tmp_path, stop_after=1)
+    kept = Checkpoint(tmp_path / "checkpoint.pt", begun.data.digest).read()
+    monkeypatch.delattr(next(kind for kind in type(expected.source).__mro__ if work in vars(kind)), work)
+    assert make_learner(begun, cpu(), kept).preparation > 0.99 * kept["preparation"] > 0
+    assert same_weights(going_on(begun, tmp_path).network, expected.network)
+
+
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_train_and_die, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    found = going_on(plan(SOURCES["maxl"]), tmp_path)
+    assert len(found.records) == 2
+    assert same_weights(found.network, trained(SOURCES["maxl"]).network)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def _train_and_die(folder: Path) -> None:
+    torch.set_num_threads(1)
+    chosen = plan(SOURCES["maxl"])
+    checkpoint = Checkpoint(folder / "checkpoint.pt", chosen.data.digest)
+    fit(make_learner(chosen, cpu()), checkpoint, on_epoch=lambda _: os.kill(os.getpid(), signal.SIGKILL))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nonsense"])
+def test_refuses_a_damaged_checkpoint(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(InputError, match="expected this run's checkpoint"):
+        going_on(plan(SOURCES["single"]), tmp_path)
+
+
+def test_refuses_that_of_another_network(tmp_path: Path) -> None:
+    going_on(plan(SOURCES["single"], epochs=1), tmp_path)
+    with pytest.raises(InputError, match=r"expected this run's checkpoint .* delete the file to start the run anew"):
+        going_on(plan(SOURCES["uniform"], epochs=1), tmp_path)
+
+
+def test_a_pickle_with_code_is_never_run(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> Any:
+            return (os.mkdir, (str(tmp_path / "exploded"),))
+
+    torch.save({"network": Bomb()}, tmp_path / "checkpoint.pt")
+    with pytest.raises(InputError, match="expected this run's checkpoint"):
+        going_on(plan(SOURCES["single"]), tmp_path)
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_run_does_not_go_on_with_other_data(tmp_path: Path) -> None:
+    going_on(plan(SOURCES["single"], epochs=1), tmp_path)
+    data = digits()
+    changed = replace(data, train=replace(data.train, inputs=(255 - data.train.inputs[0],)))
+    with pytest.raises(InputError, match=r"expected the data that the run in .* began with, found that it has changed"):
+        going_on(plan(SOURCES["single"], data=changed), tmp_path)
