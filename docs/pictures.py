@@ -14,7 +14,8 @@ import torch
 from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.hierarchy import Hierarchy
 from metaux.losses import mask_softmax
-from metaux.report.canvas import COLOURS, caption, legend_below, save
+from metaux.report.chart import COLOURS
+from metaux.report.to_matplotlib import caption, names_below, save
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "results"))
 from tables import CONTESTS, STUDIED, screen, studied
@@ -134,7 +135,7 @@ def draw_study(figure: "Figure") -> None:
     axes.set_ylim(len(beds) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("points over tuned single task, at equal epochs")
-    legend_below(figure, [handles[kind] for kind in STUDY_COLOURS], list(STUDY_COLOURS))
+    names_below(figure, {kind: handles[kind] for kind in STUDY_COLOURS})
     how = "diamonds: means of paired differences; bars: 95 % intervals over 4 to 8 seeds (Student t)"
     caption(figure, "The contest: every row tuned alike on validation data, measured once on test data", "", how)
 
@@ -154,7 +155,7 @@ def draw_leads(figure: "Figure") -> None:
     axes.set_yticks(range(len(found)), [name.removeprefix("lead-") for name in found])
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.set_xlabel("points over frozen, an untrained generator's labels")
-    legend_below(figure, [handles[kind] for kind in LEAD_COLOURS], list(LEAD_COLOURS))
+    names_below(figure, {kind: handles[kind] for kind in LEAD_COLOURS})
     how = "diamonds: means of paired differences; bars: 95 % intervals over 3 seeds (Student t)"
     caption(figure, "The leads, MAXL and the controls on validation data, 12 epochs", "", how)
 

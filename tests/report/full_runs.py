@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from metaux.report.html.methods import Recorded
-from metaux.report.html.samples import Samples
+from metaux.report.page import Report
+from metaux.report.recorded import Recorded
+from metaux.report.samples import Samples
 from metaux.runs.record import Run, write_finished, write_records, write_settings
 from metaux.settings import Settings
 
@@ -116,3 +117,10 @@ def pictures(train: int = TRAIN, test: int = TEST, edge: int = 12) -> Samples:
         return {key: random.integers(0, 256, (3, edge, edge), dtype=np.uint8) for key in range(count)}
 
     return Samples("image", some(train), some(test))
+
+
+def write_page(folder: Path, recorded: Recorded, subclasses: Mapping[str, Sequence[int]] | None = None) -> Path:
+    """Write the report of runs, with random images for samples, and return the file."""
+    path = folder / "report.html"
+    path.write_text(Report(recorded).html(pictures(), subclasses))
+    return path

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from full_runs import HOSTILE, full_run, full_runs, pictures
+from full_runs import HOSTILE, full_run, full_runs, write_page
 
-from metaux.report.html.methods import Recorded
-from metaux.report.html.page import write_report
+from metaux.report.recorded import Recorded
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -37,13 +36,13 @@ def browser() -> Iterator[Any]:
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     recorded = full_runs(folder)
-    return write_report(folder, recorded, pictures(), {"maxl": [0, 1, 3] * 20})
+    return write_page(folder, recorded, {"maxl": [0, 1, 3] * 20})
 
 
 @pytest.fixture(scope="module")
 def hostile_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
-    return write_report(folder, full_runs(folder, ("single", "maxl"), 2, MANY), pictures(), {"maxl": [0] * 60})
+    return write_page(folder, full_runs(folder, ("single", "maxl"), 2, MANY), {"maxl": [0] * 60})
 
 
 @contextmanager
@@ -224,7 +223,7 @@ def test_names_full_of_html_are_text(browser: Any, hostile_file: Path) -> None:
 
 def test_names_that_mean_something_to_javascript_are_names(browser: Any, tmp_path: Path) -> None:
     names = ["constructor", "__proto__", "#ffffff", "#D55E00"]
-    file = write_report(tmp_path, full_runs(tmp_path, ("single", "maxl"), 1, names), pictures(), {"maxl": [0] * 60})
+    file = write_page(tmp_path, full_runs(tmp_path, ("single", "maxl"), 1, names), {"maxl": [0] * 60})
     places = (("confusion", "x"), ("confusion", "y"), ("confusion-difference", "x"), ("classes", "y"))
     for scheme in ("light", "dark"):
         with opened(browser, file, scheme=scheme) as page:
@@ -241,7 +240,7 @@ def test_names_that_mean_something_to_javascript_are_names(browser: Any, tmp_pat
 
 def test_a_cell_names_its_classes_in_full(browser: Any, tmp_path: Path) -> None:
     names = [f"<b>a name</b> too long for an axis, number {number}" for number in range(3)]
-    file = write_report(tmp_path, full_runs(tmp_path, ("single",), 1, names), pictures())
+    file = write_page(tmp_path, full_runs(tmp_path, ("single",), 1, names))
     with opened(browser, file) as page:
         draw_all(page)
         page.locator("[data-chart=confusion]").scroll_into_view_if_needed()
@@ -254,7 +253,7 @@ def test_a_cell_names_its_classes_in_full(browser: Any, tmp_path: Path) -> None:
 
 def test_numbers_of_a_matrix_stand_where_they_fit(browser: Any, tmp_path: Path) -> None:
     names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "a longer name"]
-    file = write_report(tmp_path, full_runs(tmp_path, ("single",), 1, names), pictures())
+    file = write_page(tmp_path, full_runs(tmp_path, ("single",), 1, names))
     with opened(browser, file, 360) as page:
         draw_all(page)
         labels = page.locator("[data-chart=confusion] .heatmap-label")
@@ -270,7 +269,7 @@ def test_numbers_of_a_matrix_stand_where_they_fit(browser: Any, tmp_path: Path) 
 def test_long_names_make_no_page_wider(browser: Any, tmp_path: Path) -> None:
     names = ("Incorrect_information_on_your_report_or_account_history", "L" * 200, "short")
     runs = [full_run(tmp_path, name, seed, names, tested=2) for name in ("single", "maxl") for seed in range(2)]
-    file = write_report(tmp_path, Recorded.of(runs), pictures(), {"maxl": [0] * 60})
+    file = write_page(tmp_path, Recorded.of(runs), {"maxl": [0] * 60})
     for width in (360, 1200):
         with opened(browser, file, width) as page:
             page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
@@ -283,7 +282,7 @@ def test_long_names_make_no_page_wider(browser: Any, tmp_path: Path) -> None:
 
 def test_a_single_run_opens_as_well(browser: Any, tmp_path: Path) -> None:
     recorded = Recorded.of([full_run(tmp_path, "maxl", 0)], single=True)
-    with opened(browser, write_report(tmp_path, recorded, pictures()), 360) as page:
+    with opened(browser, write_page(tmp_path, recorded), 360) as page:
         draw_all(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 

@@ -8,7 +8,7 @@ import pytest
 
 from making import first_right, make_run, make_runs, noisy_curve
 from metaux.evidence.comparison import Comparison
-from metaux.report.canvas import looks
+from metaux.report.chart import looks
 from metaux.report.figures import differences, learning_curves
 from metaux.runs.record import Run
 from metaux.settings import Settings
@@ -60,9 +60,9 @@ def test_both_figures_of_a_comparison(runs: list[Run], tmp_path: Path) -> None:
     check(forest)
     text = forest[1].read_text()
     for said in (
-        "to single",
-        "to uniform",
-        "to frozen",
+        "minus single",
+        "minus uniform",
+        "minus frozen",
         "95 % over seeds (t)",
         "percentage points",
         "toy, 6 training",

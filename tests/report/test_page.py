@@ -7,36 +7,40 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from full_runs import HOSTILE, NAMES, SLOTS, TRAIN, full_run, full_runs, pictures
+from markupsafe import escape
 
 from making import make_run, make_runs
 from metaux.evidence.comparison import Comparison
-from metaux.evidence.intervals import difference_in_points
+from metaux.evidence.intervals import difference_in_points, interval_of_points
 from metaux.evidence.quality import calibration_error, confusion
+from metaux.evidence.statistics import Estimate
 from metaux.evidence.table import to_csv
-from metaux.evidence.verdict import verdict
+from metaux.evidence.verdict import verdict, what_would_change_it
 from metaux.labels.sources import REFERENCES
-from metaux.report.html.calibration import calibration
-from metaux.report.html.charts import short
-from metaux.report.html.confusions import confusions
-from metaux.report.html.features import features
-from metaux.report.html.helped import helped
-from metaux.report.html.invented import MOST_CLASSES, MOST_SUBCLASSES, Invented, invented
-from metaux.report.html.learning import MOST_POINTS, learning
-from metaux.report.html.methods import Recorded
-from metaux.report.html.page import Report, wanted, write_report
-from metaux.report.html.provenance import provenance
-from metaux.report.html.samples import Samples, picture, sprite
-from metaux.report.html.where import MOST_CLASSES as MOST_BARS
-from metaux.report.html.where import where
+from metaux.report.calibration import calibration
+from metaux.report.chart import BETTER, COLOURS, WORSE, Axis, Chart, Look, Point, Points
+from metaux.report.confusions import confusions
+from metaux.report.differences import differences_chart
+from metaux.report.features import Features, features, mapped
+from metaux.report.invented import MOST_CLASSES, MOST_SUBCLASSES, invented
+from metaux.report.learning import MOST_POINTS, learning
+from metaux.report.page import Report
+from metaux.report.provenance import provenance
+from metaux.report.recorded import Recorded
+from metaux.report.samples import Samples, picture, sprite
+from metaux.report.to_plotly import figure, short
+from metaux.report.where import MOST_CLASSES as MOST_BARS
+from metaux.report.where import where
 from metaux.settings import Settings
 from metaux.words import percent, points
 
@@ -48,7 +52,25 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 
 @pytest.fixture(scope="module")
 def html(recorded: Recorded) -> str:
-    return Report(recorded, pictures(), {"maxl": [0, 1] * 30}).html()
+    return page(recorded, subclasses={"maxl": [0, 1] * 30})
+
+
+def page(
+    recorded: Recorded, samples: Samples | None = None, subclasses: Mapping[str, Sequence[int]] | None = None
+) -> str:
+    return Report(recorded).html(samples or pictures(), subclasses)
+
+
+def drawn(chart: Chart) -> Any:
+    """Return what a chart of one kind shows, where that is one thing."""
+    [mark] = chart.marks
+    return mark
+
+
+def mapped_features(recorded: Recorded, subclasses: Mapping[str, Sequence[int]]) -> Features:
+    found = features(recorded, mapped(recorded), subclasses)
+    assert found is not None
+    return found
 
 
 def data_of(html: str) -> dict[str, object]:
@@ -63,39 +85,49 @@ def rows_of(found: object) -> list[dict[str, object]]:
 
 
 class TestDidItHelp:
-    def test_says_the_verdict_and_every_difference_of_the_comparison(self, recorded: Recorded) -> None:
-        found = helped(recorded)
-        assert found.verdict == verdict(recorded.comparison)
-        for line, row in zip(found.lines, recorded.comparison.rows, strict=True):
-            assert (line.method, line.accuracy) == (row.method, percent(row.accuracy.mean))
-            for name, cell in zip(REFERENCES, line.differences, strict=True):
-                difference = row.differences.get(name)
-                assert (cell is None) == (difference is None)
-                if cell and difference:
-                    assert f"{cell.value} points {cell.seeds}" == difference_in_points(difference.seeds)
-                    assert (cell.side == "above", cell.side == "below") == (difference.above, difference.below)
+    def test_says_the_verdict_and_every_difference_of_the_comparison(self, recorded: Recorded, html: str) -> None:
+        assert escape(verdict(recorded.comparison)) in html
+        body = html.partition('aria-labelledby="all-methods">')[2].partition("</table>")[0]
+        for row, line in zip(recorded.comparison.rows, body.split("<tr")[2:], strict=True):
+            name, _, accuracy, *cells, _ = re.findall(r"<t[hd].*?>(.*?)</t[hd]>", line, re.DOTALL)
+            assert name == row.method
+            assert accuracy.startswith(f"<b>{percent(row.accuracy.mean)}</b>")
+            for column, cell in zip(REFERENCES, cells, strict=True):
+                found = row.difference(column)
+                if found is None:
+                    assert cell == '<span class="faint">–</span>'
+                else:
+                    value, seeds, test = re.findall(r"<b>(.*)</b> <small>(.*)<br>(.*)</small>", cell)[0]
+                    assert f"{value} points {seeds}" == difference_in_points(found.seeds)
+                    assert test == interval_of_points(found.test)
+            sides = [found.above - found.below for name in REFERENCES if (found := row.difference(name))]
+            assert (line.count('class="above"'), line.count('class="below"')) == (sides.count(1), sides.count(-1))
 
     def test_draws_means_and_both_intervals(self, recorded: Recorded) -> None:
-        chart = helped(recorded).chart
+        chart = differences_chart(recorded.comparison)
         assert chart is not None
-        [figure] = chart.figures.values()
-        test, _, seeds = figure["data"][:3]
         row = recorded.comparison.rows[1]
         difference = row.differences["single"]
-        assert seeds["x"][0] == pytest.approx(100 * difference.seeds.mean)
+        to_single: Any = chart.marks[0]
+        point = next(point for point in to_single.points if chart.y.names[point.row] == row.method)
+        assert (point.seeds, point.test, point.by_seed) == (difference.seeds, difference.test, difference.by_seed)
+        test, dots, seeds = figure(chart)["data"][:3]
+        assert seeds["x"][0] == pytest.approx(100 * difference.seeds.mean, abs=1e-4)
         assert difference.seeds.high is not None
-        assert seeds["x"][0] + seeds["error_x"]["array"][0] == pytest.approx(100 * difference.seeds.high)
+        assert seeds["x"][0] + seeds["error_x"]["array"][0] == pytest.approx(100 * difference.seeds.high, abs=1e-4)
         assert difference.test.low is not None
-        assert test["x"][0] - test["error_x"]["arrayminus"][0] == pytest.approx(100 * difference.test.low)
+        assert test["x"][0] - test["error_x"]["arrayminus"][0] == pytest.approx(100 * difference.test.low, abs=1e-4)
+        assert dots["x"][:3] == pytest.approx([100 * value for value in difference.by_seed], abs=1e-4)
 
-    def test_what_would_change_a_gain_is_its_closest_interval(self, recorded: Recorded) -> None:
+    def test_what_would_change_a_gain_is_its_closest_interval(self, recorded: Recorded, html: str) -> None:
         row = recorded.comparison.row("maxl")
         assert row is not None
         assert recorded.comparison.gain(row)
         bounds = [bound for each in row.differences.values() for bound in (each.seeds.low, each.test.low)]
-        said = helped(recorded).change
+        said = what_would_change_it(recorded.comparison)
         assert "The closest call is maxl against" in said
         assert f"begins at {points(min(bound for bound in bounds if bound is not None), 2)} points" in said
+        assert escape(said) in html
 
     def test_what_would_change_no_gain_is_said_once(self, tmp_path: Path) -> None:
         gains = {
@@ -106,53 +138,62 @@ class TestDidItHelp:
         }
         comparison = Comparison.of(make_runs(tmp_path, gains))
         assert "more seed" in verdict(comparison)
-        assert helped(Recorded.of(make_runs(tmp_path, gains))).change == ""
+        assert what_would_change_it(comparison) == ""
 
     def test_one_seed_has_no_interval(self, tmp_path: Path) -> None:
-        found = helped(full_runs(tmp_path, ("single", "uniform", "frozen", "maxl"), seeds=1))
-        assert "No conclusion" in found.verdict
-        assert found.lines[-1].interval == ""
-        assert found.lines[-1].differences[0] is not None
-        assert found.lines[-1].differences[0].seeds == ""
+        found = page(full_runs(tmp_path, ("single", "uniform", "frozen", "maxl"), seeds=1))
+        assert '<p class="verdict">No conclusion' in found
+        assert "</b> <small>[one seed]</small>" in found
+        assert "</b> <small>[one seed]<br>" in found
 
 
 class TestWhere:
     def test_weighted_by_samples_the_classes_give_the_difference(self, recorded: Recorded) -> None:
         found = where(recorded)
         assert found.paired
-        for method in recorded.methods[1:]:
+        for method in list(recorded.by_method)[1:]:
             row = recorded.comparison.row(method)
             assert row is not None
             rows = found.rows[method]
-            mean = sum(each.count * each.seeds.mean for each in rows) / sum(each.count for each in rows)
+            mean = sum(each.samples * each.seeds.mean for each in rows) / sum(each.samples for each in rows)
             assert mean == pytest.approx(row.differences["single"].seeds.mean)
             assert [each.seeds.mean for each in rows] == sorted(each.seeds.mean for each in rows)
 
     def test_the_best_of_the_methods_to_be_judged_comes_first(self, recorded: Recorded) -> None:
-        assert recorded.ranked()[:3] == ["maxl", "kmeans", "human"]
-        assert next(iter(where(recorded).chart.figures)) == "maxl"
+        assert recorded.ranked[:3] == ["maxl", "kmeans", "human"]
+        assert next(iter(where(recorded).panels[0].charts)) == "maxl"
 
     def test_without_single_task_there_are_accuracies(self, tmp_path: Path) -> None:
         recorded = full_runs(tmp_path, ("maxl",))
         found = where(recorded)
         assert not found.paired
-        mean = sum(each.count * each.seeds.mean for each in found.rows["maxl"]) / recorded.comparison.test_size
+        mean = sum(each.samples * each.seeds.mean for each in found.rows["maxl"]) / recorded.comparison.test_size
         assert mean == pytest.approx(recorded.comparison.rows[0].accuracy.mean)
 
     def test_no_interval_is_drawn_beyond_what_can_be(self, tmp_path: Path) -> None:
         found = where(full_runs(tmp_path, ("single", "maxl"), 2, [f"class {number}" for number in range(60)]))
         lows = [row.seeds.low for row in found.rows["maxl"] if row.seeds.low is not None]
         assert min(lows) < -1  # two seeds say little of a class of four test samples
-        figure = found.chart.figures["maxl"]
-        assert min(end for end in figure["data"][1]["x"] if end is not None) == -100
-        assert figure["layout"]["xaxis"]["range"][0] > -110
+        shown = drawn(found.panels[0].charts["maxl"]).points
+        assert min(point.seeds.low for point in shown if point.seeds.low is not None) == -1
+
+    def test_classes_are_coloured_by_side(self) -> None:
+        """Green where both intervals are above zero, red where both are below."""
+        above, below, neither = Estimate(0.1, 0.05, 0.2), Estimate(-0.1, -0.2, -0.05), Estimate(0.1, -0.1, 0.3)
+        sides = [(above, above), (below, below), (above, neither), (neither, above)]
+        found = [Point(row, seeds, test) for row, (seeds, test) in enumerate(sides)]
+        chart = Chart([Points("", Look(COLOURS[1]), found)], Axis(zero=True), Axis(names=tuple("abcd")))
+        colours = [chart.colour(drawn(chart), point) for point in found]
+        assert colours == [BETTER, WORSE, COLOURS[1], COLOURS[1]]
+        means = {trace["marker"]["color"]: trace["x"] for trace in figure(chart)["data"] if "text" in trace}
+        assert means == {BETTER: [0.1], WORSE: [-0.1], COLOURS[1]: [0.1, 0.1]}
 
     def test_many_classes_are_cut_in_the_chart_only(self, tmp_path: Path) -> None:
         names = [f"class {number}" for number in range(60)]
         found = where(full_runs(tmp_path, ("single", "maxl"), 2, names))
         assert found.left_out == 60 - MOST_BARS
-        assert len(found.chart.figures["maxl"]["data"][-1]["x"]) == MOST_BARS
-        assert len(found.table().rows) == 60
+        assert len(drawn(found.panels[0].charts["maxl"]).points) == MOST_BARS
+        assert len(found.tables[0].rows) == 60
 
     def test_confusions_are_means_over_seeds(self, recorded: Recorded) -> None:
         found = confusions(recorded).counts["maxl"]
@@ -162,70 +203,65 @@ class TestWhere:
                 torch.from_numpy(run.output("test_primary")),
                 len(NAMES),
             ).numpy()
-            for run in recorded.of_method("maxl")
+            for run in recorded.by_method["maxl"]
         ]
         np.testing.assert_allclose(found, np.mean(counted, axis=0))
 
     def test_classes_of_the_matrices_are_at_places_not_names(self, tmp_path: Path) -> None:
         """As a category, plotly takes `constructor` for what every object of JavaScript has."""
-        figure = (
-            confusions(full_runs(tmp_path, ("single",), 1, ("constructor", "1", "0"))).charts[0][1].figures["single"]
-        )
-        assert not {"x", "y"} & set(figure["data"][0])
+        found = confusions(full_runs(tmp_path, ("single",), 1, ("constructor", "1", "0"))).panels[0].charts["single"]
+        made = figure(found)
+        assert not {"x", "y"} & set(made["data"][0])
         for name in ("xaxis", "yaxis"):
-            assert figure["layout"][name]["tickvals"] == [0, 1, 2]
-            assert figure["layout"][name]["ticktext"] == ["constructor", "1", "0"]
+            assert made["layout"][name]["tickvals"] == [0, 1, 2]
+            assert made["layout"][name]["ticktext"] == ["constructor", "1", "0"]
 
     def test_cells_have_no_more_digits_than_fit_and_nothing_for_zero(self, tmp_path: Path) -> None:
         for count, pattern in ((3, r"\d+\.\d"), (10, r"\d+")):
             names = [f"class {number}" for number in range(count)]
-            [own, _, difference] = [
-                chart.figures
-                for _, chart in confusions(full_runs(tmp_path / str(count), ("single", "maxl"), 2, names)).charts
-            ]
-            cells = [cell for row in own[""]["data"][0]["text"] for cell in row]
-            assert cells.count("") == count * (count - 2)  # each class is taken for itself or the next one
+            [own, _, difference] = confusions(full_runs(tmp_path / str(count), ("single", "maxl"), 2, names)).panels
+            cells = [cell for row in figure(own.charts[""])["data"][0]["text"] for cell in row]
+            assert cells.count("") == count * (count - 2)  # each class is predicted as itself or the next one
             assert all(re.fullmatch(pattern, cell) for cell in cells if cell)
-            changes = [cell for row in difference["maxl"]["data"][0]["text"] for cell in row if cell]
+            changes = [cell for row in figure(difference.charts["maxl"])["data"][0]["text"] for cell in row if cell]
             assert all(re.fullmatch(f"[+-]{pattern}", cell) for cell in changes)
 
     @pytest.mark.parametrize(("names", "angle"), [(NAMES, 0), ([f"a very long name {n}" for n in range(3)], -45)])
     def test_names_that_do_not_stand_side_by_side_are_turned(
         self, names: Sequence[str], angle: int, tmp_path: Path
     ) -> None:
-        [(_, chart)] = confusions(full_runs(tmp_path, ("single",), 1, names)).charts
-        assert chart.figures["single"]["layout"]["xaxis"]["tickangle"] == angle
+        [panel] = confusions(full_runs(tmp_path, ("single",), 1, names)).panels
+        assert figure(panel.charts["single"])["layout"]["xaxis"]["tickangle"] == angle
 
     def test_long_names_are_cut_then_escaped_and_no_two_alike(self) -> None:
         names = ["cat", "$x^2$ & <b>" + "bold" * 3, "L" * 99, "L" * 98, f"{'same' * 4} start", f"{'same' * 4} end"]
         found = short(names, 14)
-        assert found["$x^2$ & <b>" + "bold" * 3] == "$x^2$ &amp;…ldbold"
-        assert list(found) == names
-        assert len(set(found.values())) == len(names)
-        assert max(len(unescape(name)) for name in found.values()) == 14
+        assert found[1] == "$x^2$ &amp;…ldbold"
+        assert len(set(found)) == len(names)
+        assert max(len(unescape(name)) for name in found) == 14
 
     def test_a_class_without_test_samples_is_blank_and_named(self, tmp_path: Path) -> None:
         recorded = Recorded.of([full_run(tmp_path, name, 0, tested=2) for name in ("single", "maxl")])
-        for _, chart in confusions(recorded).charts:
-            for figure in chart.figures.values():
-                assert [row.count(None) for row in figure["data"][0]["z"]] == [0, 0, 3]
+        for panel in confusions(recorded).panels:
+            for chart in panel.charts.values():
+                assert [row.count(None) for row in drawn(chart).values] == [0, 0, 3]
         assert where(recorded).untested == ["owl"]
-        found = Report(recorded, pictures(), {}).html()
-        assert "Not here, for want of test samples: owl.</p>" in found
+        found = page(recorded)
+        assert "Classes without test samples: owl.</p>" in found
         assert "The rows of classes without a test sample are blank." in found
 
     def test_with_test_samples_of_all_classes_nothing_is_said_of_none(self, html: str) -> None:
-        assert "for want of test samples" not in html
+        assert "Classes without test samples" not in html
         assert "are blank" not in html
 
     def test_the_difference_of_the_matrices(self, recorded: Recorded) -> None:
-        [single, own, difference] = [chart.figures for _, chart in confusions(recorded).charts]
-        z = [np.array(figures["data"][0]["z"]) for figures in (single[""], own["maxl"], difference["maxl"])]
-        np.testing.assert_allclose(z[1] - z[0], z[2], atol=0.11)
-        np.testing.assert_allclose(z[0].sum(1), 100, atol=0.2)
+        [single, own, difference] = [panel.charts for panel in confusions(recorded).panels]
+        z = [np.array(drawn(chart).values) for chart in (single[""], own["maxl"], difference["maxl"])]
+        np.testing.assert_allclose(z[1] - z[0], z[2])
+        np.testing.assert_allclose(z[0].sum(1), 100)
         true, predicted, change = confusions(recorded).changes["maxl"][0]
-        assert change == pytest.approx((z[1] - z[0])[NAMES.index(true), NAMES.index(predicted)], abs=0.11)
-        assert abs(change) == pytest.approx(abs(z[2]).max(), abs=0.11)
+        assert change == pytest.approx((z[1] - z[0])[NAMES.index(true), NAMES.index(predicted)])
+        assert abs(change) == pytest.approx(abs(z[2]).max())
 
     def test_calibration_is_that_of_evaluate(self, recorded: Recorded) -> None:
         found = calibration(recorded)
@@ -233,16 +269,15 @@ class TestWhere:
             calibration_error(
                 torch.from_numpy(run.output("test_probabilities")), torch.from_numpy(run.output("test_primary"))
             )
-            for run in recorded.of_method("kmeans")
+            for run in recorded.by_method["kmeans"]
         ]
         assert found.errors["kmeans"].mean == pytest.approx(np.mean(errors), abs=1e-6)
-        assert sum(each.count for each in found.bins["kmeans"]) == 3 * recorded.comparison.test_size
+        assert sum(each.samples for each in found.bins["kmeans"]) == 3 * recorded.comparison.test_size
 
     def test_the_map_keeps_samples_and_their_labels_together(self, recorded: Recorded) -> None:
-        found = features(recorded, {"maxl": [0, 3] * 30})
-        assert found is not None
+        found = mapped_features(recorded, {"maxl": [0, 3] * 30})
         assert list(found.maps) == ["maxl", "single"]
-        own, run = found.maps["maxl"], recorded.of_method("maxl")[0]
+        own, run = found.maps["maxl"], recorded.by_method["maxl"][0]
         assert list(own.rows) == run.output("test_feature_rows").tolist()
         assert list(own.primary) == run.output("test_primary")[run.output("test_feature_rows")].tolist()
         x, y, primary = np.array(own.x), np.array(own.y), np.array(own.primary)
@@ -251,28 +286,27 @@ class TestWhere:
         assert (nearest == primary).mean() > 0.95  # the features are three clouds, far apart
         assert set(found.keys) == {"maxl/class", "maxl/subclass", "single/class"}
         assert [name for name, *_ in found.keys["maxl/subclass"]] == [f"sub-class {slot}" for slot in range(4)]
-        assert [row["subclass"] for row in rows_of(asdict(found.table()))][:3] == ["cat/0", "dog/3", "owl/0"]
+        assert [row["subclass"] for row in rows_of(asdict(found.tables[0]))][:3] == ["cat/0", "dog/3", "owl/0"]
 
     def test_only_sub_classes_of_people_have_their_names(self, tmp_path: Path) -> None:
-        found = features(Recorded.of([full_run(tmp_path, "human", 0)]), {"human": [1, 2] * 30})
-        assert found is not None
-        assert [row["subclass"] for row in rows_of(asdict(found.table()))][:2] == ["cat kind 1", "dog kind 2"]
-        assert found.chart.figures["human/class"]["data"][0]["text"][0].startswith("cat kind 1")
+        found = mapped_features(Recorded.of([full_run(tmp_path, "human", 0)]), {"human": [1, 2] * 30})
+        assert [row["subclass"] for row in rows_of(asdict(found.tables[0]))][:2] == ["cat kind 1", "dog kind 2"]
+        assert drawn(found.panels[0].charts["human/class"]).texts[0].startswith("cat kind 1")
 
     def test_no_calibration_error_reaches_beyond_what_can_be(self, tmp_path: Path) -> None:
         recorded = Recorded.of([full_run(tmp_path, "single", seed) for seed in (0, 30)])
         high = calibration(recorded).errors["single"].high
         assert high is not None
         assert high > 1
-        assert "<small>[0.0, 100]</small>" in Report(recorded, pictures(), {}).html()
+        assert "<small>[0.0, 100]</small>" in page(recorded)
 
     def test_what_is_empty_says_why(self, tmp_path: Path) -> None:
         recorded = Recorded.of(make_runs(tmp_path, {"single": [0.0], "uniform": [0.0]}, samples=2))
-        found = Report(recorded, Samples(), {}).html()
-        assert "Nothing changed: each class is taken for the others as often as by single." in found
+        found = page(recorded, Samples())
+        assert "Nothing changed: each class is predicted as the others as often as by single." in found
         assert "<tbody></tbody>" not in found.partition('id="where"')[2].partition('id="invented"')[0]
         assert 'data-chart="reliability"' not in found
-        assert "No chart: too few test samples" in found
+        assert "No chart: each of the 15 bins of confidence holds fewer than 10" in found
         assert "<br>[few samples]</small>" in found
         said = str(data_of(found)["charts"])
         assert "too few test samples for an interval" in said
@@ -283,7 +317,7 @@ class TestInvented:
     def test_counts_and_typical_samples_are_those_of_the_labels(self, recorded: Recorded) -> None:
         found = {each.method: each for each in invented(recorded)}
         assert set(found) == {"maxl", "kmeans"}  # of the others, none is invented
-        labels = recorded.of_method("maxl")[0].output("train_labels").astype(float)
+        labels = recorded.by_method["maxl"][0].output("train_labels").astype(float)
         dogs = [row for row in range(TRAIN) if row % 3 == 1]
         own = found["maxl"].classes[1]
         assert (own.name, own.count) == ("dog", len(dogs))
@@ -316,40 +350,41 @@ class TestInvented:
         assert max(shown) == 3
         assert all(sub.typical for each in invented(recorded, 1) for own in each.classes for sub in own.subclasses)
 
-    def test_wanted_are_the_samples_shown(self, recorded: Recorded) -> None:
-        train, test = wanted(recorded)
-        assert train == {id_ for each in invented(recorded) for id_ in Invented.ids(each)}
-        assert test == set(range(0, 240, 4))
+    def test_the_page_asks_for_the_samples_that_it_shows(self, recorded: Recorded) -> None:
+        asked = Report(recorded)
+        assert asked.train_ids == sorted({id_ for each in invented(recorded) for id_ in each.ids()})
+        assert asked.test_rows == list(range(0, 240, 4))
 
     def test_the_page_does_without_samples_and_says_why(self, recorded: Recorded) -> None:
-        found = Report(recorded, Samples(missing="the folder <gone> is empty."), {}).html()
+        found = page(recorded, Samples(missing="the folder <gone> is empty."))
         assert "the folder &lt;gone&gt; is empty." in found
         assert "<img " not in found.partition('id="invented"')[2].partition("<dialog")[0]
 
     def test_rows_of_a_table(self, recorded: Recorded) -> None:
         cells = {id_: (f"{id_}.5", "<red>") for id_ in range(TRAIN)}
-        found = Report(recorded, Samples("rows", cells, cells, ("height", "colour")), {}).html()
+        found = page(recorded, Samples("rows", cells, cells, ("height", "colour")))
         assert "<td>&lt;red&gt;</td>" in found
         assert '<th scope="col">height</th>' in found
 
 
 class TestTraining:
     def test_curves_are_those_of_the_records(self, recorded: Recorded) -> None:
-        curves = {measure.key: own for measure, own in learning(recorded).curves.items()}
-        [maxl] = [curve for curve in curves["test_accuracy"] if curve.method == "maxl"]
-        assert maxl.mean == pytest.approx([0.51, 0.56, 0.61, 0.66, 0.71])
+        lines = {measure.key: own for measure, own in learning(recorded).lines.items()}
+        [maxl] = [line for line in lines["test_accuracy"] if line.name == "maxl"]
+        assert maxl.y == pytest.approx([0.51, 0.56, 0.61, 0.66, 0.71])
         assert (maxl.low[0], maxl.high[0]) == (0.5, 0.52)
-        assert "single" not in {curve.method for curve in curves["gradient_cosine"]}
-        assert "subclasses_used" not in curves
+        assert "single" not in {line.name for line in lines["gradient_cosine"]}
+        assert "subclasses_used" not in lines
 
     def test_between_few_epochs_nothing_is_marked(self, recorded: Recorded) -> None:
-        assert all(chart.figures[""]["layout"]["xaxis"]["dtick"] == 1 for _, chart in learning(recorded).charts)
+        panels = learning(recorded).panels
+        assert all(figure(panel.charts[""])["layout"]["xaxis"]["dtick"] == 1 for panel in panels)
 
     def test_long_runs_are_thinned_to_the_last_epoch(self, tmp_path: Path) -> None:
         run = make_run(tmp_path, "maxl", 0, [1.0], epochs=400, curve=list(np.linspace(0, 1, 400)))
-        [curve] = next(own for measure, own in learning(Recorded.of([run])).curves.items() if measure.key[:4] == "test")
-        assert len(curve.epochs) == MOST_POINTS
-        assert (curve.epochs[0], curve.epochs[-1], curve.mean[-1]) == (1, 400, 1.0)
+        [line] = next(own for measure, own in learning(Recorded.of([run])).lines.items() if measure.key[:4] == "test")
+        assert len(line.x) == MOST_POINTS
+        assert (line.x[0], line.x[-1], line.y[-1]) == (1, 400, 1.0)
 
 
 class TestMade:
@@ -384,7 +419,7 @@ class TestPage:
     def test_is_one_file_that_asks_for_nothing(self, html: str) -> None:
         assert "default-src 'none'" in html
         own = html.replace(
-            (Path(__file__).parents[2] / "src/metaux/report/html/vendor/plotly-cartesian.min.js").read_text(), ""
+            (Path(__file__).parents[2] / "src/metaux/report/vendor/plotly-cartesian.min.js").read_text(), ""
         )
         assert not re.search(r"""(src|href)=["']?(https?:)?//""", own)
         assert " onclick" not in own
@@ -402,34 +437,34 @@ class TestPage:
             *("classes", "confusion", "calibration-error", "reliability"),
             *("sub-classes", "human-sub-classes", "training", "features"),
         }
-        assert {row["method"] for row in rows_of(tables["training"])} == set(recorded.methods)
+        assert {row["method"] for row in rows_of(tables["training"])} == set(recorded.by_method)
         assert all(f'data-download="{name}"' in html for name in tables)
 
     def test_names_can_not_leave_their_place(self, tmp_path: Path) -> None:
-        found = Report(full_runs(tmp_path, ("single", "maxl"), 2, HOSTILE), pictures(), {}).html()
+        found = page(full_runs(tmp_path, ("single", "maxl"), 2, HOSTILE))
         assert HOSTILE[0] not in found
         assert HOSTILE[2] not in found
         assert "&lt;img src=x onerror=alert(1)&gt;" in found
         assert found.count("</script>") == 3
 
     def test_the_same_runs_make_the_same_page(self, recorded: Recorded, html: str) -> None:
-        assert Report(recorded, pictures(), {"maxl": [0, 1] * 30}).html() == html
+        assert page(recorded, subclasses={"maxl": [0, 1] * 30}) == html
 
     def test_a_single_run(self, tmp_path: Path) -> None:
         recorded = Recorded.of([full_run(tmp_path, "maxl", 0)], single=True)
-        found = write_report(tmp_path, recorded, pictures()).read_text()
+        found = page(recorded)
         assert "This is one run of <strong>maxl</strong>" in found
         assert "there is no single task to compare with" in found
         assert "the same data with single, uniform and frozen, on several seeds" in found
 
     def test_a_single_run_names_all_that_its_method_has_to_beat(self, tmp_path: Path) -> None:
         recorded = Recorded.of([full_run(tmp_path, "transformation", 0)], single=True)
-        found = Report(recorded, pictures(), {}).html()
+        found = page(recorded)
         assert "the same data with single, uniform, frozen and transformed, on several seeds" in found
 
     def test_runs_with_the_least_that_a_run_has(self, tmp_path: Path) -> None:
         runs = make_runs(tmp_path, {"single": [0.0], "uniform": [0.1]}, samples=20)
-        found = Report(Recorded.of(runs), Samples(), {}).html()
+        found = page(Recorded.of(runs), Samples())
         assert "None of these methods invents sub-classes" in found
         assert "As the network sees them" not in found
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from metaux.report.reporting import settings_of
+from metaux.report.reporting import read_recorded
 from shell import below, done, metaux, write_images, write_table
 
 FAST = ("--epochs", 1, "--backbone", "mlp")
@@ -72,7 +72,7 @@ def test_without_data_the_rest_stands(photos: tuple[Path, str], tmp_path: Path) 
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "data": str(tmp_path / "gone")}))
     done("report", out)
     html = sections((out / "report.html").read_text())
-    assert "The samples themselves can’t be shown: the data can’t be read any more (expected a known name" in html
+    assert "The samples can’t be shown: the data can’t be read any more (expected a known name" in html
     assert 'class="specimen"' not in html
     assert 'data-chart="classes"' in html
 
@@ -128,4 +128,4 @@ def test_settings_of_runs_made_one_by_one(photos: tuple[Path, str], tmp_path: Pa
     folder, _ = photos
     out = shutil.copytree(folder / "out", tmp_path / "out")
     (out / "settings.yaml").unlink()
-    assert settings_of(out) == settings_of(folder / "out")
+    assert read_recorded(out)[1] == read_recorded(folder / "out")[1]

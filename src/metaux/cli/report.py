@@ -24,12 +24,12 @@ class Report(Command):
     def run(self) -> None:
         """Write the report."""
         from metaux.data.sources import load
-        from metaux.report.reporting import report, settings_of
+        from metaux.report.reporting import read_recorded, write_report
         from metaux.runs.store import check_writable
         from metaux.terminal import make_console, reading
 
-        settings, console = settings_of(self.folder), make_console()
+        (recorded, settings), console = read_recorded(self.folder), make_console()
         check_writable(self.folder, "copy it to where you can write")
         with reading(console) as progress:
-            path = report(self.folder, lambda: load(settings, progress))
+            path = write_report(recorded, self.folder, lambda: load(settings, progress))
         console.print(f"Report: {path}", soft_wrap=True)

@@ -1,1 +1,1 @@
-"""Figures from recorded results; nothing here trains."""
+"""Figures and the one-page report, from recorded results; nothing here trains."""

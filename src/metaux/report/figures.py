@@ -1,22 +1,27 @@
-"""Figures of a comparison, as PNG and SVG: learning curves, and paired differences with their intervals.
+"""Figures as PNG and SVG: learning curves, and differences with their intervals.
 
 Each says on itself what data, training, seeds and interval it shows; the same numbers give the same bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaux.evidence.comparison import OWN, Comparison, Difference, in_order
-from metaux.labels.sources import entry
-from metaux.report.canvas import COLOURS, FAINT, Look, caption, described, looks, save
+from metaux.evidence.comparison import Comparison, in_order
+from metaux.evidence.statistics import Estimate
+from metaux.report.chart import COLOURS, Axis, Chart, Line, Look, Point, Points, ends, looks
+from metaux.report.differences import differences_chart
+from metaux.report.learning import EPOCH, curve, over_seeds
+from metaux.report.recorded import by_method
+from metaux.report.to_matplotlib import Heading, described, key_of_intervals, save_charts
 from metaux.runs.record import Run
 from metaux.words import data_name
 
 if TYPE_CHECKING:
-    import numpy as np
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+PERCENT = Axis("test accuracy (%)", factor=100)
 
 
 def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-curves") -> tuple[Path, ...]:
@@ -32,54 +37,45 @@ def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-cur
     Returns:
         The files written.
     """
-    import numpy as np
+    grouped = by_method(runs)
+    look = looks(list(grouped))
+    found = [curve(own, "test_accuracy", look[method]) for method, own in grouped.items()]
+    lines = [line for line in found if line is not None]
+    epochs, seeds = max(len(run.epochs) for run in runs), {len(own) for own in grouped.values()}
+    charts = [Chart(lines, EPOCH, PERCENT)]
+    if epochs >= 4 and len(lines) > 1:
+        charts = [replace(charts[0], title="all epochs"), _last_half(charts[0], epochs)]
+    test_size = len(runs[0].output("test_primary"))
+    data = data_name(str(runs[0].settings.get("data", "")))
+    how = "line: mean over seeds; band: lowest to highest seed (not a confidence interval)"
+    heading = Heading(
+        "Test accuracy while training",
+        described(data, max(run.train_size for run in runs), test_size, epochs, seeds),
+        how if max(seeds) > 1 else "one run per line",
+    )
+    final = {line.name: 100 * line.y[-1] for line in lines}
 
-    grouped = {
-        method: np.stack([100 * run.curve("test_accuracy") for run in runs if run.method == method])
-        for method in in_order(run.method for run in runs)
-    }
-    epochs = max(curves.shape[1] for curves in grouped.values())
-    seeds = {len(curves) for curves in grouped.values()}
-    # Of the last epochs, on which the legend is ordered and the second panel looks.
-    final = {method: float(curves[:, -1].mean()) for method, curves in grouped.items()}
-    enlarged = epochs >= 4 and len(grouped) > 1
+    def ranked(figure: "Figure", handles: dict[str, Any]) -> None:
+        order = sorted(handles, key=lambda method: -final[method])
+        names = [f"{method}  {final[method]:.1f}" for method in order]
+        where: dict[str, Any] = {"title": "last epoch (%)", "loc": "outside right center", "frameon": False}
+        figure.legend([handles[method] for method in order], names, **where)
 
-    def draw(figure: "Figure") -> None:
-        panels = figure.subplots(1, 1 + enlarged, squeeze=False)[0]
-        look = looks(list(grouped))
-        for method, curves in grouped.items():
-            for axes in panels:
-                _curve(axes, method, curves, look[method])
-        panels[0].set_ylabel("test accuracy (%)")
-        for axes in panels:
-            axes.set_xlabel("epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        if enlarged:
-            first = epochs - epochs // 2
-            late = np.concatenate([curves[:, first - 1 :] for curves in grouped.values()])
-            low, high = float(np.nanmin(late)), float(np.nanmax(late))
-            margin = max(0.05 * (high - low), 0.05)
-            panels[1].set_xlim(first - 0.02 * epochs, epochs + 0.02 * epochs)
-            panels[1].set_ylim(low - margin, high + margin)
-            panels[0].set_title("all epochs")
-            panels[1].set_title("last half, enlarged")
-        handles = dict(zip(grouped, panels[0].get_lines(), strict=True))
-        ranked = sorted(grouped, key=lambda method: -final[method])
-        figure.legend(
-            [handles[method] for method in ranked],
-            [f"{method}  {final[method]:.1f}" for method in ranked],
-            title="last epoch (%)",
-            loc="outside right center",
-            frameon=False,
-        )
-        band = (
-            "line: mean over seeds; band: lowest to highest seed (not a confidence interval)"
-            if max(seeds) > 1
-            else "one run per line"
-        )
-        caption(figure, "Test accuracy while training", _of_runs(runs, seeds, epochs), band)
+    return save_charts(charts, folder, name, heading, (9.0 if len(charts) > 1 else 6.4, 4.2), legend=ranked)
 
-    return save(draw, folder, name, (9.0 if enlarged else 6.4, 4.2))
+
+def _last_half(chart: Chart, epochs: int) -> Chart:
+    first = epochs - epochs // 2
+    late = [
+        end
+        for line in chart.marks
+        if isinstance(line, Line)
+        for epoch, *ends in zip(line.x, line.low, line.high, strict=True)
+        for end in ends
+        if epoch >= first
+    ]
+    x = chart.x._replace(limits=(first - 0.02 * epochs, 1.02 * epochs))
+    return replace(chart, x=x, y=_around(late, chart.y, 0.05, 0.0005), title="last half, enlarged")
 
 
 def differences(comparison: Comparison, folder: Path, name: str = "differences") -> tuple[Path, ...]:
@@ -93,99 +89,120 @@ def differences(comparison: Comparison, folder: Path, name: str = "differences")
     Returns:
         The files written; none if no method shares a seed with a reference.
     """
-    shown = comparison.columns
-    rows = [row for row in comparison.rows if row.differences]
-    if not shown:
+    whole = differences_chart(comparison)
+    if whole is None:
         return ()
-    seeds = {len(difference.by_seed) for row in rows for difference in row.differences.values()}
-
-    def draw(figure: "Figure") -> None:
-        panels = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
-        for axes, reference in zip(panels, shown, strict=True):
-            axes.axvline(0, color="black", linewidth=1, zorder=1)
-            for place, row in enumerate(rows):
-                if (difference := row.difference(reference)) is not None:
-                    _forest(axes, place, difference)
-                else:
-                    none = reference == OWN and not entry(row.method).control
-                    why = "has none" if none else "is the reference" if row.method == reference else "no seed in common"
-                    axes.text(0.02, place, why, transform=axes.get_yaxis_transform(), **_REMARK)
-            axes.set_title(f"to {reference}")
-            axes.set_xlabel("percentage points")
-            axes.grid(visible=False, axis="y")
-            axes.tick_params(axis="y", length=0)
-        panels[0].set_yticks(range(len(rows)), [row.method for row in rows])
-        panels[0].set_ylim(len(rows) - 0.5, -0.5)
-        figure.legend(handles=_forest_key(comparison.drawn), loc="outside lower center", ncols=3, frameon=False)
-        what = described(comparison.data, comparison.train_size, comparison.test_size, comparison.epochs, seeds)
-        caption(
-            figure,
-            "Paired differences in test accuracy",
-            what,
-            "right of zero is better; green: above zero in both intervals, red: below",
+    charts = [
+        replace(
+            whole,
+            marks=[replace(mark, look=Look(COLOURS[1]))],
+            title=mark.name,
+            x=whole.x._replace(title="percentage points"),
         )
-
-    return save(draw, folder, name, (max(2.0 + 2.3 * len(shown), 6.4), 2.2 + 0.4 * len(rows)))
-
-
-_REMARK: dict[str, Any] = {"color": FAINT, "fontsize": 7.5, "va": "center", "style": "italic"}
-
-
-def _curve(axes: "Axes", method: str, curves: "np.ndarray[Any, np.dtype[np.float64]]", look: Look) -> None:
-    import numpy as np
-
-    measured = np.isfinite(curves).all(axis=0)
-    epochs, curves = np.flatnonzero(measured) + 1, curves[:, measured]
-    axes.plot(
-        epochs,
-        curves.mean(axis=0),
-        label=method,
-        color=look.colour,
-        linestyle=look.line,
-        marker=look.marker,
-        markersize=4.5,
-        markevery=max(1, len(epochs) // 8),
-        linewidth=1.6,
-    )
-    if len(curves) > 1:
-        axes.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=look.colour, alpha=0.1, lw=0)
-
-
-def _forest(axes: "Axes", place: int, difference: Difference) -> None:
-    """Draw one difference: both intervals around one mean, and each seed as a dot."""
-    mean = 100 * difference.seeds.mean
-    colour = COLOURS[3] if difference.above else COLOURS[4] if difference.below else COLOURS[1]
-    seeds, test = difference.seeds, difference.test
-    if seeds.low is not None and seeds.high is not None:
-        span = [100 * seeds.low, 100 * seeds.high]
-        axes.plot(span, [place - 0.09] * 2, color=colour, lw=3, solid_capstyle="butt", zorder=3)
-    if test.low is not None and test.high is not None:
-        span = [100 * test.low, 100 * test.high]
-        axes.plot(span, [place + 0.09] * 2, color=colour, lw=1.2, zorder=3)
-    axes.plot(mean, place, "D", color=colour, markersize=5, markeredgecolor="white", zorder=5)
-    axes.plot(
-        [100 * value for value in difference.by_seed],
-        [place - 0.27] * len(difference.by_seed),
-        "o",
-        color=FAINT,
-        markersize=3,
-        zorder=4,
-    )
-
-
-def _forest_key(drawn: str) -> list[Any]:
-    from matplotlib.lines import Line2D
-
-    blue = COLOURS[1]
-    return [
-        Line2D([], [], color=blue, lw=3, marker="D", markeredgecolor="white", label="mean, 95 % over seeds (t)"),
-        Line2D([], [], color=blue, lw=1.2, label=f"95 % over {drawn} (bootstrap)"),
-        Line2D([], [], color=FAINT, lw=0, marker="o", markersize=3, label="one seed"),
+        for mark in whole.marks
+        if isinstance(mark, Points)
     ]
-
-
-def _of_runs(runs: Sequence[Run], seeds: set[int], epochs: int) -> str:
-    test_size = len(runs[0].output("test_primary"))
-    return described(
-        data_name(str(runs[0].settings.get("data", ""))), max(run.train_size for run in runs), test_size, epochs, seeds
+    seeds = {len(found.by_seed) for row in comparison.rows for found in row.differences.values()}
+    heading = Heading(
+        "Paired differences in test accuracy",
+        described(comparison.data, comparison.train_size, comparison.test_size, comparison.epochs, seeds),
+        "right of zero is better; green: above zero in both intervals, red: below",
     )
+    inches = max(2.0 + 2.3 * len(charts), 6.4), 2.2 + 0.4 * len(whole.y.names)
+    return save_charts(charts, folder, name, heading, inches, legend=key_of_intervals(comparison.drawn))
+
+
+def curve_panels(
+    panels: Mapping[str, Sequence[Run]],
+    folder: Path,
+    name: str,
+    heading: tuple[str, str],
+    measure: str = "test_accuracy",
+    axis: Axis = PERCENT,
+) -> tuple[Path, ...]:
+    """Draw one recorded measure of every epoch, a panel for each task: means over seeds with 95 % intervals.
+
+    Args:
+        panels: the runs of each panel, by its title.
+        folder: where the files go.
+        name: of the files, without ending.
+        heading: the figure's title, and what it was made of.
+        measure: a key of the records; methods without it are left out.
+        axis: of its values.
+    """
+    look = looks(in_order(run.method for runs in panels.values() for run in runs))
+    charts = []
+    for title, runs in panels.items():
+        found = [curve(own, measure, look[method], over_seeds) for method, own in by_method(runs).items()]
+        lines = [line for line in found if line is not None]
+        # The first epochs, and the intervals of few seeds, may span more than all there is to see.
+        late = [value for line in lines for value in line.y[len(line.y) // 4 :]]
+        charts.append(Chart(lines, EPOCH, _around(late, axis, 0.08, 0.5 / axis.factor), title))
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    how = "lines: means over seeds; bands: 95 % intervals over seeds (Student t)"
+    inches = 3.4 * columns + 0.6, 2.7 * rows + 1.2
+    return save_charts(charts, folder, name, Heading(*heading, how), inches, columns)
+
+
+def gains_along(
+    panels: Mapping[str, Mapping[str, Sequence[tuple[float, Estimate]]]],
+    folder: Path,
+    name: str,
+    heading: tuple[str, str],
+    axis: str,
+) -> tuple[Path, ...]:
+    """Draw gains in accuracy against a number on a logarithmic axis, with 95 % intervals over seeds.
+
+    Args:
+        panels: by title, for each method the points (number, gain as a fraction).
+        folder: where the files go.
+        name: of the files, without ending.
+        heading: the figure's title, and what it was made of.
+        axis: what the number is.
+    """
+    look = looks(list(dict.fromkeys(method for lines in panels.values() for method in lines)))
+    gain = Axis("gain over single task (points)", factor=100, zero=True)
+    charts = [
+        Chart(
+            [_along(method, look[method], found) for method, found in lines.items()], Axis(axis, log=True), gain, title
+        )
+        for title, lines in panels.items()
+    ]
+    how = "points: means of paired differences; bars: 95 % intervals over seeds (Student t)"
+    return save_charts(charts, folder, name, Heading(*heading, how), (max(6.4, 4.8 * len(panels)), 4.4))
+
+
+def _along(method: str, look: Look, found: Sequence[tuple[float, Estimate]]) -> Line:
+    low, high = zip(*(ends(gain) for _, gain in found), strict=True)
+    return Line(method, look, [number for number, _ in found], [gain.mean for _, gain in found], low, high, bars=True)
+
+
+def gain_rows(
+    panels: Mapping[str, Mapping[str, Estimate]], folder: Path, name: str, heading: tuple[str, str], reference: str
+) -> tuple[Path, ...]:
+    """Draw the gains of each method over a reference as rows with 95 % intervals over seeds, a panel for each task."""
+    x = Axis(f"points over {reference}", factor=100, zero=True)
+    charts = [
+        Chart(
+            [Points("", Look(COLOURS[1]), [Point(row, gain) for row, gain in enumerate(rows.values())])],
+            x,
+            Axis(names=tuple(rows)),
+            title,
+        )
+        for title, rows in panels.items()
+    ]
+    how = (
+        "points: means of paired differences; bars: 95 % intervals over seeds (Student t), green above zero, red below"
+    )
+    inches = max(6.4, 3.6 * len(panels)), 1.9 + 0.34 * max(map(len, panels.values()))
+    return save_charts(charts, folder, name, Heading(*heading, how), inches, legend=None)
+
+
+def _around(values: Iterable[float], axis: Axis, share: float, least: float) -> Axis:
+    """Return an axis that shows these values and a margin, a share of what they span, but no less than `least`."""
+    values = list(values)
+    if not values:
+        return axis
+    margin = max(share * (max(values) - min(values)), least)
+    return axis._replace(limits=(min(values) - margin, max(values) + margin))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,98 +11,81 @@ from metaux.data.csv_file import read_csv_file
 from metaux.data.samples import LabelledData
 from metaux.data.samples import Samples as DataSamples
 from metaux.errors import InputError
+from metaux.files import write_text_atomic
 from metaux.labels.base import SubclassSource
-from metaux.report.html.methods import Recorded
+from metaux.report.page import Report
+from metaux.report.recorded import Recorded
+from metaux.report.samples import Samples
 from metaux.runs.model import Model
 from metaux.runs.record import RECOMMENDED, SETTINGS, Run, is_finished, is_of, read_runs
 from metaux.runs.store import read_settings
 from metaux.settings import Settings
 
-if TYPE_CHECKING:
-    from metaux.report.html.samples import Samples
-
+REPORT = "report.html"
 MOST_COLUMNS = 12
 LONGEST_TEXT = 300
 
 
-def report(folder: Path, data: Callable[[], LabelledData]) -> Path:
-    """Write the report of a comparison's or a single run's output folder.
-
-    Args:
-        folder: what `metaux compare` or `metaux train` wrote.
-        data: reads the data of the runs; if it can't, the page says so and does without.
-
-    Returns:
-        The file.
+def read_recorded(folder: Path) -> tuple[Recorded, Settings]:
+    """Read the run in a folder, or those that the last comparison in it showed, and the settings that they share.
 
     Raises:
         InputError: if the folder holds no finished run, or one is damaged.
     """
-    single = is_finished(folder)
-    runs = [Run.read(folder)] if single else _compared(folder)
-    return write_report_of(Recorded.of(runs, single), folder, data)
-
-
-def write_report_of(recorded: Recorded, folder: Path, data: Callable[[], LabelledData]) -> Path:
-    """Write the report of these runs into a folder; see `report`."""
-    from metaux.report.html.features import mapped
-    from metaux.report.html.page import write_report
-
-    subclasses = {run.method: found for run in mapped(recorded) if (found := _subclasses(run)) is not None}
-    return write_report(folder, recorded, _samples(recorded, data), subclasses)
-
-
-def settings_of(folder: Path) -> Settings:
-    """Return the settings that all runs of an output folder share.
-
-    Raises:
-        InputError: if there are none.
-    """
-    path = folder / SETTINGS
-    # A folder of runs made one by one has settings only in each of them.
-    return read_settings(path if path.is_file() else read_runs(folder)[0].folder / SETTINGS)[0]
-
-
-def _compared(folder: Path) -> list[Run]:
-    """Return the runs that the last comparison in the folder showed, or all that it holds."""
     if (folder / RECOMMENDED).is_file():
         raise InputError(
             f"expected the folder of a comparison or a run, found that of a search at '{folder}'; repeat the command "
             f"that made it, which writes its report once more, or give the run that {RECOMMENDED} names as its model"
         )
-    runs = read_runs(folder)
+    single = is_finished(folder)
+    runs = [Run.read(folder)] if single else read_runs(folder)
     path = folder / SETTINGS
-    rest = read_settings(path)[1] if path.is_file() else {}
-    if "methods" not in rest or "seeds" not in rest:
-        return runs
-    return [run for run in runs if run.method in rest["methods"] and run.seed < rest["seeds"]] or runs
+    # A folder of runs made one by one has settings only in each of them.
+    settings, rest = read_settings(path if path.is_file() else runs[0].folder / SETTINGS)
+    if "methods" in rest and "seeds" in rest:
+        runs = [run for run in runs if run.method in rest["methods"] and run.seed < rest["seeds"]] or runs
+    return Recorded.of(runs, single), settings
 
 
-def _samples(recorded: Recorded, data: Callable[[], LabelledData]) -> "Samples":
-    """Return the samples that the page wants, checked to be those of the runs."""
-    from metaux.report.html.page import wanted
-    from metaux.report.html.samples import Samples
+def write_report(recorded: Recorded, folder: Path, data: Callable[[], LabelledData]) -> Path:
+    """Write the report of runs into a folder.
 
-    ids, rows = wanted(recorded)
+    Args:
+        recorded: the runs.
+        folder: where to.
+        data: reads their data; if it can't, the page says so and does without.
+
+    Returns:
+        The file, which needs no other.
+    """
+    page = Report(recorded)
+    subclasses = {run.method: found for run in page.mapped if (found := _subclasses(run)) is not None}
+    write_text_atomic(folder / REPORT, page.html(_samples(page, data), subclasses))
+    return folder / REPORT
+
+
+def _samples(page: Report, data: Callable[[], LabelledData]) -> Samples:
+    """Return the samples that the page shows, checked to be those of the runs."""
+    runs = page.recorded.runs
     try:
         found = data()
     except (InputError, OSError) as error:
         return Samples(missing=f"the data can’t be read any more ({error}).")
-    if not all(is_of(run, found) for run in recorded.runs):
+    if not all(is_of(run, found) for run in runs):
         return Samples(missing="the data has changed since these runs were trained.")
-    assert found.train.ids is not None
-    place = {id_: row for row, id_ in enumerate(found.train.ids.tolist())}
-    train = found.train.take(torch.tensor([place[id_] for id_ in sorted(ids)], dtype=torch.int64))
-    test = found.test.take(torch.tensor(sorted(rows), dtype=torch.int64))
+    place = {id_: row for row, id_ in enumerate(_ids(found.train))}
+    train = found.train.take(torch.tensor([place[id_] for id_ in page.train_ids], dtype=torch.int64))
+    test = found.test.take(torch.tensor(page.test_rows, dtype=torch.int64))
+    columns: Sequence[str] = ()
     if found.kind == "image":
-        return Samples(
-            "image",
-            dict(zip(sorted(ids), train.inputs[0].numpy(), strict=True)),
-            dict(zip(sorted(rows), test.inputs[0].numpy(), strict=True)),
-        )
-    columns, cells = _cells(recorded.runs[0], found)
-    return Samples("rows", dict(zip(sorted(ids), cells(train), strict=True)),
-                   dict(zip(sorted(rows), cells(test), strict=True)), columns)  # fmt: skip
+        shown: Sequence[Sequence[Any]] = [list(part.inputs[0].numpy()) for part in (train, test)]
+    else:
+        columns, cells = _cells(runs[0], found)
+        shown = [cells(train), cells(test)]
+    by_id, by_row = (
+        dict(zip(keys, own, strict=True)) for keys, own in zip((page.train_ids, page.test_rows), shown, strict=True)
+    )
+    return Samples("image" if found.kind == "image" else "rows", by_id, by_row, columns)
 
 
 def _cells(run: Run, data: LabelledData) -> tuple[Sequence[str], Callable[[DataSamples], list[tuple[str, ...]]]]:
@@ -112,20 +95,19 @@ def _cells(run: Run, data: LabelledData) -> tuple[Sequence[str], Callable[[DataS
         # Words have been hashed; the file still has them.
         texts = read_csv_file(path).columns["text"]
         return ("text",), lambda samples: [(_cut(texts[id_]),) for id_ in _ids(samples)]
-    names = tuple(column[0] for column in data.columns) or tuple(
-        f"column {number + 1}" for number in range(data.train.inputs[0][0].numel() if data.kind == "table" else 0)
-    )
+    if data.kind != "table":
+        return ("sample",), lambda samples: [(str(id_),) for id_ in _ids(samples)]
+    width = data.train.inputs[0][0].numel()
+    columns = data.columns or [(f"column {number + 1}",) for number in range(width)]
     starts, start = [], 0
-    for column in data.columns or [(name,) for name in names]:
+    for column in columns:
         starts.append((start, column[1:]))
         start += max(len(column) - 1, 1)
 
     def rows(samples: DataSamples) -> list[tuple[str, ...]]:
         return [tuple(_cell(x, place, words) for place, words in starts[:MOST_COLUMNS]) for x in samples.inputs[0]]
 
-    if data.kind != "table":
-        return ("sample",), lambda samples: [(str(id_),) for id_ in _ids(samples)]
-    return names[:MOST_COLUMNS], rows
+    return [column[0] for column in columns][:MOST_COLUMNS], rows
 
 
 def _cell(row: Tensor, place: int, words: Sequence[str]) -> str:
@@ -145,7 +127,7 @@ def _cut(text: str) -> str:
 def _subclasses(run: Run) -> list[int] | None:
     """Return the sub-class, within its own class, that the network's auxiliary head gives each recorded test sample."""
     try:
-        model = Model.read(run.folder)
+        model = Model.of(run)
     except (InputError, OSError):
         return None  # an older version's run, or one without its weights: the page does without
     head = model.network.auxiliary_head

@@ -96,7 +96,11 @@ class Model:
         Raises:
             InputError: if the folder is not a finished run, or its weights do not fit.
         """
-        run = Run.read(folder)
+        return cls.of(Run.read(folder), device)
+
+    @classmethod
+    def of(cls, run: Run, device: str = "cpu") -> "Model":
+        """Return the network of a finished run that has been read; see `read`."""
         try:
             settings, _ = from_mapping(run.settings, {"method": str, "seed": int})
         except InputError as error:

@@ -17,8 +17,8 @@ from metaux.evidence.verdict import verdict
 from metaux.files import write_json, write_text_atomic
 from metaux.labels.sources import REFERENCES, SOURCES
 from metaux.protocols import resolve
-from metaux.report.html.methods import Recorded
-from metaux.report.reporting import write_report_of
+from metaux.report.recorded import Recorded
+from metaux.report.reporting import write_report
 from metaux.runs.log import catch_up, check_log
 from metaux.runs.plan import check, make_plan, too_short
 from metaux.runs.pool import START_OF_A_PROCESS, longest_first, summarise_failures, train
@@ -117,7 +117,7 @@ def compare(
     console.print(table(comparison))
     console.print(f"\n{verdict(comparison)}", style="bold")
     if report:
-        write_report_of(Recorded(finished, comparison), out, lambda: data)
+        write_report(Recorded(finished, comparison), out, lambda: data)
     if failures:
         raise TrainingError(summarise_failures(failures))
     return comparison

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from metaux.evidence.intervals import difference_in_points
 from metaux.evidence.statistics import Estimate, mean_over_seeds
-from metaux.report.panels import curve_panels, gains_along
+from metaux.report.figures import PERCENT, curve_panels, gains_along
 from metaux.runs.record import Run
 from metaux.studies.papers.datasets import SOURCES, bed
 from metaux.studies.papers.item import Findings, Item, need, paired
@@ -103,8 +103,8 @@ def _draw_figure7(findings: Findings) -> str:
     heading = ("Figure 7: learning curves by the number of sub-classes", findings.setting())
     for name, measure in _tests(findings).items():
         suffix = "" if measure == "test_accuracy" else "-cifar10"
-        unit = (f"accuracy on {name} (%)" if suffix else "test accuracy (%)", 100.0)
-        curve_panels(findings.panels, findings.folder, f"figure7{suffix}", heading, measure, unit)
+        axis = PERCENT._replace(title=f"accuracy on {name} (%)") if suffix else PERCENT
+        curve_panels(findings.panels, findings.folder, f"figure7{suffix}", heading, measure, axis)
         write_curves(findings, findings.folder / f"figure7{suffix}-curves.csv", measure)
     ends = {
         title: sorted({run.method for run in runs}, key=lambda label: -_mean(runs, label))

@@ -1,7 +1,8 @@
 """Learning curves: Figure 3 (CIFAR-100's six pairs of levels), and the cosine between the two tasks' gradients."""
 
 from metaux.evidence.statistics import Estimate, mean_over_seeds
-from metaux.report.panels import curve_panels
+from metaux.report.chart import Axis
+from metaux.report.figures import curve_panels
 from metaux.studies.papers.datasets import bed
 from metaux.studies.papers.item import Findings, Item, need, paired
 from metaux.studies.papers.numbers import write_curves, write_table
@@ -99,7 +100,7 @@ def _cosine(scale: Scale, root: str) -> list[Need]:
 
 def _draw_cosine(findings: Findings) -> str:
     heading = ("Cosine between the gradients of the two tasks on the shared layers", findings.setting())
-    curve_panels(findings.panels, findings.folder, "cosine", heading, "gradient_cosine", ("cosine", 1.0))
+    curve_panels(findings.panels, findings.folder, "cosine", heading, "gradient_cosine", Axis("cosine"))
     write_curves(findings, findings.folder / "cosine.csv", "gradient_cosine")
     parts = []
     for title, runs in findings.panels.items():

@@ -38,7 +38,8 @@ from metaux.networks.multitask import (
     make_head,
     to_channels_last,
 )
-from metaux.report.canvas import COLOURS, caption, save
+from metaux.report.chart import COLOURS
+from metaux.report.to_matplotlib import caption, save
 from metaux.runs.worker import device_name
 from metaux.settings import Settings
 from metaux.studies.papers.item import Findings, Item, nothing

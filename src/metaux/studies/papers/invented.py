@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metaux.evidence.statistics import Estimate, mean_over_seeds
-from metaux.report.canvas import caption, save
+from metaux.report.to_matplotlib import caption, save
 from metaux.runs.record import Run
 from metaux.studies.papers.curves import PAIRS, pair_needs
 from metaux.studies.papers.datasets import bed

@@ -8,7 +8,7 @@ import torch
 
 from metaux.data.samples import Samples
 from metaux.evidence.statistics import mean_over_seeds
-from metaux.report.canvas import caption, save
+from metaux.report.to_matplotlib import caption, save
 from metaux.runs.loading import load_once
 from metaux.runs.model import Model
 from metaux.runs.record import Run

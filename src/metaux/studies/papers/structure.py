@@ -7,7 +7,8 @@ import torch
 from metaux.data.levels import Levels
 from metaux.hierarchy import Hierarchy
 from metaux.losses import mask_softmax
-from metaux.report.canvas import COLOURS, FAINT, caption, save
+from metaux.report.chart import COLOURS, FAINT
+from metaux.report.to_matplotlib import caption, save
 from metaux.studies.papers.item import Findings, Item, nothing
 from metaux.studies.papers.numbers import write_rows
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from metaux.evidence.comparison import Comparison
 from metaux.evidence.intervals import difference_in_points
 from metaux.evidence.statistics import Estimate
-from metaux.report.panels import gain_rows
+from metaux.report.figures import gain_rows
 from metaux.studies.papers.curves import pair_needs, pair_title
 from metaux.studies.papers.datasets import bed
 from metaux.studies.papers.item import Findings, Item, need, paired

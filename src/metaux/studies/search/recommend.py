@@ -17,8 +17,8 @@ from metaux.evidence.table import table, to_json
 from metaux.evidence.verdict import verdict
 from metaux.files import write_json
 from metaux.labels.sources import baselines, entry
-from metaux.report.html.methods import Recorded, Search
-from metaux.report.reporting import write_report_of
+from metaux.report.recorded import Recorded, Search
+from metaux.report.reporting import write_report
 from metaux.runs.loading import load_once
 from metaux.runs.plan import check
 from metaux.runs.pool import default_workers
@@ -143,7 +143,7 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
             budget.note()  # the time of what was stopped on the way counts too
     again = shlex.join(["metaux", "recommend", *as_words(to_mapping(settings)), "--minutes", f"{minutes:g}"])
     search = Search(found.says, COLUMNS, best_of_each(found.details["search"]), again)
-    page = write_report_of(Recorded(found.runs, found.comparison, search=search), out, lambda: load_once(settings))
+    page = write_report(Recorded(found.runs, found.comparison, search=search), out, lambda: load_once(settings))
     console.print(f"Report: {page}", soft_wrap=True)
     return found
 

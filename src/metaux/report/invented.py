@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.labels.sources import entry
-from metaux.report.html.methods import Recorded, subclass_name
-from metaux.report.html.parts import Table, rounded
+from metaux.report.parts import Table, rounded
+from metaux.report.recorded import Recorded, subclass_name
 from metaux.runs.record import Run
 
 if TYPE_CHECKING:
@@ -108,38 +108,30 @@ def invented(recorded: Recorded, most_pictures: int = MOST_PICTURES) -> list[Inv
         recorded: the runs.
         most_pictures: how many samples all methods together show; of many sub-classes each shows fewer than 8.
     """
-    runs = [recorded.of_method(method)[0] for method in recorded.ranked() if entry(method).role == "method"]
+    runs = [recorded.by_method[method][0] for method in recorded.ranked if entry(method).role == "method"]
     runs = [run for run in runs if "train_labels" in run.outputs()][:MOST_METHODS]
     return [_of_run(run, recorded, most_pictures // len(runs)) for run in runs]
 
 
-def table(inventions: Sequence[Invented]) -> Table:
-    """Return all numbers."""
-    return Table(
-        "sub-classes",
-        ("method", "seed", "class", "subclass", "used_by", "share", "mean_probability"),
-        [
+def tables(inventions: Sequence[Invented]) -> list[Table]:
+    """Return all numbers, and the matrices of invented and human sub-classes where there are human ones."""
+    found = [(each, own, sub) for each in inventions for own in each.classes for sub in own.subclasses]
+    of = ("method", "seed", "class", "subclass")
+    made = []
+    if inventions:
+        rows: list[tuple[object, ...]] = [
             (each.method, each.seed, own.name, sub.name, sub.used, rounded(sub.share), rounded(sub.probability))
-            for each in inventions
-            for own in each.classes
-            for sub in own.subclasses
-        ],
-    )
-
-
-def human_table(inventions: Sequence[Invented]) -> Table:
-    """Return the matrices of invented and human sub-classes."""
-    return Table(
-        "human-sub-classes",
-        ("method", "seed", "class", "subclass", "human_subclass", "samples"),
-        [
+            for each, own, sub in found
+        ]
+        made.append(Table("sub-classes", (*of, "used_by", "share", "mean_probability"), rows))
+    if any(each.agreement for each in inventions):
+        rows = [
             (each.method, each.seed, own.name, sub.name, name, count)
-            for each in inventions
-            for own in each.classes
-            for sub in own.subclasses
+            for each, own, sub in found
             for name, count in zip(own.human, sub.human, strict=True)
-        ],
-    )
+        ]
+        made.append(Table("human-sub-classes", (*of, "human_subclass", "samples"), rows))
+    return made
 
 
 def _of_run(run: Run, recorded: Recorded, room: int) -> Invented:
@@ -147,7 +139,7 @@ def _of_run(run: Run, recorded: Recorded, room: int) -> Invented:
     human = run.output("train_human") if "train_human" in run.outputs() else None
     model = run.result.get("model", {})
     slots = model.get("slots") or [labels.shape[1]] * len(recorded.class_names)
-    last = [own.curve("label_human_nmi")[-1] for own in recorded.of_method(run.method)]
+    last = [own.curve("label_human_nmi")[-1] for own in recorded.by_method[run.method]]
     shown = sum(min(count, MOST_SUBCLASSES) for count in slots[:MOST_CLASSES])
     samples = max(1, min(MOST_SAMPLES, room // shown))
     classes = []

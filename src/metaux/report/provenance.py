@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metaux.report.html.methods import Recorded
+from metaux.report.recorded import Recorded
 from metaux.settings import Settings, as_words, to_mapping
 
 
@@ -17,15 +17,13 @@ class Provenance:
         command: what makes them again.
         settings: every setting, with whether it is another than the default; where methods differ, the value of each.
         versions: of the software.
-        devices: the processors or GPUs that the runs were trained on.
-        runs: method, seeds and epochs of each.
+        devices: the CPUs or GPUs that the runs were trained on.
     """
 
     command: str
     settings: Sequence[tuple[str, str, bool]]
     versions: Mapping[str, str]
     devices: Sequence[str]
-    runs: Sequence[tuple[str, str, int]]
 
 
 def provenance(recorded: Recorded) -> Provenance:
@@ -40,9 +38,6 @@ def provenance(recorded: Recorded) -> Provenance:
             for name in first.result.get("versions", {})
         },
         devices=list(dict.fromkeys(str(run.result["device"]) for run in recorded.runs if "device" in run.result)),
-        runs=[
-            (row.method, ", ".join(map(str, row.seeds)), recorded.comparison.epochs) for row in recorded.comparison.rows
-        ],
     )
 
 
@@ -53,24 +48,22 @@ def command(recorded: Recorded, settings: Mapping[str, Any]) -> str:
         words += ["--method", recorded.runs[0].method, "--seed", str(recorded.runs[0].seed)]
     else:
         seeds = max(seed for row in recorded.comparison.rows for seed in row.seeds) + 1
-        words += ["--methods", *recorded.methods, "--seeds", str(seeds)]
+        words += ["--methods", *recorded.by_method, "--seeds", str(seeds)]
     return shlex.join(words)
 
 
 def _setting(key: str, recorded: Recorded) -> tuple[str, str, bool]:
     """Return a setting's name, its value in words, and whether it is another than the default."""
     default = to_mapping(Settings()).get(key)
-    values = {
-        row.method: recorded.of_method(row.method)[0].settings.get(key, default) for row in recorded.comparison.rows
-    }
+    values = {method: runs[0].settings.get(key, default) for method, runs in recorded.by_method.items()}
     methods: dict[str, list[str]] = {}
     for method, value in values.items():
-        methods.setdefault(_told(value), []).append(method)
-    told = [value if len(methods) == 1 else f"{value} ({', '.join(own)})" for value, own in methods.items()]
-    return key, "; ".join(told), any(value != default for value in values.values())
+        methods.setdefault(_in_words(value), []).append(method)
+    parts = [value if len(methods) == 1 else f"{value} ({', '.join(own)})" for value, own in methods.items()]
+    return key, "; ".join(parts), any(value != default for value in values.values())
 
 
-def _told(value: object) -> str:
+def _in_words(value: object) -> str:
     if value is None:
         return "default"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

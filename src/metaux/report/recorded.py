@@ -1,17 +1,21 @@
-"""The runs of a report by method, and which of the methods the page looks at first."""
+"""What figures and page are made from: runs by method, and their comparison, made once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
 
-from metaux.evidence.comparison import Comparison
+from metaux.evidence.comparison import Comparison, in_order
+from metaux.evidence.verdict import verdict
 from metaux.labels.sources import entry
 from metaux.runs.record import Run
 
-if TYPE_CHECKING:
-    import numpy as np
-
 RANK = {"method": 0, "outside": 1, "control": 2}
+
+
+def by_method(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Return the runs of each method, ascending by seed; the methods as `in_order` orders them."""
+    runs = sorted(runs, key=lambda run: run.seed)
+    return {name: [run for run in runs if run.method == name] for name in in_order(run.method for run in runs)}
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the page is made from: finished runs of one comparison, or a single one.
+    """Finished runs of one comparison, or a single one.
 
     Args:
         runs: those that the comparison was made of.
@@ -52,22 +56,24 @@ class Recorded:
         """Compare the runs."""
         return cls(runs, Comparison.of(runs), single)
 
-    @property
-    def methods(self) -> list[str]:
-        """All methods, in the order of the comparison."""
-        return [row.method for row in self.comparison.rows]
+    @cached_property
+    def verdict(self) -> str:
+        """What the comparison supports, in one sentence."""
+        return verdict(self.comparison)
+
+    @cached_property
+    def by_method(self) -> dict[str, list[Run]]:
+        """The runs of each method, ascending by seed, in the order of the comparison."""
+        return by_method(self.runs)
 
     @property
     def class_names(self) -> list[str]:
         """The names of the primary classes."""
         return [str(name) for name in self.runs[0].result["class_names"]]
 
-    def of_method(self, method: str) -> list[Run]:
-        """Return the runs of a method, ascending by seed."""
-        return sorted((run for run in self.runs if run.method == method), key=lambda run: run.seed)
-
+    @cached_property
     def ranked(self) -> list[str]:
-        """Return the methods other than single, those to be judged first, and of these the best first.
+        """The methods other than single, those to be judged first, and of these the best first.
 
         By the difference to single where there is one, else by accuracy; single itself if it is alone.
         """
@@ -78,7 +84,7 @@ class Recorded:
             single = row.differences.get("single")
             return RANK[entry(method).role], -(single.seeds.mean if single else row.accuracy.mean)
 
-        return sorted((name for name in self.methods if name != "single"), key=place) or self.methods
+        return sorted((name for name in self.by_method if name != "single"), key=place) or list(self.by_method)
 
 
 def subclass_name(run: Run, primary: int, slot: int) -> str:
@@ -87,9 +93,3 @@ def subclass_name(run: Run, primary: int, slot: int) -> str:
         model = run.result["model"]
         return str(model["subclass_names"][sum(model["slots"][:primary]) + slot])
     return f"{run.result['class_names'][primary]}/{slot}"
-
-
-def predicted(run: Run) -> "np.ndarray[Any, np.dtype[Any]]":
-    """Return the class that the trained network gives each test sample, `[n_test]`."""
-    classes: np.ndarray[Any, np.dtype[Any]] = run.output("test_probabilities").argmax(-1)
-    return classes

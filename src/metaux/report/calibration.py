@@ -1,0 +1,88 @@
+"""Are the probabilities what they say? Reliability diagrams and the expected calibration error."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from metaux.evidence.quality import Bin, calibration_error, reliability
+from metaux.evidence.statistics import Estimate, mean_over_seeds
+from metaux.report.chart import COLOURS, FAINT, Axis, Chart, Line, Look
+from metaux.report.parts import Panel, Table, rounded
+from metaux.report.recorded import Recorded
+from metaux.runs.record import Run
+
+FEWEST_DRAWN = 10  # the accuracy of fewer samples is noise; the numbers to take away have them
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How good the probabilities are.
+
+    Args:
+        bins: by method, those that have samples, of all its seeds together.
+        errors: by method, the expected calibration error, over its seeds.
+        panels: the selected method beside single task; none where no bin holds enough samples.
+    """
+
+    bins: dict[str, list[Bin]]
+    errors: dict[str, Estimate]
+    panels: Sequence[Panel]
+
+    @property
+    def tables(self) -> list[Table]:
+        """All numbers."""
+        errors = [(name, *map(rounded, (each.mean, each.low, each.high))) for name, each in self.errors.items()]
+        bins = [
+            (name, each.samples, rounded(each.confidence), rounded(each.accuracy))
+            for name, own in self.bins.items()
+            for each in own
+        ]
+        return [
+            Table("calibration-error", ("method", "mean", "seeds_low", "seeds_high"), errors),
+            Table("reliability", ("method", "samples", "confidence", "accuracy"), bins),
+        ]
+
+
+def calibration(recorded: Recorded) -> Calibration:
+    """Measure every method."""
+    found = {method: [_of_run(run) for run in runs] for method, runs in recorded.by_method.items()}
+    bins = {
+        method: reliability(*map(torch.cat, zip(*own, strict=True)))  # the samples of all seeds together
+        for method, own in found.items()
+    }
+    errors = {method: mean_over_seeds([calibration_error(*each) for each in own]) for method, own in found.items()}
+    drawn = any(each.samples >= FEWEST_DRAWN for own in bins.values() for each in own)
+    charts = {name: _chart({key: bins[key] for key in ("single", name) if key in bins}) for name in recorded.ranked}
+    label = "Reliability diagram: accuracy of test samples by the confidence of their prediction"
+    return Calibration(bins, errors, [Panel("reliability", label, charts, "where", 340)] if drawn else [])
+
+
+def _of_run(run: Run) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.from_numpy(run.output("test_probabilities")), torch.from_numpy(run.output("test_primary"))
+
+
+def _chart(bins: dict[str, list[Bin]]) -> Chart:
+    lines = [Line("", Look(FAINT, "dot"), [0, 1], [0, 1])]
+    for name, own in bins.items():
+        total = sum(each.samples for each in own)
+        own = [each for each in own if each.samples >= FEWEST_DRAWN]
+        if not own:
+            continue
+        lines.append(
+            Line(
+                name,
+                Look(COLOURS[0], "dash") if name == "single" else Look(COLOURS[4]),
+                [each.confidence for each in own],
+                [each.accuracy for each in own],
+                # The area tells how many samples a bin holds.
+                sizes=[round(5 + 15 * (each.samples / total) ** 0.5, 1) for each in own],
+                texts=[
+                    f"{name}: {100 * each.samples / total:.1f} % of the samples"
+                    f"<br>confidence {100 * each.confidence:.1f} %<br>accuracy {100 * each.accuracy:.1f} %"
+                    for each in own
+                ],
+            )
+        )
+    x, y = (Axis(title, factor=100, limits=(0, 1.02)) for title in ("confidence, %", "accuracy, %"))
+    return Chart(lines, x, y, legend=True)

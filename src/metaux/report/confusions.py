@@ -1,0 +1,100 @@
+"""Which classes are taken for which: confusion matrices side by side, and their difference."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from metaux.evidence.quality import confusion
+from metaux.report.chart import Chart, Heat
+from metaux.report.parts import Panel, Table
+from metaux.report.recorded import Recorded
+from metaux.runs.record import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_CHANGES = 8
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """Confusion matrices.
+
+    Args:
+        counts: by method, the mean over its seeds of how many samples of each true class (row) are predicted as each
+            class (column).
+        panels: single task's, that of the selected method, and the difference of the two.
+        names: the classes.
+        changes: by method, the cells that differ most from single task's: true class, predicted class, and by how many
+            percentage points of the true class.
+    """
+
+    counts: "dict[str, Array]"
+    panels: Sequence[Panel]
+    names: Sequence[str]
+    changes: Mapping[str, Sequence[tuple[str, str, float]]]
+
+    @property
+    def tables(self) -> list[Table]:
+        """All numbers."""
+        rows = [
+            (method, name, *(round(float(count), 3) for count in row))
+            for method, matrix in self.counts.items()
+            for name, row in zip(self.names, matrix, strict=True)
+        ]
+        columns = ("method", "true_class", *(f"predicted {name}" for name in self.names))
+        return [Table("confusion", columns, rows)]
+
+
+def confusions(recorded: Recorded) -> Confusions:
+    """Make the matrices of all methods."""
+    import numpy as np
+
+    names, ranked = recorded.class_names, recorded.ranked
+    counts = {
+        method: np.mean([_counted(run, len(names)) for run in runs], axis=0)
+        for method, runs in recorded.by_method.items()
+    }
+    shares = {method: 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1) for method, matrix in counts.items()}
+    tested = next(iter(counts.values())).sum(1) > 0
+    largest = max(float(matrix.max()) for matrix in shares.values()) or 1.0
+
+    def chart(matrix: "Array", largest: float, unit: str, signed: bool = False) -> Chart:
+        """Return one matrix; the rows of classes without test samples are blank."""
+        rows = [row if has else [None] * len(names) for row, has in zip(matrix.tolist(), tested, strict=True)]
+        return Chart([Heat(names, rows, largest, unit, signed)])
+
+    own = {name: chart(shares[name], largest, "% of the true class") for name in ranked}
+    selected = Panel("confusion", "Confusion matrix of the selected method", own, "where")
+    if "single" not in counts or ranked == ["single"]:
+        return Confusions(counts, [selected], names, {})
+    single = {"": chart(shares["single"], largest, "% of the true class")}
+    changes = {name: shares[name] - shares["single"] for name in ranked}
+    differences = {
+        name: chart(matrix, float(abs(matrix).max()) or 1.0, "points", signed=True) for name, matrix in changes.items()
+    }
+    panels = [
+        Panel("confusion-single", "Confusion matrix of single task", single, title="single"),
+        selected,
+        Panel("confusion-difference", "Difference of the two matrices", differences, "where", title="minus single"),
+    ]
+    return Confusions(counts, panels, names, {name: _largest(matrix, names) for name, matrix in changes.items()})
+
+
+def _counted(run: Run, classes: int) -> "Array":
+    predicted, primary = run.output("test_probabilities").argmax(-1), run.output("test_primary")
+    counts: Array = confusion(torch.from_numpy(predicted), torch.from_numpy(primary), classes).numpy()
+    return counts
+
+
+def _largest(change: "Array", names: Sequence[str]) -> list[tuple[str, str, float]]:
+    """Return the cells that changed most, largest first."""
+    import numpy as np
+
+    cells = np.argsort(-abs(change), axis=None, kind="stable")[:MOST_CHANGES]
+    places = zip(*np.unravel_index(cells, change.shape), strict=True)
+    return [(names[row], names[column], float(change[row, column])) for row, column in places if change[row, column]]

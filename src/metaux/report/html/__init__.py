@@ -1,1 +1,0 @@
-"""The report: one HTML file from recorded results, a module for each of the questions that it answers."""

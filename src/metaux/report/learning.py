@@ -1,0 +1,143 @@
+"""How did training go? Every recorded measure, epoch by epoch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from metaux.evidence.statistics import mean_over_seeds
+from metaux.report.chart import Axis, Chart, Line, Look, ends, looks
+from metaux.report.parts import Panel, Table, rounded
+from metaux.report.recorded import Recorded
+from metaux.runs.record import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[np.float64]]
+
+MOST_POINTS = 150
+EPOCH = Axis("epoch", whole=True)
+
+
+class Measure(NamedTuple):
+    """A key of the records: the chart's title, its unit, and what it tells."""
+
+    key: str
+    title: str
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def axis(self) -> Axis:
+        """The axis of its values."""
+        return Axis(unit="%", factor=100, decimals=1) if self.unit == "%" else Axis(unit=self.unit)
+
+
+MEASURES = (
+    Measure("test_accuracy", "Test accuracy", "%"),
+    Measure("train_accuracy", "Training accuracy", "%", "While training, with augmentation."),
+    Measure("test_loss", "Test loss", "nats"),
+    Measure(
+        "label_entropy",
+        "Entropy of a label",
+        "nats",
+        "0 when one sub-class has all the probability; the logarithm of their number when all have the same.",
+    ),
+    Measure("subclasses_used", "Sub-classes in use", "", "Those that are the most probable one of a training sample."),
+    Measure(
+        "label_human_nmi", "Agreement with human sub-classes", "NMI", "1: the same partition. 0: nothing in common."
+    ),
+    Measure(
+        "gradient_cosine", "Cosine of the two tasks’ gradients", "", "Above 0 the tasks agree, below 0 they conflict."
+    ),
+    Measure("seconds", "Time per epoch", "seconds"),
+)
+
+
+@dataclass(frozen=True)
+class Learning:
+    """The lines of each measure that any method has, and their charts."""
+
+    lines: dict[Measure, list[Line]]
+    panels: Sequence[Panel]
+    methods: Sequence[str]
+
+    @property
+    def tables(self) -> list[Table]:
+        """All numbers."""
+        rows = [
+            (measure.key, line.name, *map(rounded, point))
+            for measure, lines in self.lines.items()
+            for line in lines
+            for point in zip(line.x, line.y, line.low, line.high, strict=True)
+        ]
+        return [Table("training", ("measure", "method", "epoch", "mean", "lowest", "highest"), rows)]
+
+
+def learning(recorded: Recorded) -> Learning:
+    """Make the section."""
+    look, found = looks(list(recorded.by_method)), {}
+    for measure in MEASURES:
+        lines = [curve(runs, measure.key, look[name]) for name, runs in recorded.by_method.items()]
+        if own := [_thinned(line) for line in lines if line]:
+            found[measure] = own
+    panels = [
+        Panel(
+            f"training-{measure.key}",
+            f"{measure.title} by epoch, a line per method",
+            {"": Chart(lines, EPOCH, measure.axis)},
+            height=250,
+            title=measure.title,
+            unit=measure.unit,
+            note=measure.note,
+        )
+        for measure, lines in found.items()
+    ]
+    return Learning(found, panels, list(recorded.by_method))
+
+
+def lowest_to_highest(values: "Array") -> "tuple[Array, Array]":
+    """Return the lowest and highest seed of `[seeds, epochs]`, epoch by epoch."""
+    return values.min(axis=0), values.max(axis=0)
+
+
+def over_seeds(values: "Array") -> "tuple[Array, Array]":
+    """Return the ends of the 95 % interval over seeds, likewise; of one seed the value itself."""
+    import numpy as np
+
+    low, high = np.array([ends(mean_over_seeds(own)) for own in values.T]).T
+    return low, high
+
+
+def curve(
+    runs: Sequence[Run], key: str, look: Look, spread: "Callable[[Array], tuple[Array, Array]]" = lowest_to_highest
+) -> Line | None:
+    """Return one recorded measure of a method's runs by epoch: the mean over seeds and a band around it.
+
+    Args:
+        runs: the method's.
+        key: of the records; None is returned where no epoch has it in all runs.
+        look: the line's.
+        spread: from the values `[seeds, epochs]` to the band's ends.
+    """
+    import numpy as np
+
+    values = np.stack([run.curve(key) for run in runs])
+    measured = np.flatnonzero(np.isfinite(values).all(axis=0))
+    if len(measured) == 0:
+        return None
+    values = values[:, measured]
+    low, high = spread(values)
+    epochs = [int(epoch) + 1 for epoch in measured]
+    return Line(runs[0].method, look, epochs, values.mean(axis=0).tolist(), low.tolist(), high.tolist())
+
+
+def _thinned(line: Line) -> Line:
+    """Return a line of no more points than a page needs; the last epoch is always among them."""
+    import numpy as np
+
+    if len(line.x) <= MOST_POINTS:
+        return line
+    kept = np.linspace(0, len(line.x) - 1, MOST_POINTS).round().astype(int)
+    x, y, low, high = ([values[place] for place in kept] for values in (line.x, line.y, line.low, line.high))
+    return replace(line, x=x, y=y, low=low, high=high)

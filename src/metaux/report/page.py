@@ -1,0 +1,156 @@
+"""The page itself: all sections, the numbers to take away, and the template that shows them in one file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metaux.evidence import intervals, table
+from metaux.evidence.verdict import what_would_change_it
+from metaux.files import to_json
+from metaux.labels.sources import baselines
+from metaux.report import invented
+from metaux.report.calibration import calibration
+from metaux.report.confusions import confusions
+from metaux.report.differences import differences_panel
+from metaux.report.features import Features, features, mapped
+from metaux.report.invented import Invented
+from metaux.report.learning import learning
+from metaux.report.parts import Panel, Section, Table
+from metaux.report.provenance import provenance
+from metaux.report.recorded import Recorded
+from metaux.report.samples import Samples, picture, sprite
+from metaux.report.to_plotly import figure
+from metaux.report.where import where
+from metaux.runs.record import Run
+from metaux.words import counted, listed, percent, points
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HERE = Path(__file__).parent
+LIBRARY = HERE / "vendor" / "plotly-cartesian.min.js"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The page on recorded runs: which samples of their data it shows, and what it says."""
+
+    recorded: Recorded
+
+    @cached_property
+    def invented(self) -> list[Invented]:
+        """What the methods invented."""
+        return invented.invented(self.recorded)
+
+    @cached_property
+    def mapped(self) -> list[Run]:
+        """The runs whose features are drawn."""
+        return mapped(self.recorded)
+
+    @property
+    def train_ids(self) -> list[int]:
+        """The ids of the training samples that it shows."""
+        return sorted({id_ for each in self.invented for id_ in each.ids()})
+
+    @property
+    def test_rows(self) -> list[int]:
+        """The rows of the test samples that it shows."""
+        return sorted({int(row) for run in self.mapped for row in run.output("test_feature_rows")})
+
+    def html(self, samples: Samples, subclasses: Mapping[str, Sequence[int]] | None = None) -> str:
+        """Return the page.
+
+        Args:
+            samples: what those of `train_ids` and `test_rows` look like, or a word on why there are none.
+            subclasses: by method of `mapped`, the sub-class that its network gives each mapped test sample.
+        """
+        recorded = self.recorded
+        classes, confused, calibrated = where(recorded), confusions(recorded), calibration(recorded)
+        learned, found = learning(recorded), features(recorded, self.mapped, subclasses or {})
+        differences = differences_panel(recorded.comparison)
+        sections: list[Section] = [classes, confused, calibrated, learned, *([found] if found else [])]
+        panels = [*([differences] if differences else []), *(panel for each in sections for panel in each.panels)]
+        tables = [*(each for section in sections for each in section.tables), *invented.tables(self.invented)]
+        return (
+            _environment()
+            .get_template("page.html.jinja")
+            .render(
+                recorded=recorded,
+                comparison=recorded.comparison,
+                change=what_would_change_it(recorded.comparison),
+                differences=differences,
+                where=classes,
+                confusions=confused,
+                calibration=calibrated,
+                invented=self.invented,
+                pictures={id_: picture(samples.train[id_]) for id_ in self.train_ids if id_ in samples.train}
+                if samples.kind == "image"
+                else {},
+                samples=samples,
+                learning=learned,
+                features=found,
+                provenance=provenance(recorded),
+                baselines=baselines(recorded.runs[0].method),
+                tables=[each.name for each in tables],
+                page_data=_script(self._data(panels, tables, found, samples)),
+                library=LIBRARY.read_text(encoding="utf-8"),
+                style=(HERE / "page.css").read_text(encoding="utf-8"),
+                script=(HERE / "page.js").read_text(encoding="utf-8"),
+            )
+        )
+
+    def _data(
+        self, panels: Sequence[Panel], tables: Sequence[Table], found: Features | None, samples: Samples
+    ) -> dict[str, Any]:
+        """Return what the page's script works with."""
+        data: dict[str, Any] = {
+            "charts": {
+                panel.name: {
+                    "group": panel.group,
+                    "figures": {option: figure(chart) for option, chart in panel.charts.items()},
+                }
+                for panel in panels
+            },
+            "numbers": {
+                "comparison": table.to_json(self.recorded.comparison),
+                "tables": {each.name: {"columns": each.columns, "rows": each.rows} for each in tables},
+            },
+            "comparison_csv": table.to_csv(self.recorded.comparison),
+        }
+        if found:
+            image = samples.kind == "image"
+            thumbnails = sprite(samples.test) if image else None
+            data["features"] = {
+                "keys": found.keys,
+                "rows": {method: each.rows for method, each in found.maps.items()},
+                "sprite": asdict(thumbnails) if thumbnails else None,
+                "cells": {} if image else samples.test,
+                "columns": samples.columns,
+            }
+        return data
+
+
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters |= {
+        "counted": counted,
+        "interval": intervals.interval_of_accuracy,
+        "interval_of_points": intervals.interval_of_points,
+        "listed": listed,
+        "percent": percent,
+        "points": lambda estimate: points(estimate.mean, intervals.decimals_for(estimate)),
+    }
+    return made
+
+
+def _script(data: object) -> Any:
+    """Return JSON that no name in it can end the script with."""
+    from jinja2.utils import htmlsafe_json_dumps
+
+    return htmlsafe_json_dumps(data, dumps=to_json)

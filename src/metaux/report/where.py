@@ -1,0 +1,129 @@
+"""Where did it help? The classes' own differences to single task, with their intervals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from metaux.evidence.intervals import difference_in_points, interval_of_points
+from metaux.evidence.statistics import Estimate, mean_over_samples, mean_over_seeds, over_groups, paired
+from metaux.report.chart import COLOURS, Axis, Chart, Look, Point, Points
+from metaux.report.parts import Panel, Table, rounded
+from metaux.report.recorded import Recorded
+from metaux.report.to_plotly import plain
+from metaux.words import counted, percent
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_CLASSES = 40
+RESAMPLES = 2000
+
+
+class ClassRow(NamedTuple):
+    """How one class fares: its name, how many test samples, and the mean with both intervals, in fractions."""
+
+    name: str
+    samples: int
+    seeds: Estimate
+    test: Estimate
+
+
+@dataclass(frozen=True)
+class Where:
+    """The classes by method, those that lose most first.
+
+    Args:
+        rows: by method.
+        paired: whether they are differences to single; else they are the classes' accuracies.
+        untested: the classes without test samples, of which there is no row.
+    """
+
+    rows: dict[str, list[ClassRow]]
+    paired: bool
+    untested: Sequence[str]
+
+    @property
+    def left_out(self) -> int:
+        """How many classes the chart leaves out."""
+        return max(0, max(map(len, self.rows.values())) - MOST_CLASSES)
+
+    @property
+    def panels(self) -> list[Panel]:
+        """The chart of them; the selector chooses the method."""
+        label = "Differences of each class to single task" if self.paired else "Accuracy of each class"
+        charts = {method: _chart(rows, self.paired) for method, rows in self.rows.items()}
+        height = 70 + 22 * max(len(chart.y.names) for chart in charts.values())
+        return [Panel("classes", f"{label}, sorted, with intervals", charts, "where", height)]
+
+    @property
+    def tables(self) -> list[Table]:
+        """All numbers."""
+        columns = ("method", "class", "test_samples", "mean", "seeds_low", "seeds_high", "test_low", "test_high")
+        rows = [
+            (
+                *(method, row.name, row.samples),
+                *map(rounded, (row.seeds.mean, row.seeds.low, row.seeds.high, row.test.low, row.test.high)),
+            )
+            for method, rows in self.rows.items()
+            for row in rows
+        ]
+        return [Table("classes", columns, rows)]
+
+
+def where(recorded: Recorded) -> Where:
+    """Make the section's first part."""
+    import numpy as np
+
+    correct = {
+        method: {run.seed: run.output("test_correct").astype(np.float64) for run in runs}
+        for method, runs in recorded.by_method.items()
+    }
+    single = correct.get("single", {})
+    differences = {name: paired(correct[name], single) for name in recorded.ranked if name != "single"}
+    values = {name: pairs for name, pairs in differences.items() if pairs}
+    by_method = values or {name: list(own.values()) for name, own in correct.items()}
+    primary, groups = recorded.runs[0].output("test_primary"), recorded.runs[0].test_groups
+    names = recorded.class_names
+    rows = {method: _rows(np.stack(own), primary, groups, names) for method, own in by_method.items()}
+    return Where(rows, bool(values), [name for number, name in enumerate(names) if number not in primary])
+
+
+def _rows(values: "Array", primary: "Array", groups: "Array | None", names: Sequence[str]) -> list[ClassRow]:
+    """Return a row per class with test samples, from `[seeds, n_test]`, ascending."""
+    rows = []
+    for number, name in enumerate(names):
+        here = primary == number
+        own = values[:, here]
+        if own.shape[1]:
+            by_group = over_groups(own.mean(axis=0), None if groups is None else groups[here])
+            test = mean_over_samples(by_group, resamples=RESAMPLES)
+            rows.append(ClassRow(name, own.shape[1], mean_over_seeds(own.mean(axis=1)), test))
+    return sorted(rows, key=lambda row: row.seeds.mean)
+
+
+def _chart(rows: Sequence[ClassRow], paired: bool) -> Chart:
+    half = MOST_CLASSES // 2
+    rows = rows if len(rows) <= MOST_CLASSES else [*rows[:half], *rows[-half:]]
+    points = [
+        Point(place, _possible(row.seeds, paired), _possible(row.test, paired), text=_in_words(row, paired))
+        for place, row in enumerate(rows)
+    ]
+    title = "percentage points over single task" if paired else "accuracy, %"
+    x = Axis(title, factor=100, zero=paired)
+    return Chart([Points("", Look(COLOURS[1]), points)], x, Axis(names=tuple(row.name for row in rows)))
+
+
+def _possible(estimate: Estimate, paired: bool) -> Estimate:
+    """Return an estimate whose interval ends no farther than it can be: Student's t knows no bound."""
+    least = -1.0 if paired else 0.0
+    low, high = (None if end is None else max(least, min(1.0, end)) for end in (estimate.low, estimate.high))
+    return Estimate(estimate.mean, low, high)
+
+
+def _in_words(row: ClassRow, paired: bool) -> str:
+    value = difference_in_points(row.seeds) if paired else f"{percent(row.seeds.mean)} %"
+    interval = interval_of_points(row.test) if paired else ""
+    test = f"<br>over test samples {interval}" if interval else ""
+    return f"<b>{plain(row.name)}</b>: {value}{test}<br>{counted(row.samples, 'test sample')}"
