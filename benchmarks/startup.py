@@ -1,6 +1,6 @@
 """How long the tool takes to start, each measured in fresh processes that take turns.
 
-    python benchmarks/startup.py --out results/benchmarks/startup.json
+    python benchmarks/startup.py --out results/speed/startup.json
 
 `import metaux` counts with all its parts loaded, as the time beyond `import torch`; `MetauxClassifier` alone is left
 out, since whoever wants a scikit-learn estimator has scikit-learn loaded.

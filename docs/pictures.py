@@ -1,55 +1,116 @@
-"""The pictures of the documentation: `python docs/pictures.py`, after what is drawn or recorded has changed.
+"""Draw the pictures of the documentation from the CSV files in results/: `python docs/pictures.py` fills docs/_static/.
 
-The papers' Figures 1 and 2 redrawn, the second by the functions themselves; the README's first table; the screened
-leads.
+It needs pandas and matplotlib, and nothing of metaux.
 """
 
-import sys
 from pathlib import Path
-from textwrap import fill
-from typing import TYPE_CHECKING
 
-import torch
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from metaux.evidence.statistics import Estimate, mean_over_seeds
-from metaux.hierarchy import Hierarchy
-from metaux.losses import mask_softmax
-from metaux.report.chart import COLOURS
-from metaux.report.to_matplotlib import caption, names_below, save
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "results"))
-from tables import CONTESTS, STUDIED, screen, studied
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.text import Text
-
-BLUE, ORANGE, GREY = COLOURS[1], COLOURS[2], "#666666"
-STUDY_COLOURS = {
-    "ensemble of two": COLOURS[5],
-    "uniform": "#a0a0a0",
-    "frozen": "#666666",
-    "MAXL": COLOURS[4],
-    "best other": COLOURS[1],
-    "human labels": COLOURS[2],
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "results"
+# Okabe and Ito's colours, which colour-blind readers tell apart.
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8c8c8c"
+STYLE = {
+    "svg.hashsalt": "metaux",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
 }
-# What its name does not say: which leads are controls, and what the changes are to.
-LEAD_KINDS = dict.fromkeys(
-    ("lead-weights-random", "lead-gated-frozen", "lead-gated-human", "lead-start-frozen"), "other labels and controls"
-) | {"maxl": "MAXL"}
-LEAD_COLOURS = {"change to MAXL": BLUE, "MAXL": COLOURS[4], "other labels and controls": ORANGE}
+JOINT = "joint class x transformation labels"
+# By data set: what is drawn, its run, row and name. On the first three, MAXL ran in the second run.
+ON_CIFAR = (
+    ("second", "maxl", "MAXL"),
+    ("first", "transformation", JOINT),
+    ("first", "human", "human labels"),
+    ("first", "single, compute of transformation", "single task for the time of joint labels"),
+)
+GAINS = {
+    **dict.fromkeys(("cifar100-3-10k", "cifar100-3-50k", "cifar100-20-10k"), ON_CIFAR),
+    "cifar100-3-10k-short": (("first", "maxl", "MAXL"), ("first", "human", "human labels")),
+    "fashion-500": (
+        ("first", "maxl", "MAXL"),
+        ("first", "transformation", JOINT),
+        ("first", "transformation apart", JOINT + ", apart"),
+        ("first", "single, compute of transformation apart", "single task for the time of joint labels"),
+    ),
+}
+GAIN_COLOURS = {
+    "MAXL": RED,
+    JOINT: BLUE,
+    JOINT + ", apart": "#56B4E9",
+    "human labels": ORANGE,
+    "single task for the time of joint labels": GREY,
+}
+KIND_COLOURS = {
+    "variant": (BLUE, "variant of MAXL"),
+    "maxl": (RED, "MAXL"),
+    "control": (GREY, "single task and controls"),
+    "other labels": (GREEN, "rotation"),
+    "human labels": (ORANGE, "human labels"),
+}
 
 
-def box(axes: "Axes", place: tuple[float, float], text: str, colour: str) -> "Text":
+def interval(axes: Axes, line: pd.Series, height: float, colour: str, name: str) -> None:
+    """Draw a mean difference and its interval, in percentage points."""
+    axes.plot([100 * line["low"], 100 * line["high"]], [height, height], color=colour, linewidth=2)
+    axes.plot(100 * line["mean"], height, "D", color=colour, markersize=4, label=name)
+
+
+def legend(figure: Figure, axes: Axes, columns: int) -> None:
+    """Write each name once, under the figure."""
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def draw_gains(figure: Figure) -> None:
+    """Draw what labels gain over tuned single task, and what single task gains from the same time."""
+    sets = pd.read_csv(RESULTS / "benchmark" / "data-sets.csv").drop_duplicates("data_set").set_index("data_set")
+    found = pd.read_csv(RESULTS / "benchmark" / "differences.csv")
+    gains = found[found["minus"] == "single"].set_index(["data_set", "run", "row"])
+    axes = figure.subplots()
+    for group, (data_set, rows) in enumerate(GAINS.items()):
+        for place, (run, row, name) in enumerate(rows):
+            height = group + 0.18 * (place - (len(rows) - 1) / 2)
+            interval(axes, gains.loc[data_set, run, row], height, GAIN_COLOURS[name], name)
+    axes.axvline(0, color="black", linewidth=1)
+    axes.set_yticks(range(len(GAINS)), [sets["title"][name].replace(", ", "\n") for name in GAINS])
+    axes.set_ylim(len(GAINS) - 0.5, -0.5)
+    axes.grid(axis="x")
+    axes.set_xlabel("percentage points over tuned single task; diamonds: means, bars: 95 % intervals over 4 seeds")
+    legend(figure, axes, 2)
+
+
+def draw_variants(figure: Figure) -> None:
+    """Draw how far each variant of MAXL is from an untrained generator's labels on validation data."""
+    rows = pd.read_csv(RESULTS / "variants" / "screened-rows.csv").set_index("row")
+    found = pd.read_csv(RESULTS / "variants" / "screened-differences.csv")
+    differences = found[found["minus"] == "frozen"].set_index("row")
+    axes = figure.subplots()
+    for height, (row, line) in enumerate(differences.iterrows()):
+        interval(axes, line, height, *KIND_COLOURS[rows["kind"][row]])
+    axes.axvline(0, color="black", linewidth=1)
+    axes.set_yticks(range(len(differences)), list(differences.index))
+    axes.set_ylim(len(differences) - 0.4, -0.6)
+    axes.grid(axis="x")
+    axes.set_xlabel("percentage points over frozen; diamonds: means, bars: 95 % intervals over 3 seeds")
+    legend(figure, axes, 3)
+
+
+def box(axes: Axes, place: tuple[float, float], text: str, colour: str) -> Text:
     """Write a text in a box."""
     shape = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": colour, "linewidth": 1.6}
     return axes.text(*place, text, ha="center", va="center", fontsize=9, bbox=shape, zorder=3)
 
 
-def arrow(
-    axes: "Axes", start: "Text", end: "Text", colour: str = GREY, bend: float = 0.0, dashed: bool = False
-) -> None:
+def arrow(axes: Axes, start: Text, end: Text, colour: str = GREY, bend: float = 0.0, dashed: bool = False) -> None:
     """Draw an arrow from one box to another."""
     style = {
         "arrowstyle": "-|>",
@@ -64,10 +125,10 @@ def arrow(
     axes.annotate("", end.get_position(), start.get_position(), arrowprops=style)
 
 
-def draw_scheme(figure: "Figure") -> None:
+def draw_scheme(figure: Figure) -> None:
     """Draw the two networks and the two steps: the papers' Figure 1."""
     left, right = figure.subplots(1, 2)
-    titles = "training step: the multi-task network learns", "meta step: the generator learns"
+    titles = "training step: the multi-task network learns", "meta step: the label generator learns"
     for axes, title in zip((left, right), titles, strict=True):
         axes.set_axis_off()
         axes.set_xlim(0, 1)
@@ -99,75 +160,21 @@ def draw_scheme(figure: "Figure") -> None:
     right.text(0.3, 0.62, "labels", fontsize=8, color=GREY, ha="right")
 
 
-def draw_mask(figure: "Figure") -> None:
-    """Draw Mask SoftMax for psi = [2, 2, 1], the papers' example in Figure 2."""
-    hierarchy, logits = Hierarchy([2, 2, 1]), torch.tensor([1.0, 0.3, -0.4, 0.8, 0.1])
-    colours = [COLOURS[1 + parent] for parent in hierarchy.parent.tolist()]
-    panels = figure.subplots(1, 4, sharey=True)
-    shown = {"SoftMax": logits.softmax(-1)}
-    shown |= {f"Mask SoftMax, class {c}": mask_softmax(logits, hierarchy.mask(torch.tensor(c))) for c in range(3)}
-    for axes, (title, values) in zip(panels, shown.items(), strict=True):
-        axes.bar(range(5), values.tolist(), color=colours)
-        axes.set_title(title)
-        axes.set_xticks(range(5), ["0.0", "0.1", "1.0", "1.1", "2.0"])
-        axes.set_xlabel("class.sub-class")
-    panels[0].set_ylabel("probability")
-
-
-def draw_study(figure: "Figure") -> None:
-    """Draw the README's first table: a group for each bed, a line for each row."""
-    names = {"maxl": "MAXL", "human": "human labels"}
-    beds, axes = studied(), figure.subplots()
-    handles = {}
-    for group, rows in enumerate(beds.values()):
-        for place, (row, found) in enumerate((row, found) for row, found in rows.items() if row != "single"):
-            kind = names.get(row, row) if row in STUDIED else "best other"
-            colour = STUDY_COLOURS[kind]
-            gain, height = Estimate(**found["differences"]["single"]), group + 0.13 * (place - 2.5)
-            axes.plot([100 * gain.low, 100 * gain.high], [height, height], color=colour, linewidth=2)
-            [handles[kind]] = axes.plot(100 * gain.mean, height, "D", color=colour, markersize=4)
-            if kind == "best other":
-                axes.annotate(
-                    row, (100 * gain.high, height), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
-                )
-    axes.axvline(0, color="black", linewidth=1)
-    axes.set_yticks(range(len(beds)), [fill(CONTESTS[name], 26) for name in beds])
-    axes.set_ylim(len(beds) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
-    axes.set_xlabel("points over tuned single task, at equal epochs")
-    names_below(figure, {kind: handles[kind] for kind in STUDY_COLOURS})
-    how = "diamonds: means of paired differences; bars: 95 % intervals over 4 to 8 seeds (Student t)"
-    caption(figure, "The contest: every row tuned alike on validation data, measured once on test data", "", how)
-
-
-def draw_leads(figure: "Figure") -> None:
-    """Draw what each lead gains over an untrained generator's labels, where they were screened."""
-    found = screen()
-    frozen, axes = found.pop("frozen"), figure.subplots()
-    handles = {}
-    for height, (name, own) in enumerate(found.items()):
-        gain = mean_over_seeds([value - frozen[seed] for seed, value in own.items()])
-        unnamed = "change to MAXL" if name.startswith("lead-") else "other labels and controls"
-        kind = LEAD_KINDS.get(name, unnamed)
-        axes.plot([100 * gain.low, 100 * gain.high], [height, height], color=LEAD_COLOURS[kind], linewidth=2)
-        [handles[kind]] = axes.plot(100 * gain.mean, height, "D", color=LEAD_COLOURS[kind], markersize=4)
-    axes.axvline(0, color="black", linewidth=1)
-    axes.set_yticks(range(len(found)), [name.removeprefix("lead-") for name in found])
-    axes.set_ylim(len(found) - 0.4, -0.6)
-    axes.set_xlabel("points over frozen, an untrained generator's labels")
-    names_below(figure, {kind: handles[kind] for kind in LEAD_COLOURS})
-    how = "diamonds: means of paired differences; bars: 95 % intervals over 3 seeds (Student t)"
-    caption(figure, "The leads, MAXL and the controls on validation data, 12 epochs", "", how)
+PICTURES = {
+    "gains": (draw_gains, (8.5, 6.0)),
+    "variants": (draw_variants, (7.5, 7.0)),
+    "scheme": (draw_scheme, (9.5, 3.8)),
+}
 
 
 def draw_all(folder: Path) -> None:
-    """Write all pictures."""
-    folder.mkdir(exist_ok=True)
-    save(draw_study, folder, "study", (8.5, 7.6))
-    save(draw_leads, folder, "leads", (7.5, 7.0))
-    save(draw_scheme, folder, "scheme", (9.5, 3.8))
-    save(draw_mask, folder, "mask-softmax", (9.5, 2.8))
+    """Write all pictures as SVG, with the same bytes each time."""
+    with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
+        for name, (draw, inches) in PICTURES.items():
+            figure = Figure(figsize=inches, layout="constrained")
+            draw(figure)
+            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":
-    draw_all(Path(__file__).parent / "_static")
+    draw_all(HERE / "_static")
