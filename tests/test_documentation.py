@@ -1,14 +1,13 @@
 """The pages are honest: their Python runs, their commands, options and files exist, their numbers are the records'."""
 
+import csv
 import re
 import runpy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
@@ -19,7 +18,6 @@ DOCS, RESULTS = ROOT / "docs", ROOT / "results"
 MARKDOWN = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "examples/README.md")]
 MARKDOWN += [RESULTS / "README.md", *sorted(DOCS.glob("**/*.md"))]
 PYTHON = [page for page in MARKDOWN if "```python" in page.read_text()]
-LOG = DOCS / "log.md"  # shows commands of earlier commits, too
 MOST_WORDS = {"README.md": 750, "docs/does-it-help.md": 1500, "docs/reproduction.md": 1500}
 
 
@@ -76,13 +74,12 @@ def commands(page: Path) -> Iterator[tuple[str, list[str]]]:
 def test_every_command_and_option_that_a_page_shows_is_there() -> None:
     used: dict[str, set[str]] = {}
     for page in MARKDOWN:
-        if page != LOG:
-            for command, options in commands(page):
-                used.setdefault(command, set()).update(options)
-    for command, options in used.items():
-        shown = metaux(command, "--help")
-        assert shown.code == 0, command
-        assert not {option for option in options if option not in f"{shown.out} --help"}, command
+        for command, options in commands(page):
+            used.setdefault(command, set()).update(options)
+    for command, shown in used.items():
+        help_text = metaux(command, "--help")
+        assert help_text.code == 0, command
+        assert not {option for option in shown if option not in f"{help_text.out} --help"}, command
 
 
 @pytest.mark.parametrize("page", MOST_WORDS)
@@ -107,29 +104,54 @@ def test_the_notebook_of_a_minute() -> None:
 
 STUDIES = ("benchmark/", "compare/", "recommend/", "longer/", "views/", "variants/screened-", "variants/tested-")
 KEYS = ("data_set", "run", "epochs")  # that a study may have, beside row and seed
+NAN = float("nan")
 
 
 @cache
-def record(file: str) -> pd.DataFrame:
-    return pd.read_csv(RESULTS / file, keep_default_na=False, na_values=[""])
+def record(file: str) -> list[dict[str, str]]:
+    with (RESULTS / file).open(encoding="utf-8", newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def numbers(line: Mapping[str, str], *columns: str) -> list[float]:
+    return [float(line[column] or NAN) for column in columns]
+
+
+def only(file: str, **keys: str) -> dict[str, str]:
+    """Return the one line of a record that has these values."""
+    [line] = [line for line in record(file) if keys.items() <= line.items()]
+    return line
+
+
+def difference(study: str, **keys: str) -> list[float]:
+    return numbers(only(f"{study}differences.csv", **keys), "mean", "low", "high")
+
+
+def accuracy(study: str, **keys: str) -> list[float]:
+    mean, low, high = numbers(only(f"{study}rows.csv", **keys), "accuracy", "low", "high")
+    return [mean, max(low, 0.0), min(high, 1.0)]
 
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_difference_follows_from_the_accuracies(study: str) -> None:
-    accuracies, differences = record(f"{study}accuracies.csv"), record(f"{study}differences.csv")
-    keys = [key for key in KEYS if key in accuracies]
-    by_row = {key: rows.set_index("seed")["accuracy"] for key, rows in accuracies.groupby([*keys, "row"])}
-    for line in differences.itertuples():
-        place = tuple(getattr(line, key) for key in keys)
-        if (*place, line.minus) not in by_row:  # the search records these differences alone
+    by_row: dict[tuple[str, ...], dict[str, float]] = {}
+    for line in record(f"{study}accuracies.csv"):
+        place = tuple(line[key] for key in KEYS if key in line)
+        by_row.setdefault((*place, line["row"]), {})[line["seed"]] = float(line["accuracy"])
+    for line in record(f"{study}differences.csv"):
+        place = tuple(line[key] for key in KEYS if key in line)
+        own, other = by_row[*place, line["row"]], by_row.get((*place, line["minus"]))
+        if other is None:  # the search records these differences alone
             assert study == "recommend/"
-            assert line.minus == "single, same time" or line.minus.endswith(", shuffled")
+            assert line["minus"] == "single, same time" or line["minus"].endswith(", shuffled")
             continue
-        values = (by_row[*place, line.row] - by_row[*place, line.minus]).dropna()
-        assert len(values) == line.n
-        half = stats.t.ppf(0.975, line.n - 1) * values.std(ddof=1) / np.sqrt(line.n) if line.n > 1 else np.nan
-        expected = [values.mean(), values.mean() - half, values.mean() + half]
-        assert [line.mean, line.low, line.high] == pytest.approx(expected, abs=1e-9, nan_ok=True), line
+        values = [value - other[seed] for seed, value in own.items() if seed in other]
+        assert len(values) == int(line["n"])
+        mean, half = np.mean(values), NAN
+        if len(values) > 1:
+            half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+        expected = [mean, mean - half, mean + half]
+        assert numbers(line, "mean", "low", "high") == pytest.approx(expected, abs=1e-9, nan_ok=True), line
 
 
 def tables(text: str) -> list[list[dict[str, str]]]:
@@ -141,32 +163,14 @@ def tables(text: str) -> list[list[dict[str, str]]]:
     return found
 
 
-def agrees(shown: str, numbers: Sequence[float]) -> bool:
+def agrees(shown: str, fractions: Sequence[float]) -> bool:
     """Whether a cell or a phrase shows these fractions, in per cent, rounded to the decimals that it has."""
     texts = re.findall(r"[-+]?\d+(?:\.\d+)?", shown)
     decimals = [len(text.partition(".")[2]) for text in texts]
-    return len(texts) == len(numbers) and all(
-        abs(float(text) - 100 * number) <= 0.5 * 10.0**-places + 1e-6
-        for text, number, places in zip(texts, numbers, decimals, strict=True)
+    return len(texts) == len(fractions) and all(
+        abs(float(text) - 100 * fraction) <= 0.5 * 10.0**-places + 1e-6
+        for text, fraction, places in zip(texts, fractions, decimals, strict=True)
     )
-
-
-def line_of(file: str, **keys: object) -> Any:
-    lines = record(file)
-    for key, value in keys.items():
-        lines = lines[lines[key] == value]
-    [line] = lines.itertuples()
-    return line
-
-
-def difference(study: str, **keys: object) -> list[float]:
-    line = line_of(f"{study}differences.csv", **keys)
-    return [line.mean, line.low, line.high]
-
-
-def accuracy(study: str, **keys: object) -> list[float]:
-    line = line_of(f"{study}rows.csv", **keys)
-    return [line.accuracy, max(line.low, 0), min(line.high, 1)]
 
 
 # Which row a column shows, and what it is compared with; braces: " apart" where the table's line says so.
@@ -190,59 +194,50 @@ COLUMNS = {
     ("page", "place"), [("README.md", 0), ("docs/does-it-help.md", 0), ("docs/does-it-help.md", 1)]
 )
 def test_tables_of_the_benchmark_are_the_records(page: str, place: int) -> None:
-    sets = record("benchmark/data-sets.csv")
     for line in tables((ROOT / page).read_text())[place]:
         (_, title), *cells = line.items()
         title, apart, _ = title.partition(", apart")
-        found = sets[sets["title"] == title]
-        data_set, last = (
-            found["data_set"].iloc[0],
-            found["run"].iloc[-1],
-        )  # where there are two runs, MAXL's is the second
+        runs = [run for run in record("benchmark/data-sets.csv") if run["title"] == title]
+        data_set, last = runs[0]["data_set"], runs[-1]["run"]  # where there are two runs, MAXL's is the second
         for column, shown in cells:
             if column == "n":
-                assert int(shown) == found["seeds"].iloc[-1]
+                assert shown == runs[0]["seeds"]
             elif column == "single task, %":
                 assert agrees(shown, accuracy("benchmark/", row="single", data_set=data_set, run=last)), line
             elif shown != "-":
                 row, minus = (name.format(apart.replace(",", "")) for name in COLUMNS[column])
                 run = last if row == "maxl" else "first"
-                numbers = difference("benchmark/", row=row, minus=minus, data_set=data_set, run=run)
-                assert agrees(shown, numbers), (title, column, shown, numbers)
+                found = difference("benchmark/", row=row, minus=minus, data_set=data_set, run=run)
+                assert agrees(shown, found), (title, column, shown, found)
 
 
 def test_table_of_the_searches_is_the_records() -> None:
-    searches = record("recommend/searches.csv").set_index("title")
     lines = tables((DOCS / "does-it-help.md").read_text())[2]
-    assert [line["data"] for line in lines] == list(searches.index)
     own = {"distilled": "self-distilled", "transformation": "transformed"}
-    for line in lines:
-        search = searches.loc[line["data"]]
+    for line, search in zip(lines, record("recommend/searches.csv"), strict=True):
         data_set, row = search["data_set"], search["best_on_validation"].removesuffix(" apart")
+        assert line["data"] == search["title"]
         assert line["best on validation data"] == search["best_on_validation"]
         assert agrees(line["single task, %"], accuracy("recommend/", row="single", data_set=data_set))
-        for minus in ("single", "single, same time"):
-            assert agrees(line[f"minus {minus}"], difference("recommend/", row=row, minus=minus, data_set=data_set))
+        minus = {f"minus {name}": name for name in ("single", "single, same time")}
         if row in own:
-            assert agrees(
-                line["minus its own control"], difference("recommend/", row=row, minus=own[row], data_set=data_set)
-            )
+            minus["minus its own control"] = own[row]
+        for column, name in minus.items():
+            assert agrees(line[column], difference("recommend/", row=row, minus=name, data_set=data_set)), column
 
 
 def test_every_interval_in_the_text_is_a_recorded_one() -> None:
-    numbers = [record(f"{study}differences.csv")[["mean", "low", "high"]] for study in STUDIES]
-    numbers += [record("mechanism/shares.csv")[["mean", "low", "high"]] / 100]
-    known = pd.concat(numbers).dropna().to_numpy()
-    said = " ".join(record("reproduce/items.csv")["found"]).replace("points ", "")
+    lines = [line for study in STUDIES for line in record(f"{study}differences.csv")]
+    known = [numbers(line, "mean", "low", "high") for line in lines]
+    said = " ".join(item["found"] for item in record("reproduce/items.csv")).replace("points ", "")
     for page in MARKDOWN:
         text = page.read_text().replace("points ", "")
         for shown in set(re.findall(r"[-+]\d+\.\d+\s\[[-+]\d+\.\d+, [-+]\d+\.\d+\]", text)):
-            mean = float(shown.split()[0]) / 100
-            near = known[np.abs(known[:, 0] - mean) < 0.001]
+            near = [line for line in known if abs(line[0] - float(shown.split()[0]) / 100) < 0.001]
             assert shown in said or any(agrees(shown, line) for line in near), (page, shown)
 
 
 def test_the_readme_ends_its_example_with_the_recorded_verdict() -> None:
     [shown] = blocks("text")
-    verdict = record("compare/data-sets.csv").set_index("data_set")["verdict"]["digits"]
+    verdict = only("compare/data-sets.csv", data_set="digits")["verdict"]
     assert " ".join(shown.split()).endswith(verdict.partition(": ")[2])
