@@ -1,4 +1,4 @@
-"""Everything that defines a run, as one frozen, typed configuration: the command line and its file are made from it."""
+"""Everything that defines a run, as one frozen, typed configuration, for the command line and for files."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -21,54 +21,54 @@ CountOverride = Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is made of, whatever its method and seed.
+    """What defines a run, besides its method and seed.
 
     Args:
         data: a known name (digits, iris, wine, breast-cancer, mnist, fashion-mnist, cifar10, cifar10.1, cifar100, svhn,
             cinic10, imagenet32, ucf101), hf:NAME (of the Hugging Face hub, or a folder in its format), a folder with
             one sub-folder per class (with or without train/, val/, test/), a CSV file of images, texts or a table, or
-            an .npz file; docs/data.md says more of each.
-        root: where known data sets are kept or downloaded to.
+            an .npz file. docs/data.md describes each.
+        root: the folder that known data sets are kept in or downloaded to.
         hierarchy: a YAML or CSV file that names the classes in any number of levels.
         primary: the hierarchy's level to classify (by default, the one above the auxiliary one).
         auxiliary: the hierarchy's finer level that gives the sub-classes (by default, the data's own, or below).
-        given: a column of labels of any kind that method given learns beside the classes (of a CSV file; an .npz file
-            has them as y_given).
+        given: the column of a CSV file that method given takes its auxiliary labels from (in an .npz file, they are
+            y_given).
         subclasses: sub-classes per class, without a hierarchy: one number, or one per class (5 by default).
-        train_size: learn from this many training samples, drawn anew by each seed (all by default).
-        train_seed: draw them by this seed (by default, the run's own): networks of several seeds on the same samples.
-        evaluate_on: what accuracy is measured on: the test part, or a validation part that takes its place (the data's
-            own, or else a fifth of the training samples, always the same); the test part is then left untouched.
+        train_size: train on this many of the training samples (all by default). Each seed draws its own.
+        train_seed: draw them by this seed instead, so that runs of several seeds train on the same samples.
+        evaluate_on: the part that accuracy is measured on. validation is the data's own validation part, or else a
+            fifth of the training samples, always the same; the test part is then not used.
         image_size: resize images to this many pixels a side (by default, they stay as they are if all are alike).
         augment: random crops and horizontal flips; auto is what suits the data set.
-        class_weights: weigh the primary loss inversely to class frequency.
+        class_weights: balanced weights each class in the primary loss inversely to its frequency.
         backbone: the network: auto, mlp, small-cnn, conv4, vgg16, resnet32, text-cnn, torchvision:NAME or timm:NAME.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
         features: what kmeans, balanced and leaves cluster: pixels (of texts, the counts of words), autoencoder (its
             latent space), rotations or contrastive (the backbone, trained on the images without labels), a pretrained
             network (efficientnet-lite0, torchvision:NAME or timm:NAME), or the folder of a finished run.
-        embedding: the pretrained network that prototypical measures distances in: efficientnet-lite0,
+        embedding: the pretrained network in whose features prototypical measures distances: efficientnet-lite0,
             torchvision:NAME, timm:NAME, or the folder of a finished run.
-        labels: the folder of a finished run whose final labels the methods recorded and shuffled learn from; {seed} in
-            it stands for the run's own seed.
+        labels: the folder of a finished run. The methods recorded and shuffled learn its final labels. {seed} in it
+            stands for the run's own seed.
         protocol: tuned (momentum, weight decay, cosine schedule), or as published: iclr, neurips.
-        epochs: passes over the training data; the protocol's by default, as for all values below.
+        epochs: passes over the training data.
         batch_size: samples per batch.
         learning_rate: of the multi-task network.
         weight_decay: of the multi-task network.
         generator_learning_rate: of the label generator.
-        entropy_weight: weight of the loss against collapse.
+        entropy_weight: weight of the entropy loss, which keeps the label generator from using few sub-classes.
         focal_gamma: focusing parameter of both losses; 0 is cross entropy.
-        views: how methods that show the network several views of each image (transformation, rotation and their
-            controls) learn them: all views of a batch together, in one step, or apart, like images of their own, in
-            as many times the steps.
+        views: how transformation, rotation and their controls train on the several views of each image. together: all
+            views of a batch in one step. apart: each view like an image of its own, so that there are as many times
+            the steps.
         auxiliary_weight: factor on the auxiliary loss.
         meta_gradient: how the label generator's gradient is computed. auto is forward-mode, which is exact, or
-            finite-difference where the network has an operation without a forward-mode formula.
+            finite-difference if the network has an operation without a forward-mode formula.
         device: auto, cpu, cuda, cuda:1 or mps.
-        precision: of the arithmetic.
+        precision: the number format that networks compute in.
         processes: data-parallel processes, one device each.
-        threads: processor threads per run; equal bits need equal threads.
+        threads: CPU threads per run. Only runs with equal threads give equal bits.
     """
 
     data: Annotated[Positional[str], arg(metavar="DATA")] = "digits"
@@ -97,7 +97,9 @@ class Settings:
     generator_learning_rate: Override = None
     entropy_weight: Override = None
     focal_gamma: Override = None
-    views: Annotated[Literal["together", "apart"] | None, arg(help_behavior_hint=_OF_PROTOCOL)] = None
+    views: Annotated[
+        Literal["together", "apart"] | None, arg(metavar="{together,apart}", help_behavior_hint=_OF_PROTOCOL)
+    ] = None
     auxiliary_weight: Override = None
     meta_gradient: Literal["auto", "forward-mode", "finite-difference", "double-backward"] = "auto"
     device: str = "auto"
@@ -118,7 +120,9 @@ class Output:
 
     quiet: bool = False
     json: bool = False
-    log: Annotated[Literal["tensorboard", "wandb"] | None, arg(help_behavior_hint="")] = None
+    log: Annotated[
+        Literal["tensorboard", "wandb"] | None, arg(metavar="{tensorboard,wandb}", help_behavior_hint="")
+    ] = None
 
     @property
     def is_silent(self) -> bool:
@@ -151,7 +155,7 @@ def changed(settings: Settings, but: Collection[str] = ()) -> dict[str, Any]:
 
 
 def as_words(values: Mapping[str, Any]) -> list[str]:
-    """Return the words of a command line that says these settings: the data, and what isn't at its default.
+    """Return the words of a command line that gives these settings: the data, and what isn't at its default.
 
     >>> as_words({"data": "iris", "epochs": 3, "subclasses": [2], "pretrained": True})
     ['iris', '--subclasses', '2', '--pretrained', '--epochs', '3']
@@ -198,7 +202,7 @@ def from_mapping(values: Mapping[str, Any], extra: Mapping[str, Any] | None = No
 
 
 def _plain(value: Any, kind: Any) -> Any:
-    """Return what YAML read as it was meant: lists are tuples, and 1e-5 (text to YAML) or 1 may be a decimal number."""
+    """Return what YAML read in the type that was meant: tuples for lists, and floats for 1 and 1e-5 (text to YAML)."""
     if isinstance(value, list):
         return tuple(value)
     if float in (kind, *get_args(kind)) and isinstance(value, int | str) and not isinstance(value, bool):

@@ -38,7 +38,7 @@ def test_lines_take_the_weights_and_give_the_same(
     head = make_head(trunk(x).shape[1], 2, kind).eval()
     found = rebuilt(backbone, trunk, head, shape)
     variables: dict[str, Any] = {"nn": nn}
-    exec("\n".join([*found.imports, *found.lines]), variables)
+    exec("\n".join([found.import_line, *found.lines]), variables)
     network = variables["network"].eval()
     network.load_state_dict(found.weights)
     torch.testing.assert_close(network(x), head(trunk(x)), atol=1e-5, rtol=1e-5)

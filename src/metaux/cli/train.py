@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from metaux.cli.options import Command, Config, OutFolder, SharedOutput, SharedSettings
-from metaux.settings import Output, Settings, from_mapping
+from metaux.settings import Output, Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,13 +85,13 @@ class Train(Command):
             with shown({folder: Trial(settings, method, seed)}, None, console):
                 run(settings, method, seed, data, folder, lambda note: print_notes([note], console), log)
         finished = Run.read(folder)
-        _print(finished, console)
+        _print(finished, settings, console)
         console.print(f"Records and trained weights: {folder}", soft_wrap=True)
         if self.output.json:
             print_json(finished.result)
 
 
-def _print(finished: "Run", console: "Console") -> None:
+def _print(finished: "Run", settings: Settings, console: "Console") -> None:
     from metaux.protocols import resolve
     from metaux.terminal import make_table
     from metaux.words import percent
@@ -104,6 +104,5 @@ def _print(finished: "Run", console: "Console") -> None:
         "s per epoch": f"{finished.seconds_per_epoch:.2g}",
     }
     console.print(make_table(tuple(row), [tuple(row.values())]))
-    reported = resolve(from_mapping(finished.settings, {"method": str, "seed": int})[0]).reported_epochs
-    if (reported := min(reported, len(finished.epochs))) > 1:
+    if (reported := min(resolve(settings).reported_epochs, len(finished.epochs))) > 1:
         console.print(f"Accuracies are means of the last {reported} epochs, as the protocol has it.")

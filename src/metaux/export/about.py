@@ -4,28 +4,30 @@ from typing import Any
 
 from metaux.data.samples import Columns
 from metaux.data.texts import VOCABULARY, WORD
-from metaux.export.portable import NAMES, TYPES
-from metaux.networks.backbones import Shape, chosen
+from metaux.networks.backbones import chosen
 from metaux.runs.model import Model
 from metaux.runs.record import Run
 
+# What the input is called, and its type.
+_INPUTS = {"image": ("images", "uint8"), "table": ("table", "float32"), "text": ("words", "int64")}
 
-def describe(run: Run, model: Model, shape: Shape, in_graph: bool) -> dict[str, Any]:
+
+def describe(run: Run, model: Model, in_graph: bool) -> dict[str, Any]:
     """Return the content of `metaux.json`.
 
     Args:
         run: the network's.
         model: the network.
-        shape: of one sample.
         in_graph: whether the exported network normalises its input by itself, and ends in probabilities.
     """
     preprocessing = model.preprocessing
     kind = preprocessing.kind
-    dtype = str(TYPES[kind]).removeprefix("torch.")
+    name, dtype = _INPUTS[kind]
+    shape = (preprocessing.channels, *(preprocessing.image_size or ()))
     about: dict[str, Any] = {
         "backbone": chosen(model.settings.backbone, shape, kind),
         "class_names": list(model.hierarchy.class_names),
-        "input": {"name": NAMES[kind], "kind": kind, "dtype": dtype, "shape": ["n", *shape]},
+        "input": {"name": name, "kind": kind, "dtype": dtype, "shape": ["n", *shape]},
         "output": {
             "name": "probabilities" if in_graph else "logits",
             "dtype": "float32",
@@ -34,21 +36,21 @@ def describe(run: Run, model: Model, shape: Shape, in_graph: bool) -> dict[str, 
         "method": run.method,
         "versions": dict(run.result.get("versions", {})),
     }
-    if kind != "text":
+    if kind == "text":
+        about["words"] = {
+            "pattern": WORD.pattern,
+            "lower_case": True,
+            "id": f"1 + crc32(utf-8) % {VOCABULARY - 1}",
+            "padding": 0,
+            "length": preprocessing.channels,
+        }
+    else:
         about["preprocessing"] = {
             "scale": 1 / 255 if kind == "image" else 1.0,
             "mean": list(preprocessing.mean),
             "deviation": list(preprocessing.deviation),
             "order": "(input * scale - mean) / deviation",
             "in_graph": in_graph,
-        }
-    else:
-        about["words"] = {
-            "pattern": WORD.pattern,
-            "lower_case": True,
-            "id": f"1 + crc32(utf-8) % {VOCABULARY - 1}",
-            "padding": 0,
-            "length": shape[0],
         }
     if preprocessing.columns:
         about["columns"] = [{"name": name, "categories": values} for name, *values in preprocessing.columns]

@@ -8,8 +8,8 @@ from metaux.errors import InputError, choose
 from metaux.export.about import describe
 from metaux.export.card import card
 from metaux.export.forms import ABOUT, FORMS
-from metaux.files import to_json, write_text_atomic
-from metaux.runs.model import Model, read_description
+from metaux.files import write_json, write_text_atomic
+from metaux.runs.model import Model
 from metaux.runs.record import Run
 from metaux.runs.store import check_writable
 
@@ -31,21 +31,18 @@ def export(folder: Path, to: str, out: Path | None = None) -> Path:
         InputError: if the run isn't finished, the folder holds something else, or a package is missing.
     """
     choose("form", to, FORMS)
-    run = Run.read(folder)
-    model = Model.read(folder)
-    _, _, shape = read_description(run)
+    run, model, form = Run.read(folder), Model.read(folder), FORMS[to]
     out = folder / to if out is None else out
     _check(out)
-    form = FORMS[to]
-    about = describe(run, model, shape, in_graph=to != "safetensors")
+    about = describe(run, model, form.is_whole)
     home = out.resolve()  # a link stays one
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".metaux-", dir=home.parent) as place:
         new = Path(place) / "new"
         new.mkdir()
-        code = form.write(model, shape, about, new / form.file)
-        write_text_atomic(new / ABOUT, to_json(about, indent=2) + "\n")
-        write_text_atomic(new / CARD, card(run, model, about, to, form, code))
+        made = form.write(model, about, new / form.file)
+        write_json(new / ABOUT, about)
+        write_text_atomic(new / CARD, card(run, model, about, to, made))
         _replace(home, new, Path(place) / "old")
     return out
 

@@ -1,45 +1,32 @@
 """The primary network with its preprocessing, as one module of plain tensors: raw samples to probabilities."""
 
-from collections.abc import Callable
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
-from metaux.data.transforms import Preprocessing
-from metaux.networks.multitask import MultiTaskNetwork
-
-NAMES = {"image": "images", "table": "table", "text": "words"}
-"""What the input is called, by the kind of the samples."""
-TYPES = {"image": torch.uint8, "table": torch.float32, "text": torch.int64}
+from metaux.runs.model import Model
 
 
 class Portable(nn.Module):
     """What predicts, between normalisation and softmax: no label generator, and no auxiliary head unless it predicts.
 
     Args:
-        network: trained; it is copied.
-        preprocessing: what its training normalised with.
-        predict: the label source's own rule of prediction, if it has one.
+        model: trained; its network is copied.
     """
 
     scale: Tensor | None
     shift: Tensor | None
 
-    def __init__(
-        self,
-        network: MultiTaskNetwork,
-        preprocessing: Preprocessing,
-        predict: Callable[[MultiTaskNetwork, tuple[Tensor, ...]], Tensor] | None = None,
-    ):
+    def __init__(self, model: Model):
         super().__init__()
-        # The layout that is fast in training is none of an exported graph's business.
-        self.network = deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
-        if predict is None:
+        # The memory layout that is fast in training would be part of the exported graph.
+        self.network = deepcopy(model.network).cpu().to(memory_format=torch.contiguous_format).eval()
+        self.predict = model.source.predict
+        if self.predict is None:
             self.network.auxiliary_head = None
-        self.predict = predict
         self.requires_grad_(False)
-        scale, shift = preprocessing.scale_and_shift() if preprocessing.mean else (None, None)
+        scale, shift = model.preprocessing.scale_and_shift() if model.preprocessing.mean else (None, None)
         self.register_buffer("scale", None if scale is None else scale.float())
         self.register_buffer("shift", None if shift is None else shift.float())
 
@@ -49,8 +36,3 @@ class Portable(nn.Module):
             x = (x.float() - self.shift) * self.scale
         logits: Tensor = self.network(x).primary if self.predict is None else self.predict(self.network, (x,))
         return logits.softmax(-1)
-
-
-def example(preprocessing: Preprocessing, shape: tuple[int, ...]) -> Tensor:
-    """Return two raw samples of the network's form; of one, an export would take the number for a constant."""
-    return torch.zeros(2, *shape, dtype=TYPES[preprocessing.kind])

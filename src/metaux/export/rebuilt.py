@@ -12,9 +12,13 @@ from metaux.networks.zoo import is_of_library, library_and_model
 
 
 class Rebuilt(NamedTuple):
-    """`imports` and `lines` make the module `network`, from normalised inputs to logits; `weights` are its state."""
+    """Lines that make the module `network`, from normalised inputs to logits, with `nn` being `torch.nn`.
 
-    imports: list[str]
+    `import_line` comes before them, and imports from `package`; `weights` are the network's state.
+    """
+
+    package: str
+    import_line: str
     lines: list[str]
     weights: dict[str, Tensor]
 
@@ -32,12 +36,14 @@ def rebuilt(backbone: str, trunk: nn.Module, head: nn.Module, shape: Shape) -> R
         return _of_library(backbone, trunk, head, (shape[0], shape[1], shape[2]))
     line = f"network = nn.Sequential(make_backbone({backbone!r}, {shape}), {_code(head)})"
     weights = nn.Sequential(trunk, head).state_dict()
-    return Rebuilt(["from metaux.networks.backbones import make_backbone"], [line], weights)
+    return Rebuilt("metaux", "from metaux.networks.backbones import make_backbone", [line], weights)
 
 
 def _of_library(backbone: str, trunk: nn.Module, head: nn.Module, image: tuple[int, int, int]) -> Rebuilt:
     library, model = library_and_model(backbone)
     function, options = library.recipe(model, image)
+    module = function.rpartition(".")[0]
+    imported = module.partition(".")[0], f"import {module}"
     words = ", ".join(f"{name}={value!r}" for name, value in options.items())
     lines = [f"network = {function}({words})"]
     pooled = library is torchvision_models and torchvision_models.is_pooled(model)
@@ -51,13 +57,13 @@ def _of_library(backbone: str, trunk: nn.Module, head: nn.Module, image: tuple[i
             line = f"network.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), {_code(head)})"
         else:
             lines.append("network.avgpool = nn.AdaptiveAvgPool2d(1)")
-        return Rebuilt([_import(function)], [*lines, line], state | _prefixed(head, place))
+        return Rebuilt(*imported, [*lines, line], state | _prefixed(head, place))
     place = library.place_of_head(trunk, model)
     if place is None or not _belongs(trunk, place, head, image):
         lines.append(f"network = nn.Sequential(network, {_code(head)})")
-        return Rebuilt([_import(function)], lines, nn.Sequential(trunk, head).state_dict())
+        return Rebuilt(*imported, lines, nn.Sequential(trunk, head).state_dict())
     lines.append(f"network.set_submodule({place!r}, {_code(head)})")
-    return Rebuilt([_import(function)], lines, state | _prefixed(head, place))
+    return Rebuilt(*imported, lines, state | _prefixed(head, place))
 
 
 def _changes(plain: nn.Module, trunk: nn.Module, prefix: dict[str, str]) -> list[str]:
@@ -106,10 +112,6 @@ def _prefixed(module: nn.Module, place: str) -> dict[str, Tensor]:
 def _renamed(name: str, prefix: dict[str, str]) -> str:
     first, dot, rest = name.partition(".")
     return prefix.get(first, first) + dot + rest
-
-
-def _import(function: str) -> str:
-    return f"import {function.rpartition('.')[0]}"
 
 
 def _code(module: nn.Module) -> str:
