@@ -5,7 +5,7 @@ from typing import Any, get_type_hints
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metaux.errors import InputError
@@ -14,6 +14,7 @@ from metaux.settings import Settings, from_mapping, to_mapping
 HINTS = get_type_hints(Settings)
 
 
+@settings(deadline=None)
 @given(st.fixed_dictionaries({}, optional={name: st.from_type(hint) for name, hint in HINTS.items()}))
 def test_comes_back_from_yaml_as_it_was(values: dict[str, Any]) -> None:
     try:
