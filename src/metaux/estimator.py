@@ -20,8 +20,17 @@ from torch.utils.data import Dataset
 
 from metaux.data.classes import DEFAULT_SUBCLASSES
 from metaux.data.columns import check_resolution
-from metaux.data.in_memory import Form, InMemory, as_array, read_dataset, read_images, read_tensors
-from metaux.data.in_memory_labels import read_given, read_hierarchy, read_labels
+from metaux.data.in_memory import (
+    Form,
+    InMemory,
+    as_array,
+    read_dataset,
+    read_given,
+    read_hierarchy,
+    read_images,
+    read_labels,
+    read_tensors,
+)
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.splits import draw
 from metaux.data.transforms import Preprocessing, augmentation

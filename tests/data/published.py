@@ -1,13 +1,15 @@
 """Small data sets in the formats that the large ones are published in, for the tests of their readers."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from pictures import cifar, class_folders, save
 
-from metaux.data.catalogue import PUBLISHED, File, Published
+from metaux.data.catalogue import catalogue
 
 CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 NOWHERE = "http://127.0.0.1:9/"
@@ -18,9 +20,9 @@ def pixels(count: int, seed: int = 0, *shape: int) -> "np.ndarray[Any, Any]":
     return np.random.default_rng(seed).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
-def small(name: str, **counts: int) -> dict[str, Published]:
-    """Return the catalogue with other expected counts of one data set."""
-    return {**PUBLISHED, name: PUBLISHED[name]._replace(counts=counts)}
+def describe(monkeypatch: pytest.MonkeyPatch, name: str, **values: Any) -> None:
+    """Describe a published data set otherwise in the catalogue."""
+    monkeypatch.setitem(catalogue(), name, replace(catalogue()[name], **values))
 
 
 def write_svhn(root: Path, count: int = 20) -> dict[str, Any]:
@@ -65,14 +67,14 @@ def write_ucf101(root: Path, frames: int = 2) -> Path:
     return root
 
 
-def write_cifar10_1(root: Path, dataset: Any, count: int = 20) -> tuple[dict[str, Any], dict[str, Published]]:
-    """Write CIFAR-10.1's pair and a small CIFAR-10; return the latter's attributes and a catalogue for the pair."""
+def write_cifar10_1(root: Path, dataset: Any, count: int = 20) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Write CIFAR-10.1's pair and a small CIFAR-10; return the latter's attributes, and the pair's in the catalogue."""
     attributes = {**cifar(root, dataset, CIFAR10), "url": NOWHERE + "cifar-10-python.tar.gz"}
     np.save(root / "cifar10.1_v6_data.npy", pixels(count, 5, 32, 32, 3))
     np.save(root / "cifar10.1_v6_labels.npy", (np.arange(count) % 10).astype(np.int32))
-    files = []
-    for file in PUBLISHED["cifar10.1"].archives:
-        content = (root / file.path).read_bytes()
-        files.append(File(file.path, len(content), f"sha256:{hashlib.sha256(content).hexdigest()}"))
-    known = PUBLISHED["cifar10.1"]._replace(archives=tuple(files))
-    return attributes, {**PUBLISHED, "cifar10.1": known}
+    files = {file: (root / file).read_bytes() for file in catalogue()["cifar10.1"].archives}
+    sizes = {file: len(content) for file, content in files.items()}
+    return attributes, {
+        "sizes": sizes,
+        "sha256": {file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
+    }

@@ -4,19 +4,20 @@ import pytest
 from published import write_cinic10, write_imagenet32, write_ucf101
 from torchvision import datasets
 
-from metaux.data.availability import availability
-from metaux.data.catalogue import PUBLISHED, Published
-from metaux.data.known import NAMES
-from metaux.data.scikit_sets import TABLES
+from metaux.data import published, scikit_sets, torchvision_sets
+from metaux.data.catalogue import Published, catalogue
+from metaux.data.sources import NAMES, availability
 from metaux.data.torchvision_sets import TORCHVISION
 from metaux.settings import Settings
+
+PUBLISHED = catalogue()
 
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"
 COLUMNS = ["name", "data set", "task", "images", "download", "from", "files, below the root", "put", "terms"]
 
 
 def row(name: str, known: Published) -> list[str]:
-    files = ", ".join(f"`{file.path}`" for file in known.archives)
+    files = ", ".join(f"`{file}`" for file in known.archives)
     return [
         f"`{name}`",
         known.title,
@@ -45,25 +46,28 @@ def test_the_page_and_the_help_have_every_name() -> None:
         assert f"{name}," in told or f"{name})" in told
 
 
+def test_every_published_set_has_one_reader() -> None:
+    assert sorted(PUBLISHED) == sorted((*torchvision_sets.NAMES, *published.NAMES))
+
+
 def test_it_agrees_with_torchvision() -> None:
     for name in ("mnist", "fashion-mnist"):
         dataset, known = getattr(datasets, TORCHVISION[name].dataset), PUBLISHED[name]
-        theirs = [(f"{TORCHVISION[name].folder}/{file}", f"md5:{md5}") for file, md5 in dataset.resources]
-        assert [(file.path, file.checksum) for file in known.archives] == theirs
+        assert list(known.archives) == [f"{TORCHVISION[name].folder}/{file}" for file, _ in dataset.resources]
         assert known.source == dataset.mirrors[0]
     for name, dataset in (("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100)):
         [archive], known = PUBLISHED[name].archives, PUBLISHED[name]
-        assert (archive.path, archive.checksum) == (dataset.filename, f"md5:{dataset.tgz_md5}")
+        assert archive == dataset.filename
         assert known.source == dataset.url
         listed = [file for file, _ in (*dataset.train_list, *dataset.test_list)] + [dataset.meta["filename"]]
-        assert [file.path for file in known.files] == [f"{dataset.base_folder}/{file}" for file in listed]
+        assert list(known.files) == [f"{dataset.base_folder}/{file}" for file in listed]
     for file, part in zip(PUBLISHED["svhn"].archives, ("train", "test"), strict=True):
-        url, filename, md5 = datasets.SVHN.split_list[part]
-        assert (file.path, file.checksum) == (filename, f"md5:{md5}")
+        url, filename, _ = datasets.SVHN.split_list[part]
+        assert file == filename
         assert url == PUBLISHED["svhn"].source + filename
 
 
-@pytest.mark.parametrize("name", ["digits", *TABLES])
+@pytest.mark.parametrize("name", scikit_sets.NAMES)
 def test_what_ships_with_scikit_learn_is_there(tmp_path: Path, name: str) -> None:
     assert availability(name, tmp_path) is None
 
@@ -91,8 +95,8 @@ def sparse(path: Path, size: int) -> None:
 
 
 def test_files_of_another_size(tmp_path: Path) -> None:
-    for file in PUBLISHED["svhn"].archives:
-        sparse(tmp_path / file.path, file.size or 0)
+    for file, size in PUBLISHED["svhn"].sizes.items():
+        sparse(tmp_path / file, size)
     assert availability("svhn", tmp_path) is None
     sparse(tmp_path / "test_32x32.mat", 100)
     assert availability("svhn", tmp_path) == f"found '{tmp_path}/test_32x32.mat' of 100 bytes, not 64,275,384"
@@ -101,16 +105,16 @@ def test_files_of_another_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name, known in PUBLISHED.items() if known.packed])
 def test_archives_are_as_good_as_what_is_in_them(tmp_path: Path, name: str) -> None:
     for file in PUBLISHED[name].archives:
-        sparse(tmp_path / "packed" / file.path, 10)  # in another compression, say
+        sparse(tmp_path / "packed" / file, 10)  # in another compression, say
     for file in PUBLISHED[name].files:
-        sparse(tmp_path / "unpacked" / file.path, 10)
+        sparse(tmp_path / "unpacked" / file, 10)
     assert availability(name, tmp_path / "packed") is None
     assert availability(name, tmp_path / "unpacked") is None
 
 
 def test_one_set_that_builds_on_another(tmp_path: Path) -> None:
-    for file in PUBLISHED["cifar10.1"].archives:
-        sparse(tmp_path / file.path, file.size or 0)
+    for file, size in PUBLISHED["cifar10.1"].sizes.items():
+        sparse(tmp_path / file, size)
     found = availability("cifar10.1", tmp_path)
     assert found is not None
     assert "cifar-10-batches-py/data_batch_1" in found

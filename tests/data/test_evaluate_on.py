@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from metaux.data.assemble import assemble
-from metaux.data.raw import RawData
+from metaux.data.reader import RawData
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.sources import load
 from metaux.runs.launch import run
@@ -22,7 +22,7 @@ def source(**sizes: int) -> RawData:
     """A table whose parts have that many samples, half of them of either class."""
     parts = tuple(part for part, count in sizes.items() for _ in range(count))
     labels = tuple("ab"[row % 2] for row in range(len(parts)))
-    return RawData(torch.arange(len(parts)).float()[:, None], {"label": labels}, "table", parts)
+    return RawData(torch.arange(len(parts)).float()[:, None], "table", {"label": labels}, parts)
 
 
 def ids(samples: Samples | None) -> set[int]:

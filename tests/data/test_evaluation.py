@@ -53,7 +53,7 @@ def test_labels_outside_of_the_run_s_classes(own: Settings, tmp_path: Path) -> N
 
 def test_inputs_of_another_kind(own: Settings, tmp_path: Path) -> None:
     np.savez(tmp_path / "table.npz", x=np.zeros((4, 5)), y=np.array(["cat", "dog"] * 2))
-    with pytest.raises(InputError, match=r"expected images, found a table \(4, 5\)"):
+    with pytest.raises(InputError, match="expected images, found a table in"):
         evaluate(own, tmp_path / "table.npz")
     table = Preprocessing("table", 4, None, (0.0,) * 4, (1.0,) * 4)
     with pytest.raises(InputError, match=r"data like the run's \(tables of 4 columns\), found table inputs of shape"):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from metaux.data.hub import read_hub
-from metaux.data.images import ImageFormat
+from metaux.data import hub
+from metaux.data.reader import RawData, Request
 from metaux.data.samples import LabelledData
 from metaux.data.sources import load, load_for_evaluation
 from metaux.data.texts import encode
@@ -58,6 +58,10 @@ def texts(count: int = 20, labels: list[int] | None = None, **columns: Any) -> A
 
 def read(path: Path, **settings: Any) -> LabelledData:
     return load(Settings(data=f"hf:{path}", **settings))
+
+
+def read_raw(path: Path, **request: Any) -> RawData:
+    return hub.read(Request(f"hf:{path}", **request))
 
 
 def test_images_with_coarse_and_fine_labels(tmp_path: Path) -> None:
@@ -135,7 +139,7 @@ def test_columns_that_not_every_part_has(tmp_path: Path) -> None:
     rows = {"height": [1.0, 2.0] * 8, "age": [3.0, 4.0] * 8, "label": [0, 1] * 8}
     table = datasets.Dataset.from_dict(rows)
     datasets.DatasetDict({"train": table, "test": table.remove_columns("age")}).save_to_disk(tmp_path / "d")
-    raw = read_hub(str(tmp_path / "d"))
+    raw = read_raw(tmp_path / "d")
     assert raw.columns == (("height",),)
     assert "the columns age are not in every part, and are not used" in raw.notices
 
@@ -144,13 +148,13 @@ def test_tables(tmp_path: Path) -> None:
     columns = {"height": [float(row) for row in range(8)], "tame": [True, False] * 4, "colour": ["red", "blue"] * 4}
     table = datasets.Dataset.from_dict({**columns, "label": [3, 7] * 4})
     table.save_to_disk(tmp_path / "d")
-    raw = read_hub(str(tmp_path / "d"))
+    raw = read_raw(tmp_path / "d")
     assert raw.columns == (("height",), ("tame",), ("colour", "blue", "red"))
     assert raw.inputs[:2].tolist() == [[0, 1, 0, 1], [1, 0, 1, 0]]
     assert raw.labels["label"] == ("3", "7") * 4
-    assert read_hub(str(tmp_path / "d"), label_columns=("colour", None)).labels.keys() == {"label", "colour"}
-    with pytest.raises(InputError, match="expected images, found none in"):
-        read_hub(str(tmp_path / "d"), ImageFormat((4, 4)))
+    assert read_raw(tmp_path / "d", label_columns=("colour", "weight")).labels.keys() == {"label", "colour"}
+    with pytest.raises(InputError, match="expected images, found a table in"):
+        read(tmp_path / "d", image_size=4)
 
 
 @pytest.mark.parametrize(
@@ -217,6 +221,6 @@ def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_labels_that_are_numbers_may_be_minus_one(tmp_path: Path) -> None:
     table = {"a": [float(row) for row in range(20)], "label": [-1, 1] * 10, "risk_label": [0.5] * 20}
     datasets.Dataset.from_dict(table).save_to_disk(tmp_path / "d")
-    raw = read_hub(str(tmp_path / "d"))
+    raw = read_raw(tmp_path / "d")
     assert raw.labels == {"label": ("-1", "1") * 10}
     assert raw.inputs.shape == (20, 2)

@@ -7,8 +7,9 @@ import torch
 from pictures import picture, save
 from PIL import Image
 
-from metaux.data import images
-from metaux.data.images import AS_FOUND, ImageFormat, conform, find_images, read_images
+from metaux.data import pixels
+from metaux.data.images import find_images, read_images
+from metaux.data.pixels import AS_FOUND, ImageFormat, conform
 from metaux.errors import InputError
 
 
@@ -104,7 +105,7 @@ def test_what_is_not_an_image(tmp_path: Path) -> None:
 
 
 def test_more_than_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "LARGEST", 100)
+    monkeypatch.setattr(pixels, "LARGEST", 100)
     with pytest.raises(InputError, match=r"found 1 of 6x6 pixels.*give a smaller --image-size"):
         read_images([save(tmp_path / "a.png")])
 

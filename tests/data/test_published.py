@@ -7,8 +7,8 @@ import pytest
 import torch
 from published import (
     CIFAR10,
+    describe,
     pixels,
-    small,
     write_cifar10_1,
     write_cinic10,
     write_imagenet32,
@@ -17,10 +17,7 @@ from published import (
 )
 from torchvision import datasets
 
-from metaux.data.assemble import assemble
-from metaux.data.catalogue import PUBLISHED
-from metaux.data.images import ImageFormat
-from metaux.data.known import read_known
+from metaux.data.catalogue import catalogue
 from metaux.data.samples import LabelledData
 from metaux.data.sources import load
 from metaux.errors import InputError
@@ -48,13 +45,13 @@ def test_svhn_of_another_checksum(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (tmp_path / "test_32x32.mat").read_bytes() == damaged
 
 
-def cinic10(root: Path, count: int = 20) -> LabelledData:
-    catalogue = small("cinic10", train=20, val=20, test=count)
-    return assemble(read_known("cinic10", root, catalogue=catalogue), Settings())
+def read(name: str, root: Path) -> LabelledData:
+    return load(Settings(data=name, root=str(root)))
 
 
-def test_cinic10(tmp_path: Path) -> None:
-    data = cinic10(write_cinic10(tmp_path))
+def test_cinic10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    describe(monkeypatch, "cinic10", counts={"train": 20, "val": 20, "test": 20})
+    data = read("cinic10", write_cinic10(tmp_path))
     assert data.hierarchy.class_names == tuple(CIFAR10)
     assert data.validation is not None
     assert [len(part) for part in (data.train, data.validation, data.test)] == [20, 20, 20]
@@ -63,28 +60,30 @@ def test_cinic10(tmp_path: Path) -> None:
     assert data.augmentation == "crop-flip"
 
 
-def test_cinic10_that_is_incomplete(tmp_path: Path) -> None:
+def test_cinic10_that_is_incomplete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_cinic10(tmp_path)
     with pytest.raises(InputError, match=r"expected 90,000 images in the train part of CINIC-10 .*, found 20; put"):
         load(Settings(data="cinic10", root=str(tmp_path)))
+    describe(monkeypatch, "cinic10", counts={"test": 21})
     with pytest.raises(InputError, match="expected 21 images in the test part"):
-        cinic10(tmp_path, 21)
+        read("cinic10", tmp_path)
     (tmp_path / "CINIC-10" / "valid").rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match=r"found nothing at '.*/CINIC-10/valid'; put CINIC-10.tar.gz"):
-        cinic10(tmp_path)
+        read("cinic10", tmp_path)
 
 
-def test_imagenet32(tmp_path: Path) -> None:
-    root, catalogue = write_imagenet32(tmp_path), small("imagenet32", train=200, test=8)
-    data = assemble(read_known("imagenet32", root, catalogue=catalogue), Settings())
+def test_imagenet32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_imagenet32(tmp_path)
+    with pytest.raises(InputError, match="expected 1,281,167 images in the train part"):
+        read("imagenet32", tmp_path)
+    describe(monkeypatch, "imagenet32", counts={"train": 200, "test": 8})
+    data = read("imagenet32", tmp_path)
     assert data.hierarchy.class_names == ("1", "334", "667", "1000")
     assert (len(data.train), len(data.test)) == (200, 8)
     assert data.train.inputs[0][180:].equal(torch.from_numpy(pixels(20, 10, 3072)).view(-1, 3, 32, 32))
     assert data.test.primary.tolist() == [0, 1, 2, 3] * 2
-    shrunk = read_known("imagenet32", root, ImageFormat((16, 16)), catalogue=catalogue)
-    assert shrunk.inputs.shape == (208, 3, 16, 16)
-    with pytest.raises(InputError, match="expected 1,281,167 images in the train part"):
-        load(Settings(data="imagenet32", root=str(tmp_path)))
+    shrunk = load(Settings(data="imagenet32", root=str(tmp_path), image_size=16))
+    assert shrunk.train.inputs[0].shape == (200, 3, 16, 16)
 
 
 class Bomb:
@@ -118,7 +117,7 @@ def test_damaged_imagenet32(tmp_path: Path, damage: str) -> None:
     path = write_imagenet32(tmp_path) / "Imagenet32" / "train_data_batch_3.npz"
     change(path)
     with pytest.raises(InputError, match=message) as caught:
-        read_known("imagenet32", tmp_path)
+        read("imagenet32", tmp_path)
     assert "train_data_batch_3.npz" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "Imagenet32" / "exploded").exists()
@@ -153,14 +152,15 @@ def test_ucf101_with_a_frame_of_no_video(tmp_path: Path) -> None:
 
 @pytest.fixture
 def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    attributes, catalogue = write_cifar10_1(tmp_path, datasets.CIFAR10)
+    attributes, described = write_cifar10_1(tmp_path, datasets.CIFAR10)
     for attribute, value in attributes.items():
         monkeypatch.setattr(datasets.CIFAR10, attribute, value)
-    return catalogue
+    return described
 
 
-def test_cifar10_1_tests_beside_cifar10(tmp_path: Path, both: dict[str, Any]) -> None:
-    data = assemble(read_known("cifar10.1", tmp_path, catalogue=both), Settings())
+def test_cifar10_1_tests_beside_cifar10(tmp_path: Path, both: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    describe(monkeypatch, "cifar10.1", **both)
+    data = read("cifar10.1", tmp_path)
     own = load(Settings(data="cifar10", root=str(tmp_path)))
     assert data.validation is not None
     assert data.train.inputs[0].equal(own.train.inputs[0])
@@ -171,30 +171,30 @@ def test_cifar10_1_tests_beside_cifar10(tmp_path: Path, both: dict[str, Any]) ->
     assert data.hierarchy.class_names == tuple(CIFAR10)
 
 
-def test_cifar10_1_of_another_size_or_checksum(tmp_path: Path, both: dict[str, Any]) -> None:
+def test_cifar10_1_of_another_size_or_checksum(
+    tmp_path: Path, both: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(InputError, match=r"data.npy' of 61,568 bytes, not 6,144,128, nor 1 more .*; put cifar10.1_v6"):
         load(Settings(data="cifar10.1", root=str(tmp_path)))
+    describe(monkeypatch, "cifar10.1", **both)
     path = tmp_path / "cifar10.1_v6_data.npy"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(InputError, match=r"found another sha256 checksum in '.*cifar10.1_v6_data.npy'; put"):
-        read_known("cifar10.1", tmp_path, catalogue=both)
-    known = both["cifar10.1"]
-    anything = {
-        **PUBLISHED,
-        "cifar10.1": known._replace(archives=tuple(file._replace(checksum="") for file in known[5])),
-    }
+        read("cifar10.1", tmp_path)
+    describe(monkeypatch, "cifar10.1", sha256={})
     path.write_bytes(b"?" * path.stat().st_size)
     with pytest.raises(InputError, match=r"expected NumPy arrays, found '.*data.npy' that can't be read"):
-        read_known("cifar10.1", tmp_path, catalogue=anything)
+        read("cifar10.1", tmp_path)
 
 
-def test_cifar10_1_needs_cifar10(tmp_path: Path, both: dict[str, Any]) -> None:
+def test_cifar10_1_needs_cifar10(tmp_path: Path, both: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    describe(monkeypatch, "cifar10.1", **both)
     (tmp_path / "cifar-10-batches-py" / "data_batch_2").unlink()
     with pytest.raises(InputError, match=r"expected CIFAR-10 below .*put cifar-10-python.tar.gz \(163 MB\)"):
-        read_known("cifar10.1", tmp_path, catalogue=both)
+        read("cifar10.1", tmp_path)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", catalogue())
 def test_nothing_there(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for dataset in (datasets.CIFAR10, datasets.CIFAR100):
         monkeypatch.setattr(dataset, "url", "http://127.0.0.1:9/archive.tar.gz")
@@ -204,9 +204,9 @@ def test_nothing_there(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(datasets.SVHN, "split_list", nowhere)
     with pytest.raises(InputError) as caught:
         load(Settings(data=name, root=str(tmp_path / "here")))
-    message, known = str(caught.value), PUBLISHED[name]
+    message, known = str(caught.value), catalogue()[name]
     assert f"expected {known.title} below '{tmp_path / 'here'}', found" in message
     assert f"({known.download}) from {known.source}" in message
-    assert all(Path(file.path).name in message for file in known.archives)
+    assert all(Path(file).name in message for file in known.archives)
     assert "\n" not in message
     assert list(tmp_path.iterdir()) == []

@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from metaux.data.samples import LabelledData
-from metaux.data.sources import load, load_for_evaluation
+from metaux.data.sources import load, load_for_evaluation, read_unlabelled
 from metaux.data.transforms import Preprocessing
-from metaux.data.unlabelled import read_unlabelled
 from metaux.errors import InputError
 from metaux.settings import Settings
 from written import write_animals, write_rows
@@ -84,7 +83,7 @@ def test_columns_that_the_settings_name_are_labels(tmp_path: Path) -> None:
         ),
         ("height,label,split", ["1,x,rest"], "the split train, val or test in line 2 of .*, found 'rest'"),
         ("height,height,label", ["1,1,x"], "expected different column names in .*; rename one"),
-        ("height,label", ["1,x,2"], "expected 2 cells in line 2 of .*, found 3"),
+        ("height,label", ["1,x,2"], "expected 2 cells in line 2 of .*, found more"),
         ("height,label", [], "expected one row per sample in .*, found only a header"),
         ("label", ["x", "y"], "expected columns beside the labels in .*, found none"),
     ],
@@ -97,9 +96,9 @@ def test_bad_tables(tmp_path: Path, header: str, rows: list[str], message: str) 
 
 
 def test_image_size_of_a_table(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected images, found none in"):
+    with pytest.raises(InputError, match="expected images, found a table in"):
         load(Settings(data=str(write_animals(tmp_path / "t.csv")), image_size=8))
-    with pytest.raises(InputError, match="expected images, found the table iris"):
+    with pytest.raises(InputError, match="expected images, found a table in 'iris'"):
         load(Settings(data="iris", image_size=8))
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from metaux.data.sources import load, load_for_evaluation
+from metaux.data.sources import load, load_for_evaluation, read_unlabelled
 from metaux.data.texts import LONGEST, VOCABULARY, encode, word_counts, word_id, words
 from metaux.data.transforms import Preprocessing
-from metaux.data.unlabelled import read_unlabelled
 from metaux.errors import InputError
 from metaux.settings import Settings
 from written import write_rows, write_texts

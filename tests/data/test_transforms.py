@@ -10,6 +10,7 @@ from pictures import picture, save
 from torch import Tensor
 
 from metaux.data.samples import LabelledData, Samples
+from metaux.data.sources import read_unlabelled
 from metaux.data.transforms import Augmentation, Preprocessing, augmentation
 from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
@@ -80,10 +81,10 @@ def test_plain_types_and_back() -> None:
 def test_images_are_read_as_the_run_s(tmp_path: Path) -> None:
     file = save(tmp_path / "a.png", picture(0, (20, 30)))
     grey = Preprocessing("image", 1, (8, 9), (0.5,), (0.2,))
-    assert grey.read_images([file]).shape == (1, 1, 8, 9)
+    assert read_unlabelled([file], grey).inputs[0].shape == (1, 1, 8, 9)
     table = Preprocessing("table", 4, None, (0.0,) * 4, (1.0,) * 4)
-    with pytest.raises(InputError, match=r"inputs like the run's \(tables of 4 columns\), found image files"):
-        table.read_images([file])
+    with pytest.raises(InputError, match=r"inputs like the run's \(tables of 4 columns\), found .*a.png; give one"):
+        read_unlabelled([file], table)
 
 
 @given(

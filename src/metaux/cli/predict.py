@@ -37,7 +37,7 @@ class Predict(Command):
 
     def run(self) -> None:
         """Write the predictions."""
-        from metaux.data.unlabelled import read_unlabelled
+        from metaux.data.sources import read_unlabelled
         from metaux.runs.model import Model
 
         check_csv(COLUMNS, self.out)

@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metaux.data.classes import Classes, assign, choose_columns
-from metaux.data.levels import Levels
-from metaux.data.raw import RawData
+from metaux.data.classes import find_classes
+from metaux.data.reader import RawData
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.splits import split
 from metaux.errors import InputError
@@ -34,7 +33,7 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
             the source's parts, a training size that is too large, a training sample without its given label, and all
             that `assign` refuses.
     """
-    classes = _classes(raw, settings)
+    classes = find_classes(raw, settings)
     samples = Samples((raw.inputs,), classes.primary, classes.human, raw.names, groups=_numbered(raw.groups))
     rows = {part: _rows(raw.parts, part, len(samples)) for part in ("train", "val", "test")}
     _check_parts(rows, classes.primary, classes.hierarchy.class_names)
@@ -70,78 +69,11 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
     )
 
 
-def primary_names(raw: RawData, settings: Settings, class_names: Sequence[str]) -> tuple[str, ...]:
-    """Return each sample's class among those of a finished run.
-
-    The samples' labels are class names, or lie below classes of that name in the hierarchy. Of several columns of
-    labels, the run's own is meant, or else the first; if none of its labels is a class, another one of class names.
-
-    Raises:
-        InputError: with an example of a label that isn't.
-    """
-    known = set(class_names)
-    labels = raw.labels.get(settings.primary or "", next(iter(raw.labels.values())))
-    for column in raw.labels.values() if known.isdisjoint(labels) else (labels,):
-        if known.issuperset(column):
-            return column
-    levels = Levels.read(settings.hierarchy) if settings.hierarchy else raw.levels
-    if levels is not None:
-        level = levels.level_of(labels)
-        for coarser in levels.names[: levels.index(level) + 1]:
-            above = levels.above(level, coarser)
-            if known.issuperset(above[label] for label in labels) and known.issubset(levels.classes(coarser)):
-                return tuple(above[label] for label in labels)
-    outside = next(label for label in labels if label not in known)
-    raise InputError(
-        "expected labels among the run's classes "
-        f"({', '.join(class_names[:5])}{', ...' if len(known) > 5 else ''}), found '{outside}'; rename it, "
-        "or give --hierarchy"
-    )
-
-
 def _set_aside(samples: Samples, rows: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """Split rows in those to learn from and a fifth to measure on."""
     found = samples.take(rows)
     first, second = split(found.primary, found.groups, TEST_FRACTION, np.random.default_rng(seed))
     return rows[first], rows[second]
-
-
-def _classes(raw: RawData, settings: Settings) -> Classes:
-    levels = Levels.read(settings.hierarchy) if settings.hierarchy is not None else raw.levels
-    primary, auxiliary, columns = settings.primary, settings.auxiliary, raw.labels
-    if levels is not None:
-        return assign(levels, next(iter(columns.values())), primary, auxiliary, settings.subclasses)
-    primary, auxiliary = choose_columns(columns, primary, auxiliary, finer=settings.subclasses is None)
-    chosen = {name: columns[name] for name in (primary, auxiliary) if name is not None}
-    for name, cells in chosen.items():
-        if not all(cells):
-            raise InputError(
-                f"expected a label in column '{name}' for every sample, found none for sample "
-                f"{cells.index('')} ({raw.names[cells.index('')] if raw.names else 'counted from 0'}); fill "
-                "it in"
-            )
-    labels = columns[primary if auxiliary is None else auxiliary]
-    beside = f", or learn it beside the classes with --method given --given {auxiliary}" * settings.data.endswith(
-        ".csv"
-    )
-    notice, others = "", [name for name in columns if name not in chosen]
-    if auxiliary is not None and settings.auxiliary is None:
-        if len(set(labels)) == len(labels):
-            raise InputError(
-                f"expected finer labels in column '{auxiliary}', found another one for every sample; leave the column "
-                "out, or say how many sub-classes there are: --subclasses 5"
-            )
-        if not auxiliary.endswith(("fine", "_label")):  # else its name says so
-            notice = f"column '{auxiliary}' gives the finer labels (--subclasses 5 leaves it out)"
-    elif others and settings.subclasses is None and auxiliary is None and primary == next(iter(columns)):
-        notice = f"not used: the columns {', '.join(others)} (--auxiliary NAME takes one for finer labels)"
-    try:
-        classes = assign(Levels.from_columns(chosen), labels, primary, auxiliary, settings.subclasses)
-    except InputError as error:
-        if auxiliary is None or settings.auxiliary is not None:
-            raise
-        raise InputError(f"{error}; or leave column '{auxiliary}' out with --subclasses 5{beside}") from None
-    return classes._replace(notices=(*classes.notices, notice) if notice else classes.notices)
 
 
 def _given(raw: RawData, train: Tensor) -> tuple[Tensor | None, tuple[str, ...]]:

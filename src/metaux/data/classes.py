@@ -1,14 +1,18 @@
 """From label names to classes: the primary class and human sub-class of each sample, and the hierarchy."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from metaux.data import csv_file
 from metaux.data.levels import Levels
+from metaux.data.reader import RawData
 from metaux.errors import InputError, nearest
 from metaux.hierarchy import Hierarchy
+from metaux.settings import Settings
 
 DEFAULT_SUBCLASSES = 5
 
@@ -24,6 +28,19 @@ class Classes(NamedTuple):
     human: Tensor | None
     hierarchy: Hierarchy
     notices: tuple[str, ...] = ()
+
+
+def find_classes(raw: RawData, settings: Settings) -> Classes:
+    """Decide the classes of a source's samples: by the settings' or the source's hierarchy, else by its label columns.
+
+    Raises:
+        InputError: for a sample without a label, a column of finer labels that are none, and all that `assign` refuses.
+    """
+    levels = Levels.read(settings.hierarchy) if settings.hierarchy is not None else raw.levels
+    if levels is None:
+        return _by_columns(raw, settings)
+    labels = next(iter(raw.labels.values()))
+    return assign(levels, labels, settings.primary, settings.auxiliary, settings.subclasses)
 
 
 def assign(
@@ -72,7 +89,7 @@ def assign(
     above = levels.above(level, primary)
     classes = torch.tensor([number[above[label]] for label in labels])
     if auxiliary is None or subclasses is not None:
-        return Classes(classes, None, Hierarchy(_slots(subclasses, len(names)), names), notices)
+        return Classes(classes, None, Hierarchy(slots(subclasses, len(names)), names), notices)
     hierarchy = levels.hierarchy(primary, auxiliary)
     if levels.index(auxiliary) > levels.index(level):
         return Classes(classes, None, hierarchy, notices)
@@ -101,6 +118,94 @@ def choose_columns(
     return primary or first, auxiliary
 
 
+def slots(subclasses: Sequence[int] | None, classes: int, option: str = "--subclasses") -> list[int]:
+    """Return the number of sub-classes of each class, from one number or one for each class; 5 by default.
+
+    Raises:
+        InputError: for another count of numbers, or one below 1.
+
+    >>> slots((3,), 2)
+    [3, 3]
+    """
+    found = [DEFAULT_SUBCLASSES] if subclasses is None else list(subclasses)
+    if len(found) == 1:
+        found *= classes
+    if len(found) != classes or not all(isinstance(count, Real) and count >= 1 for count in found):
+        raise InputError(
+            f"expected one number of sub-classes, or one for each of the {classes} classes, each at least "
+            f"1, found {' '.join(map(str, subclasses or ())) or 'none'}; correct {option}"
+        )
+    return found
+
+
+def primary_names(raw: RawData, settings: Settings, class_names: Sequence[str]) -> tuple[str, ...]:
+    """Return each sample's class among those of a finished run.
+
+    The samples' labels are class names, or lie below classes of that name in the hierarchy. Of several columns of
+    labels, the run's own is meant, or else the first; if none of its labels is a class, another one of class names.
+
+    Raises:
+        InputError: with an example of a label that isn't.
+    """
+    known = set(class_names)
+    labels = raw.labels.get(settings.primary or "", next(iter(raw.labels.values())))
+    for column in raw.labels.values() if known.isdisjoint(labels) else (labels,):
+        if known.issuperset(column):
+            return column
+    levels = Levels.read(settings.hierarchy) if settings.hierarchy else raw.levels
+    if levels is not None:
+        level = levels.level_of(labels)
+        for coarser in levels.names[: levels.index(level) + 1]:
+            above = levels.above(level, coarser)
+            if known.issuperset(above[label] for label in labels) and known.issubset(levels.classes(coarser)):
+                return tuple(above[label] for label in labels)
+    outside = next(label for label in labels if label not in known)
+    raise InputError(
+        "expected labels among the run's classes "
+        f"({', '.join(class_names[:5])}{', ...' if len(known) > 5 else ''}), found '{outside}'; rename it, "
+        "or give --hierarchy"
+    )
+
+
+def _by_columns(raw: RawData, settings: Settings) -> Classes:
+    finer = settings.subclasses is None
+    primary, auxiliary = choose_columns(raw.labels, settings.primary, settings.auxiliary, finer)
+    chosen = {name: raw.labels[name] for name in (primary, auxiliary) if name is not None}
+    for name, cells in chosen.items():
+        if "" in cells:
+            row = cells.index("")
+            raise InputError(
+                f"expected a label in column '{name}' for every sample, found none for sample {row} "
+                f"({raw.names[row] if raw.names else 'counted from 0'}); fill it in"
+            )
+    labels = raw.labels[primary if auxiliary is None else auxiliary]
+    if auxiliary is None or settings.auxiliary is not None:
+        classes = assign(Levels.from_columns(chosen), labels, primary, auxiliary, settings.subclasses)
+        others = [name for name in raw.labels if name not in chosen]
+        if not others or not finer or auxiliary is not None or primary != next(iter(raw.labels)):
+            return classes
+        notice = f"not used: the columns {', '.join(others)} (--auxiliary NAME takes one for finer labels)"
+        return classes._replace(notices=(*classes.notices, notice))
+    # Nobody asked for the only other column: say what it does, and how to leave it out.
+    if len(set(labels)) == len(labels):
+        raise InputError(
+            f"expected finer labels in column '{auxiliary}', found another one for every sample; leave the column "
+            "out, or say how many sub-classes there are: --subclasses 5"
+        )
+    try:
+        classes = assign(Levels.from_columns(chosen), labels, primary, auxiliary)
+    except InputError as error:
+        beside = f", or learn it beside the classes with --method given --given {auxiliary}"
+        raise InputError(
+            f"{error}; or leave column '{auxiliary}' out with --subclasses 5"
+            f"{beside if csv_file.takes(settings.data) else ''}"
+        ) from None
+    if auxiliary.endswith(("fine", "_label")):  # its name says so
+        return classes
+    notice = f"column '{auxiliary}' gives the finer labels (--subclasses 5 leaves it out)"
+    return classes._replace(notices=(*classes.notices, notice))
+
+
 def _choose_levels(levels: Levels, level: str, primary: str | None, auxiliary: str | None) -> tuple[str, str | None]:
     names, own = levels.names, levels.index(level)
     if primary is not None and levels.index(primary) > own:
@@ -120,15 +225,3 @@ def _choose_levels(levels: Levels, level: str, primary: str | None, auxiliary: s
         finer = max(own, levels.index(primary) + 1)
         auxiliary = names[finer] if finer < len(names) else None
     return primary, auxiliary
-
-
-def _slots(subclasses: Sequence[int] | None, classes: int) -> list[int]:
-    slots = [DEFAULT_SUBCLASSES] if subclasses is None else list(subclasses)
-    if len(slots) == 1:
-        slots *= classes
-    if len(slots) != classes or any(count < 1 for count in slots):
-        raise InputError(
-            f"expected one number of sub-classes, or one for each of the {classes} classes, each at least "
-            f"1, found {' '.join(map(str, subclasses or ())) or 'none'}; correct --subclasses"
-        )
-    return slots

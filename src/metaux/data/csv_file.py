@@ -1,100 +1,117 @@
-"""A CSV file as columns of text: what manifests of images, tables and texts have in common."""
+"""A CSV file of images, texts or a table; which of them, its columns say."""
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-from metaux.data.columns import is_missing
-from metaux.data.folder import PARTS
-from metaux.data.levels_file import check_commas
-from metaux.errors import InputError, nearest
+from metaux.data.columns import read_cells
+from metaux.data.images import read_images
+from metaux.data.reader import PARTS, RawData, Request, missing_path
+from metaux.data.table import Table, read_csv
+from metaux.errors import InputError
 
-CELL = 10_000_000  # characters; Python's own limit of 131,072 is less than some texts
+RESERVED = ("label", "split", "group")
 
-
-class Csv(NamedTuple):
-    """The cells of a CSV file, stripped, by column; `lines` says where in the file each row ends."""
-
-    path: Path
-    columns: dict[str, tuple[str, ...]]
-    lines: Sequence[int]
-
-    def require(self, names: Iterable[str]) -> None:
-        """Raise `InputError` naming the first of these columns that isn't there."""
-        names = list(names)
-        for name in names:
-            if name not in self.columns:
-                raise InputError(
-                    f"expected the column{'s' if len(names) > 1 else ''} {' and '.join(names)} in the first line of "
-                    f"'{self.path}', found {', '.join(self.columns) or 'nothing'}{nearest(name, self.columns)}; "
-                    f"add '{name}'"
-                )
-
-    def require_cells(self, names: Iterable[str]) -> None:
-        """Raise `InputError` naming the first line without a value in one of these columns, where they are there."""
-        for name in names:
-            words = name in ("label", "group")  # a text or a file may well be called NA
-            for line, cell in zip(self.lines, self.columns.get(name, ()), strict=False):
-                if not cell:
-                    raise InputError(f"expected a {name} in line {line} of '{self.path}', found nothing; fill it in")
-                if words and is_missing(cell):
-                    raise InputError(
-                        f"expected a {name} in line {line} of '{self.path}', found '{cell}', which says that there is "
-                        "none; fill it in, leave the row out, or use another word"
-                    )
-
-    def parts(self) -> tuple[str, ...] | None:
-        """Return the part of each row as the column `split` has it, None without one.
-
-        Raises:
-            InputError: naming the line of another word than train, val or test.
-        """
-        if "split" not in self.columns:
-            return None
-        for line, cell in zip(self.lines, self.columns["split"], strict=True):
-            if cell.lower() not in PARTS:
-                raise InputError(
-                    f"expected the split train, val or test in line {line} of '{self.path}', found '{cell}'; correct it"
-                )
-        return tuple(PARTS[cell.lower()] for cell in self.columns["split"])
+missing = missing_path
 
 
-def read_csv_file(path: Path) -> Csv:
-    """Read a CSV file with a header.
+def takes(data: str) -> bool:
+    """Return whether the data is named as a CSV file is."""
+    return Path(data).suffix.lower() == ".csv"
+
+
+def read(request: Request) -> RawData:
+    """Read a CSV file of samples, one per row.
+
+    With a column `file` (relative to the CSV file) it is a manifest of images; with a column `text`, a set of texts;
+    otherwise a table. All have a column `label`, and `split` (train, val or test) and `group` if wanted. Every other
+    column of a manifest or of texts is a finer label. In a table, finer labels are the columns called `..._label` and
+    the request's `label_columns`; what remains are its features: numbers as they are, words as one column per category.
+    The column of given labels is neither a feature nor, unless it is among the `label_columns`, a finer label.
 
     Raises:
-        InputError: for a file that is missing or isn't one, columns without a name or with one name, a row of another
-            length than the header, and a header alone.
+        InputError: naming the line, for a missing column, an incomplete row, a value that can't be taken, and an image
+            that is missing, broken or listed twice.
     """
-    if not path.is_file():
-        raise InputError(f"expected a CSV file, found nothing at '{path}'; check the path")
-    limit = csv.field_size_limit(CELL)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.reader(text, strict=True)
-            numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"expected a CSV file, found '{path}' that isn't one ({error}); save it as UTF-8, and close every quote"
-        ) from None
-    finally:
-        csv.field_size_limit(limit)
-    header, rows = (numbered[0][1], numbered[1:]) if numbered else ([], [])
-    check_commas(header, path)
-    if "" in header:
-        raise InputError(
-            f"expected a name for every column in the first line of '{path}', found none for column "
-            f"{header.index('') + 1}; name it, or leave it out (pandas: to_csv(index=False))"
-        )
-    if len(set(header)) != len(header):
-        raise InputError(f"expected different column names in '{path}', found {', '.join(header)}; rename one")
-    if len(header) > 1:
-        rows = [(line, row) for line, row in rows if row != [""]]  # nothing but blanks
-        while rows and not any(rows[-1][1]):  # as spreadsheets end a table
-            rows.pop()
-    for line, row in rows:
-        if len(row) != len(header):
-            raise InputError(f"expected {len(header)} cells in line {line} of '{path}', found {len(row)}; correct it")
-    columns = {name: tuple(row[index] for _, row in rows) for index, name in enumerate(header)}
-    return Csv(path, columns, [line for line, _ in rows])
+    table = read_csv(request.path)
+    if not request.labelled:
+        return _read_inputs(table, request)
+    if request.given is not None:
+        table.require((request.given,))
+    source = next((name for name in ("file", "text") if name in table), None)
+    table.require(("file", "label") if source == "file" else ("label",))
+    table.require_cells(("split", source or "split"), words=("label", "group"))
+    if not len(table):
+        raise InputError(f"expected one row per sample in '{table.name}', found only a header; add the samples")
+    columns = [name for name in table.names if name != request.given or name in request.label_columns]
+    if source is None:
+        finer = [name for name in columns if name.endswith("_label") or name in request.label_columns]
+        inputs = [name for name in columns if name not in (*RESERVED, *finer)]
+    else:
+        finer, inputs = [name for name in columns if name not in (source, *RESERVED)], [source]
+    if not inputs:
+        raise InputError(f"expected columns beside the labels in '{table.name}', found none; add the features")
+    parts = _parts(table)
+    if source == "file":
+        _check_files(table, request.path.parent)
+    raw = _read(table, inputs, source, request)
+    return replace(
+        raw,
+        labels={name: table.column(name) for name in dict.fromkeys(("label", *finer))},
+        parts=parts,
+        groups=table.column("group") if "group" in table else None,
+        notices=(*raw.notices, *_misspelled(inputs)),
+        given=None if request.given is None else table.column(request.given),
+    )
+
+
+def _read_inputs(table: Table, request: Request) -> RawData:
+    """Read the rows as a finished run takes its inputs; other columns are not looked at."""
+    like = request.like
+    assert like is not None
+    source = {"image": "file", "text": "text"}.get(like.kind)
+    inputs = [source] if source else [name for name, *_ in like.columns]
+    if not inputs:
+        raise InputError(f"expected inputs like the run's ({like.describe()}), found the CSV file '{table.name}'")
+    table.require(inputs)
+    table.require_cells([source] if source else [])
+    if not len(table):
+        raise InputError(f"expected one row per sample in '{table.name}', found none; add the samples")
+    return _read(table, inputs, source, request)
+
+
+def _read(table: Table, inputs: Sequence[str], source: str | None, request: Request) -> RawData:
+    if source != "file":
+        return read_cells(table.cells[inputs], source, request.like)
+    names = table.column("file")
+    images, notices = read_images([request.path.parent / name for name in names], request.image, request.progress)
+    return RawData(images, "image", {}, names=names, augmentation="crop-flip", notices=notices)
+
+
+def _check_files(table: Table, folder: Path) -> None:
+    files = table.cells["file"].map(lambda name: folder / name)
+    for place, file in files[files.duplicated()].items():
+        first = files.index[files == file][0]
+        raise InputError(f"expected each file once, found '{file}' in {first} and {place}; remove one of the rows")
+    for place, file in files.items():
+        if not file.is_file():
+            raise InputError(f"expected an image file, found nothing at '{file}' ({place}); correct it")
+
+
+def _parts(table: Table) -> tuple[str, ...] | None:
+    if "split" not in table:
+        return None
+    parts = table.cells["split"].str.lower().map(PARTS)
+    for place, cell in table.cells["split"][parts.isna()].items():
+        raise InputError(f"expected the split train, val or test in {place}, found '{cell}'; correct it")
+    return tuple(parts)
+
+
+def _misspelled(inputs: Sequence[str]) -> tuple[str, ...]:
+    """Say which features are called almost as the columns that are none."""
+    meanings = {"split": "which part a sample is of", "group": "which samples belong together"}
+    return tuple(
+        f"the column '{name}' is a feature like others; if it says {meanings[name.lower()]}, call it '{name.lower()}'"
+        for name in inputs
+        if name.lower() in meanings
+    )

@@ -1,54 +1,56 @@
 """Hugging Face data sets: of the hub by name, or a local folder in their format; images, texts or tables."""
 
 import io
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from metaux.data.columns import encode_columns, find_columns
-from metaux.data.hub_parts import HUB, load_parts
-from metaux.data.images import AS_FOUND, ImageFile, ImageFormat, read_images
-from metaux.data.raw import RawData
-from metaux.data.texts import cut_off, encode
-from metaux.data.transforms import Preprocessing
+from metaux.data.columns import read_cells
+from metaux.data.images import ImageFile, read_images
+from metaux.data.reader import PARTS, RawData, Request
 from metaux.errors import InputError
-from metaux.files import Progress
 
+HUB = "hf:"
 OWN = ("label", "labels")
 FINER = ("coarse_label", "fine_label")
 TEXTS = ("text", "sentence", "content")
+PATIENCE = 10.0  # seconds, for the hub's first answer
 
 
-def read_hub(
-    name: str,
-    wanted: ImageFormat = AS_FOUND,
-    progress: Progress | None = None,
-    label_columns: Sequence[str | None] = (),
-    like: Preprocessing | None = None,
-) -> RawData:
-    """Read a data set of the Hugging Face hub, or a local folder that `datasets` wrote or can load.
+def takes(data: str) -> bool:
+    """Return whether the data is named as a data set of the hub is."""
+    return data.startswith(HUB)
 
-    Its labels are the features of type ClassLabel and the columns called label, labels, or ..._label; coarse_label
-    and fine_label are two levels. The inputs are its column of images; else its column of texts; else its other
-    columns, as a table.
 
-    Args:
-        name: a folder, or NAME or NAME:CONFIGURATION on the hub.
-        wanted: the format of images.
-        progress: is told how many of the images have been read.
-        label_columns: further columns that are labels; names that it doesn't have are left out.
-        like: what a finished run takes; texts get its length, words its categories.
+def missing(_data: str, _root: Path) -> str | None:
+    """Say what to install where the package datasets is missing; whether the hub has the data, only reading tells."""
+    from importlib.util import find_spec
+
+    return None if find_spec("datasets") else "found no package datasets; pip install 'metaux[hub]'"
+
+
+def read(request: Request) -> RawData:
+    """Read a data set of the Hugging Face hub, NAME or NAME:CONFIGURATION, or a local folder that `datasets` wrote or
+    can load.
+
+    Its labels are the features of type ClassLabel, the columns called label, labels, or ..._label, and the request's
+    `label_columns`; coarse_label and fine_label are two levels. The inputs are its column of images; else its column
+    of texts; else its other columns, as a table.
 
     Raises:
         InputError: if `datasets` isn't installed, the hub can't be reached, there is no such data set, or it has no
             labels or no inputs of these kinds.
     """
-    parts, notices = load_parts(name)
+    where = request.data
+    parts, notices = _load_parts(where.removeprefix(HUB))
     features = next(iter(parts.values())).features
-    labels = _label_columns(features, label_columns)
+    labels = _label_columns(features, request.label_columns)
     if not labels:
         raise InputError(
-            f"expected a column of labels (label, labels, or one of type ClassLabel) in '{HUB}{name}', found "
+            f"expected a column of labels (label, labels, or one of type ClassLabel) in '{where}', found "
             f"{', '.join(features)}; name one with --primary"
         )
     notices += _drop_unlabelled(parts, features, labels)
@@ -57,43 +59,52 @@ def read_hub(
         features = {column: feature for column, feature in features.items() if column not in partial}
         notices += (f"the columns {', '.join(partial)} are not in every part, and are not used",)
     classes = {
-        column: tuple(value for part in parts.values() for value in _names(part, column, f"{HUB}{name}"))
-        for column in labels
+        column: tuple(value for part in parts.values() for value in _names(part, column, where)) for column in labels
     }
-    split = tuple(part for part, rows in parts.items() for _ in range(len(rows))) if len(parts) > 1 else None
-    places = [f"row {row} of {part}" for part, rows in parts.items() for row in range(len(rows))]
-    images = [column for column, feature in features.items() if _is(feature, "Image")]
-    texts = [column for column, feature in features.items() if _dtype(feature) in ("string", "large_string")]
-    texts = [column for column in texts if column not in labels]
-    chosen = next((column for column in TEXTS if column in texts), None)
-    if images:
-        files = zip(places, _images(parts, images[0]), strict=True)
-        inputs = [_image(value, f"{HUB}{name}, {place}") for place, value in files]
-        pixels, more = read_images(inputs, wanted, progress)
-        return RawData(pixels, classes, "image", split, augmentation="crop-flip", notices=(*notices, *more))
-    if wanted.size:
-        raise InputError(
-            f"expected images, found none in '{HUB}{name}'; give images (an image size is for images alone)"
+    inputs = {column: feature for column, feature in features.items() if column not in labels}
+    images = [column for column, feature in inputs.items() if _is(feature, "Image")]
+    raw = _read_images(parts, images[0], request) if images else _read_cells(parts, inputs, request)
+    return replace(
+        raw,
+        labels=classes,
+        parts=tuple(part for part, rows in parts.items() for _ in range(len(rows))) if len(parts) > 1 else None,
+        notices=(*notices, *raw.notices),
+    )
+
+
+def _read_images(parts: Mapping[str, Any], column: str, request: Request) -> RawData:
+    import datasets
+
+    files = [
+        _image(value, f"{request.data}, {place}")
+        for part, rows in parts.items()
+        for place, value in zip(
+            _places(part, rows), rows.cast_column(column, datasets.Image(decode=False))[column], strict=True
         )
-    cells = {
-        column: [_cell(value) for rows in parts.values() for value in rows[column]]
-        for column, feature in features.items()
-        if column not in labels and _dtype(feature) is not None
-    }
-    if chosen is not None or len(texts) == len(cells) == 1:
-        words = cells[chosen or texts[0]]
-        length = like.channels if like is not None and like.kind == "text" else None
-        return RawData(
-            encode(words, length),
-            classes,
-            "text",
-            split,
-            notices=(*notices, *cut_off(words, length)),
-        )
-    if not cells:
-        raise InputError(f"expected images, texts, numbers or words in '{HUB}{name}', found {', '.join(features)}")
-    columns = like.columns if like is not None and like.columns else find_columns(cells, places)
-    return RawData(encode_columns(cells, columns, places), classes, "table", split, notices=notices, columns=columns)
+    ]
+    pixels, notices = read_images(files, request.image, request.progress)
+    return RawData(pixels, "image", {}, augmentation="crop-flip", notices=notices)
+
+
+def _read_cells(parts: Mapping[str, Any], inputs: Mapping[str, Any], request: Request) -> RawData:
+    import pandas as pd
+
+    plain = [column for column, feature in inputs.items() if _dtype(feature) is not None]
+    if not plain:
+        raise InputError(f"expected images, texts, numbers or words in '{request.data}', found {', '.join(inputs)}")
+    cells = pd.DataFrame(
+        {column: [_cell(value) for rows in parts.values() for value in rows[column]] for column in plain},
+        index=[place for part, rows in parts.items() for place in _places(part, rows)],
+        dtype=object,
+    )
+    texts = [column for column in plain if _dtype(inputs[column]) in ("string", "large_string")]
+    named = [column for column in TEXTS if column in texts]
+    text = named[0] if named else texts[0] if len(texts) == len(plain) == 1 else None
+    return read_cells(cells, text, request.like)
+
+
+def _places(part: str, rows: Any) -> list[str]:
+    return [f"row {row} of {part}" for row in range(len(rows))]
 
 
 def _label_columns(features: Mapping[str, Any], wanted: Sequence[str | None]) -> list[str]:
@@ -135,13 +146,6 @@ def _names(rows: Any, column: str, where: str) -> list[str]:
     return list(map(str, values))
 
 
-def _images(parts: Mapping[str, Any], column: str) -> Iterator[Any]:
-    import datasets
-
-    for rows in parts.values():
-        yield from rows.cast_column(column, datasets.Image(decode=False))[column]
-
-
 class _ImageBytes(io.BytesIO):
     """The bytes of an image file, called in errors by where they came from."""
 
@@ -170,3 +174,89 @@ def _dtype(feature: Any) -> str | None:
 
 def _cell(value: Any) -> str:
     return "" if value is None else str(int(value) if isinstance(value, bool) else value).strip()
+
+
+def _load_parts(name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Load a data set of the hub or of a folder.
+
+    Args:
+        name: a folder, or NAME or NAME:CONFIGURATION on the hub.
+
+    Returns:
+        The rows of each part (train, val, test), and notices about what was left out.
+
+    Raises:
+        InputError: if `datasets` isn't installed, the hub can't be reached, or there is no such data set.
+    """
+    try:
+        import datasets
+    except ImportError:
+        raise InputError(
+            f"expected the package datasets to read '{HUB}{name}', found none; pip install 'metaux[hub]'"
+        ) from None
+    if not name:
+        raise InputError(f"expected a name or a folder after {HUB}, found nothing; give one")
+    path = Path(name).expanduser()
+    local = path.is_dir()
+    if not local:
+        _ask(name)
+    title, _, configuration = (name, "", "") if local else name.partition(":")
+    with _quiet(datasets):
+        try:
+            if local and any((path / file).is_file() for file in ("dataset_dict.json", "state.json")):
+                loaded = datasets.load_from_disk(str(path))
+            else:
+                loaded = datasets.load_dataset(str(path) if local else title, configuration or None)
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, datasets.exceptions.DatasetsError) as error:
+            raise InputError(
+                f"expected a data set at '{HUB}{name}', found none that can be loaded ({_reason(error)}); check it"
+            ) from None
+    if not isinstance(loaded, datasets.DatasetDict):
+        return {"train": loaded}, ()
+    if len(loaded) == 1:
+        return {"train": next(iter(loaded.values()))}, ()
+    parts, others = dict[str, Any](), list[str]()
+    for split, rows in loaded.items():
+        if len(rows) and split in PARTS and PARTS[split] not in parts:
+            parts[PARTS[split]] = rows
+        else:
+            others.append(split)
+    if "train" not in parts:
+        raise InputError(f"expected a part train in '{HUB}{name}', found {', '.join(loaded)}; choose another data set")
+    notices = (f"the parts {', '.join(others)} are not used",) if others else ()
+    return parts, notices
+
+
+def _ask(name: str) -> None:
+    """Find out within seconds whether the hub knows a name; `load_dataset` itself tries for half a minute."""
+    import huggingface_hub
+
+    if huggingface_hub.constants.HF_HUB_OFFLINE:  # what is in the cache is loaded from there
+        return
+    try:
+        huggingface_hub.HfApi().dataset_info(name.partition(":")[0], timeout=PATIENCE)
+    except Exception as error:  # the client's errors have no base in common, and change with its version
+        raise InputError(
+            f"expected a data set '{name}' on the Hugging Face hub or a folder of that name, found neither "
+            f"({_reason(error)}); check the name and the network (HF_HUB_OFFLINE=1 takes an earlier download)"
+        ) from None
+
+
+@contextmanager
+def _quiet(datasets: Any) -> Iterator[None]:
+    """Keep the package's bars and remarks off the terminal, within the block."""
+    bars, level = datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity()
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        datasets.logging.set_verbosity(level)
+        if not bars:
+            datasets.enable_progress_bars()
+
+
+def _reason(error: Exception) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:300]

@@ -6,14 +6,15 @@ import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import repeat
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from metaux.data.pixels import AS_FOUND, Array, ImageFormat, allocate
 from metaux.errors import InputError
 from metaux.files import Progress
 
@@ -22,25 +23,11 @@ if TYPE_CHECKING:
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 DEFAULT_SIZE = 32
-LARGEST = 8 * 2**30
 GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 
 ImageFile = Path | IO[bytes]
 """A file by its path, or one in memory whose `str` says where it came from."""
-
-
-class ImageFormat(NamedTuple):
-    """What images are to be brought to; None leaves it to the images.
-
-    `size` is (height, width) in pixels, `channels` 1 (greyscale) or 3 (RGB).
-    """
-
-    size: tuple[int, int] | None = None
-    channels: int | None = None
-
-
-AS_FOUND = ImageFormat()
 
 
 def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -99,7 +86,7 @@ def read_images(
                 f"{deep} of {len(files)} images have 16 bits, of which the upper 8 are kept; rescale them before if "
                 "they use less than the whole range"
             )
-        images = _allocate(len(files), channels, size)
+        images = allocate(len(files), channels, size)
         array = images.numpy()
         for row, pixels in enumerate(_decode_all(files, channels, size, sizes)):
             array[row] = pixels if channels == 1 else pixels.transpose(2, 0, 1)
@@ -108,69 +95,30 @@ def read_images(
     return images, tuple(notices)
 
 
-def conform(images: Tensor, wanted: ImageFormat) -> Tensor:
-    """Bring uint8 images `[n, channels, height, width]` that are in memory to a format.
-
-    Raises:
-        InputError: if they can't be turned into that many channels.
-
-    >>> conform(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), ImageFormat((4, 4), 3)).shape
-    torch.Size([2, 3, 4, 4])
-    """
-    channels = wanted.channels or images.shape[1]
-    if images.shape[1] != channels:
-        if (images.shape[1], channels) == (1, 3):
-            images = images.expand(-1, 3, -1, -1)
-        elif (images.shape[1], channels) == (3, 1):
-            luma = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-            images = torch.cat(
-                [(part * luma).sum(1, keepdim=True).round().byte() for part in torch.split(images, 1000)]
-            )
-        else:
-            raise InputError(f"expected images of {channels} channels, found {images.shape[1]}; convert them")
-    if wanted.size and tuple(images.shape[-2:]) != wanted.size:
-        resized = _allocate(len(images), channels, wanted.size)
-        for target, part in zip(torch.split(resized, 1000), torch.split(images, 1000), strict=True):
-            target.copy_(
-                torch.nn.functional.interpolate(part.contiguous(), wanted.size, mode="bilinear", antialias=True)
-            )
-        images = resized
-    return images.contiguous()
-
-
-def _allocate(count: int, channels: int, size: tuple[int, int]) -> Tensor:
-    if count * channels * size[0] * size[1] > LARGEST:
-        raise InputError(
-            f"expected images that fit in memory, found {count} of {size[0]}x{size[1]} pixels, together "
-            f"more than {LARGEST // 2**30} GiB; give a smaller --image-size"
-        )
-    return torch.empty(count, channels, *size, dtype=torch.uint8)
-
-
-def _open(file: ImageFile) -> "Image.Image":
+@contextmanager
+def _open(file: ImageFile) -> "Iterator[Image.Image]":
+    """Open an image file for the block, of whoever it may be: the only place where one is opened and may be broken."""
     from PIL import Image
 
     try:
-        return Image.open(file)
+        with Image.open(file) as image:
+            yield image
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"expected an image file, found nothing at '{file}'; check the path") from None
     except (*BROKEN, Image.DecompressionBombError) as error:
-        raise _broken(file, error) from None
-
-
-def _broken(file: ImageFile, error: Exception) -> InputError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it"
+        ) from None
 
 
 def _survey(file: ImageFile) -> tuple[tuple[int, int], str]:
     """Return the (height, width) of an image file and its Pillow mode, from its header."""
     with _open(file) as image:
-        try:
-            # 5 to 8 are the orientations that swap height and width
-            turned = image.format in ("JPEG", "MPO", "WEBP") and image.getexif().get(0x0112, 1) >= 5
-        except BROKEN as error:
-            raise _broken(file, error) from None
+        # 5 to 8 are the orientations that swap height and width
+        turned = image.format in ("JPEG", "MPO", "WEBP") and image.getexif().get(0x0112, 1) >= 5
         if image.mode == "F":
             raise InputError(f"expected whole numbers for pixels, found fractions in '{file}'; convert it to 8 bits")
         return (image.size if turned else image.size[::-1]), image.mode
@@ -178,7 +126,7 @@ def _survey(file: ImageFile) -> tuple[tuple[int, int], str]:
 
 def _decode_all(
     files: Sequence[ImageFile], channels: int, size: tuple[int, int], sizes: Iterable[tuple[int, int]]
-) -> Iterator["np.ndarray[Any, Any]"]:
+) -> Iterator[Array]:
     """Decode in order; threads pay only for large images, for small ones Python is the bottleneck."""
     if max(height * width for height, width in sizes) < 256 * 256:
         yield from (_decode(file, channels, size) for file in files)
@@ -189,34 +137,29 @@ def _decode_all(
             yield from pool.map(_decode, files[start : start + 16 * workers], repeat(channels), repeat(size))
 
 
-def _decode(file: ImageFile, channels: int, size: tuple[int, int]) -> "np.ndarray[Any, Any]":
+def _decode(file: ImageFile, channels: int, size: tuple[int, int]) -> Array:
     """Return the pixels of an image file, uint8 `[height, width]` or `[height, width, 3]`."""
     from PIL import Image, ImageOps
 
     with _open(file) as opened:
-        image: Image.Image = opened
-        try:
-            if image.format in ("JPEG", "MPO", "WEBP"):
-                # a JPEG decodes several times faster at a fraction of its size
-                image.draft(None, (2 * max(size), 2 * max(size)))
-                image = ImageOps.exif_transpose(image)
-            if image.mode.startswith("I"):
-                deep = np.asarray(image).astype(np.float64)
-                if deep.min() < 0 or deep.max() > 65535:
-                    raise InputError(
-                        f"expected pixels of up to 16 bits, found {deep.min():.0f} to {deep.max():.0f} in '{file}'; "
-                        "convert it to 8 bits"
-                    )
-                image = Image.fromarray((deep / 257).round().astype(np.uint8))
-            elif image.mode == "P":
-                image = image.convert("RGBA")  # straight to RGB, Pillow warns about some transparent palettes
-            mode = "L" if channels == 1 else "RGB"
-            if image.mode != mode:
-                image = image.convert(mode)
-            if image.size != size[::-1]:
-                image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-            return np.asarray(image)
-        except InputError:
-            raise
-        except (*BROKEN, Image.DecompressionBombError) as error:
-            raise _broken(file, error) from None
+        image = opened
+        if image.format in ("JPEG", "MPO", "WEBP"):
+            # a JPEG decodes several times faster at a fraction of its size
+            image.draft(None, (2 * max(size), 2 * max(size)))
+            image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I"):
+            deep = np.asarray(image).astype(np.float64)
+            if deep.min() < 0 or deep.max() > 65535:
+                raise InputError(
+                    f"expected pixels of up to 16 bits, found {deep.min():.0f} to {deep.max():.0f} in '{file}'; "
+                    "convert it to 8 bits"
+                )
+            image = Image.fromarray((deep / 257).round().astype(np.uint8))
+        elif image.mode == "P":
+            image = image.convert("RGBA")  # straight to RGB, Pillow warns about some transparent palettes
+        mode = "L" if channels == 1 else "RGB"
+        if image.mode != mode:
+            image = image.convert(mode)
+        if image.size != size[::-1]:
+            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+        return np.asarray(image)

@@ -1,10 +1,10 @@
 """Reading the rows of a hierarchy file, CSV or YAML; `Levels.read` says what they look like."""
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from metaux.data.table import read_csv
 from metaux.errors import InputError
 
 EXAMPLE = "expected 'levels: [kind, breed]' and 'classes: {dog: [pug, boxer]}'"
@@ -17,36 +17,20 @@ def read_rows(path: Path) -> Rows:
     Raises:
         InputError: if the file is missing, or is neither CSV nor YAML of the expected form.
     """
-    readers = {".csv": _csv_rows, ".yaml": _yaml_rows, ".yml": _yaml_rows}
-    if path.suffix.lower() not in readers:
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".yaml", ".yml"):
         raise InputError(f"expected a hierarchy file ending in .csv, .yaml or .yml (or: cifar100), found '{path}'")
     if not path.is_file():
         raise InputError(f"expected a hierarchy file, found nothing at '{path}'; check the path")
+    if suffix == ".csv":
+        table = read_csv(path)
+        return table.names, [tuple(row) for row in table.cells.to_numpy() if any(row)]
     try:
-        levels, rows = readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
+        return _yaml_rows(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         raise InputError(f"expected text in the hierarchy file '{path}', found other bytes; save it as UTF-8") from None
     except InputError as error:
         raise InputError(f"{error} (in '{path}')") from None
-    if path.suffix.lower() == ".csv":
-        check_commas(levels, path)
-    return levels, rows
-
-
-def check_commas(header: Sequence[str], path: Path) -> None:
-    """Raise `InputError` if a file's only column name looks like several, with something else between them."""
-    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
-        if len(header) == 1 and separator in header[0]:
-            raise InputError(f"expected columns separated by commas in '{path}', found {name}; save it with commas")
-
-
-def _csv_rows(text: str) -> Rows:
-    try:
-        rows = [tuple(cell.strip() for cell in row) for row in csv.reader(text.splitlines(), strict=True)]
-    except csv.Error as error:
-        raise InputError(f"expected a table of class names, found what isn't CSV ({error}); correct it") from None
-    rows = [row for row in rows if any(row)]
-    return list(rows[0]) if rows else [], rows[1:]
 
 
 def _yaml_rows(text: str) -> Rows:

@@ -1,4 +1,4 @@
-"""The door to all data: `load` for training, `load_for_evaluation` to measure a finished run."""
+"""The door to all data: `load` for training, `load_for_evaluation` and `read_unlabelled` for finished runs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,20 +7,22 @@ from typing import Literal
 
 import torch
 
-from metaux.data.arrays import read_arrays
-from metaux.data.assemble import assemble, primary_names
-from metaux.data.csv_data import read_csv
-from metaux.data.folder import read_folder
-from metaux.data.hub import read_hub
-from metaux.data.hub_parts import HUB
-from metaux.data.images import AS_FOUND, ImageFormat
-from metaux.data.known import NAMES, read_known
-from metaux.data.raw import RawData
+from metaux.data import csv_file, folder, hub, npz_file, published, scikit_sets, torchvision_sets
+from metaux.data.assemble import assemble
+from metaux.data.classes import primary_names
+from metaux.data.images import find_images, read_images
+from metaux.data.reader import RawData, Reader, Request
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, nearest
 from metaux.files import Progress
 from metaux.settings import Settings
+
+NAMES = (*scikit_sets.NAMES, *torchvision_sets.NAMES, *published.NAMES)
+READERS: tuple[Reader, ...] = (scikit_sets, torchvision_sets, published, hub, folder, csv_file, npz_file)
+"""The readers of all kinds of data sources; the first that takes the data reads it."""
+# Of these the settings may name columns as labels.
+_OF_COLUMNS: tuple[Reader, ...] = (hub, csv_file)
 
 
 def load(settings: Settings, progress: Progress | None = None) -> LabelledData:
@@ -52,12 +54,12 @@ def read(settings: Settings, progress: Progress | None = None) -> RawData:
     size = settings.image_size
     if size is not None and size < 1:
         raise InputError(f"expected an image size of 1 pixel or more, found {size}; correct --image-size")
-    if settings.given is not None and Path(settings.data).suffix.lower() != ".csv":
+    if settings.given is not None and not csv_file.takes(settings.data):
         raise InputError(
             f"expected a CSV file for --given {settings.given}, found '{settings.data}'; leave --given out (an .npz "
             "file has its given labels in the array y_given)"
         )
-    return _read(settings, AS_FOUND if size is None else ImageFormat((size, size)), progress)
+    return _read(replace(_request(settings), image_size=size, given=settings.given, progress=progress))
 
 
 def for_reading(settings: Settings) -> Settings:
@@ -67,7 +69,7 @@ def for_reading(settings: Settings) -> Settings:
     of given labels.
     """
     own = Settings(data=settings.data, root=settings.root, image_size=settings.image_size, given=settings.given)
-    if settings.data.startswith(HUB) or Path(settings.data).suffix.lower() == ".csv":
+    if any(reader.takes(settings.data) for reader in _OF_COLUMNS):
         return replace(own, primary=settings.primary, auxiliary=settings.auxiliary)
     return own
 
@@ -101,60 +103,101 @@ def load_for_evaluation(
     """
     if hierarchy is not None:
         settings = replace(settings, hierarchy=hierarchy)
-    wanted = ImageFormat(preprocessing.image_size, preprocessing.channels)
-    wanted = wanted if preprocessing.kind == "image" else AS_FOUND
-    raw = _read(replace(settings, data=data, given=None), wanted, progress, preprocessing)
-    if raw.kind != preprocessing.kind or (raw.kind == "table" and raw.inputs.shape[1] != preprocessing.channels):
-        raise InputError(
-            f"expected data like the run's ({preprocessing.describe()}), found {raw.kind} inputs of shape "
-            f"{tuple(raw.inputs.shape[1:])}; give data of that form"
-        )
-    part: Literal["test", "all"] = "all" if raw.parts is None or "test" not in raw.parts else "test"
+    request = _request(replace(settings, data=data))
+    raw = _read(replace(request, like=preprocessing, progress=progress))
+    preprocessing.check(raw.kind, raw.inputs)
+    part: Literal["test", "all"] = "test" if "test" in (raw.parts or ()) else "all"
     if part == "test":
-        raw = _part(raw, "test")
+        raw = raw.of_part("test")
     number = {name: index for index, name in enumerate(class_names)}
     primary = torch.tensor([number[name] for name in primary_names(raw, settings, class_names)])
     return Samples((raw.inputs,), primary, names=raw.names), part
 
 
+def read_unlabelled(paths: Sequence[Path], preprocessing: Preprocessing) -> Samples:
+    """Read image files, folders of images, one .npz with `x`, or one CSV file, as a finished run takes them.
+
+    A CSV file of images has a column `file`, relative to itself.
+
+    Returns:
+        Samples with names (files, or row numbers); their `primary` is 0 throughout and means nothing.
+
+    Raises:
+        InputError: for nothing to read, or inputs that the run did not learn from.
+    """
+    if len(paths) == 1 and (csv_file.takes(str(paths[0])) or npz_file.takes(str(paths[0]))):
+        raw = _read(Request(str(paths[0]), like=preprocessing, labelled=False))
+        preprocessing.check(raw.kind, raw.inputs)
+        inputs, names = raw.inputs, raw.names or tuple(map(str, range(len(raw.inputs))))
+    elif preprocessing.kind != "image":
+        raise InputError(
+            f"expected one .npz or .csv file of inputs like the run's ({preprocessing.describe()}), found "
+            f"{' and '.join(map(str, paths)) or 'none'}; give one"
+        )
+    else:
+        files = [file for path in paths for file in _image_files(path)]
+        if not files:
+            raise InputError("expected image files, folders of images, one .npz or one CSV file, found none; name some")
+        inputs = read_images(files, Request("", like=preprocessing).image)[0]
+        names = tuple(map(str, files))
+    return Samples((inputs,), torch.zeros(len(inputs), dtype=torch.int64), names=names)
+
+
+def availability(data: str, root: Path) -> str | None:
+    """Say in one line what is missing of data, without opening a file; None if nothing is.
+
+    Args:
+        data: named as `Settings.data` is.
+        root: the folder of the published data sets.
+
+    Raises:
+        InputError: for data of no known kind.
+
+    >>> availability("iris", Path("nowhere")) is None
+    True
+    >>> availability("svhn", Path("nowhere"))
+    "found nothing at 'nowhere/train_32x32.mat', nor 1 more of its files"
+    """
+    return _reader_of(data).missing(data, root)
+
+
 def is_own(data: str, settings: Settings) -> bool:
     """Return whether this is the data of these settings, under another path perhaps."""
     own = settings.data
-    if data in NAMES or own in NAMES or data.startswith(HUB):
+    if data in NAMES or own in NAMES or hub.takes(data):
         return data == own
     return Path(data).expanduser().resolve() == Path(own).expanduser().resolve()
 
 
-def _read(
-    settings: Settings, wanted: ImageFormat, progress: Progress | None, like: Preprocessing | None = None
-) -> RawData:
-    data, path = settings.data, Path(settings.data).expanduser()
-    levels = (settings.primary, settings.auxiliary)
-    if data in NAMES:
-        return read_known(data, Path(settings.root).expanduser(), wanted, progress)
-    if data.startswith(HUB):
-        return read_hub(data.removeprefix(HUB), wanted, progress, levels, like)
-    if path.is_dir():
-        return read_folder(path, wanted, progress)
-    if path.is_file() and path.suffix.lower() == ".csv":
-        return read_csv(path, wanted, progress, levels, like, settings.given)
-    if path.is_file() and path.suffix.lower() == ".npz":
-        return read_arrays(path, wanted, fitting=like is None)
-    found = "a file of another kind" if path.exists() else "nothing there"
+def _request(settings: Settings) -> Request:
+    labels = [level for level in (settings.primary, settings.auxiliary) if level is not None]
+    return Request(settings.data, Path(settings.root).expanduser(), label_columns=labels)
+
+
+def _read(request: Request) -> RawData:
+    raw = _reader_of(request.data).read(request)
+    if request.image.size is not None and raw.kind != "image":
+        raise InputError(
+            f"expected images, found a {raw.kind} in '{request.data}'; give images (an image size is for images alone)"
+        )
+    return raw
+
+
+def _reader_of(data: str) -> Reader:
+    for reader in READERS:
+        if reader.takes(data):
+            return reader
+    found = "a file of another kind" if Path(data).expanduser().exists() else "nothing there"
     raise InputError(
-        f"expected a known name ({', '.join(NAMES)}), {HUB}NAME, a folder, a .csv or an .npz file, found '{data}' "
+        f"expected a known name ({', '.join(NAMES)}), {hub.HUB}NAME, a folder, a .csv or an .npz file, found '{data}' "
         f"({found}){nearest(data, NAMES)}; check the path"
     )
 
 
-def _part(raw: RawData, part: str) -> RawData:
-    rows = [row for row, name in enumerate(raw.parts or ()) if name == part]
-    return replace(
-        raw,
-        inputs=raw.inputs[rows],
-        labels={column: tuple(labels[row] for row in rows) for column, labels in raw.labels.items()},
-        parts=None,
-        names=tuple(raw.names[row] for row in rows) if raw.names else (),
-        groups=None,
-        given=None,
-    )
+def _image_files(path: Path) -> Sequence[Path]:
+    if not path.is_dir():
+        return [path]
+    images = find_images(path)[0]
+    if not images:
+        raise InputError(f"expected images in the folder '{path}', found none; name another")
+    return images

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from metaux.data.availability import how_to_get
-from metaux.data.catalogue import PUBLISHED
-from metaux.data.images import AS_FOUND, ImageFormat, conform
+from metaux.data.catalogue import catalogue, missing
 from metaux.data.levels import Levels
-from metaux.data.raw import RawData
+from metaux.data.pixels import conform
+from metaux.data.reader import RawData, Request
 from metaux.errors import InputError
+
+__all__ = ["missing", "read", "takes"]
 
 DIGITS = tuple(map(str, range(10)))
 
@@ -42,6 +43,7 @@ TORCHVISION = {
     "cifar100": Known("CIFAR100", "", "crop-flip"),
     "svhn": Known("SVHN", "", "crop"),
 }
+NAMES = tuple(TORCHVISION)
 TIMEOUT = 20.0
 FAILURES = (
     *(RuntimeError, OSError, ValueError, AssertionError, EOFError, KeyError),
@@ -49,7 +51,12 @@ FAILURES = (
 )
 
 
-def read_torchvision(name: str, root: Path, wanted: ImageFormat = AS_FOUND) -> RawData:
+def takes(data: str) -> bool:
+    """Return whether the data is a name of these sets."""
+    return data in TORCHVISION
+
+
+def read(request: Request) -> RawData:
     """Read a data set of torchvision; its files are downloaded to the root folder if they aren't there.
 
     Raises:
@@ -58,21 +65,20 @@ def read_torchvision(name: str, root: Path, wanted: ImageFormat = AS_FOUND) -> R
     """
     from torchvision import datasets
 
-    known = TORCHVISION[name]
+    name, known = request.data, TORCHVISION[request.data]
     dataset = getattr(datasets, known.dataset)
-    with _explained(name, dataset, root), warnings.catch_warnings():
+    with _explained(name, dataset, request.root), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy's, on how the pickles of CIFAR were written long ago
-        parts = _parts(known, dataset, root)
+        parts = _parts(known, dataset, request.root)
     images = [torch.as_tensor(part.data) for part in parts]
     if name != "svhn":
         images = [x.unsqueeze(1) if x.ndim == 3 else x.permute(0, 3, 1, 2) for x in images]
     targets = [part.labels.tolist() if name == "svhn" else list(part.targets) for part in parts]
     classes = DIGITS if name in ("mnist", "svhn") else tuple(parts[0].classes)
-    labels = tuple(classes[int(label)] for part in targets for label in part)
     return RawData(
-        conform(torch.cat(images), wanted),
-        {"100" if name == "cifar100" else "label": labels},
+        conform(torch.cat(images), request.image),
         "image",
+        {"100" if name == "cifar100" else "label": tuple(classes[int(label)] for part in targets for label in part)},
         ("train",) * len(images[0]) + ("test",) * len(images[1]),
         levels=Levels.cifar100() if name == "cifar100" else Levels(("label",), [(name,) for name in classes]),
         augmentation=known.augmentation,
@@ -82,7 +88,8 @@ def read_torchvision(name: str, root: Path, wanted: ImageFormat = AS_FOUND) -> R
 def _parts(known: Known, dataset: Any, root: Path) -> list[Any]:
     """Return the training and the test part, downloaded only if files are missing."""
     if known.dataset == "SVHN":
-        return [_svhn(dataset, root, split) for split in ("train", "test")]
+        # With the file in place and whole, a download is none.
+        return [dataset(root, split=split, download=True) for split in ("train", "test")]
     try:
         return [dataset(root, train=train) for train in (True, False)]
     except RuntimeError:
@@ -99,15 +106,10 @@ def _parts(known: Known, dataset: Any, root: Path) -> list[Any]:
         return [dataset(place, train=train) for train in (True, False)]
 
 
-def _svhn(dataset: Any, root: Path, split: str) -> Any:
-    # With the file in place and whole, a download is none.
-    return dataset(root, split=split, download=True)
-
-
 @contextmanager
 def _explained(name: str, dataset: Any, root: Path) -> Iterator[None]:
     """Turn a failed download into an `InputError`, wait briefly, and leave nothing half-written behind."""
-    known = TORCHVISION[name]
+    known, published = TORCHVISION[name], catalogue()[name]
     new = [path for path in _touched(known, dataset, root) if not path.exists()]
     new_root = not root.exists()
     patience = socket.getdefaulttimeout()
@@ -126,8 +128,8 @@ def _explained(name: str, dataset: Any, root: Path) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
-            f"expected {PUBLISHED[name].title} below '{root}', found {_damaged(known, dataset, root)}no complete copy "
-            f"that can be read or downloaded ({reason}); {how_to_get(name, root)}"
+            f"expected {published.title} below '{root}', found {_damaged(known, dataset, root)}no complete copy "
+            f"that can be read or downloaded ({reason}); {published.how_to_get(root)}"
         ) from None
     finally:
         socket.setdefaulttimeout(patience)
@@ -135,26 +137,31 @@ def _explained(name: str, dataset: Any, root: Path) -> Iterator[None]:
 
 def _touched(known: Known, dataset: Any, root: Path) -> list[Path]:
     """Return the files and folders that a download may write."""
-    if known.dataset == "SVHN":
-        return [root / filename for _, filename, _ in dataset.split_list.values()]
     if known.folder:
         names = [filename for filename, _ in dataset.resources]
         files = [root / known.folder / file for name in names for file in (name, Path(name).stem)]
         return [*files, root / known.folder, (root / known.folder).parent]
+    if known.dataset == "SVHN":
+        return list(_checksums(known, dataset, root))
     return [root / dataset.base_folder, root / dataset.filename]
 
 
 def _damaged(known: Known, dataset: Any, root: Path) -> str:
-    """Name the files that are there with another checksum than the published one."""
+    """Name the first file that is there with another checksum than the published one."""
     from torchvision.datasets.utils import check_integrity
 
+    for path, md5 in _checksums(known, dataset, root).items():
+        if path.is_file() and not check_integrity(path, md5):
+            return f"'{path}' with another checksum than the published one, and "
+    return ""
+
+
+def _checksums(known: Known, dataset: Any, root: Path) -> dict[Path, str]:
+    """Return the MD5 checksum of each file that torchvision has one for; of MNIST's it has none once unpacked."""
     if known.folder:
-        return ""
+        return {}
     if known.dataset == "SVHN":
-        files = [(root / filename, md5) for _, filename, md5 in dataset.split_list.values()]
-    else:
-        listed = [*dataset.train_list, *dataset.test_list, (dataset.meta["filename"], dataset.meta["md5"])]
-        files = [(root / dataset.base_folder / filename, md5) for filename, md5 in listed]
-        files += [(root / dataset.filename, dataset.tgz_md5)]
-    damaged = [path for path, md5 in files if path.is_file() and not check_integrity(path, md5)]
-    return f"'{damaged[0]}' with another checksum than the published one, and " if damaged else ""
+        return {root / filename: md5 for _, filename, md5 in dataset.split_list.values()}
+    listed = [*dataset.train_list, *dataset.test_list, (dataset.meta["filename"], dataset.meta["md5"])]
+    batches = {root / dataset.base_folder / filename: md5 for filename, md5 in listed}
+    return batches | {root / dataset.filename: dataset.tgz_md5}

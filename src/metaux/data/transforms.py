@@ -1,15 +1,13 @@
 """From stored samples to network inputs: normalisation, and random crops and flips of whole batches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from metaux.data.images import ImageFormat, read_images
 from metaux.data.samples import Columns, LabelledData
 from metaux.errors import InputError, choose
 from metaux.transfer import to_device
@@ -103,16 +101,13 @@ class Preprocessing:
         deviation = torch.tensor(self.deviation, dtype=torch.float64)
         return 1 / (unit * deviation), unit * torch.tensor(self.mean, dtype=torch.float64)
 
-    def read_images(self, files: Sequence[str | Path]) -> Tensor:
-        """Read image files as the run's data was: uint8 `[n, channels, height, width]`, not yet normalised.
-
-        Raises:
-            InputError: naming the file that is missing or not an image, or if the run didn't learn from
-                images.
-        """
-        if self.kind != "image" or self.image_size is None:
-            raise InputError(f"expected inputs like the run's ({self.describe()}), found image files; give such inputs")
-        return read_images([Path(file) for file in files], ImageFormat(self.image_size, self.channels))[0]
+    def check(self, kind: str, inputs: Tensor) -> None:
+        """Raise `InputError` unless inputs `[n, ...]` are of the run's kind and form."""
+        if kind != self.kind or inputs.shape[1] != self.channels:
+            raise InputError(
+                f"expected data like the run's ({self.describe()}), found {kind} inputs of shape "
+                f"{tuple(inputs.shape[1:])}; give data of that form"
+            )
 
     def describe(self) -> str:
         """Say what inputs it takes.
@@ -154,7 +149,7 @@ class Augmentation:
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return a randomly moved and mirrored copy of images `[n, channels, height, width]`.
 
-        The random numbers are drawn on the processor, three per image whatever the augmentation; without any
+        The random numbers are drawn on the CPU, three per image whatever the augmentation; without any
         augmentation the images themselves are returned, whatever their shape, and nothing is drawn.
         """
         if self.padding == 0 and not self.flip:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metaux.data.csv_file import read_csv_file
 from metaux.data.samples import LabelledData
 from metaux.data.samples import Samples as DataSamples
+from metaux.data.table import read_csv
 from metaux.errors import InputError
 from metaux.files import write_text_atomic
 from metaux.labels.base import SubclassSource
@@ -93,7 +93,7 @@ def _cells(run: Run, data: LabelledData) -> tuple[Sequence[str], Callable[[DataS
     path = Path(str(run.settings.get("data", ""))).expanduser()
     if data.kind == "text" and path.suffix.lower() == ".csv" and path.is_file():
         # Words have been hashed; the file still has them.
-        texts = read_csv_file(path).columns["text"]
+        texts = read_csv(path).column("text")
         return ("text",), lambda samples: [(_cut(texts[id_]),) for id_ in _ids(samples)]
     if data.kind != "table":
         return ("sample",), lambda samples: [(str(id_),) for id_ in _ids(samples)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from metaux.data.assemble import assemble
-from metaux.data.raw import RawData
+from metaux.data.reader import RawData
 from metaux.data.samples import LabelledData
 from metaux.data.sources import for_reading, read
 from metaux.runs.record import Run, check_unchanged

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from metaux.data.availability import availability
+from metaux.data.sources import availability
 from metaux.settings import Settings
 from metaux.studies.papers.scales import Scale
 

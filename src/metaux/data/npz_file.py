@@ -1,0 +1,162 @@
+"""An .npz file of arrays: images or a table, with labels."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metaux.data.columns import check_resolution
+from metaux.data.pixels import Array, check_numbers, conform, image_tensor
+from metaux.data.reader import RawData, Request, missing_path
+from metaux.errors import InputError
+
+KNOWN = ("x", "y", "y_fine", "y_given", "x_test", "y_test", "y_fine_test")
+TOGETHER = (("x_test", "y_test"), ("y_test", "x_test"), ("y_fine_test", "x_test"))
+"""Which array needs which other one."""
+
+missing = missing_path
+
+
+def takes(data: str) -> bool:
+    """Return whether the data is named as an .npz file is."""
+    return Path(data).suffix.lower() == ".npz"
+
+
+def read(request: Request) -> RawData:
+    """Read an .npz file with `x`, `y` and optionally `y_fine` (finer labels), `y_given` (labels of another kind, of
+    `x` only), `x_test`, `y_test`, `y_fine_test`; without labels only `x` is looked at.
+
+    `x` is a table (n, features), or images (n, h, w) or (n, h, w, channels). Image values are whole numbers
+    from 0 to 255, or floats: from 0 to 1 if none in `x` is above 1, else from 0 to 255. Labels are whole
+    numbers or strings. What is to be learned from must be numbers that float32 can tell apart.
+
+    Raises:
+        InputError: for a file that isn't one, missing or superfluous arrays, shapes that don't fit, and
+            values that are NaN, infinite or out of range, with their place.
+    """
+    arrays = _load(request.path)
+    try:
+        return _read_labelled(arrays, request) if request.labelled else _read_inputs(arrays, request)
+    except InputError as error:
+        raise InputError(f"{error} (in '{request.path}')") from None
+
+
+def _read_labelled(arrays: Mapping[str, Array], request: Request) -> RawData:
+    _check_names(arrays)
+    suffixes = ("", "_test") if "x_test" in arrays else ("",)
+    for suffix in suffixes:
+        _check_lengths(arrays, suffix)
+    labels = {
+        column: tuple(label for suffix in suffixes for label in _labels(name + suffix, arrays[name + suffix]))
+        for column, name in (("label", "y"), ("fine", "y_fine"))
+        if name in arrays
+    }
+    raw = _inputs({"x" + suffix: arrays["x" + suffix] for suffix in suffixes}, request)
+    if request.like is None and raw.kind == "table":
+        check_resolution(arrays["x"], [f"x, column {column}" for column in range(arrays["x"].shape[1])])
+    given, tested = None, len(raw.inputs) - len(arrays["x"])
+    if "y_given" in arrays:
+        given = (*_labels("y_given", arrays["y_given"]), *[""] * tested)
+    unknown = [name for name in arrays if name not in KNOWN]
+    return RawData(
+        raw.inputs,
+        raw.kind,
+        labels,
+        ("train",) * len(arrays["x"]) + ("test",) * tested if len(suffixes) == 2 else None,
+        notices=(f"the arrays {', '.join(unknown)} are not used",) if unknown else (),
+        given=given,
+    )
+
+
+def _read_inputs(arrays: Mapping[str, Array], request: Request) -> RawData:
+    if "x" not in arrays:
+        raise InputError(f"expected the array x, found {', '.join(arrays) or 'none'}; add it")
+    x, wanted = np.atleast_1d(arrays["x"]), request.image
+    if wanted.channels is not None and wanted.channels > 1 and x.shape == (*(wanted.size or ()), wanted.channels):
+        raise InputError(f"expected images (n, h, w, channels), found one image {x.shape}; give it an axis: x[None]")
+    return _inputs({"x": x}, request)
+
+
+def _load(path: Path) -> dict[str, Array]:
+    if not path.is_file():
+        raise InputError(f"expected an .npz file, found nothing at '{path}'; check the path")
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                raise ValueError("a single array")
+            return {name: loaded[name] for name in loaded.files}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"expected an .npz file of plain number or string arrays, found '{path}' that isn't one "
+            f"({reason}); save it with numpy.savez"
+        ) from None
+
+
+def _check_names(arrays: Mapping[str, Array]) -> None:
+    for name in ("x", "y"):
+        if name not in arrays:
+            raise InputError(f"expected the arrays x and y, found {', '.join(arrays) or 'none'}; add '{name}'")
+    for name in KNOWN:
+        if name in arrays and arrays[name].ndim == 0:
+            raise InputError(f"expected one entry per sample in {name}, found a single value; correct it")
+    for first, second in TOGETHER:
+        if first in arrays and second not in arrays:
+            raise InputError(f"expected {first} and {second} together, found only {first}; add {second}")
+    if "x_test" in arrays and ("y_fine" in arrays) != ("y_fine_test" in arrays):
+        raise InputError("expected y_fine and y_fine_test together, found only one; add the other or leave out both")
+
+
+def _check_lengths(arrays: Mapping[str, Array], suffix: str) -> None:
+    x, count = arrays["x"], len(arrays["x" + suffix])
+    for name in ("y" + suffix, "y_fine" + suffix, "y_given" + suffix):
+        if name in arrays and len(arrays[name]) != count:
+            raise InputError(
+                f"expected one label in {name} per row of x{suffix}, found {len(arrays[name])} for {count}; correct "
+                "one of them"
+            )
+    if arrays["x" + suffix].shape[1:] != x.shape[1:]:
+        raise InputError(
+            f"expected rows of shape {x.shape[1:]} in x{suffix} as in x, found {arrays['x' + suffix].shape[1:]}; make "
+            "them alike"
+        )
+
+
+def _labels(name: str, y: Array) -> list[str]:
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    whole = y.dtype.kind == "f" and bool(np.isfinite(y).all()) and bool((y == np.round(y)).all())
+    if y.ndim != 1 or not (y.dtype.kind in "iubU" or whole):
+        raise InputError(
+            f"expected one whole number or string per row in {name}, found {y.dtype} of shape {y.shape}; convert it"
+        )
+    return list(map(str, (y.astype(np.int64) if y.dtype.kind in "fb" else y).tolist()))
+
+
+def _inputs(arrays: Mapping[str, Array], request: Request) -> RawData:
+    """Return the samples of all arrays, which have rows of one shape: a table, or images of one range."""
+    if arrays["x"].ndim == 2:
+        return RawData(torch.cat([_table(name, x) for name, x in arrays.items()]), "table", {})
+    unit, images = None, list[Tensor]()
+    for name, x in arrays.items():
+        part, unit = image_tensor(name, x, unit)
+        images.append(part)
+    return RawData(conform(torch.cat(images), request.image), "image", {})
+
+
+def _table(name: str, x: Array) -> Tensor:
+    check_numbers(name, x)
+    with np.errstate(over="ignore"):
+        table = x.astype(np.float32)
+    if not np.isfinite(table).all():
+        row, column = (int(index) for index in np.argwhere(~np.isfinite(table))[0])
+        raise InputError(
+            f"expected numbers in {name} that float32 can hold, found {x[row, column]} in row {row}, column "
+            f"{column}; rescale it"
+        )
+    return torch.from_numpy(table)
