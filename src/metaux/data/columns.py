@@ -92,7 +92,7 @@ def encode_columns(cells: "DataFrame", columns: Columns) -> Tensor:
     for name, *categories in columns:
         column = cells[name]
         if categories:
-            codes = pd.Index(categories).get_indexer_for(column)
+            codes = pd.Index(categories).get_indexer(pd.Index(column))
             if (codes < 0).any():
                 raise _unknown(name, column[codes < 0], categories)
             table[np.arange(len(cells)), start + codes] = 1
