@@ -4,15 +4,15 @@ import pytest
 
 from making import first_right, make_run, make_runs
 from metaux.errors import InputError
-from metaux.evidence.comparison import OWN, Comparison
+from metaux.evidence.comparison import OWN, compare_runs
 from metaux.settings import Settings
 
 
 def test_rows_by_hand(tmp_path: Path) -> None:
     runs = make_runs(tmp_path, {"maxl": [0.03, 0.05], "single": [0.0, 0.01], "uniform": [0.01]})
-    comparison = Comparison.of(runs)
-    assert [row.method for row in comparison.rows] == ["single", "uniform", "maxl"]
-    assert comparison.missing == ("frozen",)
+    comparison = compare_runs(runs)
+    assert [row.name for row in comparison.rows] == ["single", "uniform", "maxl"]
+    assert comparison.rows[-1].lacking == ("frozen",)
     assert (comparison.data, comparison.train_size, comparison.test_size) == ("toy", 6, 1000)
     assert (comparison.epochs, comparison.protocol) == (3, "tuned")
     row = comparison.row("maxl")
@@ -37,9 +37,9 @@ def test_cost_is_relative_to_single(tmp_path: Path) -> None:
         make_run(tmp_path, "single", 0, [1.0], seconds=0.5),
         make_run(tmp_path, "maxl", 0, [1.0], seconds=2),
     ]
-    comparison = Comparison.of(runs)
+    comparison = compare_runs(runs)
     assert [row.cost for row in comparison.rows] == [1.0, 4.0]
-    assert [row.cost for row in Comparison.of(runs[1:]).rows] == [None]
+    assert [row.cost for row in compare_runs(runs[1:]).rows] == [None]
 
 
 @pytest.mark.parametrize(
@@ -51,17 +51,17 @@ def test_a_gain_is_one_over_every_reference(tmp_path: Path, frozen: list[float],
         tmp_path,
         {"single": [0.0] * 3, "uniform": [0.01] * 3, "frozen": frozen, "maxl": [0.04, 0.041, 0.042]},
     )
-    comparison = Comparison.of(runs)
+    comparison = compare_runs(runs)
     row = comparison.row("maxl")
     assert row is not None
-    assert comparison.gain(row) is gain
+    assert row.gain is gain
 
 
 def test_a_gain_is_one_over_a_methods_own_controls_too(tmp_path: Path) -> None:
     references = {"single": [0.0] * 3, "uniform": [0.0] * 3, "frozen": [0.0] * 3}
     method = {"distilled": [0.04, 0.041, 0.042]}
     found = {
-        name: Comparison.of(make_runs(tmp_path / name, {**references, **method, **own}))
+        name: compare_runs(make_runs(tmp_path / name, {**references, **method, **own}))
         for name, own in {
             "without": {},
             "above": {"self-distilled": [0.01] * 3},
@@ -69,14 +69,13 @@ def test_a_gain_is_one_over_a_methods_own_controls_too(tmp_path: Path) -> None:
         }.items()
     }
     rows = {name: comparison.row("distilled") for name, comparison in found.items()}
-    gains = {name: row is not None and found[name].gain(row) for name, row in rows.items()}
+    gains = {name: row is not None and row.gain for name, row in rows.items()}
     assert gains == {"without": False, "above": True, "alike": False}
     assert rows["without"] is not None
-    assert found["without"].lacking(rows["without"]) == ("self-distilled",)
-    assert found["above"].missing == ()
+    assert rows["without"].lacking == ("self-distilled",)
     assert found["without"].columns == ("single", "uniform", "frozen")
     assert found["above"].columns == ("single", "uniform", "frozen", OWN)
-    own = {row.method: row.difference(OWN) for row in found["above"].rows}
+    own = {row.name: row.difference(OWN) for row in found["above"].rows}
     assert [method for method, difference in own.items() if difference] == ["distilled"]
     assert own["distilled"] is not None
 
@@ -84,27 +83,27 @@ def test_a_gain_is_one_over_a_methods_own_controls_too(tmp_path: Path) -> None:
 def test_a_gain_needs_both_intervals(tmp_path: Path) -> None:
     # The seeds agree on one more sample of 1,000, but one sample is no evidence.
     gains = {"single": [0.0] * 3, "uniform": [0.0] * 3, "frozen": [0.0] * 3, "maxl": [0.001] * 3}
-    comparison = Comparison.of(make_runs(tmp_path, gains))
+    comparison = compare_runs(make_runs(tmp_path, gains))
     row = comparison.row("maxl")
     assert row is not None
     assert row.differences["single"].seeds.above
     assert not row.differences["single"].test.above
-    assert not comparison.gain(row)
+    assert not row.gain
 
 
 def test_runs_that_do_not_belong_together(tmp_path: Path) -> None:
     run = make_run(tmp_path / "a", "single", 0, [1.0, 0.0])
     with pytest.raises(InputError, match="found none"):
-        Comparison.of([])
+        compare_runs([])
     with pytest.raises(InputError, match=r"expected one run of single with seed 0, found"):
-        Comparison.of([run, make_run(tmp_path / "b", "single", 0, [1.0, 0.0])])
+        compare_runs([run, make_run(tmp_path / "b", "single", 0, [1.0, 0.0])])
     other = make_run(tmp_path / "c", "maxl", 0, [1.0, 0.0], settings=Settings(data="toy", epochs=9))
     with pytest.raises(InputError, match=r"differ in method and seed only, found 'epochs' 3 and 9"):
-        Comparison.of([run, other])
+        compare_runs([run, other])
     with pytest.raises(InputError, match=r"of equal length on one test set, .*2 test samples.*3 test samples"):
-        Comparison.of([run, make_run(tmp_path / "d", "maxl", 0, [1.0, 0.0, 1.0])])
+        compare_runs([run, make_run(tmp_path / "d", "maxl", 0, [1.0, 0.0, 1.0])])
 
 
 def test_data_of_a_path_is_named_by_its_last_part(tmp_path: Path) -> None:
     run = make_run(tmp_path, "single", 0, first_right(0.5, 4), settings=Settings(data="/some/where/leaves.csv"))
-    assert Comparison.of([run]).data == "leaves"
+    assert compare_runs([run]).data == "leaves"

@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from making import make_runs
-from metaux.evidence.comparison import Comparison
+from metaux.evidence.comparison import Comparison, compare_runs
 from metaux.evidence.table import table, to_csv, to_json
+from metaux.evidence.verdict import judge
 
 GAINS = {
     "single": [0.0, 0.004, -0.002],
@@ -23,7 +24,7 @@ GAINS = {
 
 @pytest.fixture
 def comparison(tmp_path: Path) -> Comparison:
-    return Comparison.of(make_runs(tmp_path, GAINS))
+    return compare_runs(make_runs(tmp_path, GAINS))
 
 
 def shown(comparison: Comparison, width: int) -> list[str]:
@@ -58,7 +59,7 @@ def test_no_number_is_broken(comparison: Comparison, width: int) -> None:
 
 def test_what_fits_nowhere_is_broken_between_numbers(tmp_path: Path) -> None:
     gains = {"single": [0.0, 0.01], "uniform": [0.0, 0.0], "frozen": [0.0, 0.0], "prototypical": [-0.2, -0.3]}
-    lines = shown(Comparison.of(make_runs(tmp_path, gains)), 60)
+    lines = shown(compare_runs(make_runs(tmp_path, gains)), 60)
     assert max(map(len, lines)) <= 60
     numbers = " ".join(lines).replace("[", " ").replace("]", " ").replace(",", " ").split()
     # Difference to single -25.5, deviation 7.7782: half width 12.7062 * 5.5 = 69.9.
@@ -67,14 +68,14 @@ def test_what_fits_nowhere_is_broken_between_numbers(tmp_path: Path) -> None:
 
 
 def test_one_seed(tmp_path: Path) -> None:
-    text = "\n".join(shown(Comparison.of(make_runs(tmp_path, {"single": [0.0], "maxl": [0.01]})), 80))
+    text = "\n".join(shown(compare_runs(make_runs(tmp_path, {"single": [0.0], "maxl": [0.01]})), 80))
     assert "+1.0 [one seed]" in text
     assert "1 seed" in text
     assert "1 seeds" not in text
 
 
 def test_csv_and_json_hold_every_number(comparison: Comparison) -> None:
-    plain = to_json(comparison)
+    plain = to_json(comparison, judge(comparison))
     assert json.loads(json.dumps(plain))["verdict"].startswith("maxl beats")
     by_name = {row["method"]: row for row in plain["rows"]}
     assert by_name["maxl"]["gain"] is True
@@ -91,13 +92,13 @@ def test_csv_and_json_hold_every_number(comparison: Comparison) -> None:
 
 
 def test_names_are_text_and_not_markup(tmp_path: Path) -> None:
-    text = "\n".join(shown(Comparison.of(make_runs(tmp_path, {"[bold]x": [0.0]})), 80))
+    text = "\n".join(shown(compare_runs(make_runs(tmp_path, {"[bold]x": [0.0]})), 80))
     assert "[bold]x" in text
 
 
 def test_every_method_s_name_is_whole_or_broken_with_a_hyphen(tmp_path: Path) -> None:
     more = {"transformation": [0.1, 0.12, 0.11], "self-distilled-cross": [0.02, 0.0, 0.01]}
-    lines = shown(Comparison.of(make_runs(tmp_path, GAINS | more)), 80)
+    lines = shown(compare_runs(make_runs(tmp_path, GAINS | more)), 80)
     names = [line.split("  ")[0].split(" ")[0] for line in lines]
     assert "…" not in "".join(lines)
     assert names[(place := names.index("transfor-")) : place + 2] == ["transfor-", "mation"]

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from making import make_run, make_runs
-from metaux.evidence.comparison import Comparison
-from metaux.evidence.verdict import verdict
+from metaux.evidence.comparison import compare_runs
+from metaux.evidence.verdict import judge
 
 Gains = Mapping[str, Sequence[float]]
 SAME = [0.0, 0.001, 0.002]
@@ -20,7 +20,7 @@ NO_METHOD = "No method beats single task and the controls uniform and frozen: "
 @pytest.fixture
 def say(tmp_path: Path) -> Callable[..., str]:
     def of(gains: Gains, samples: int = 1000, base: float = 0.7) -> str:
-        sentence = verdict(Comparison.of(make_runs(tmp_path, gains, samples, base)))
+        sentence = judge(compare_runs(make_runs(tmp_path, gains, samples, base))).says
         assert sentence.endswith(".")
         assert "\n" not in sentence
         assert ". " not in sentence  # one sentence
@@ -126,7 +126,7 @@ def test_nothing_gains_and_the_test_set_is_small(tmp_path: Path) -> None:
     left, right = [1.0] * 20 + [0.0] * 20, [0.0] * 20 + [1.0] * 20
     runs = [make_run(tmp_path, name, seed, left) for name in REFERENCES for seed in range(3)]
     runs += [make_run(tmp_path, "maxl", seed, right) for seed in range(3)]
-    assert verdict(Comparison.of(runs)).endswith(
+    assert judge(compare_runs(runs)).says.endswith(
         "40 test samples are too few to settle a gain of 0.5 points with any number of seeds, so a larger "
         "test set or another data set is needed."
     )

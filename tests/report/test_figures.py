@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from making import first_right, make_run, make_runs, noisy_curve
-from metaux.evidence.comparison import Comparison
+from metaux.evidence.comparison import compare_runs
 from metaux.report.chart import looks
 from metaux.report.figures import differences, learning_curves
 from metaux.runs.record import Run
@@ -56,7 +56,7 @@ def test_both_figures_of_a_comparison(runs: list[Run], tmp_path: Path) -> None:
         "maxl",
     ):
         assert said in text
-    forest = differences(Comparison.of(runs), tmp_path / "figures")
+    forest = differences(compare_runs(runs), tmp_path / "figures")
     check(forest)
     text = forest[1].read_text()
     for said in (
@@ -71,7 +71,7 @@ def test_both_figures_of_a_comparison(runs: list[Run], tmp_path: Path) -> None:
 
 
 def test_the_same_numbers_give_the_same_bytes(runs: list[Run], tmp_path: Path) -> None:
-    comparison = Comparison.of(runs)
+    comparison = compare_runs(runs)
     first = [*learning_curves(runs, tmp_path / "a"), *differences(comparison, tmp_path / "a")]
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9}):
         again = [*learning_curves(runs[::-1], tmp_path / "b"), *differences(comparison, tmp_path / "b")]
@@ -86,20 +86,20 @@ def test_one_run(tmp_path: Path) -> None:
     run = make_run(tmp_path, "maxl", 0, [1.0, 0.0])
     check(learning_curves([run], tmp_path))
     assert "one run per line" in (tmp_path / "learning-curves.svg").read_text()
-    assert differences(Comparison.of([run]), tmp_path) == ()
+    assert differences(compare_runs([run]), tmp_path) == ()
 
 
 def test_one_epoch_and_one_seed_of_two_methods(tmp_path: Path) -> None:
     runs = [make_run(tmp_path, name, 0, [1.0, 0.0, 1.0], epochs=1) for name in ("single", "maxl")]
     check(learning_curves(runs, tmp_path))
-    check(differences(Comparison.of(runs), tmp_path))
+    check(differences(compare_runs(runs), tmp_path))
 
 
 def test_methods_with_other_seeds(tmp_path: Path) -> None:
     runs = make_runs(tmp_path, {"single": [0.0, 0.0, 0.0], "frozen": [0.0], "maxl": [0.1, 0.1, 0.2]})
     runs = [run for run in runs if (run.method, run.seed) != ("maxl", 0)]
     check(learning_curves(runs, tmp_path))
-    (_, svg) = differences(Comparison.of(runs), tmp_path)
+    (_, svg) = differences(compare_runs(runs), tmp_path)
     assert "no seed in common" in svg.read_text()
     assert "1 to 2 seeds" in svg.read_text()
 

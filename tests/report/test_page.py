@@ -20,12 +20,12 @@ from full_runs import HOSTILE, NAMES, SLOTS, TRAIN, full_run, full_runs, picture
 from markupsafe import escape
 
 from making import make_run, make_runs
-from metaux.evidence.comparison import Comparison
+from metaux.evidence.comparison import compare_runs
 from metaux.evidence.intervals import difference_in_points, interval_of_points
 from metaux.evidence.quality import calibration_error, confusion
 from metaux.evidence.statistics import Estimate
 from metaux.evidence.table import to_csv
-from metaux.evidence.verdict import verdict, what_would_change_it
+from metaux.evidence.verdict import judge
 from metaux.labels.sources import REFERENCES
 from metaux.report.calibration import calibration
 from metaux.report.chart import BETTER, COLOURS, WORSE, Axis, Chart, Look, Point, Points
@@ -86,11 +86,11 @@ def rows_of(found: object) -> list[dict[str, object]]:
 
 class TestDidItHelp:
     def test_says_the_verdict_and_every_difference_of_the_comparison(self, recorded: Recorded, html: str) -> None:
-        assert escape(verdict(recorded.comparison)) in html
+        assert escape(recorded.verdict.says) in html
         body = html.partition('aria-labelledby="all-methods">')[2].partition("</table>")[0]
         for row, line in zip(recorded.comparison.rows, body.split("<tr")[2:], strict=True):
             name, _, accuracy, *cells, _ = re.findall(r"<t[hd].*?>(.*?)</t[hd]>", line, re.DOTALL)
-            assert name == row.method
+            assert name == row.name
             assert accuracy.startswith(f"<b>{percent(row.accuracy.mean)}</b>")
             for column, cell in zip(REFERENCES, cells, strict=True):
                 found = row.difference(column)
@@ -109,7 +109,7 @@ class TestDidItHelp:
         row = recorded.comparison.rows[1]
         difference = row.differences["single"]
         to_single: Any = chart.marks[0]
-        point = next(point for point in to_single.points if chart.y.names[point.row] == row.method)
+        point = next(point for point in to_single.points if chart.y.names[point.row] == row.name)
         assert (point.seeds, point.test, point.by_seed) == (difference.seeds, difference.test, difference.by_seed)
         test, dots, seeds = figure(chart)["data"][:3]
         assert seeds["x"][0] == pytest.approx(100 * difference.seeds.mean, abs=1e-4)
@@ -122,9 +122,9 @@ class TestDidItHelp:
     def test_what_would_change_a_gain_is_its_closest_interval(self, recorded: Recorded, html: str) -> None:
         row = recorded.comparison.row("maxl")
         assert row is not None
-        assert recorded.comparison.gain(row)
+        assert row.gain
         bounds = [bound for each in row.differences.values() for bound in (each.seeds.low, each.test.low)]
-        said = what_would_change_it(recorded.comparison)
+        said = recorded.verdict.change
         assert "The closest call is maxl against" in said
         assert f"begins at {points(min(bound for bound in bounds if bound is not None), 2)} points" in said
         assert escape(said) in html
@@ -136,9 +136,9 @@ class TestDidItHelp:
             "frozen": [0.01, 0.0, 0.0],
             "maxl": [0.01, 0.0, 0.02],
         }
-        comparison = Comparison.of(make_runs(tmp_path, gains))
-        assert "more seed" in verdict(comparison)
-        assert what_would_change_it(comparison) == ""
+        comparison = compare_runs(make_runs(tmp_path, gains))
+        assert "more seed" in judge(comparison).says
+        assert judge(comparison).change == ""
 
     def test_one_seed_has_no_interval(self, tmp_path: Path) -> None:
         found = page(full_runs(tmp_path, ("single", "uniform", "frozen", "maxl"), seeds=1))
@@ -410,7 +410,8 @@ class TestMade:
             make_run(tmp_path, name, 0, [1.0], settings=Settings(epochs=3, learning_rate=rate))
             for name, rate in rates.items()
         ]
-        recorded = Recorded(runs, Comparison.of(runs, vary=("learning_rate",)))
+        comparison = compare_runs(runs, vary=("learning_rate",))
+        recorded = Recorded(runs, comparison, judge(comparison))
         changed = {name: value for name, value, differs in provenance(recorded).settings if differs}
         assert changed == {"epochs": "3", "learning_rate": "0.1 (single); 0.02 (uniform, frozen)"}
 

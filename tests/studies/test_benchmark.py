@@ -1,4 +1,4 @@
-"""A contest from nothing to table, on a task of seconds: what is decided on which data, and when."""
+"""A benchmark from nothing to table, on a task of seconds: what is decided on which data, and when."""
 
 import csv
 import json
@@ -13,7 +13,9 @@ from rich.console import Console
 
 from making import make_runs
 from metaux.errors import InputError, TrainingError
-from metaux.evidence.statistics import Estimate, seeds_needed
+from metaux.evidence.comparison import compare_runs
+from metaux.evidence.statistics import seeds_needed
+from metaux.evidence.verdict import judge
 from metaux.protocols import resolve
 from metaux.runs.loading import _read_once, load_once
 from metaux.runs.pool import train
@@ -21,13 +23,13 @@ from metaux.runs.record import Run, read_runs
 from metaux.runs.store import Store, by_method
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
-from metaux.studies.benchmark.benchmark import contest
-from metaux.studies.benchmark.datasets import BEDS, found
-from metaux.studies.benchmark.measured import FIRST_SEED, SECOND_NETWORK, Row, measured
+from metaux.studies.benchmark.alternatives import alternatives, alternatives_table
+from metaux.studies.benchmark.benchmark import benchmark
+from metaux.studies.benchmark.datasets import DATASETS, found
+from metaux.studies.benchmark.measured import FIRST_SEED, SECOND_NETWORK, measured
 from metaux.studies.benchmark.plan import decide, pilot
 from metaux.studies.benchmark.probe import probe
-from metaux.studies.benchmark.rules import CONTESTANTS, Contestant, Rules, entered
-from metaux.studies.benchmark.table import alternatives, alternatives_table, table, to_csv, verdict
+from metaux.studies.benchmark.rules import ENTRANTS, Entrant, Rules, entered
 from shell import below, metaux, write_table
 
 BED = {"few-digits": Settings(data="digits", train_size=100, backbone="mlp", epochs=3, device="cpu")}
@@ -36,8 +38,8 @@ ROWS = entered(("maxl",))
 QUIET = Console(quiet=True)
 
 
-def compete(out: Path, stage: Any = "test", rows: tuple[Contestant, ...] = ROWS, rules: Rules = RULES) -> None:
-    contest(BED, rows, rules, out, 1, stage, QUIET)
+def compete(out: Path, stage: Any = "test", rows: tuple[Entrant, ...] = ROWS, rules: Rules = RULES) -> None:
+    benchmark(BED, rows, rules, out, 1, stage, QUIET)
 
 
 def evaluated(out: Path) -> list[str]:
@@ -65,7 +67,7 @@ def done(planned: Path, plan: bytes) -> Path:
 
 
 def result(out: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((out / "few-digits" / "contest.json").read_text())
+    content: dict[str, Any] = json.loads((out / "few-digits" / "benchmark.json").read_text())
     return content
 
 
@@ -95,22 +97,24 @@ def test_every_row_has_the_same_tuning(done: Path) -> None:
 
 
 def test_the_table_has_paired_differences_and_intervals(done: Path) -> None:
-    rows = {row["name"]: row for row in result(done)["table"]}
+    rows = {row["method"]: row for row in result(done)["table"]}
     longer = next(name for name in rows if name.startswith("single, compute of"))
     assert {"single", "ensemble of two", longer, "uniform", "frozen", "maxl"} <= set(rows)
     maxl, single = rows["maxl"], rows["single"]
     assert maxl["seeds"] == single["seeds"] == list(range(FIRST_SEED, FIRST_SEED + result(done)["plan"]["seeds"]))
-    assert maxl["by_seed"]["single"] == pytest.approx(np.subtract(maxl["accuracies"], single["accuracies"]))
+    assert maxl["differences"]["single"]["by_seed"] == pytest.approx(
+        np.subtract(maxl["accuracies"], single["accuracies"])
+    )
     for other in ("single", "uniform", "frozen"):
-        for difference in (maxl["differences"][other], maxl["over_samples"][other]):
+        for difference in (maxl["differences"][other]["seeds"], maxl["differences"][other]["test"]):
             assert difference["low"] <= difference["mean"] <= difference["high"]
-            assert difference["mean"] == pytest.approx(np.mean(maxl["by_seed"][other]))
+            assert difference["mean"] == pytest.approx(np.mean(maxl["differences"][other]["by_seed"]))
     assert maxl["cost"] > single["cost"] == 1
-    with (done / "few-digits" / "contest.csv").open(newline="") as file:
-        written = {row["row"]: row for row in csv.DictReader(file)}
+    with (done / "few-digits" / "benchmark.csv").open(newline="") as file:
+        written = {row["method"]: row for row in csv.DictReader(file)}
     assert list(written) == list(rows)
-    assert float(written["maxl"]["minus_single"]) == maxl["differences"]["single"]["mean"]
-    assert float(written["maxl"]["minus_single_test_low"]) == maxl["over_samples"]["single"]["low"]
+    assert float(written["maxl"]["minus_single"]) == maxl["differences"]["single"]["seeds"]["mean"]
+    assert float(written["maxl"]["minus_single_test_low"]) == maxl["differences"]["single"]["test"]["low"]
 
 
 def test_single_task_gets_the_epochs_that_a_method_costs(done: Path) -> None:
@@ -125,14 +129,14 @@ def test_an_ensemble_is_of_two_networks_on_the_same_samples(done: Path) -> None:
     assert np.array_equal(first.output("train_ids"), second.output("train_ids"))
     assert first.weights()["network.primary_head.weight"].ne(second.weights()["network.primary_head.weight"]).any()
     mean = first.output("test_probabilities") + second.output("test_probabilities")
-    row = next(row for row in result(done)["table"] if row["name"] == "ensemble of two")
+    row = next(row for row in result(done)["table"] if row["method"] == "ensemble of two")
     assert row["accuracies"][0] == pytest.approx((mean.argmax(-1) == first.output("test_primary")).mean())
 
 
 def test_a_method_is_compared_with_its_own_labels_shuffled(done: Path) -> None:
-    rows = {row["name"]: row for row in result(done)["table"]}
+    rows = {row["method"]: row for row in result(done)["table"]}
     assert rows["maxl, shuffled"]["seeds"] == rows["maxl"]["seeds"]
-    assert "shuffled" in rows["maxl"]["differences"]
+    assert "maxl, shuffled" in rows["maxl"]["differences"]
     for run in read_runs(done):
         if run.method == "shuffled":
             assert np.array_equal(run.output("train_ids"), Run.read(run.settings["labels"]).output("train_ids"))
@@ -140,14 +144,14 @@ def test_a_method_is_compared_with_its_own_labels_shuffled(done: Path) -> None:
 
 def test_goes_on_where_it_was_interrupted(done: Path) -> None:
     lost = next(run for run in read_runs(done) if run.method == "maxl" and run.seed >= FIRST_SEED)
-    table = {row["name"]: row["accuracies"] for row in result(done)["table"]}
+    table = {row["method"]: row["accuracies"] for row in result(done)["table"]}
     before = below(done / "runs")
     (lost.folder / "result.json").unlink()
     compete(done)
     after = below(done / "runs")
     assert before.keys() == after.keys()
     assert {Path(name).parts[0] for name in before if before[name] != after[name]} == {lost.folder.name}
-    assert {row["name"]: row["accuracies"] for row in result(done)["table"]} == table
+    assert {row["method"]: row["accuracies"] for row in result(done)["table"]} == table
 
 
 def test_more_rows_extend_it_and_change_no_decision(done: Path) -> None:
@@ -159,11 +163,11 @@ def test_more_rows_extend_it_and_change_no_decision(done: Path) -> None:
     assert after["rows"] == {**before["rows"], "kmeans": after["rows"]["kmeans"]}
     assert before["longer"] == ["maxl"]
     assert after["longer"][:1] == ["maxl"]
-    assert "single, compute of maxl" in {row["name"] for row in result(done)["table"]}
+    assert "single, compute of maxl" in {row["method"] for row in result(done)["table"]}
     assert "the number of seeds stays as plan.json has it: --most-seeds comes too late" in result(done)["notes"]
-    assert {"maxl", "maxl, shuffled", "kmeans", "kmeans, shuffled"} <= {row["name"] for row in result(done)["table"]}
+    assert {"maxl", "maxl, shuffled", "kmeans", "kmeans, shuffled"} <= {row["method"] for row in result(done)["table"]}
     assert result(done)["rules"]["most_seeds"] == 3
-    assert result(done)["command"].startswith("metaux contest few-digits --methods maxl kmeans")
+    assert result(done)["command"].startswith("metaux benchmark few-digits --methods maxl kmeans")
     assert set(result(done)["tuning"]) >= {"maxl", "kmeans"}
 
 
@@ -183,7 +187,7 @@ NO_PLAN = {**DAMAGED, "empty": "{}", "rows that are none": '{"seeds": 3, "why": 
 
 @pytest.mark.parametrize(
     ("file", "content"),
-    [*(("plan.json", content) for content in NO_PLAN.values()), *(("contest.json", own) for own in DAMAGED.values())],
+    [*(("plan.json", content) for content in NO_PLAN.values()), *(("benchmark.json", own) for own in DAMAGED.values())],
 )
 def test_a_damaged_file_is_told_and_nothing_is_decided_anew(file: str, content: str, tmp_path: Path) -> None:
     (tmp_path / "few-digits").mkdir()
@@ -196,15 +200,15 @@ def test_a_damaged_file_is_told_and_nothing_is_decided_anew(file: str, content: 
 @pytest.mark.parametrize("content", DAMAGED.values())
 def test_damaged_measures_of_a_probe_are_told(content: str, tmp_path: Path) -> None:
     (tmp_path / "probe.json").write_text(content)
-    row = next(row for row in CONTESTANTS if row.name == "linear probe")
+    row = next(row for row in ENTRANTS if row.name == "linear probe")
     with pytest.raises(InputError, match=r"expected a whole .*probe\.json"):
         probe(BED["few-digits"], row, load_once(BED["few-digits"]), [100], tmp_path)
 
 
-def test_a_plan_is_of_its_bed(plan: bytes, tmp_path: Path) -> None:
+def test_a_plan_is_of_its_data_set(plan: bytes, tmp_path: Path) -> None:
     (tmp_path / "few-digits").mkdir()
     (tmp_path / "few-digits" / "plan.json").write_bytes(plan)
-    (tmp_path / "few-digits" / "contest.json").write_text('{"settings": {"data": "digits", "batch_size": 250}}')
+    (tmp_path / "few-digits" / "benchmark.json").write_text('{"settings": {"data": "digits", "batch_size": 250}}')
     with pytest.raises(InputError, match=r"as it was when its plan was made, found another .*batch_size"):
         compete(tmp_path, rows=ROWS[:1])
 
@@ -240,8 +244,8 @@ def test_without_a_spread_the_most_seeds_are_planned(tmp_path: Path) -> None:
 
 def test_what_cannot_run_is_said(tmp_path: Path) -> None:
     others = (
-        Contestant("cells", "uniform", kinds=("table",)),
-        Contestant("refused", "single-split"),
+        Entrant("cells", "uniform", kinds=("table",)),
+        Entrant("refused", "single-split"),
     )
     compete(tmp_path, "tune", (*ROWS[:1], *others))
     notes = result(tmp_path)["notes"]
@@ -260,9 +264,9 @@ def test_outside_data_take_part_only_where_they_are_named(tmp_path: Path, monkey
     np.savez(tmp_path / "stripes.npz", x=stripes + generator.integers(0, 50, stripes.shape, np.uint8), y=y)
     bed = Settings(data=str(tmp_path / "stripes.npz"), subclasses=(2,), epochs=1, device="cpu")
     rows = entered(("linear probe", "fine-tuned"))
-    contest({"stripes": bed}, rows, replace(RULES, learning_rates=(0.05,)), tmp_path, 1, "test", QUIET)
-    found = json.loads((tmp_path / "stripes" / "contest.json").read_text())
-    table = {row["name"]: row for row in found["table"]}
+    benchmark({"stripes": bed}, rows, replace(RULES, learning_rates=(0.05,)), tmp_path, 1, "test", QUIET)
+    found = json.loads((tmp_path / "stripes" / "benchmark.json").read_text())
+    table = {row["method"]: row for row in found["table"]}
     assert table["linear probe"]["accuracies"] == [1.0] * len(table["single"]["seeds"])
     assert table["linear probe"]["differences"].keys() == {"single", "uniform", "frozen"}
     assert [note for note in found["notes"] if note.startswith("fine-tuned: not run: expected")]
@@ -270,53 +274,25 @@ def test_outside_data_take_part_only_where_they_are_named(tmp_path: Path, monkey
     assert [int(seed) for seed in measured] == table["single"]["seeds"]
 
 
-def test_without_a_control_nothing_is_above_all() -> None:
-    above = Estimate(0.02, 0.01, 0.03)
-    over = {"single": above}
-    row = Row("maxl", "method", (0, 1), (0.9, 0.9), Estimate(0.9), over, {"single": (0.02, 0.02)}, over, 5.0)
-    assert row.beats_all
-    assert not replace(row, over_samples={"single": Estimate(0.02, -0.01, 0.05)}).beats_all
-    assert not replace(row, by_seed={**row.by_seed, "uniform": ()}).beats_all
-
-
 def test_a_row_that_came_through_with_some_seeds_only_is_above_nothing(tmp_path: Path) -> None:
     gains = {"single": (0.0, 0.01, 0.0, -0.01), "uniform": (0.0,) * 4, "frozen": (0.0,) * 4, "maxl": (0.1, 0.11)}
-    runs = make_runs(tmp_path, gains)
+    make_runs(tmp_path, gains)
     made = {name: [Trial(BED["few-digits"], name, seed) for seed in range(4)] for name in gains}
-    rows = measured(ROWS, {**made, "ensemble of two": []}, Store(tmp_path, by_method))
-    by_name = {row.name: row for row in rows}
-    assert len(runs) == 14
-    assert by_name["maxl"].differences["single"].above
-    assert not by_name["maxl"].above("single")
-    assert not by_name["maxl"].beats_all
-    assert {row.name: row.absent for row in rows if row.absent} == {"maxl": (2, 3)}
-    assert verdict(rows).endswith("every control too: none. Not judged, since runs are missing: maxl (2 of 4 seeds).")
-    whole = measured(
-        ROWS, {**{name: own[:2] for name, own in made.items()}, "ensemble of two": []}, Store(tmp_path, by_method)
-    )
-    assert "runs are missing" not in verdict(whole)
+    comparison = measured(ROWS, {**made, "ensemble of two": []}, Store(tmp_path, by_method))
+    maxl = comparison.rows[-1]
+    assert maxl.differences["single"].above
+    assert not maxl.gain
+    assert {row.name: row.absent for row in comparison.rows if row.absent} == {"maxl": (2, 3)}
+    assert "maxl has no run with seeds 2 and 3" in judge(comparison).says
 
 
-def test_without_an_interval_over_test_samples_nothing_is_above(tmp_path: Path) -> None:
-    gains = {"single": (0.0, 0.0, 0.0), "uniform": (0.0,) * 3, "frozen": (0.0,) * 3, "maxl": (0.3, 0.3, 0.3)}
-    make_runs(tmp_path, gains, samples=4)
-    made = {name: [Trial(BED["few-digits"], name, seed) for seed in range(3)] for name in gains}
-    rows = measured(ROWS, {**made, "ensemble of two": []}, Store(tmp_path, by_method))
-    assert not rows[-1].above("single")
-    said = Console(width=200, record=True, file=StringIO())
-    said.print(table("digits", BED["few-digits"], rows))
-    assert "maxl" in said.export_text()
-    assert ",," in to_csv("digits", rows)
-
-
-def test_what_else_could_be_had_in_place_of_a_method() -> None:
+def test_what_else_could_be_had_in_place_of_a_method(tmp_path: Path) -> None:
     accuracies = {"single": 0.5, "ensemble of two": 0.6, "single, compute of maxl": 0.7, "human": 0.75, "maxl": 0.8}
+    runs = make_runs(tmp_path, {name: (own, own + 0.01) for name, own in accuracies.items()}, base=0.0)
+    comparison = compare_runs(runs)
     roles = {"human": "outside", "maxl": "method"}
-    rows = [
-        Row(name, roles.get(name, "baseline"), (0, 1), (own, own + 0.01), Estimate(own), {}, {}, {}, 1.0)
-        for name, own in accuracies.items()
-    ]
-    found = alternatives(rows)
+    comparison = replace(comparison, rows=[replace(r, role=roles.get(r.name, "control")) for r in comparison.rows])
+    found = alternatives(comparison)
     assert {name: list(own) for name, own in found.items()} == {
         "maxl": ["single, same time", "ensemble of two", "human"]
     }
@@ -325,12 +301,13 @@ def test_what_else_could_be_had_in_place_of_a_method() -> None:
     said.print(alternatives_table("digits", found))
     assert "+10.0" in said.export_text()
     # An ensemble alone is in the table of all rows.
-    assert alternatives([row for row in rows if row.name not in ("human", "single, compute of maxl")]) == {}
+    few = [row for row in comparison.rows if row.name not in ("human", "single, compute of maxl")]
+    assert alternatives(replace(comparison, rows=few)) == {}
 
 
 class TestRules:
-    def test_beds_are_as_fixed(self) -> None:
-        sizes = {name: (bed.primary, bed.auxiliary, bed.train_size, bed.epochs) for name, bed in BEDS.items()}
+    def test_data_sets_are_as_fixed(self) -> None:
+        sizes = {name: (bed.primary, bed.auxiliary, bed.train_size, bed.epochs) for name, bed in DATASETS.items()}
         assert sizes == {
             "cifar100-3-10k": ("3", "100", 10_000, 40),
             "cifar100-3-50k": ("3", "100", None, 20),
@@ -340,26 +317,26 @@ class TestRules:
             "wine": (None, None, None, 60),
             "breast-cancer": (None, None, None, 60),
         }
-        assert {resolve(bed).name for bed in BEDS.values()} == {"tuned"}
+        assert {resolve(bed).name for bed in DATASETS.values()} == {"tuned"}
 
     def test_what_is_there(self, tmp_path: Path) -> None:
-        there, notes = found(BEDS, str(tmp_path), "cpu")
+        there, notes = found(DATASETS, str(tmp_path), "cpu")
         assert list(there) == ["wine", "breast-cancer"]
         assert len(notes) == 5
         with pytest.raises(InputError, match="expected the data of fashion-500"):
-            found({"fashion-500": BEDS["fashion-500"]}, str(tmp_path), "cpu")
+            found({"fashion-500": DATASETS["fashion-500"]}, str(tmp_path), "cpu")
 
-    def test_every_contestant_has_its_controls(self) -> None:
-        names = [row.name for row in CONTESTANTS]
+    def test_every_entrant_has_its_controls(self) -> None:
+        names = [row.name for row in ENTRANTS]
         assert len(set(names)) == len(names)
-        assert {control for row in CONTESTANTS for control in row.controls} <= set(names)
+        assert {control for row in ENTRANTS for control in row.controls} <= set(names)
         # On a table of one's own, other levels would be other features.
-        assert not CONTESTANTS[0].changes
-        assert entered(()) == tuple(row for row in CONTESTANTS if row.role != "pretrained")
+        assert not ENTRANTS[0].changes
+        assert entered(()) == tuple(row for row in ENTRANTS if not row.pretrained)
         assert len(Rules((0.1, 0.2, 0.3), (0.0, 1.0)).grid) == 6
 
     def test_what_learns_its_views_apart_has_controls_that_are_trained_the_same_way(self) -> None:
-        by_name = {row.name: row for row in CONTESTANTS}
+        by_name = {row.name: row for row in ENTRANTS}
         apart = by_name["transformation apart"]
         assert apart.changes == {"views": "apart", "auxiliary_weight": 2.0}
         controls = {name: by_name[name] for name in apart.controls}
@@ -374,7 +351,7 @@ class TestRules:
         bed, row = BED["few-digits"], ROWS[0]
         chosen = {"learning_rate": 0.05, "weight_decay": 5e-4}
         assert Store(done).find(pilot(bed, row, chosen, RULES)[0]) is not None
-        kept = decide(bed, ROWS[:1], {"single": chosen}, RULES, done, {"seeds": 9, "rows": {"single": {}}})
+        kept = decide(bed, ROWS[:1], {"single": chosen}, RULES, Store(done), {"seeds": 9, "rows": {"single": {}}})
         assert kept == {"seeds": 9, "rows": {"single": {}}}
 
 

@@ -25,7 +25,7 @@ from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.benchmark.measured import shuffled_labels
-from metaux.studies.benchmark.rules import CONTESTANTS, SINGLE
+from metaux.studies.benchmark.rules import ENTRANTS, SINGLE
 from metaux.studies.search import final
 from metaux.studies.search.affordable import (
     GRID,
@@ -40,16 +40,16 @@ from metaux.studies.search.affordable import (
     needed,
     suitable,
 )
+from metaux.studies.search.conclusion import Conclusion, conclude
 from metaux.studies.search.final import Outcome, entrants, measure
-from metaux.studies.search.halving import Race, _better_half
+from metaux.studies.search.halving import Halving, _better_half
 from metaux.studies.search.length import TESTED, lengthened, minutes_for_longer
-from metaux.studies.search.recommend import Recommendation, _Budget, _conclude
 from metaux.training.timing import Cost
 from shell import below, done, metaux
 
 MINUTES = 0.25
 WORDS = ("recommend", "digits", "--train-size", 100, "--backbone", "mlp", "--epochs", 4, "--jobs", 1, "--device", "cpu")
-KMEANS = next(row for row in CONTESTANTS if row.name == "kmeans")
+KMEANS = next(row for row in ENTRANTS if row.name == "kmeans")
 
 QUIET = Console(quiet=True)
 
@@ -88,7 +88,7 @@ def test_searches_on_validation_data_and_tests_on_paired_seeds(found: dict[str, 
 def test_says_which_network_to_use(found: dict[str, Any]) -> None:
     assert found["method"] == Run.read(found["model"]).method
     assert (found["method"] == "single") == (not found["helps"])
-    ways = tuple(f" Use {row.in_words()}." for row in CONTESTANTS if row.method == found["method"])
+    ways = tuple(f" Use {row.in_words()}." for row in ENTRANTS if row.method == found["method"])
     longer = f"use single task, tuned, for {len(Run.read(found['model']).epochs)} epochs."
     assert found["verdict"].endswith(ways if found["helps"] else ("use single task, tuned.", longer))
 
@@ -207,7 +207,7 @@ class TestMeasure:
         seeds: int = 1,
         method: str = "single",
     ) -> Outcome:
-        race = Race(self.BED, Affordable(1, (), SHORT_GRID), {}, out, workers, QUIET)
+        race = Halving(self.BED, Affordable(1, (), SHORT_GRID), {}, out, workers, QUIET)
 
         def left() -> float:
             return seconds if len(self.state.get("tried", ())) < seeds else 0  # after so many, the time is over
@@ -364,9 +364,9 @@ class TestLengthened:
 
     COSTS: ClassVar = {"single": Cost(0.0, 0.01), "kmeans": Cost(0.0, 0.01)}
 
-    def race(self, out: Path) -> Race:
+    def race(self, out: Path) -> Halving:
         bed = Settings(data="wine", device="cpu")
-        return Race(bed, Affordable(20, ("kmeans",), SHORT_GRID), self.COSTS, out, 1, QUIET)
+        return Halving(bed, Affordable(20, ("kmeans",), SHORT_GRID), self.COSTS, out, 1, QUIET)
 
     def test_as_long_as_single_task_gains(self, tmp_path: Path) -> None:
         plan = lengthened(self.race(tmp_path), lambda: 1e9)
@@ -398,9 +398,9 @@ class TestLengthened:
 class TestRace:
     COSTS: ClassVar = {"single": Cost(0.0, 0.01), "kmeans": Cost(0.0, 0.01)}
 
-    def race(self, out: Path) -> Race:
+    def race(self, out: Path) -> Halving:
         plan = Affordable(4, ("kmeans",), SHORT_GRID)
-        return Race(Settings(data="iris", device="cpu"), plan, self.COSTS, out, 1, QUIET)
+        return Halving(Settings(data="iris", device="cpu"), plan, self.COSTS, out, 1, QUIET)
 
     def test_whole_runs_are_repeated_where_there_is_time(self, tmp_path: Path) -> None:
         race = self.race(tmp_path)
@@ -427,7 +427,7 @@ class TestRace:
 
 
 def test_the_start_of_processes_is_no_slowness(tmp_path: Path) -> None:
-    race = Race(Settings(), Affordable(1, (), SHORT_GRID), {}, tmp_path, 2, QUIET)
+    race = Halving(Settings(), Affordable(1, (), SHORT_GRID), {}, tmp_path, 2, QUIET)
     assert (race.workers_for(9.0, 1.0), race.expected(9.0, 1.0)) == (1, 9.0)  # not worth it
     race.took(9.0, 9.0, 1.0)
     assert (race.workers_for(12.0, 1.0), race.expected(12.0, 1.0)) == (2, 11.0)
@@ -472,7 +472,7 @@ def test_single_task_is_tested_for_the_time_that_the_winner_takes(times: float, 
 
 
 def test_the_controls_of_views_apart_are_trained_as_the_winner_is() -> None:
-    row = next(row for row in CONTESTANTS if row.name == "transformation apart")
+    row = next(row for row in ENTRANTS if row.name == "transformation apart")
     costs = {"single": Cost(0.0, 1.0), row.name: Cost(0.0, 1.0)}
     found = entrants(
         Settings(), Affordable(4, (row.name,), GRID), costs, Candidate(ROWS[SINGLE], GRID[0]), Candidate(row, GRID[1])
@@ -487,34 +487,31 @@ class TestConclusion:
     MUCH = (0.1, 0.11, 0.1, 0.09)
 
     def conclude(
-        self, tmp_path: Path, failed: Any = None, samples: Any = 1000, **gains: Sequence[float]
-    ) -> Recommendation:
+        self, tmp_path: Path, failed: Any = None, samples: Any = 1000, longer_runs: str = "", **gains: Sequence[float]
+    ) -> Conclusion:
         gains = {"single": self.NONE, "uniform": self.NONE, "frozen": self.NONE, **gains}
         runs: dict[str, list[Run]] = {}
         for run in make_runs(tmp_path, gains, samples):
             runs.setdefault(run.method, []).append(run)
         winner = Candidate(KMEANS, SHORT_GRID[0])
-        return _conclude(
-            Outcome(runs, failed or {}), winner, _Budget(1, tmp_path / "recommend.json"), Console(quiet=True)
-        )
+        return conclude(Outcome(runs, failed or {}), winner, longer_runs)
 
     def test_what_helps_is_handed_over(self, tmp_path: Path) -> None:
         found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.NONE)
         assert (found.method, found.helps) == ("kmeans", True)
-        assert found.folder.name == "kmeans-0"
-        assert "kmeans minus its own labels, shuffled: +10.0 points" in found.says
-        assert found.command == "metaux train toy --epochs 3 --method kmeans --seed 0"
+        assert found.chosen.folder.name == "kmeans-0"
+        assert "kmeans minus its own labels, shuffled: +10.0 points" in found.verdict.says
 
     def test_what_single_task_reaches_in_the_same_time_is_said(self, tmp_path: Path) -> None:
         longer = {"single, compute of kmeans": (0.05, 0.06, 0.05, 0.04)}
         found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.NONE, **longer)
-        assert "kmeans minus single task for the same time, 3 epochs: +5.0 points" in found.says
-        assert found.details["minus"]["single task for the same time, 3 epochs"]["mean"] == pytest.approx(0.05)
+        assert "kmeans minus single task for the same time, 3 epochs: +5.0 points" in found.verdict.says
+        assert found.minus["single task for the same time, 3 epochs"].seeds.mean == pytest.approx(0.05)
 
     def test_what_cannot_always_be_trained_is_not(self, tmp_path: Path) -> None:
         found = self.conclude(tmp_path, {104: ["kmeans"], 105: ["uniform"]}, kmeans=self.MUCH, shuffled=self.NONE)
         assert (found.method, found.helps) == ("single", False)
-        assert found.says.endswith(
+        assert found.verdict.says.endswith(
             "2 seeds could not be used, since kmeans and uniform could not be trained. What cannot be trained with "
             "every seed is not recommended: use single task, tuned."
         )
@@ -522,9 +519,9 @@ class TestConclusion:
     def test_without_a_whole_seed_single_task_is_handed_over(self, tmp_path: Path) -> None:
         run = make_run(tmp_path, "single", 100, first_right(0.7, 100))
         outcome = Outcome({"single": [run]}, {100: ["kmeans"]})
-        found = _conclude(outcome, Candidate(KMEANS, SHORT_GRID[0]), _Budget(1, tmp_path / "recommend.json"), QUIET)
-        assert (found.method, found.helps, found.folder) == ("single", False, run.folder)
-        assert found.says == (
+        found = conclude(outcome, Candidate(KMEANS, SHORT_GRID[0]))
+        assert (found.method, found.helps, found.chosen.folder) == ("single", False, run.folder)
+        assert found.verdict.says == (
             "kmeans is not judged: no seed has all runs. 1 seed could not be used, since kmeans could not be trained. "
             "Nothing is shown to help here: use single task, tuned."
         )
@@ -533,35 +530,29 @@ class TestConclusion:
         best = (0.3, 0.3, 0.3, 0.3)
         found = self.conclude(tmp_path, samples=4, kmeans=best, shuffled=self.NONE)
         assert (found.method, found.helps) == ("single", False)
-        assert found.says.endswith("Nothing is shown to help here: use single task, tuned.")
+        assert found.verdict.says.endswith("Nothing is shown to help here: use single task, tuned.")
 
     @pytest.mark.parametrize("kmeans", [NONE, (0.02, 0.03, 0.02, 0.03)])
     def test_single_task_trained_as_long_is_handed_over_where_it_is_better(
         self, tmp_path: Path, kmeans: Sequence[float]
     ) -> None:
         found = self.conclude(tmp_path, kmeans=kmeans, shuffled=self.NONE, **{"single, compute of kmeans": self.MUCH})
-        assert (found.method, found.helps, found.folder.name) == ("single", False, "single, compute of kmeans-0")
-        assert found.says.endswith("More training helps more here: use single task, tuned, for 3 epochs.")
+        assert (found.method, found.helps, found.chosen.folder.name) == ("single", False, "single, compute of kmeans-0")
+        assert found.verdict.says.endswith("More training helps more here: use single task, tuned, for 3 epochs.")
 
     def test_the_minutes_for_longer_runs_of_all_methods_are_said(self, tmp_path: Path) -> None:
         gains = {"kmeans": self.MUCH, "shuffled": self.NONE, "single, compute of kmeans": (0.2, 0.21, 0.2, 0.19)}
-        state = {"plan": {"epochs": 20}, "costs": {}, "seconds": 50.0, "minutes_for_longer": 7}
-        (tmp_path / "recommend.json").write_text(json.dumps(state))
-        assert self.conclude(tmp_path, **gains).says.endswith(
-            "use single task, tuned, for 3 epochs; with --minutes 7 and another --out, all methods would have the "
-            "time for 40 epochs."
-        )
+        found = self.conclude(tmp_path, longer_runs="with --minutes 7, all would have longer ones", **gains)
+        assert found.verdict.says.endswith("for 3 epochs; with --minutes 7, all would have longer ones.")
 
     def test_what_does_not_is_not(self, tmp_path: Path) -> None:
         found = self.conclude(tmp_path, kmeans=self.NONE, shuffled=self.NONE)
-        assert (found.method, found.helps, found.folder.name) == ("single", False, "single-0")
-        assert found.says.endswith("Nothing is shown to help here: use single task, tuned.")
+        assert (found.method, found.helps, found.chosen.folder.name) == ("single", False, "single-0")
+        assert found.verdict.says.endswith("Nothing is shown to help here: use single task, tuned.")
 
     def test_what_helps_as_much_with_its_labels_shuffled_is_not(self, tmp_path: Path) -> None:
         found = self.conclude(tmp_path, kmeans=self.MUCH, shuffled=self.MUCH)
-        assert (found.method, found.helps, found.folder.name) == ("single", False, "single-0")
-        assert found.says.startswith("kmeans beats single task")
-        assert found.says.endswith(
-            "kmeans is not shown to beat its own labels, shuffled, so what they say of a sample is not shown to help: "
-            "use single task, tuned."
-        )
+        assert (found.method, found.helps, found.chosen.folder.name) == ("single", False, "single-0")
+        assert "kmeans beats single, uniform and frozen (+10.0 points" in found.verdict.says
+        assert "but its difference to shuffled is +0.0 points" in found.verdict.says
+        assert found.verdict.says.endswith("Nothing is shown to help here: use single task, tuned.")

@@ -21,7 +21,7 @@ class Benchmark(Command):
     Tunes each method on validation data, with the same few configurations. Then fixes the number of seeds, by how much
     accuracies vary there, and writes it down. Only then measures on test data, with paired seeds.
 
-    Writes plan.json (before the first test run), contest.json and contest.csv for each data set.
+    Writes plan.json (before the first test run), benchmark.json and benchmark.csv for each data set.
 
     The same command continues where it was interrupted. More methods extend the table.
 
@@ -60,18 +60,18 @@ class Benchmark(Command):
 
     def run(self) -> None:
         """Tune, plan and test."""
-        from metaux.studies.benchmark.benchmark import contest
-        from metaux.studies.benchmark.datasets import BEDS, found
+        from metaux.studies.benchmark.benchmark import benchmark
+        from metaux.studies.benchmark.datasets import DATASETS, found
         from metaux.studies.benchmark.rules import Rules, entered
         from metaux.terminal import make_console, print_notes
 
         for name in self.datasets:
-            choose("data set", name, BEDS)
-        contestants, console, out = entered(self.methods), make_console(), self.out or FOLDER
-        datasets, notes = found({name: BEDS[name] for name in self.datasets or BEDS}, self.root, self.device)
+            choose("data set", name, DATASETS)
+        entrants, console, out = entered(self.methods), make_console(), self.out or FOLDER
+        datasets, notes = found({name: DATASETS[name] for name in self.datasets or DATASETS}, self.root, self.device)
         if self.out is None and EARLIER_FOLDER.is_dir() and not FOLDER.exists():
             out = EARLIER_FOLDER
             notes = (f"continuing in {EARLIER_FOLDER}, the earlier name of {FOLDER}; rename it when you like", *notes)
         print_notes(notes, console)
-        contest(datasets, contestants, Rules(most_seeds=self.most_seeds), out, self.jobs, self.stage, console)
+        benchmark(datasets, entrants, Rules(most_seeds=self.most_seeds), out, self.jobs, self.stage, console)
         console.print(f"Runs, plans and tables: {out}", soft_wrap=True)

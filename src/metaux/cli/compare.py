@@ -64,10 +64,10 @@ class Compare(Command):
 
         output, console = self.output, make_console(self.output.is_silent)
         folder = self.out or default_folder(self.settings)
-        comparison = compare(
+        comparison, verdict = compare(
             self.settings, self.methods, self.seeds, self.jobs, folder, console, self.report, output.log
         )
         page = f"; report: {folder / 'report.html'}" if self.report else ""
         console.print(f"\nRecords, figures and trained weights: {folder}{page}", soft_wrap=True)
         if output.json:
-            print_json(to_json(comparison))
+            print_json(to_json(comparison, verdict))

@@ -1,9 +1,11 @@
-"""Methods side by side: what each reached, and its paired differences to the references."""
+"""Rows side by side: what each reached on the test samples, and its paired differences to its baselines."""
 
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from metaux.errors import InputError
 from metaux.evidence.statistics import (
@@ -13,24 +15,65 @@ from metaux.evidence.statistics import (
     mean_over_seeds,
     over_groups,
 )
-from metaux.labels.sources import REFERENCES, baselines, entry
-from metaux.runs.record import Run, training_seconds
+from metaux.labels.sources import REFERENCES, Role, baselines, entry
+from metaux.runs.record import Run
 from metaux.settings import Settings, to_mapping
 from metaux.words import counted, data_name
 
-# The column of differences to each method's own control.
+Array = np.ndarray[Any, np.dtype[np.float64]]
+Groups = np.ndarray[Any, np.dtype[np.int64]]
+# The column of differences to each row's own control.
 OWN = "own control"
 
 
-def in_order(methods: Iterable[str]) -> list[str]:
-    """Return each method once: the references, other controls, what is to be judged, then labels from outside.
+@dataclass(frozen=True)
+class Result:
+    """What one trained network, or several that predict together, reached on the test samples.
 
-    >>> in_order(["human", "maxl", "uniform", "kmeans", "single", "maxl"])
-    ['single', 'uniform', 'maxl', 'kmeans', 'human']
+    Args:
+        seed: that it is paired by.
+        accuracy: on them, as a fraction.
+        balanced_accuracy: the mean over classes likewise.
+        correct: how often each test sample was right over the reported epochs, float64 `[n]`.
+        seconds: of the whole training, preparation included.
+        seconds_per_epoch: mean over its epochs; of what has none, all of its seconds.
     """
-    rank = {"control": 1, "method": 2, "outside": 3}
-    known = {name: (0, REFERENCES.index(name)) for name in REFERENCES}
-    return sorted(dict.fromkeys(methods), key=lambda name: known.get(name, (rank[entry(name).role], 0)))
+
+    seed: int
+    accuracy: float
+    balanced_accuracy: float
+    correct: Array
+    seconds: float
+    seconds_per_epoch: float
+
+    @classmethod
+    def of(cls, run: Run) -> "Result":
+        """Return what a finished run reached."""
+        correct = run.output("test_correct").astype(np.float64)
+        own = (run.accuracy, run.balanced_accuracy, correct, run.training_seconds, run.seconds_per_epoch)
+        return cls(run.seed, *own)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A row before it is compared.
+
+    Args:
+        name: what the table calls it.
+        results: one for each seed.
+        role: `control`, `method`, or `outside` for what brings in a person's labels or a network trained elsewhere.
+        baselines: the rows that a gain has to beat, by name.
+    """
+
+    name: str
+    results: Sequence[Result]
+    role: Role = "method"
+    baselines: tuple[str, ...] = REFERENCES
+
+    @classmethod
+    def of(cls, method: str, runs: Iterable[Run]) -> "Contender":
+        """Return the row of a label source, with the role and the baselines that the table of sources gives it."""
+        return cls(method, [Result.of(run) for run in runs], entry(method).role, baselines(method))
 
 
 @dataclass(frozen=True)
@@ -69,39 +112,72 @@ class Difference:
 
 @dataclass(frozen=True)
 class Row:
-    """What one method reached.
+    """What one row of the table reached.
 
     Args:
-        method: its name.
+        name: what the table calls it.
+        role: as `Contender.role`.
+        baselines: the rows that a gain has to beat.
         seeds: those that it ran with, ascending.
         accuracies: the test accuracy with each of them.
         accuracy: their mean and interval.
         balanced_accuracy: the mean over classes likewise.
-        differences: to each of its `baselines` that it shares a seed with.
+        differences: to each of its baselines that it shares a seed with.
+        absent: the seeds that single task ran with and the row did not: what alone came through can't be judged.
         seconds_per_epoch: mean over its runs.
         cost: seconds of training, preparation and all, in units of those of `single`; None without `single`.
     """
 
-    method: str
+    name: str
+    role: Role
+    baselines: tuple[str, ...]
     seeds: Sequence[int]
     accuracies: Sequence[float]
     accuracy: Estimate
     balanced_accuracy: Estimate
     differences: Mapping[str, Difference]
+    absent: tuple[int, ...]
     seconds_per_epoch: float
     cost: float | None
 
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Its own controls: the baselines that not every row has."""
+        return tuple(name for name in self.baselines if name not in REFERENCES)
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The baselines that did not run with any of its seeds."""
+        return tuple(name for name in self.baselines if name not in self.differences)
+
+    @property
+    def gain(self) -> bool:
+        """Whether it is above all of its baselines, over seeds and over test samples.
+
+        Where one did not run there is no gain, nor where the row lacks a seed that single task has.
+        """
+        return not (self.lacking or self.absent) and all(self.differences[name].above for name in self.baselines)
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is an interval for each difference to a baseline, and no seed is absent."""
+        found = [interval for own in self.differences.values() for interval in (own.seeds, own.test)]
+        return not (self.lacking or self.absent) and all(each.low is not None for each in found)
+
     def difference(self, column: str) -> Difference | None:
-        """Return the difference to a reference, or in the column `OWN` to the method's own control; None if unknown."""
-        return self.differences.get(entry(self.method).control if column == OWN else column)
+        """Return the difference to a baseline, or in the column `OWN` to the closest own control; None if unknown."""
+        if column != OWN:
+            return self.differences.get(column)
+        own = [self.differences[name] for name in self.controls if name in self.differences]
+        return min(own, key=lambda difference: difference.seeds.mean, default=None)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every method of an experiment, with what its numbers hold for.
+    """Every row of an experiment, with what its numbers hold for.
 
     Args:
-        rows: one per method, as `in_order` orders them.
+        rows: in the order of the table.
         data: the data set's name.
         train_size: training samples, those of a meta split among them.
         test_size: test samples.
@@ -119,48 +195,27 @@ class Comparison:
     protocol: str
 
     @classmethod
-    def of(cls, runs: Iterable[Run], vary: Collection[str] = ()) -> "Comparison":
-        """Compare runs, paired by seed.
+    def of(cls, contenders: Sequence[Contender], runs: Sequence[Run]) -> "Comparison":
+        """Compare rows, paired by seed; those without a result are left out.
 
         Args:
-            runs: of one task, on one test set.
-            vary: settings, besides method and seed, that may differ between them.
-
-        Raises:
-            InputError: for no run, one method and seed twice, or runs that differ in anything else.
+            contenders: in the order of the table; costs are in units of the one called `single`.
+            runs: those of them that say what the numbers hold for; the first one tells data, protocol and length.
         """
-        runs = list(runs)
-        _check_alike(runs, vary)
-        by_method = {
-            name: sorted((run for run in runs if run.method == name), key=lambda run: run.seed)
-            for name in in_order(run.method for run in runs)
+        first, groups = runs[0], runs[0].test_groups
+        by_name = {
+            each.name: {result.seed: result for result in sorted(each.results, key=lambda result: result.seed)}
+            for each in contenders
+            if each.results
         }
-        seconds = {name: training_seconds(own) for name, own in by_method.items()}
-        rows = [
-            Row(
-                method=name,
-                seeds=tuple(run.seed for run in own),
-                accuracies=tuple(run.accuracy for run in own),
-                accuracy=mean_over_seeds([run.accuracy for run in own]),
-                balanced_accuracy=mean_over_seeds([run.balanced_accuracy for run in own]),
-                differences={
-                    reference: found
-                    for reference in baselines(name)
-                    if (found := difference(own, by_method.get(reference, []))) is not None
-                },
-                seconds_per_epoch=statistics.fmean(run.seconds_per_epoch for run in own),
-                cost=seconds[name] / seconds["single"] if seconds.get("single") else None,
-            )
-            for name, own in by_method.items()
-        ]
         return cls(
-            rows=rows,
-            data=data_name(str(runs[0].settings.get("data", ""))),
+            rows=[_row(each, by_name, groups) for each in contenders if each.name in by_name],
+            data=data_name(str(first.settings.get("data", ""))),
             train_size=max(run.train_size for run in runs),
-            test_size=len(runs[0].output("test_correct")),
-            measured_on=str(runs[0].settings.get("evaluate_on", "test")),
-            epochs=len(runs[0].epochs),
-            protocol=str(runs[0].settings.get("protocol", "")),
+            test_size=len(first.output("test_correct")),
+            measured_on=str(first.settings.get("evaluate_on", "test")),
+            epochs=len(first.epochs),
+            protocol=str(first.settings.get("protocol", "")),
         )
 
     @property
@@ -174,51 +229,56 @@ class Comparison:
         """What the bootstrap drew, in words; the same for all differences, since there is one test set."""
         return next((each.drawn for row in self.rows for each in row.differences.values()), "test samples")
 
-    def row(self, method: str) -> Row | None:
-        """Return the row of this method, and None if it did not run."""
-        return next((row for row in self.rows if row.method == method), None)
-
     @property
     def columns(self) -> tuple[str, ...]:
         """What any row has a difference to: references, and `OWN`."""
         return tuple(name for name in (*REFERENCES, OWN) if any(row.difference(name) for row in self.rows))
 
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The references that did not run."""
-        return tuple(name for name in REFERENCES if self.row(name) is None)
-
-    def lacking(self, row: Row) -> tuple[str, ...]:
-        """Return what the row has to beat and did not run."""
-        return tuple(name for name in baselines(row.method) if self.row(name) is None)
-
-    def absent(self, row: Row) -> tuple[int, ...]:
-        """Return the seeds that single task ran with and the row did not: what alone came through can't be judged."""
-        single = self.row("single")
-        return tuple(seed for seed in (single.seeds if single else ()) if seed not in row.seeds)
-
-    def gain(self, row: Row) -> bool:
-        """Return whether the row is above all of its `baselines`, over seeds and over test samples.
-
-        Single, uniform and frozen, and what controls it has of its own; where one did not run there is no gain, nor
-        where the row lacks a seed that single task has.
-        """
-        above = all(name in row.differences and row.differences[name].above for name in baselines(row.method))
-        return above and not self.absent(row)
+    def row(self, name: str) -> Row | None:
+        """Return the row of this name, and None if it did not run."""
+        return next((row for row in self.rows if row.name == name), None)
 
 
-def difference(own: Sequence[Run], others: Sequence[Run]) -> Difference | None:
-    """Return how much more accurate one method's runs are than another's, paired by seed; None if they share none."""
-    import numpy as np
+def compare_runs(runs: Sequence[Run], vary: Collection[str] = ()) -> Comparison:
+    """Compare the runs of label sources, each by its role and its baselines in the table of sources.
 
-    partner = {run.seed: run for run in others}
-    pairs = [(run, partner[run.seed]) for run in own if run.seed in partner]
+    Args:
+        runs: of one task, on one test set.
+        vary: settings, besides method and seed, that may differ between them.
+
+    Raises:
+        InputError: for no run, one method and seed twice, or runs that differ in anything else.
+    """
+    _check_alike(runs, vary)
+    names = in_order(run.method for run in runs)
+    return Comparison.of([Contender.of(name, [run for run in runs if run.method == name]) for name in names], runs)
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """Return each method once: the references, other controls, what is to be judged, then labels from outside.
+
+    >>> in_order(["human", "maxl", "uniform", "kmeans", "single", "maxl"])
+    ['single', 'uniform', 'maxl', 'kmeans', 'human']
+    """
+    rank = {"control": 1, "method": 2, "outside": 3}
+    known = {name: (0, REFERENCES.index(name)) for name in REFERENCES}
+    return sorted(dict.fromkeys(methods), key=lambda name: known.get(name, (rank[entry(name).role], 0)))
+
+
+def difference(own: Iterable[Result], others: Iterable[Result], groups: Groups | None = None) -> Difference | None:
+    """Return how much more accurate one row is than another, paired by seed; None if they share no seed.
+
+    Args:
+        own: the results of the one.
+        others: those of the other.
+        groups: the group of each test sample, int64 `[n]`; None if each is one by itself.
+    """
+    partner = {result.seed: result for result in others}
+    pairs = [(result, partner[result.seed]) for result in own if result.seed in partner]
     if not pairs:
         return None
-    by_seed = [run.accuracy - other.accuracy for run, other in pairs]
-    by_sample = np.stack([np.subtract(*(r.output("test_correct").astype(np.float64) for r in pair)) for pair in pairs])
-    groups = own[0].test_groups
-    by_sample = over_groups(by_sample, groups)
+    by_seed = [result.accuracy - other.accuracy for result, other in pairs]
+    by_sample = over_groups(np.stack([result.correct - other.correct for result, other in pairs]), groups)
     return Difference(
         by_seed=tuple(by_seed),
         seeds=mean_over_seeds(by_seed),
@@ -228,9 +288,26 @@ def difference(own: Sequence[Run], others: Sequence[Run]) -> Difference | None:
     )
 
 
-def _check_alike(runs: Sequence[Run], vary: Collection[str]) -> None:
-    import numpy as np
+def _row(each: Contender, by_name: Mapping[str, Mapping[int, Result]], groups: Groups | None) -> Row:
+    own, single = by_name[each.name], by_name.get("single", {})
+    found = {name: difference(own.values(), by_name.get(name, {}).values(), groups) for name in each.baselines}
+    seconds = {name: statistics.median(r.seconds for r in results.values()) for name, results in by_name.items()}
+    return Row(
+        name=each.name,
+        role=each.role,
+        baselines=each.baselines,
+        seeds=tuple(own),
+        accuracies=tuple(result.accuracy for result in own.values()),
+        accuracy=mean_over_seeds([result.accuracy for result in own.values()]),
+        balanced_accuracy=mean_over_seeds([result.balanced_accuracy for result in own.values()]),
+        differences={name: difference for name, difference in found.items() if difference is not None},
+        absent=tuple(seed for seed in single if seed not in own),
+        seconds_per_epoch=statistics.fmean(result.seconds_per_epoch for result in own.values()),
+        cost=seconds[each.name] / seconds["single"] if seconds.get("single") else None,
+    )
 
+
+def _check_alike(runs: Sequence[Run], vary: Collection[str]) -> None:
     if not runs:
         raise InputError("expected finished runs to compare, found none; train some first")
     first = runs[0]

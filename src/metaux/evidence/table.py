@@ -9,8 +9,8 @@ from metaux import files
 from metaux.evidence.comparison import OWN, Comparison, Difference, Row
 from metaux.evidence.intervals import decimals_for, difference_in_points, interval_of_accuracy, interval_of_points
 from metaux.evidence.statistics import Estimate
-from metaux.evidence.verdict import verdict
-from metaux.labels.sources import REFERENCES, entry
+from metaux.evidence.verdict import Verdict
+from metaux.labels.sources import REFERENCES
 from metaux.words import bound_in_points, counted, percent, points
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def table(comparison: Comparison) -> "Table":
         "×: a whole training, preparation and all, over single's."
     )
     caption += f" {comparison.remark}" if comparison.remark else ""
-    caption += "".join(f" {told}" for row in comparison.rows if (told := _own_control(row)))
+    caption += "".join(f" {told}" for row in comparison.rows for told in _own_controls(row))
     made = Table(
         title=Text(title),
         caption=Text(caption),
@@ -71,31 +71,38 @@ def table(comparison: Comparison) -> "Table":
             _Cell([Text(percent(row.balanced_accuracy.mean)), _accuracy_interval(row.balanced_accuracy)]),
             *(_difference_cell(row.differences.get(name)) for name in REFERENCES),
             Text(_seconds(row)),
-            end_section=following is not None and entry(following.method).role != entry(row.method).role,
+            end_section=following is not None and following.role != row.role,
         )
     return made
 
 
-def to_json(comparison: Comparison) -> dict[str, Any]:
+def to_json(comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
     """Return every number of the comparison, and the verdict, as plain values; accuracies are fractions."""
-    gains = [{"role": entry(row.method).role, "gain": comparison.gain(row)} for row in comparison.rows]
     plain = asdict(comparison)
-    rows = [{**row, **more} for row, more in zip(plain.pop("rows"), gains, strict=True)]
-    return {"verdict": verdict(comparison), **plain, "rows": rows}
+    both = zip(plain.pop("rows"), comparison.rows, strict=True)
+    rows = [{"method": own.pop("name"), **own, "gain": row.gain} for own, row in both]
+    return {"verdict": verdict.says, **plain, "rows": rows}
 
 
-def to_csv(comparison: Comparison) -> str:
-    """Return the comparison as CSV, one line per method; accuracies are fractions, the unknown is empty."""
+def to_csv(comparison: Comparison, whole: bool = False) -> str:
+    """Return the comparison as CSV, one line per row; accuracies are fractions, the unknown is empty.
+
+    Args:
+        comparison: the table.
+        whole: a column for every baseline of any row, in place of one for the closest own control of each.
+    """
+    named = dict.fromkeys(name for row in comparison.rows for name in row.differences)
+    columns = named if whole else (*REFERENCES, OWN)
     lines = []
     for row in comparison.rows:
         line: dict[str, object] = {
-            "method": row.method,
-            "role": entry(row.method).role,
-            "gain": comparison.gain(row),
+            "method": row.name,
+            "role": row.role,
+            "gain": row.gain,
             "n": len(row.seeds),
         }
         line |= bounds("accuracy", row.accuracy) | bounds("balanced_accuracy", row.balanced_accuracy)
-        for column in (*REFERENCES, OWN):
+        for column in columns:
             difference, name = row.difference(column), column.replace(" ", "_")
             seeds = difference.seeds if difference else None
             test = difference.test if difference else None
@@ -106,22 +113,22 @@ def to_csv(comparison: Comparison) -> str:
     return files.to_csv(lines)
 
 
-def _own_control(row: Row) -> str:
-    """Return the difference to the method's own control in words; nothing where it has none."""
-    difference = row.difference(OWN)
-    if difference is None:
-        return ""
-    test = interval_of_points(difference.test) or "none, of so few"
-    told = difference_in_points(difference.seeds)
-    return f"{row.method} minus its own control, {entry(row.method).control}: {told}, over {difference.drawn} {test}."
+def _own_controls(row: Row) -> list[str]:
+    """Return the difference to each of the row's own controls in words."""
+    found = [(name, row.differences[name]) for name in row.controls if name in row.differences]
+    return [
+        f"{row.name} minus its own control, {name}: {difference_in_points(difference.seeds)}, over {difference.drawn} "
+        f"{interval_of_points(difference.test) or 'none, of so few'}."
+        for name, difference in found
+    ]
 
 
 class _Name:
     """A method's name above its number of seeds; in a narrow column broken at hyphens and within long words."""
 
     def __init__(self, row: Row) -> None:
-        self.name, self.seeds = row.method, counted(len(row.seeds), "seed")
-        words = re.split(r"(?<=-)", row.method)
+        self.name, self.seeds = row.name, counted(len(row.seeds), "seed")
+        words = re.split(r"(?<=-)", row.name)
         self.parts = [part for word in words for part in _halves(word)]
 
     def __rich_measure__(self, console: "Console", options: "ConsoleOptions") -> "Measurement":

@@ -23,7 +23,7 @@ def differences_chart(comparison: Comparison) -> Chart | None:
     return Chart(
         [_to(name, rows) for name in comparison.columns],
         Axis("percentage points of test accuracy", factor=100, zero=True),
-        Axis(names=tuple(row.method for row in rows)),
+        Axis(names=tuple(row.name for row in rows)),
         legend=True,
     )
 
@@ -42,11 +42,11 @@ def _to(name: str, rows: Sequence[Row]) -> Points:
     found, remarks = [], []
     for place, row in enumerate(rows):
         if own := row.difference(name):
-            of = f"<b>{row.method} minus {entry(row.method).control if name == OWN else name}</b>"
+            of = f"<b>{row.name} minus {entry(row.name).control if name == OWN else name}</b>"
             found.append(Point(place, own.seeds, own.test, own.by_seed, f"{of}: {_in_words(own)}"))
         else:
-            none = name == OWN and not entry(row.method).control
-            why = "has none" if none else "is the reference" if row.method == name else "no seed in common"
+            none = name == OWN and not entry(row.name).control
+            why = "has none" if none else "is the reference" if row.name == name else "no seed in common"
             remarks.append((place, why))
     return Points(f"minus {name}", LOOKS[name], found, remarks)
 

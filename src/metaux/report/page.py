@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaux.evidence import intervals, table
-from metaux.evidence.verdict import what_would_change_it
 from metaux.files import to_json
 from metaux.labels.sources import baselines
 from metaux.report import invented
@@ -79,7 +78,6 @@ class Report:
             .render(
                 recorded=recorded,
                 comparison=recorded.comparison,
-                change=what_would_change_it(recorded.comparison),
                 differences=differences,
                 where=classes,
                 confusions=confused,
@@ -114,7 +112,7 @@ class Report:
                 for panel in panels
             },
             "numbers": {
-                "comparison": table.to_json(self.recorded.comparison),
+                "comparison": table.to_json(self.recorded.comparison, self.recorded.verdict),
                 "tables": {each.name: {"columns": each.columns, "rows": each.rows} for each in tables},
             },
             "comparison_csv": table.to_csv(self.recorded.comparison),

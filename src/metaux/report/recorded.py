@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from metaux.evidence.comparison import Comparison, in_order
-from metaux.evidence.verdict import verdict
+from metaux.evidence.comparison import Comparison, compare_runs, in_order
+from metaux.evidence.verdict import Verdict, judge
 from metaux.labels.sources import entry
 from metaux.runs.record import Run
 
@@ -23,13 +23,11 @@ class Search:
     """What a search says beside the comparison that tests what it found.
 
     Args:
-        says: its verdict.
         columns: of what it tried on validation data.
         tried: the best configuration of each row there, in words.
         command: the command line that makes it again.
     """
 
-    says: str
     columns: Sequence[str]
     tried: Sequence[Sequence[str]]
     command: str
@@ -42,24 +40,22 @@ class Recorded:
     Args:
         runs: those that the comparison was made of.
         comparison: of them.
+        verdict: on it.
         single: whether this is the report of one run, not of a comparison.
         search: that the comparison is the test of, if it is.
     """
 
     runs: Sequence[Run]
     comparison: Comparison
+    verdict: Verdict
     single: bool = False
     search: Search | None = None
 
     @classmethod
     def of(cls, runs: Sequence[Run], single: bool = False) -> "Recorded":
         """Compare the runs."""
-        return cls(runs, Comparison.of(runs), single)
-
-    @cached_property
-    def verdict(self) -> str:
-        """What the comparison supports, in one sentence."""
-        return verdict(self.comparison)
+        comparison = compare_runs(runs)
+        return cls(runs, comparison, judge(comparison), single)
 
     @cached_property
     def by_method(self) -> dict[str, list[Run]]:
@@ -82,7 +78,7 @@ class Recorded:
             row = self.comparison.row(method)
             assert row is not None
             single = row.differences.get("single")
-            return RANK[entry(method).role], -(single.seeds.mean if single else row.accuracy.mean)
+            return RANK[row.role], -(single.seeds.mean if single else row.accuracy.mean)
 
         return sorted((name for name in self.by_method if name != "single"), key=place) or list(self.by_method)
 

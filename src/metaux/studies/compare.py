@@ -11,9 +11,9 @@ from rich.console import Console
 from metaux.data.samples import LabelledData
 from metaux.data.sources import load
 from metaux.errors import InputError, TrainingError, choose
-from metaux.evidence.comparison import Comparison
+from metaux.evidence.comparison import Comparison, compare_runs
 from metaux.evidence.table import table, to_csv, to_json
-from metaux.evidence.verdict import verdict
+from metaux.evidence.verdict import Verdict, judge
 from metaux.files import write_json, write_text_atomic
 from metaux.labels.sources import REFERENCES, SOURCES
 from metaux.protocols import resolve
@@ -59,7 +59,7 @@ def compare(
     console: Console,
     report: bool = False,
     log: str | None = None,
-) -> Comparison:
+) -> tuple[Comparison, Verdict]:
     """Train every method on every seed that is missing, compare them, and record the result.
 
     Args:
@@ -112,15 +112,16 @@ def compare(
     if not finished:
         raise TrainingError(summarise_failures(failures))
     print_notes(_different_versions(finished), console)
-    comparison = Comparison.of(finished)
-    _write(comparison, finished, out)
+    comparison = compare_runs(finished)
+    verdict = judge(comparison)
+    _write(comparison, verdict, finished, out)
     console.print(table(comparison))
-    console.print(f"\n{verdict(comparison)}", style="bold")
+    console.print(f"\n{verdict.says}", style="bold")
     if report:
-        write_report(Recorded(finished, comparison), out, lambda: data)
+        write_report(Recorded(finished, comparison, verdict), out, lambda: data)
     if failures:
         raise TrainingError(summarise_failures(failures))
-    return comparison
+    return comparison, verdict
 
 
 def _check_counts(seeds: int, jobs: int, processes: int) -> None:
@@ -180,10 +181,10 @@ def _time_methods(
     return seconds, refused
 
 
-def _write(comparison: Comparison, runs: Sequence[Run], out: Path) -> None:
+def _write(comparison: Comparison, verdict: Verdict, runs: Sequence[Run], out: Path) -> None:
     from metaux.report.figures import differences, learning_curves
 
-    write_json(out / "comparison.json", to_json(comparison))
+    write_json(out / "comparison.json", to_json(comparison, verdict))
     write_text_atomic(out / "comparison.csv", to_csv(comparison))
     learning_curves(runs, out)
     differences(comparison, out)

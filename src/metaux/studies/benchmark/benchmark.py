@@ -1,4 +1,7 @@
-"""The contest from tuning to table: what is there is used, what is missing is trained, what was decided stays."""
+"""The benchmark from tuning to table: what is there is used, what is missing is trained, what was decided stays.
+
+This file is longer than 300 lines, since one class holds all that is known of a data set on the way.
+"""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -12,48 +15,57 @@ from rich.console import Console
 
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError, TrainingError
+from metaux.evidence.comparison import Comparison
+from metaux.evidence.table import table, to_csv, to_json
+from metaux.evidence.verdict import judge
 from metaux.files import write_json, write_text_atomic
 from metaux.runs.loading import load_once
 from metaux.runs.plan import check, make_plan
 from metaux.runs.pool import longest_first, summarise_failures, train
 from metaux.runs.store import Store, check_writable
+from metaux.runs.trial import Trial
 from metaux.settings import Settings, changed
-from metaux.studies.benchmark.measured import Row, measured, planned, shuffled
+from metaux.studies.benchmark.alternatives import alternatives, alternatives_table
+from metaux.studies.benchmark.measured import measured, planned, shuffled
 from metaux.studies.benchmark.plan import best, decide, longer, pilot, planned_values, tried, tuning
 from metaux.studies.benchmark.probe import is_probed, probe
-from metaux.studies.benchmark.rules import CONTESTANTS, HUMAN, PROBE, SINGLE, Contestant, Rules
-from metaux.studies.benchmark.table import alternatives, alternatives_table, table, to_csv, verdict
+from metaux.studies.benchmark.rules import ENTRANTS, HUMAN, PROBE, SINGLE, Entrant, Rules
 from metaux.studies.kept import read_kept
 from metaux.terminal import make_table, print_notes, print_whole
 from metaux.words import listed, percent
 
 Stage = Literal["tune", "plan", "test"]
-PLAN, RESULT, TABLE = "plan.json", "contest.json", "contest.csv"
+PLAN, RESULT, TABLE = "plan.json", "benchmark.json", "benchmark.csv"
+# What the result was called before.
+_EARLIER_RESULT = "contest.json"
+# Where it runs does not change what a data set is.
+_PLACES = ("root", "device", "processes", "threads")
+_TUNED = ("learning_rate", "weight_decay")
 
 
-def contest(
-    beds: Mapping[str, Settings],
-    contestants: Sequence[Contestant],
+def benchmark(
+    data_sets: Mapping[str, Settings],
+    entrants: Sequence[Entrant],
     rules: Rules,
     out: Path,
     jobs: int,
     stage: Stage,
     console: Console,
-) -> dict[str, list[Row]]:
+) -> dict[str, Comparison]:
     """Tune every row alike on validation data, fix the number of seeds, then measure on test data.
 
     Args:
-        beds: the data to compete on, by name.
-        contestants: the rows, single task first.
+        data_sets: settings by name.
+        entrants: the rows, single task first.
         rules: the same for all.
-        out: where the runs go, and a folder for each bed; `plan.json` in it is written before its first test run, and
-            what it says is not decided again: the rows in it are neither tuned nor piloted any more.
+        out: where the runs go, and a folder for each data set; `plan.json` in it is written before its first test run,
+            and what it says is not decided again: the rows in it are neither tuned nor piloted any more.
         jobs: runs side by side; 0 for as many as suit the machine.
         stage: how far to go: `tune`, `plan` (the number of seeds is fixed), or `test`.
         console: for progress and tables.
 
     Returns:
-        The rows of each bed; none before the last stage.
+        The comparison on each data set; none before the last stage.
 
     Raises:
         InputError: for bad input, before anything is trained.
@@ -65,203 +77,210 @@ def contest(
             "correct --jobs or --most-seeds"
         )
     check_writable(out)
-    for bed in beds.values():
-        check(bed)
-    entries, notes = _entries(beds, contestants)
-    probing = {name: [row for row in own if row.method == PROBE] for name, own in entries.items()}
-    entries = {name: [row for row in own if row.method != PROBE] for name, own in entries.items()}
-    earlier = {name: read_kept(out / name / PLAN, seeds=int, why=str, rows=dict) for name in beds}
-    results = {name: read_kept(out / name / RESULT) for name in beds}
-    made_by = {name: found if earlier[name] else {} for name, found in results.items()}
-    for name, bed in beds.items():
-        _check_same_bed(name, bed, made_by[name].get("settings"))
-        if made_by[name].get("rules", {}).get("most_seeds", rules.most_seeds) != rules.most_seeds:
-            notes[name].append(f"the number of seeds stays as {PLAN} has it: --most-seeds comes too late")
-    print_notes([f"{name}: {note}" for name, own in notes.items() for note in own], console)
-    chosen = {name: planned_values(earlier[name], rules) for name in beds}
-    undecided = {name: [row for row in entries[name] if row.name not in chosen[name]] for name in beds}
-    trials = [
-        trial
-        for name, bed in beds.items()
-        for row in undecided[name]
-        for own in tuning(bed, row, rules)
-        for trial in own
-    ]
+    for settings in data_sets.values():
+        check(settings)
+    store = Store(out)
+    each = [_OnDataSet(name, settings, entrants, rules, store) for name, settings in data_sets.items()]
+
+    def work(trials: Sequence[Trial], what: str) -> list[str]:
+        return train(longest_first(trials), store, jobs, console, what, curve=False)
+
+    print_notes([f"{own.name}: {note}" for own in each for note in own.notes], console)
     # A configuration that diverges is one that is not chosen.
-    refused = train(longest_first(trials), Store(out), jobs, console, "tuning on validation data", curve=False)
-    tuned = {name: {row.name: tried(bed, row, rules, out) for row in undecided[name]} for name, bed in beds.items()}
-    for name, found in tuned.items():
-        chosen[name].update({row: values for row, own in found.items() if (values := best(own))})
-    for name in beds:
-        if SINGLE not in chosen[name]:
-            raise TrainingError(f"single task could not be trained on {name}: {summarise_failures(refused)}")
-        notes[name] += [f"{row.name} could not be trained" for row in entries[name] if row.name not in chosen[name]]
-        entries[name] = [row for row in entries[name] if row.name in chosen[name]]
-        tuned[name] = {row: own for row, own in tuned[name].items() if row in chosen[name]}
-        _write(out / name, name, beds[name], rules, notes[name], {"tuning": tuned[name]})
+    refused = work([trial for own in each for trial in own.tuning()], "tuning on validation data")
+    for own in each:
+        own.choose(refused)
     if refused:
         print_notes([summarise_failures(refused)], console)
     if stage == "tune":
-        _say_tuned(tuned, chosen, console)
+        for own in each:
+            own.say_tuned(console)
         return {}
-    pilots = [
-        trial
-        for name, bed in beds.items()
-        for row in entries[name]
-        if tuned[name] and (row.name in tuned[name] or row.name == SINGLE)
-        for trial in pilot(bed, row, chosen[name][row.name], rules)
-    ]
-    failures = train(longest_first(pilots), Store(out), jobs, console, "pilot on validation data", curve=False)
-    plans, known = {}, {}
-    for name, bed in beds.items():
-        plans[name] = decide(bed, entries[name], chosen[name], rules, out, earlier[name])
-        known[name] = _known(entries[name], plans[name])
-        plans[name]["longer"] = longer(known[name], plans[name], rules)
-        if plans[name] != earlier[name]:
-            write_json(out / name / PLAN, plans[name])
-        console.print(f"{name}: {plans[name]['seeds']} seeds: {plans[name]['why']}", soft_wrap=True)
+    failures = work([trial for own in each for trial in own.pilots()], "pilot on validation data")
+    for own in each:
+        own.decide(console)
     if stage == "plan":
         _refuse(failures)
         return {}
-    # The table has the rows of earlier calls too, as far as they were run; only those that are named now are trained.
-    runs = {name: planned(bed, known[name], plans[name], rules) for name, bed in beds.items()}
-    earlier_only = {name: {row.name for row in known[name]} - {row.name for row in entries[name]} for name in beds}
-    tests = [t for name in beds for row, own in runs[name].items() if row not in earlier_only[name] for t in own]
-    failures += train(longest_first(tests), Store(out), jobs, console, "test", curve=False)
-    if any(Store(out).find(trial) is None for name in beds for trial in runs[name][SINGLE]):
+    failures += work([trial for own in each for trial in own.tests()], "test")
+    if any(store.find(trial) is None for own in each for trial in own.trials[SINGLE]):
         _refuse(failures)
-    others = {name: shuffled(known[name], runs[name], Store(out)) for name in beds}
-    failures += train(
-        longest_first(t for own in others.values() for row in own.values() for t in row),
-        Store(out),
-        jobs,
-        console,
-        "shuffled labels, test",
-        curve=False,
-    )
-    rows = {}
-    for name, bed in beds.items():
-        seeds = [trial.seed for trial in runs[name][SINGLE]]
-        probing[name] = probing[name] or [row for row in CONTESTANTS if row.method == PROBE and is_probed(out / name)]
-        with console.status(f"{name}: features of a pretrained network, and a linear classifier for each seed"):
-            probes = {row.name: probe(bed, row, load_once(bed), seeds, out / name) for row in probing[name]}
-        measurable = [*known[name], *probing[name]]
-        rows[name] = measured(measurable, {**runs[name], **others[name]}, Store(out), probes)
-        command = _command(
-            name, [row.name for row in measurable if row.role != "control"], made_by[name].get("rules") or asdict(rules)
-        )
-        plain = [_plain(row) for row in rows[name]]
-        content = {"command": command, "tuning": tuned[name], "plan": plans[name], "table": plain}
-        _write(out / name, name, bed, rules, notes[name], content)
-        write_text_atomic(out / name / TABLE, to_csv(name, rows[name]))
-        print_whole(table(name, bed, rows[name]), console)
-        if instead := alternatives(rows[name]):
-            print_whole(alternatives_table(name, instead), console)
-        console.print(f"{verdict(rows[name])}\n", soft_wrap=True)
+    failures += work([trial for own in each for trial in own.shuffled()], "shuffled labels, test")
+    comparisons = {own.name: own.compare(console) for own in each}
     _refuse(failures)
-    return rows
+    return comparisons
 
 
-def _entries(
-    beds: Mapping[str, Settings], contestants: Sequence[Contestant]
-) -> tuple[dict[str, list[Contestant]], dict[str, list[str]]]:
-    """Return the rows that can run on each bed, and in words why others cannot."""
-    entries: dict[str, list[Contestant]] = {}
-    notes: dict[str, list[str]] = {}
-    for name, bed in beds.items():
-        data = load_once(bed)
-        entries[name], notes[name] = [], list(data.notices)
-        for row in contestants:
-            if data.kind not in row.kinds:
-                notes[name].append(f"{row.name}: not run: for {listed(row.kinds)} data, this is {data.kind}")
-            elif row.method == HUMAN and data.train.human is None:
-                notes[name].append(f"{row.name}: not run: no human sub-classes")
-            elif row.role == "pretrained" and (why := _refused(bed, row, data)):
-                notes[name].append(f"{row.name}: not run: {why}")
-            else:
-                entries[name].append(row)
-    return entries, notes
+class _OnDataSet:
+    """The benchmark on one data set, stage by stage.
 
+    Attributes:
+        notes: in words, what cannot run on this data, or is not as it was asked for.
+        trials: the runs on test data of each row, once they are planned.
+    """
 
-def _refused(bed: Settings, row: Contestant, data: LabelledData) -> str:
-    """Say why a pretrained network can't be had: its package isn't installed, or its weights can't be fetched."""
-    settings = replace(bed, **row.changes)
-    try:
-        check(settings)
-        features = make_plan(settings, SINGLE, 0, data).features
-        if features is not None:
-            features(data.train.take(torch.arange(1)))
-    except InputError as error:
-        return str(error)
-    return ""
+    def __init__(self, name: str, settings: Settings, entrants: Sequence[Entrant], rules: Rules, store: Store):
+        self.name, self.settings, self.rules, self.store = name, settings, rules, store
+        self.folder = store.out / name
+        self.notes: list[str] = []
+        entries = self._that_can_run(entrants)
+        self.probes = [row for row in entries if row.method == PROBE]
+        self.entries = [row for row in entries if row.method != PROBE]
+        self.plan = read_kept(self.folder / PLAN, seeds=int, why=str, rows=dict)
+        self.planned = bool(self.plan)
+        self.result = read_kept(self.folder / RESULT) or read_kept(self.folder / _EARLIER_RESULT)
+        # Those by which the plan was made stay with it.
+        self.made_by: Mapping[str, Any] = (self.result.get("rules") if self.planned else None) or asdict(rules)
+        if self.planned:
+            self._check_same()
+            if self.made_by["most_seeds"] != rules.most_seeds:
+                self.notes.append(f"the number of seeds stays as {PLAN} has it: --most-seeds comes too late")
+        self.chosen = planned_values(self.plan, rules)
+        self.undecided = [row for row in self.entries if row.name not in self.chosen]
+        self.tuned: dict[str, list[dict[str, Any]]] = {}
+        self.trials: dict[str, list[Trial]] = {}
 
+    def tuning(self) -> list[Trial]:
+        """Return the runs of every configuration of the rows that are not in the plan."""
+        return [trial for row in self.undecided for own in tuning(self.settings, row, self.rules) for trial in own]
 
-def _say_tuned(
-    tuned: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]],
-    chosen: Mapping[str, Mapping[str, Mapping[str, float]]],
-    console: Console,
-) -> None:
-    for name, found in tuned.items():
-        if not found:
-            console.print(f"{name}: every row was tuned before ({PLAN})", soft_wrap=True)
-            continue
+    def choose(self, refused: Sequence[str]) -> None:
+        """Choose the best configuration of each row; a row of which none came to its end is left out.
+
+        Raises:
+            TrainingError: if that is single task.
+        """
+        found = {row.name: tried(self.settings, row, self.rules, self.store) for row in self.undecided}
+        self.chosen |= {name: values for name, own in found.items() if (values := best(own))}
+        if SINGLE not in self.chosen:
+            raise TrainingError(f"single task could not be trained on {self.name}: {summarise_failures(refused)}")
+        self.notes += [f"{row.name} could not be trained" for row in self.entries if row.name not in self.chosen]
+        self.entries = [row for row in self.entries if row.name in self.chosen]
+        self.tuned = {name: own for name, own in found.items() if name in self.chosen}
+        self._write({"tuning": {**self.result.get("tuning", {}), **self.tuned}})
+
+    def say_tuned(self, console: Console) -> None:
+        """Print what each configuration reached, and which was chosen."""
+        if not self.tuned:
+            console.print(f"{self.name}: every row was tuned before ({PLAN})", soft_wrap=True)
+            return
         rows = [
             (
                 row,
-                *(f"{chosen[name][row][value]:g}" if row in chosen[name] else "–" for value in _TUNED),
+                *(f"{self.chosen[row][value]:g}" for value in _TUNED),
                 " ".join("–" if own["accuracy"] is None else percent(own["accuracy"]) for own in configurations),
             )
-            for row, configurations in found.items()
+            for row, configurations in self.tuned.items()
         ]
         columns = ("row", *(value.replace("_", " ") for value in _TUNED), "validation accuracy of each configuration")
-        console.print(make_table(columns, rows, name))
+        console.print(make_table(columns, rows, self.name))
 
+    def pilots(self) -> list[Trial]:
+        """Return the runs on validation data from whose spread the number of seeds follows."""
+        rows = [row for row in self.entries if self.tuned and (row.name in self.tuned or row.name == SINGLE)]
+        return [t for row in rows for t in pilot(self.settings, row, self.chosen[row.name], self.rules)]
 
-_TUNED = ("learning_rate", "weight_decay")
+    def decide(self, console: Console) -> None:
+        """Fix the number of seeds, write the plan, and list the runs on test data that it asks for."""
+        earlier = dict(self.plan)
+        self.plan = decide(self.settings, self.entries, self.chosen, self.rules, self.store, self.plan or None)
+        # The rows of earlier calls too, in the order of all rows.
+        own = [row for row in ENTRANTS if row.name in self.plan["rows"]]
+        self.known = [*own, *(row for row in self.entries if row not in ENTRANTS)]
+        self.plan["longer"] = longer(self.known, self.plan, self.rules)
+        if self.plan != earlier:
+            write_json(self.folder / PLAN, self.plan)
+        console.print(f"{self.name}: {self.plan['seeds']} seeds: {self.plan['why']}", soft_wrap=True)
+        self.trials = planned(self.settings, self.known, self.plan, self.rules)
 
+    def tests(self) -> list[Trial]:
+        """Return the runs on test data of the rows that are named now; of others, what is there is used."""
+        earlier_only = {row.name for row in self.known} - {row.name for row in self.entries}
+        return [trial for row, own in self.trials.items() if row not in earlier_only for trial in own]
 
-def _write(
-    folder: Path, name: str, bed: Settings, rules: Rules, notes: Sequence[str], content: Mapping[str, Any]
-) -> None:
-    """Write what is known so far; of other rows, what was tried before stays."""
-    earlier = read_kept(folder / RESULT)
-    content = {**content, "tuning": {**earlier.get("tuning", {}), **content["tuning"]}}
-    about = {
-        "bed": name,
-        "settings": changed(bed, ["root"]),
-        # Those by which the plan was made stay with it.
-        "rules": earlier["rules"] if (folder / PLAN).is_file() and "rules" in earlier else asdict(rules),
-        "versions": {package: version(package) for package in ("metaux", "torch", "numpy", "scikit-learn")},
-        "notes": list(notes),
-    }
-    write_json(folder / RESULT, {**earlier, **about, **content})
+    def shuffled(self) -> list[Trial]:
+        """Return the controls that learn a method's labels, shuffled, once the method's runs are there."""
+        found = shuffled(self.known, self.trials, self.store)
+        self.trials |= found
+        return [trial for own in found.values() for trial in own]
 
+    def compare(self, console: Console) -> Comparison:
+        """Compare the rows, write the result, and print it."""
+        seeds = [trial.seed for trial in self.trials[SINGLE]]
+        if not self.probes and is_probed(self.folder):
+            self.probes = [row for row in ENTRANTS if row.method == PROBE]
+        with console.status(f"{self.name}: features of a pretrained network, and a linear classifier for each seed"):
+            data = load_once(self.settings)
+            probes = {row.name: probe(self.settings, row, data, seeds, self.folder) for row in self.probes}
+        rows = [*self.known, *self.probes]
+        comparison = measured(rows, self.trials, self.store, probes)
+        verdict = judge(comparison)
+        command = self._command([row.name for row in rows if row.role != "control"])
+        plain = to_json(comparison, verdict)
+        self._write({"command": command, "plan": self.plan, "verdict": verdict.says, "table": plain["rows"]})
+        write_text_atomic(self.folder / TABLE, to_csv(comparison, whole=True))
+        print_whole(table(comparison), console)
+        if instead := alternatives(comparison):
+            print_whole(alternatives_table(self.name, instead), console)
+        console.print(f"{verdict.says}\n", soft_wrap=True)
+        return comparison
 
-def _known(entries: Sequence[Contestant], plan: Mapping[str, Any]) -> list[Contestant]:
-    """Return the rows that are named and those that were planned before, in the order of all rows."""
-    named = {row.name for row in CONTESTANTS}
-    own = [row for row in CONTESTANTS if row.name in plan["rows"]]
-    return [*own, *(row for row in entries if row.name not in named)]
+    def _that_can_run(self, entrants: Sequence[Entrant]) -> list[Entrant]:
+        """Return the rows that can run on this data, and note why others cannot."""
+        data = load_once(self.settings)
+        self.notes += data.notices
+        found = []
+        for row in entrants:
+            if why := self._why_not(row, data):
+                self.notes.append(f"{row.name}: not run: {why}")
+            else:
+                found.append(row)
+        return found
 
+    def _why_not(self, row: Entrant, data: LabelledData) -> str:
+        if data.kind not in row.kinds:
+            return f"for {listed(row.kinds)} data, this is {data.kind}"
+        if row.method == HUMAN and data.train.human is None:
+            return "no human sub-classes"
+        if not row.pretrained:
+            return ""
+        # Its package may not be installed, or its weights can't be fetched.
+        settings = replace(self.settings, **row.changes)
+        try:
+            check(settings)
+            features = make_plan(settings, SINGLE, 0, data).features
+            if features is not None:
+                features(data.train.take(torch.arange(1)))
+        except InputError as error:
+            return str(error)
+        return ""
 
-def _check_same_bed(name: str, bed: Settings, planned_for: Mapping[str, Any] | None) -> None:
-    elsewhere = ("root", "device", "processes", "threads")  # where it runs does not change what it is
-    now = changed(bed, elsewhere)
-    before = now if planned_for is None else {key: v for key, v in planned_for.items() if key not in elsewhere}
-    if differing := [key for key in {**before, **now} if before.get(key) != now.get(key)]:
-        raise InputError(
-            f"expected the bed {name} as it was when its plan was made, found another {listed(differing)}; "
-            "give another --out"
-        )
+    def _check_same(self) -> None:
+        """Raise `InputError` if the plan was made for another data set of that name."""
+        now = changed(self.settings, _PLACES)
+        before = {key: v for key, v in self.result.get("settings", now).items() if key not in _PLACES}
+        if differing := [key for key in {**before, **now} if before.get(key) != now.get(key)]:
+            raise InputError(
+                f"expected the data set {self.name} as it was when its plan was made, found another "
+                f"{listed(differing)}; give another --out"
+            )
 
+    def _write(self, content: Mapping[str, Any]) -> None:
+        """Write what is known so far; what was known before stays."""
+        self.result |= {
+            "data_set": self.name,
+            "settings": changed(self.settings, ["root"]),
+            "rules": self.made_by,
+            "versions": {package: version(package) for package in ("metaux", "torch", "numpy", "scikit-learn")},
+            "notes": self.notes,
+            **content,
+        }
+        write_json(self.folder / RESULT, self.result)
 
-def _command(bed: str, methods: Sequence[str], rules: Mapping[str, Any]) -> str:
-    most = [] if rules["most_seeds"] == Rules().most_seeds else ["--most-seeds", str(rules["most_seeds"])]
-    return shlex.join(["metaux", "contest", bed, "--methods", *methods, *most])
-
-
-def _plain(row: Row) -> dict[str, Any]:
-    return {**asdict(row), "beats_all": row.beats_all}
+    def _command(self, methods: Sequence[str]) -> str:
+        most = self.made_by["most_seeds"]
+        more = [] if most == Rules().most_seeds else ["--most-seeds", str(most)]
+        return shlex.join(["metaux", "benchmark", self.name, "--methods", *methods, *more])
 
 
 def _refuse(failures: Sequence[str]) -> None:

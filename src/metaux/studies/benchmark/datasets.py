@@ -1,4 +1,4 @@
-"""The data that methods compete on, fixed before any of them was run."""
+"""The data sets of the benchmark, fixed before any method was run on them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ _CIFAR = Settings(
     augment="crop-flip",
     backbone="small-cnn",
 )
-BEDS = {
+DATASETS = {
     "cifar100-3-10k": replace(_CIFAR, train_size=10_000, epochs=40),
     "cifar100-3-50k": replace(_CIFAR, epochs=20),
     "cifar100-20-10k": replace(_CIFAR, primary="20", train_size=10_000, epochs=40),
@@ -30,21 +30,21 @@ BEDS = {
 }
 
 
-def found(beds: dict[str, Settings], root: str, device: str) -> tuple[dict[str, Settings], tuple[str, ...]]:
-    """Return the beds whose data is there, and in words which are not.
+def found(datasets: dict[str, Settings], root: str, device: str) -> tuple[dict[str, Settings], tuple[str, ...]]:
+    """Return the data sets that are there, and in words which are not.
 
     Args:
-        beds: settings by name.
+        datasets: settings by name.
         root: where data sets are; a folder of class folders `root/name/train`, `root/name/test` serves too.
         device: to run on.
 
     Raises:
-        InputError: if the data of none is there.
+        InputError: if none of them is there.
     """
-    lost = {name: why for name, bed in beds.items() if (why := missing_of(bed.data, root))}
+    lost = {name: why for name, settings in datasets.items() if (why := missing_of(settings.data, root))}
     there = {
-        name: replace(bed, data=place_of(bed.data, root), root=root, device=device)
-        for name, bed in beds.items()
+        name: replace(settings, data=place_of(settings.data, root), root=root, device=device)
+        for name, settings in datasets.items()
         if name not in lost
     }
     if not there:

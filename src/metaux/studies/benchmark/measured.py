@@ -1,96 +1,63 @@
-"""The runs on test data: which there are, and what they say of each row."""
+"""The runs on test data: which there are, and the rows that come of them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import torch
 
-from metaux.evidence.statistics import Estimate, mean_over_samples, mean_over_seeds, over_groups, paired
+from metaux.evidence.comparison import Comparison, Contender, Result
 from metaux.labels.sources import ON_SPLIT, REFERENCES
-from metaux.runs.record import Run, training_seconds
+from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.benchmark.plan import planned_values
-from metaux.studies.benchmark.probe import Probed
-from metaux.studies.benchmark.rules import SINGLE, Contestant, Rules
-
-if TYPE_CHECKING:
-    Array = np.ndarray[Any, np.dtype[Any]]
+from metaux.studies.benchmark.rules import SINGLE, Entrant, Rules
+from metaux.training.evaluate import class_recalls
 
 # Apart from the seeds that anything was chosen with.
 FIRST_SEED = 100
 SECOND_NETWORK = 1000
 ENSEMBLE = "ensemble of two"
 SHUFFLED = "shuffled"
-# Single task with the epochs that the method of that name costs.
-EQUAL_COMPUTE = f"{SINGLE}, compute of"
 
 
-@dataclass(frozen=True)
-class Row:
-    """What one row reached on test data.
+def same_time_as(name: str) -> str:
+    """Return what the row is called that is single task with the epochs that another row costs.
 
-    Args:
-        name: what the table calls it.
-        role: as `Contestant.role`, or `baseline` for single task at other expense.
-        seeds: those that it ran with.
-        accuracies: with each of them.
-        accuracy: their mean and interval.
-        differences: to each row that it is compared with, seed by seed: mean and Student t interval.
-        by_seed: the differences themselves; none where the other row has no runs.
-        over_samples: the same means, and their bootstrap interval over the test samples; none for rows that are no
-            network.
-        cost: seconds of training, where those of single task are 1.
-        absent: the seeds that single task ran with and the row did not: what alone came through can't be judged.
+    >>> same_time_as("maxl")
+    'single, compute of maxl'
     """
+    return f"{SINGLE}, compute of {name}"
 
-    name: str
-    role: str
-    seeds: tuple[int, ...]
-    accuracies: tuple[float, ...]
-    accuracy: Estimate
-    differences: Mapping[str, Estimate]
-    by_seed: Mapping[str, tuple[float, ...]]
-    over_samples: Mapping[str, Estimate]
-    cost: float
-    absent: tuple[int, ...] = ()
 
-    def above(self, other: str) -> bool:
-        """Whether no run is absent, and the difference to another row is there, and its intervals above zero."""
-        found = self.differences.get(other), self.over_samples.get(other)
-        there = found[0] is not None and not self.absent
-        return there and all(difference is None or difference.above for difference in found)
+def shuffled_of(name: str) -> str:
+    """Return what the row is called that learns another row's labels, shuffled.
 
-    @property
-    def beats_all(self) -> bool:
-        """Whether it is above everything that it is to be compared with."""
-        return bool(self.by_seed) and all(map(self.above, self.by_seed))
-
-    def minus(self, other: "Row") -> Estimate:
-        """Return the difference to any other row, seed by seed: mean and Student t interval."""
-        own, others = (dict(zip(row.seeds, row.accuracies, strict=True)) for row in (self, other))
-        return mean_over_seeds(paired(own, others))
+    >>> shuffled_of("maxl")
+    'maxl, shuffled'
+    """
+    return f"{name}, {SHUFFLED}"
 
 
 def planned(
-    bed: Settings, contestants: Sequence[Contestant], plan: Mapping[str, Any], rules: Rules
+    data_set: Settings, entrants: Sequence[Entrant], plan: Mapping[str, Any], rules: Rules
 ) -> dict[str, list[Trial]]:
     """Return the runs on test data of each row, but for those that need another's labels."""
     found: dict[str, list[Trial]] = {}
     seeds = range(FIRST_SEED, FIRST_SEED + plan["seeds"])
     tuned = planned_values(plan, rules)
-    for row in contestants:
+    for row in entrants:
         if row.name in tuned:
-            base = Trial(bed, row.method, 0).changed(**row.changes, **tuned[row.name])
+            base = Trial(data_set, row.method, 0).changed(**row.changes, **tuned[row.name])
             cost = plan["rows"][row.name]["cost"]
             found[row.name] = [Trial(base.settings, row.method, seed, cost) for seed in seeds]
     single = found[SINGLE]
     for name in plan["longer"]:
         epochs = plan["rows"][name]["epochs_of_equal_compute"]
         if plan["rows"][name]["cost"] > 1 and (longer := [trial.changed(epochs=epochs) for trial in single]) != single:
-            found[f"{EQUAL_COMPUTE} {name}"] = longer
+            found[same_time_as(name)] = longer
     # The same samples for both networks: an ensemble's gain must not be that of more data.
     found[ENSEMBLE] = [
         Trial(trial.changed(train_seed=trial.seed).settings, trial.method, trial.seed + SECOND_NETWORK)
@@ -100,14 +67,15 @@ def planned(
 
 
 def shuffled(
-    contestants: Sequence[Contestant], trials: Mapping[str, Sequence[Trial]], store: Store
+    entrants: Iterable[Entrant], trials: Mapping[str, Sequence[Trial]], store: Store
 ) -> dict[str, list[Trial]]:
     """Return the control of each method whose labels are recorded: another sample's label of the same class."""
     found: dict[str, list[Trial]] = {}
-    for name in (row.name for row in contestants if row.role in ("method", "pretrained") and row.name in trials):
-        runs = [(trial, run) for trial in trials[name] if (run := store.find(trial)) is not None]
-        if runs and all("train_labels" in run.outputs() for _, run in runs):
-            found[f"{name}, {SHUFFLED}"] = [shuffled_labels(trial, run) for trial, run in runs]
+    for row in entrants:
+        if (row.role == "method" or row.pretrained) and row.name in trials:
+            runs = [(trial, run) for trial in trials[row.name] if (run := store.find(trial)) is not None]
+            if runs and all("train_labels" in run.outputs() for _, run in runs):
+                found[shuffled_of(row.name)] = [shuffled_labels(trial, run) for trial, run in runs]
     return found
 
 
@@ -121,74 +89,52 @@ def shuffled_labels(trial: Trial, run: Run) -> Trial:
 
 
 def measured(
-    contestants: Sequence[Contestant],
+    entrants: Sequence[Entrant],
     trials: Mapping[str, Sequence[Trial]],
     store: Store,
-    probes: Mapping[str, Probed] | None = None,
-) -> list[Row]:
+    probes: Mapping[str, Sequence[Result]] | None = None,
+) -> Comparison:
     """Return what each row reached, in the order of the table: baselines, then each row above its shuffled labels.
 
     Args:
-        contestants: the rows.
+        entrants: the rows, single task first.
         trials: their runs, and those of the rows that follow from them.
         store: where the runs are.
-        probes: the rows that are no runs.
+        probes: what the rows reached that are no runs.
     """
-    runs = {name: {t.seed: run for t in own if (run := store.find(t)) is not None} for name, own in trials.items()}
-    single = runs[SINGLE]
-    groups = next(iter(single.values())).test_groups
-    accuracy = {name: {seed: run.accuracy for seed, run in own.items()} for name, own in runs.items()}
-    seconds = {name: training_seconds(own.values()) for name, own in runs.items() if own}
-    for name, probed in (probes or {}).items():
-        accuracy[name], seconds[name] = probed.accuracies, probed.seconds
-    correct = {name: {seed: run.output("test_correct") for seed, run in own.items()} for name, own in runs.items()}
-    second = {seed - SECOND_NETWORK: run for seed, run in runs[ENSEMBLE].items()}
-    correct[ENSEMBLE] = {seed: _together(run, second[seed]) for seed, run in single.items() if seed in second}
-    accuracy[ENSEMBLE] = {seed: float(own.mean()) for seed, own in correct[ENSEMBLE].items()}
-    by_name = {row.name: row for row in contestants}
-    baselines = [name for name in accuracy if name not in by_name and not name.endswith(f", {SHUFFLED}")]
-    order = [SINGLE, *sorted(baselines)]
-    for row in contestants[1:]:
-        order += [row.name, f"{row.name}, {SHUFFLED}"]
-    rows = []
-    for name in dict.fromkeys(order):  # a row's shuffled labels may be a contestant of their own
-        if not (own := accuracy.get(name)):
+    runs = {name: [run for trial in own if (run := store.find(trial)) is not None] for name, own in trials.items()}
+    results = {name: [Result.of(run) for run in own] for name, own in runs.items()} | dict(probes or {})
+    results[ENSEMBLE] = _ensembles(runs[SINGLE], runs[ENSEMBLE])
+    by_name = {row.name: row for row in entrants}
+    more = sorted(name for name in results if name not in by_name)
+    shuffled = {row.name: name for row in entrants if (name := shuffled_of(row.name)) in results}
+    order = [SINGLE, *(name for name in more if name not in shuffled.values())]
+    for row in entrants[1:]:
+        order += [row.name, *([shuffled[row.name]] if row.name in shuffled else [])]
+    contenders = []
+    for name in dict.fromkeys(order):  # a row's shuffled labels may be an entrant of their own
+        entrant = by_name.get(name)
+        if entrant is None:
+            contenders.append(Contender(name, results[name], "control", (SINGLE,)))
             continue
-        contestant = by_name.get(name)
-        others = (SINGLE,) if contestant is None else (*REFERENCES, *contestant.controls)
-        compared = {other: other for other in others if other != name}
-        if (
-            contestant is not None
-            and (own_shuffled := f"{name}, {SHUFFLED}") in accuracy
-            and own_shuffled not in compared
-        ):
-            compared[SHUFFLED] = own_shuffled
-        by_seed = {other: tuple(paired(own, accuracy.get(row, {}))) for other, row in compared.items()}
-        by_sample = {other: paired(correct.get(name, {}), correct.get(row, {})) for other, row in compared.items()}
-        cost = seconds[name] / seconds[SINGLE]
-        rows.append(
-            Row(
-                name=name,
-                role=contestant.role if contestant else "baseline" if name in baselines else "control",
-                seeds=tuple(own),
-                accuracies=tuple(own.values()),
-                accuracy=mean_over_seeds(list(own.values())),
-                differences={other: mean_over_seeds(values) for other, values in by_seed.items() if values},
-                by_seed=by_seed,
-                over_samples={
-                    other: mean_over_samples(over_groups(np.mean(values, axis=0), groups))
-                    for other, values in by_sample.items()
-                    if values
-                },
-                cost=cost + 1 if name == ENSEMBLE else cost,
-                absent=tuple(seed for seed in single if seed not in own),
-            )
-        )
-    return rows
+        others = [*REFERENCES, *entrant.controls, *([shuffled[name]] if name in shuffled else [])]
+        baselines = tuple(other for other in dict.fromkeys(others) if other != name)
+        contenders.append(Contender(name, results.get(name, ()), entrant.role, baselines))
+    return Comparison.of(contenders, runs[SINGLE])
 
 
-def _together(first: Run, second: Run) -> "Array":
-    """Return for which test samples the two networks' mean probabilities are right."""
-    probabilities = first.output("test_probabilities") + second.output("test_probabilities")
-    right: Array = probabilities.argmax(-1) == first.output("test_primary")
-    return right.astype(np.float64)
+def _ensembles(first: Sequence[Run], second: Sequence[Run]) -> list[Result]:
+    """Return what pairs of networks reach on the test samples by their mean probabilities."""
+    partner = {run.seed - SECOND_NETWORK: run for run in second}
+    found = []
+    for run in first:
+        if other := partner.get(run.seed):
+            probabilities = run.output("test_probabilities") + other.output("test_probabilities")
+            primary = torch.from_numpy(run.output("test_primary"))
+            correct = torch.from_numpy(probabilities.argmax(-1)) == primary
+            balanced = float(class_recalls(correct, primary).mean())
+            seconds = run.training_seconds + other.training_seconds
+            per_epoch = run.seconds_per_epoch + other.seconds_per_epoch
+            numbers = correct.numpy().astype(np.float64)
+            found.append(Result(run.seed, float(numbers.mean()), balanced, numbers, seconds, per_epoch))
+    return found

@@ -1,39 +1,38 @@
 """What is decided on validation data, and written down before any test sample is looked at."""
 
 import statistics
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from metaux.evidence.statistics import seeds_needed
 from metaux.protocols import resolve
-from metaux.runs.record import training_seconds
+from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
-from metaux.studies.benchmark.rules import SINGLE, Contestant, Rules
+from metaux.studies.benchmark.rules import SINGLE, Entrant, Rules
 from metaux.words import counted, percent
 
 
-def on_validation(bed: Settings, contestant: Contestant) -> Trial:
+def on_validation(data_set: Settings, entrant: Entrant) -> Trial:
     """Return a run of this row on validation data, with the first seed and nothing tuned."""
-    return Trial(bed, contestant.method, 0).changed(**contestant.changes, evaluate_on="validation")
+    return Trial(data_set, entrant.method, 0).changed(**entrant.changes, evaluate_on="validation")
 
 
-def tuning(bed: Settings, contestant: Contestant, rules: Rules) -> list[list[Trial]]:
+def tuning(data_set: Settings, entrant: Entrant, rules: Rules) -> list[list[Trial]]:
     """Return for each configuration of the grid its runs."""
-    base = on_validation(bed, contestant)
+    base = on_validation(data_set, entrant)
     return [
         [Trial(base.changed(**values).settings, base.method, seed) for seed in range(rules.tuning_seeds)]
         for values in rules.grid
     ]
 
 
-def tried(bed: Settings, contestant: Contestant, rules: Rules, out: Path) -> list[dict[str, Any]]:
+def tried(data_set: Settings, entrant: Entrant, rules: Rules, store: Store) -> list[dict[str, Any]]:
     """Return what each configuration reached on validation data: none, where a run of it did not come to its end."""
     found: list[dict[str, Any]] = []
-    for values, trials in zip(rules.grid, tuning(bed, contestant, rules), strict=True):
-        runs = [run for trial in trials if (run := Store(out).find(trial)) is not None]
+    for values, trials in zip(rules.grid, tuning(data_set, entrant, rules), strict=True):
+        runs = [run for trial in trials if (run := store.find(trial)) is not None]
         whole = len(runs) == len(trials)
         losses = [float(run.epochs[-1]["test_loss"]) for run in runs]
         found.append(
@@ -69,54 +68,54 @@ def planned_values(plan: Mapping[str, Any] | None, rules: Rules) -> dict[str, di
     return {name: {value: own[value] for value in rules.grid[0]} for name, own in rows.items()}
 
 
-def pilot(bed: Settings, contestant: Contestant, chosen: Mapping[str, float], rules: Rules) -> list[Trial]:
+def pilot(data_set: Settings, entrant: Entrant, chosen: Mapping[str, float], rules: Rules) -> list[Trial]:
     """Return the runs of the chosen configuration on validation data, from which the spread is seen."""
-    base = on_validation(bed, contestant).changed(**chosen)
+    base = on_validation(data_set, entrant).changed(**chosen)
     return [Trial(base.settings, base.method, seed) for seed in range(rules.pilot_seeds)]
 
 
 def decide(
-    bed: Settings,
-    contestants: Sequence[Contestant],
+    data_set: Settings,
+    entrants: Sequence[Entrant],
     chosen: Mapping[str, dict[str, float]],
     rules: Rules,
-    out: Path,
+    store: Store,
     earlier: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the plan of the measurement on test data.
 
     Args:
-        bed: the data.
-        contestants: the rows.
+        data_set: its settings.
+        entrants: the rows.
         chosen: the tuned values of each.
-        rules: of the contest.
-        out: where runs are.
+        rules: of the benchmark.
+        store: where the runs are.
         earlier: a plan that was written before, for some of the rows; what it says stays.
     """
     runs = {
         row.name: {
-            run.seed: run for t in pilot(bed, row, chosen[row.name], rules) if (run := Store(out).find(t)) is not None
+            run.seed: run for t in pilot(data_set, row, chosen[row.name], rules) if (run := store.find(t)) is not None
         }
-        for row in contestants
+        for row in entrants
     }
-    single = runs[SINGLE]
+    single, epochs = runs[SINGLE], resolve(data_set).epochs
     rows: dict[str, Any] = dict(earlier["rows"]) if earlier else {}
-    for row in contestants:
+    for row in entrants:
         own = runs[row.name]
         if row.name in rows or not own:
             continue
         differences = [run.accuracy - single[seed].accuracy for seed, run in own.items() if seed in single]
-        cost = training_seconds(own.values()) / training_seconds(single.values())
+        cost = _seconds_of(own.values()) / _seconds_of(single.values())
         rows[row.name] = {
             **chosen[row.name],
             "validation_accuracies": [run.accuracy for run in own.values()],
             "minus_single": differences if row.name != SINGLE else [],
             "cost": cost,
-            "epochs_of_equal_compute": max(resolve(bed).epochs, round(resolve(bed).epochs * cost)),
+            "epochs_of_equal_compute": max(epochs, round(epochs * cost)),
         }
     if earlier:
         return {**earlier, "rows": rows}
-    methods = [row.name for row in contestants if row.role == "method" and row.name in rows]
+    methods = [row.name for row in entrants if row.role == "method" and row.name in rows]
     spreads = [
         statistics.variance(rows[name]["minus_single"])
         for name in methods or [name for name in rows if name != SINGLE]
@@ -125,12 +124,12 @@ def decide(
     return {**_seeds(statistics.fmean(spreads) ** 0.5 if spreads else None, rules), "rows": rows}
 
 
-def longer(contestants: Sequence[Contestant], plan: Mapping[str, Any], rules: Rules) -> list[str]:
+def longer(entrants: Sequence[Entrant], plan: Mapping[str, Any], rules: Rules) -> list[str]:
     """Return the methods for whose cost single task is trained longer: the best on validation data.
 
     Those that were so when fewer rows had been planned stay.
     """
-    methods = [row.name for row in contestants if row.role == "method" and row.name in plan["rows"]]
+    methods = [row.name for row in entrants if row.role == "method" and row.name in plan["rows"]]
     mean = {name: statistics.fmean(plan["rows"][name]["validation_accuracies"]) for name in methods}
     best = sorted(methods, key=lambda name: -mean[name])[: rules.finalists]
     return list(dict.fromkeys([*plan.get("longer", []), *best]))
@@ -150,3 +149,7 @@ def _seeds(deviation: float | None, rules: Rules) -> dict[str, Any]:
     )
     seeds = min(max(needed, rules.least_seeds), rules.most_seeds)
     return {"seeds": seeds, "needed": needed, "deviation": deviation, "why": why}
+
+
+def _seconds_of(runs: Iterable[Run]) -> float:
+    return statistics.median(run.training_seconds for run in runs)

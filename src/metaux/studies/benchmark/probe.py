@@ -1,21 +1,24 @@
 """What a pretrained network's features are worth by themselves: a linear classifier on them."""
 
-import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from metaux.data.samples import LabelledData, Samples
+from metaux.evidence.comparison import Result
 from metaux.files import write_json
 from metaux.runs.plan import make_plan
 from metaux.settings import Settings
-from metaux.studies.benchmark.rules import SINGLE, Contestant
+from metaux.studies.benchmark.rules import SINGLE, Entrant
 from metaux.studies.kept import read_kept
 from metaux.training.devices import computing
+from metaux.training.evaluate import class_recalls
 from metaux.training.plan import Features
 
 if TYPE_CHECKING:
@@ -27,35 +30,27 @@ MEASURED = "probe.json"
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
-@dataclass(frozen=True)
-class Probed:
-    """Test accuracies by seed, and the seconds that it takes to make the training samples' features and to fit."""
-
-    accuracies: dict[int, float]
-    seconds: float
-
-
-def probe(bed: Settings, row: Contestant, data: LabelledData, seeds: Sequence[int], folder: Path) -> Probed:
+def probe(data_set: Settings, row: Entrant, data: LabelledData, seeds: Sequence[int], folder: Path) -> list[Result]:
     """Return what logistic regression on a row's features reaches, with the training samples of each seed.
 
     How strongly it is regularised is decided by cross-validation within them.
 
     Args:
-        bed: the data's settings.
+        data_set: its settings.
         row: its changes name the features.
-        data: the bed's.
+        data: the data set's.
         seeds: of the training samples.
-        folder: the bed's; what was measured is kept there, and not measured again.
+        folder: the data set's; what was measured is kept there, and not measured again.
     """
     path = folder / MEASURED
-    found: dict[str, dict[str, float]] = read_kept(path)
+    found: dict[str, dict[str, Any]] = {seed: own for seed, own in read_kept(path).items() if "wrong" in own}
     if missing := [seed for seed in seeds if str(seed) not in found]:
-        settings = replace(bed, **row.changes)
+        settings = replace(data_set, **row.changes)
         features = make_plan(settings, SINGLE, 0, data).features
         assert features is not None
-        fitted: dict[tuple[int, ...], dict[str, float]] = {}  # seeds may draw the same samples: all of them
-        with computing(bed.threads):
-            test = _numbers(data.test, features)
+        fitted: dict[tuple[int, ...], dict[str, Any]] = {}  # seeds may draw the same samples: all of them
+        with computing(data_set.threads):
+            test, primary = _numbers(data.test, features)
             for seed in missing:
                 train = make_plan(settings, SINGLE, seed, data).train
                 assert train.ids is not None
@@ -64,12 +59,20 @@ def probe(bed: Settings, row: Contestant, data: LabelledData, seeds: Sequence[in
                     start = time.perf_counter()
                     classifier = _tuned().fit(*_numbers(train, features))
                     seconds = time.perf_counter() - start
-                    fitted[drawn] = {"accuracy": float(classifier.score(*test)), "seconds": seconds}
+                    wrong = np.flatnonzero(classifier.predict(test) != primary).tolist()
+                    fitted[drawn] = {"wrong": wrong, "seconds": seconds}
                 found[str(seed)] = fitted[drawn]
                 write_json(path, found)
-    own = [found[str(seed)] for seed in seeds]
-    accuracies = {seed: values["accuracy"] for seed, values in zip(seeds, own, strict=True)}
-    return Probed(accuracies, statistics.median(values["seconds"] for values in own))
+    return [_result(seed, found[str(seed)], data.test.primary) for seed in seeds]
+
+
+def _result(seed: int, measured: Mapping[str, Any], primary: Tensor) -> Result:
+    correct = torch.ones(len(primary), dtype=torch.bool)
+    correct[measured["wrong"]] = False
+    numbers = correct.numpy().astype(np.float64)
+    balanced = float(class_recalls(correct, primary).mean())
+    seconds = float(measured["seconds"])
+    return Result(seed, float(numbers.mean()), balanced, numbers, seconds, seconds)
 
 
 def is_probed(folder: Path) -> bool:

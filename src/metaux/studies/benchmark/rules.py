@@ -1,9 +1,9 @@
-"""What the contest is made of, as data: who takes part, against which controls, and how much tuning each gets."""
+"""What the benchmark is made of, as data: its rows, what each is compared with, and how much tuning each gets."""
 
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from metaux.errors import choose
 from metaux.labels.sources import ANY_KIND, REFERENCES, Role, entry
@@ -11,15 +11,15 @@ from metaux.settings import as_words
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """One row of the contest's table.
+class Entrant:
+    """One row of the benchmark's table.
 
     Args:
         name: what the table calls it.
         method: the label source's name.
-        changes: settings that differ from the bed's.
-        role: that of the label source, or `pretrained` for what brings in outside data by a pretrained network: such a
-            row takes part only where it is named.
+        changes: settings that differ from the data set's.
+        role: that of the label source.
+        pretrained: it brings in outside data by a pretrained network, and takes part only where it is named.
         controls: rows that it is compared with, besides single task, uniform, frozen and its own labels shuffled.
         kinds: of the data that it can run on.
     """
@@ -27,14 +27,15 @@ class Contestant:
     name: str
     method: str
     changes: Mapping[str, Any] = field(default_factory=dict)
-    role: Role | Literal["pretrained"] = "method"
+    role: Role = "method"
+    pretrained: bool = False
     controls: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ANY_KIND
 
     def in_words(self) -> str:
-        """Return the label source and the settings that differ from the bed's, as a command line has them.
+        """Return the label source and the settings that differ from the data set's, as a command line has them.
 
-        >>> Contestant("apart", "transformation", {"views": "apart"}).in_words()
+        >>> Entrant("apart", "transformation", {"views": "apart"}).in_words()
         'transformation --views apart'
         """
         return shlex.join([self.method, *as_words(self.changes)[1:]])
@@ -49,22 +50,22 @@ _FEATURES = {"features": "efficientnet-lite0"}
 _FINE_TUNED = {"backbone": "timm:efficientnet_lite0", "pretrained": True}
 
 
-def _rows(*methods: str) -> tuple[Contestant, ...]:
+def _rows(*methods: str) -> tuple[Entrant, ...]:
     """Return a row for each of these label sources, as it is."""
     known = {name: entry(name) for name in methods}
     controls = {name: tuple(filter(None, (own.control, own.shuffled))) for name, own in known.items()}
-    return tuple(Contestant(name, name, {}, own.role, controls[name], own.kinds) for name, own in known.items())
+    return tuple(Entrant(name, name, {}, own.role, False, controls[name], own.kinds) for name, own in known.items())
 
 
 def _changed(
     suffix: str, changes: Mapping[str, Any], methods: tuple[str, ...], more: tuple[str, ...] = ()
-) -> tuple[Contestant, ...]:
+) -> tuple[Entrant, ...]:
     """Return rows on images for these label sources with these changes.
 
     What has controls is compared with the same ones, changed likewise, and with the rows `more`.
     """
 
-    def controls(row: Contestant) -> tuple[str, ...]:
+    def controls(row: Entrant) -> tuple[str, ...]:
         return (*(f"{control} {suffix}" for control in row.controls), *more) if row.controls else ()
 
     return tuple(
@@ -75,17 +76,17 @@ def _changed(
 
 # What an auxiliary head does by itself where its loss counts twice.
 _TWICE = _changed("weight 2", {"auxiliary_weight": 2.0}, REFERENCES[1:])
-CONTESTANTS = (
+ENTRANTS = (
     *_rows(*REFERENCES, "maxl", "kmeans", "balanced"),
-    Contestant("balanced, contrastive", "balanced", {"features": "contrastive"}, kinds=_IMAGES),
+    Entrant("balanced, contrastive", "balanced", {"features": "contrastive"}, kinds=_IMAGES),
     *_rows("leaves", *_TRANSFORMED),
     *_changed("apart", {"views": "apart", "auxiliary_weight": 2.0}, _TRANSFORMED, tuple(row.name for row in _TWICE)),
     *_TWICE,
     *_rows("rotated", "rotation", "rotation-shuffled", "rotated-single", "rotation-single"),
     *_rows("self-distilled", "distilled", "self-distilled-cross", "distilled-cross", HUMAN),
-    Contestant("kmeans, pretrained", "kmeans", _FEATURES, "pretrained", controls=("linear probe",), kinds=_IMAGES),
-    Contestant("linear probe", PROBE, _FEATURES, "pretrained", kinds=_IMAGES),
-    Contestant("fine-tuned", SINGLE, _FINE_TUNED, "pretrained", kinds=_IMAGES),
+    Entrant("kmeans, pretrained", "kmeans", _FEATURES, "outside", True, controls=("linear probe",), kinds=_IMAGES),
+    Entrant("linear probe", PROBE, _FEATURES, "outside", True, kinds=_IMAGES),
+    Entrant("fine-tuned", SINGLE, _FINE_TUNED, "outside", True, kinds=_IMAGES),
 )
 
 
@@ -123,7 +124,7 @@ class Rules:
         )
 
 
-def entered(names: tuple[str, ...]) -> tuple[Contestant, ...]:
+def entered(names: tuple[str, ...]) -> tuple[Entrant, ...]:
     """Return the rows of these names with the controls that they are compared with.
 
     Args:
@@ -132,12 +133,12 @@ def entered(names: tuple[str, ...]) -> tuple[Contestant, ...]:
     Raises:
         InputError: for an unknown name.
 
-    >>> [contestant.name for contestant in entered(("rotation",))]
+    >>> [entrant.name for entrant in entered(("rotation",))]
     ['single', 'uniform', 'frozen', 'rotated', 'rotation', 'rotation-shuffled']
     """
-    by_name = {contestant.name: contestant for contestant in CONTESTANTS}
+    by_name = {entrant.name: entrant for entrant in ENTRANTS}
     for name in names:
         choose("method", name, by_name)
-    named = names or [name for name, row in by_name.items() if row.role != "pretrained"]
+    named = names or [name for name, row in by_name.items() if not row.pretrained]
     wanted = {*REFERENCES, *named, *(control for name in named for control in by_name[name].controls)}
-    return tuple(contestant for contestant in CONTESTANTS if contestant.name in wanted)
+    return tuple(entrant for entrant in ENTRANTS if entrant.name in wanted)

@@ -56,7 +56,7 @@ def _draw_figure3(findings: Findings) -> str:
         for other in ("single", "random", "prototypical", "kmeans", "uniform", "frozen")
         if (found := _differences(findings, other))
     }
-    gains = sum(row is not None and c.gain(row) for c in comparisons.values() for row in [c.row("maxl")])
+    gains = sum(row is not None and row.gain for c in comparisons.values() for row in [c.row("maxl")])
     parts = [
         f"MAXL is not told apart from human labels in {_within(to_human)} of {len(to_human)} pairs "
         f"(the 95 % interval of the difference holds zero), worse in {sum(d.below for d in to_human)}, "

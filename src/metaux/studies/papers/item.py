@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from metaux.evidence import statistics
-from metaux.evidence.comparison import Comparison
+from metaux.evidence.comparison import Comparison, compare_runs
 from metaux.evidence.statistics import Estimate
 from metaux.protocols import PROTOCOLS
 from metaux.runs.record import Run
@@ -45,7 +45,7 @@ class Findings:
 
     def comparisons(self) -> dict[str, Comparison]:
         """Return the methods of each panel side by side."""
-        return {panel: Comparison.of(runs, vary=VARY) for panel, runs in self.panels.items()}
+        return {panel: compare_runs(runs, vary=VARY) for panel, runs in self.panels.items()}
 
     def setting(self) -> str:
         """Return what the runs were made of, for a figure."""

@@ -32,12 +32,12 @@ def write_table(comparisons: Mapping[str, Comparison], path: Path) -> None:
     rows: list[dict[str, object]] = []
     for panel, comparison in comparisons.items():
         for row in comparison.rows:
-            line: dict[str, object] = {"panel": panel, "method": row.method, "n": len(row.seeds)}
+            line: dict[str, object] = {"panel": panel, "method": row.name, "n": len(row.seeds)}
             line |= bounds("accuracy", row.accuracy)
             for name in REFERENCES:
                 difference = row.differences.get(name)
                 line |= bounds(f"minus_{name}", difference.seeds if difference else None)
-            line["gain"] = comparison.gain(row)
+            line["gain"] = row.gain
             line["seconds_per_epoch"] = round(row.seconds_per_epoch, 3)
             rows.append(line)
     write_rows(path, rows)

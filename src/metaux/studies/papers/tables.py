@@ -47,7 +47,7 @@ def _draw_table1(findings: Findings) -> str:
         row = comparison.row("maxl")
         if row is not None and (difference := row.differences.get("single")) is not None:
             above += [name] if difference.seeds.above else []
-            gains += [name] if comparison.gain(row) else []
+            gains += [name] if row.gain else []
     return (
         f"MAXL is above single task (95 % interval over seeds) on {len(above)} of {len(comparisons)} data sets"
         f"{_of(above)}, and above single task, uniform and frozen together on {len(gains)}{_of(gains)}. "
@@ -116,7 +116,7 @@ def _draw_protocols(findings: Findings) -> str:
     _draw(findings, "protocols", "MAXL of both papers on CIFAR-100 (20 classes of 5)", titles)
     parts = []
     for name, comparison in comparisons.items():
-        rows = {row.method: row for row in comparison.rows}
+        rows = {row.name: row for row in comparison.rows}
         reached = ", ".join(f"{method} {100 * row.accuracy.mean:.1f}" for method, row in rows.items())
         parts.append(f"{name}: {reached} per cent.")
     return " ".join(parts) + " " + _of_all(findings, "maxl", "single") + " " + _of_all(findings, "maxl", "frozen")
@@ -162,7 +162,7 @@ def _draw(findings: Findings, name: str, title: str, titles: Mapping[str, str]) 
 
 
 def _over_single(comparison: Comparison) -> dict[str, Estimate]:
-    return {row.method: row.differences["single"].seeds for row in comparison.rows if "single" in row.differences}
+    return {row.name: row.differences["single"].seeds for row in comparison.rows if "single" in row.differences}
 
 
 def _of_all(findings: Findings, first: str, second: str) -> str:

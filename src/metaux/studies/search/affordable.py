@@ -11,15 +11,15 @@ from metaux.protocols import resolve
 from metaux.runs.plan import make_plan
 from metaux.settings import Settings
 from metaux.studies.benchmark.plan import on_validation
-from metaux.studies.benchmark.rules import CONTESTANTS, SINGLE, Contestant, Rules
+from metaux.studies.benchmark.rules import ENTRANTS, SINGLE, Entrant, Rules
 from metaux.training.devices import computing, make_fabric
 from metaux.training.timing import Cost, time_run
 from metaux.words import duration
 
-# Those of the contest, and labels that none of its beds has.
-ROWS = {row.name: row for row in (*CONTESTANTS, Contestant("given", "given", role="outside"))}
-# In the order in which they are tried where time is short: as they did on the contest's beds, where they were run there
-# (of tables, the cheap one of two that did alike first). A person's labels come before them, where there are some.
+# Those of the benchmark, and labels that none of its data sets has.
+ROWS = {row.name: row for row in (*ENTRANTS, Entrant("given", "given", role="outside"))}
+# In the order in which they are tried where time is short: the order of their results in the benchmark, where they were
+# run there; of tables, the cheap one of two that did alike first. A person's labels come before, where there are some.
 PRIOR = {
     "image": ("transformation", "transformation apart", "kmeans", "maxl", "distilled", "balanced"),
     "table": ("kmeans", "maxl", "balanced", "leaves"),
@@ -41,31 +41,35 @@ LEAST_SEEDS = 3
 class Candidate:
     """A row with one configuration."""
 
-    row: Contestant
+    row: Entrant
     values: Mapping[str, float]
 
 
-def suitable(data: LabelledData) -> list[Contestant]:
+def suitable(data: LabelledData) -> list[Entrant]:
     """Return the methods that can run on this data, in the order in which they are tried."""
     labels = {"human": data.train.human, "given": data.train.given}
     people = [name for name, own in labels.items() if own is not None]
     return [ROWS[name] for name in (*people, *PRIOR.get(data.kind, ("maxl",)))]
 
 
-def time_epochs(bed: Settings, rows: Sequence[Contestant], data: LabelledData, seconds: float) -> dict[str, Cost]:
+def time_epochs(data_set: Settings, rows: Sequence[Entrant], data: LabelledData, seconds: float) -> dict[str, Cost]:
     """Time a few steps of each row, as far as the seconds for it go; single task and one method are always timed."""
     found: dict[str, Cost] = {}
     start = time.perf_counter()
     for row in (rows[0], *rows):  # the first one twice: it pays for what a process sets up once
         # Features that are trained before a method's run may take as long as a run of single task.
-        ahead = found[SINGLE].of(resolve(bed).epochs) if len(found) > 1 and bed.features != Settings().features else 0
+        ahead = (
+            found[SINGLE].of(resolve(data_set).epochs)
+            if len(found) > 1 and data_set.features != Settings().features
+            else 0
+        )
         if len(found) > 1 and time.perf_counter() - start + ahead > seconds:
             break
-        trial = on_validation(bed, row)
-        with computing(bed.threads):
+        trial = on_validation(data_set, row)
+        with computing(data_set.threads):
             try:
                 plan = make_plan(trial.settings, row.method, 0, data)
-                found[row.name], _ = time_run(plan, make_fabric(replace(bed, processes=1)), curve=False)
+                found[row.name], _ = time_run(plan, make_fabric(replace(data_set, processes=1)), curve=False)
             except InputError:  # not for data like this
                 if row.name == SINGLE:
                     raise
@@ -91,13 +95,13 @@ class Affordable:
         return [Candidate(ROWS[name], values) for name in (SINGLE, *self.methods) for values in self.grid]
 
 
-def affordable(bed: Settings, costs: Mapping[str, Cost], seconds: float, workers: int) -> Affordable:
+def affordable(data_set: Settings, costs: Mapping[str, Cost], seconds: float, workers: int) -> Affordable:
     """Return the longest runs, then the most methods, then the most configurations, that there is time for.
 
     The time is that of a search, and of a test with few seeds.
 
     Args:
-        bed: the data; its epochs are the most.
+        data_set: its settings; its epochs are the most.
         costs: of single task and of each method, in the order in which they are tried.
         seconds: the budget.
         workers: runs side by side.
@@ -111,7 +115,7 @@ def affordable(bed: Settings, costs: Mapping[str, Cost], seconds: float, workers
             "expected data that a method can be trained on, found that each that was tried refuses it; give --method "
             "maxl to `metaux train`, which says why, or --method single to do without"
         )
-    epochs = resolve(bed).epochs
+    epochs = resolve(data_set).epochs
     while epochs:
         # One with many controls may be too much where the next one is not; without the first, runs are shorter instead.
         fitting = [name for name in methods if needed(costs, [name], epochs, SHORT_GRID, workers) <= seconds]

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from metaux.errors import InputError
 from metaux.runs.pool import START_OF_A_PROCESS, longest_first, summarise_failures, train
-from metaux.runs.record import Run, training_seconds
+from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
@@ -27,11 +27,11 @@ from metaux.words import counted, percent
 COLUMNS = ("row", "learning rate", "weight decay", "epochs", "seeds", "validation, %")
 
 
-class Race:
+class Halving:
     """The search, rung by rung; what is trained already is used.
 
     Args:
-        bed: the data.
+        data_set: its settings.
         plan: what is affordable.
         costs: of each row.
         out: where the runs go.
@@ -42,7 +42,7 @@ class Race:
 
     def __init__(
         self,
-        bed: Settings,
+        data_set: Settings,
         plan: Affordable,
         costs: Mapping[str, Cost],
         out: Path,
@@ -50,7 +50,7 @@ class Race:
         console: Console,
         slower: float = 1.0,
     ):
-        self.bed, self.plan, self.costs, self.out = bed, plan, costs, out
+        self.data_set, self.plan, self.costs, self.store = data_set, plan, costs, Store(out)
         self.workers, self.console = workers, console
         self.slower = slower  # measuring, recording and other runs beside it take time as well
         self.start = START_OF_A_PROCESS if workers > 1 else 0.0  # once, since processes are kept
@@ -74,12 +74,12 @@ class Race:
 
     def trials(self, candidate: Candidate, epochs: int, seeds: int) -> list[Trial]:
         """Return a candidate's runs on validation data."""
-        base = on_validation(self.bed, candidate.row).changed(**candidate.values, epochs=epochs)
+        base = on_validation(self.data_set, candidate.row).changed(**candidate.values, epochs=epochs)
         return [replace(base, seed=seed, seconds=self.costs[candidate.row.name].epoch) for seed in range(seeds)]
 
     def runs(self, candidate: Candidate, epochs: int, seeds: int) -> list[Run]:
         """Return the same once they are trained; none, if one of them is missing."""
-        found = [Store(self.out).find(trial) for trial in self.trials(candidate, epochs, seeds)]
+        found = [self.store.find(trial) for trial in self.trials(candidate, epochs, seeds)]
         return [run for run in found if run is not None] if all(found) else []
 
     def missing(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> tuple[float, float]:
@@ -88,7 +88,7 @@ class Race:
             self.costs[candidate.row.name].of(epochs)
             for candidate in candidates
             for trial in self.trials(candidate, epochs, seeds)
-            if Store(self.out).find(trial) is None
+            if self.store.find(trial) is None
         ]
         return sum(each), max(each, default=0.0)
 
@@ -98,7 +98,7 @@ class Race:
         trials = [trial for candidate in candidates for trial in self.trials(candidate, epochs, seeds)]
         begin = time.perf_counter()
         failures = train(
-            longest_first(trials), Store(self.out), self.workers_for(*estimated), self.console, what, curve=False
+            longest_first(trials), self.store, self.workers_for(*estimated), self.console, what, curve=False
         )
         if estimated[0] and not failures:  # what diverges takes less
             self.took(time.perf_counter() - begin, *estimated)
@@ -158,7 +158,7 @@ class Race:
                         **candidate.values,
                         "validation_accuracy": accuracy,
                         "validation_loss": loss,
-                        "seconds": training_seconds(runs),
+                        "seconds": statistics.median(run.training_seconds for run in runs),
                     }
                 )
         return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
