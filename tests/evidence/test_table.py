@@ -84,7 +84,7 @@ def test_csv_and_json_hold_every_number(comparison: Comparison) -> None:
     assert maxl is not None
     assert by_name["maxl"]["differences"]["frozen"]["test"]["low"] == maxl.differences["frozen"].test.low
     lines = {line["method"]: line for line in csv.DictReader(io.StringIO(to_csv(comparison)))}
-    assert list(lines) == [row.method for row in comparison.rows]
+    assert list(lines) == [row.name for row in comparison.rows]
     assert float(lines["maxl"]["minus_frozen_test_low"]) == maxl.differences["frozen"].test.low
     assert float(lines["maxl"]["accuracy_high"]) == maxl.accuracy.high
     assert lines["single"]["minus_single"] == ""

@@ -145,11 +145,11 @@ def test_more_minutes_are_not_for_more_search_once_test_data_was_seen(
     shutil.copytree(out, tmp_path / "out")
     seconds = list[float]()
 
-    def run(self: Race, left: Callable[[float], float], *_: object) -> None:
+    def run(self: Halving, left: Callable[[float], float], *_: object) -> None:
         seconds.append(left(1.0))
         raise InputError("far enough")
 
-    monkeypatch.setattr(Race, "run", run)
+    monkeypatch.setattr(Halving, "run", run)
     metaux(*WORDS, "--minutes", 60, "--out", tmp_path / "out")
     assert seconds == [0]
 
@@ -159,11 +159,11 @@ def test_the_search_does_with_the_samples_that_a_validation_part_leaves(
 ) -> None:
     beds = list[Settings]()
 
-    def run(self: Race, *_: object) -> None:
-        beds.append(self.bed)
+    def run(self: Halving, *_: object) -> None:
+        beds.append(self.data_set)
         raise InputError("far enough")
 
-    monkeypatch.setattr(Race, "run", run)
+    monkeypatch.setattr(Halving, "run", run)
     words = ("recommend", "wine", "--epochs", 1, "--minutes", 60, "--device", "cpu", "--out", tmp_path / "out")
     metaux(*words, "--train-size", 142)
     assert [bed.train_size for bed in beds] == [114]  # of 142, a fifth is to choose with
@@ -487,7 +487,7 @@ class TestConclusion:
     MUCH = (0.1, 0.11, 0.1, 0.09)
 
     def conclude(
-        self, tmp_path: Path, failed: Any = None, samples: Any = 1000, longer_runs: str = "", **gains: Sequence[float]
+        self, tmp_path: Path, failed: Any = None, samples: Any = 1000, longer_runs: Any = "", **gains: Sequence[float]
     ) -> Conclusion:
         gains = {"single": self.NONE, "uniform": self.NONE, "frozen": self.NONE, **gains}
         runs: dict[str, list[Run]] = {}

@@ -49,8 +49,7 @@ def judge(comparison: Comparison) -> Verdict:
 
 
 def _verdict(comparison: Comparison, methods: Sequence[Row], winners: Sequence[Row]) -> str:
-    outside = [row for row in comparison.rows if row.role == "outside"]
-    outside.sort(key=lambda row: not entry(row.name).names_subclasses)
+    outside = sorted((row for row in comparison.rows if row.role == "outside"), key=lambda row: row.name != "human")
     tried = methods or outside
     if not tried:
         names = listed([row.name for row in comparison.rows])
