@@ -87,7 +87,7 @@ def test_leaves_find_what_the_classes_are_made_of() -> None:
         labels = training_labels(made.source, made.batches.train)
         assert labels is not None
         ends = train.primary == 1
-        found = human_agreement(labels[ends], train.take(ends.nonzero().squeeze(-1)), hierarchy)
+        found = human_agreement(labels[ends], train.take(ends.nonzero().squeeze(-1)))
         agreement[name] = found or 0.0
     assert agreement["leaves"] > 0.9
     assert agreement["kmeans"] < 0.2
@@ -172,7 +172,7 @@ def test_features_of_the_backbone_trained_without_labels(features: str) -> None:
     made = make_learner(plan, cpu())
     labels = training_labels(made.source, made.batches.train)
     assert labels is not None
-    assert (human_agreement(labels, plan.train, data.hierarchy) or 0) > 0.15
+    assert (human_agreement(labels, plan.train) or 0) > 0.15
 
 
 def test_a_table_has_no_other_way_up(tmp_path: Path) -> None:

@@ -108,8 +108,8 @@ def test_finds_kinds_that_were_never_named(name: str, least: float) -> None:
     made = learner(SOURCES[name], epochs=20)
     labels = training_labels(made.source, made.batches.train)
     assert labels is not None
-    agreement = human_agreement(labels, digits().train, digits().hierarchy)
-    by_chance = human_agreement(torch.rand(200, 5, generator=generator(0)), digits().train, digits().hierarchy)
+    agreement = human_agreement(labels, digits().train)
+    by_chance = human_agreement(torch.rand(200, 5, generator=generator(0)), digits().train)
     assert agreement is not None
     assert by_chance is not None
     assert by_chance < 0.08

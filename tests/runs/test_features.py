@@ -86,7 +86,7 @@ def test_human_labels_agree_with_prototypes_more_than_with_clusters() -> None:
         made = make_learner(plan, make_fabric(settings))
         labels = training_labels(made.source, made.batches.train)
         assert labels is not None
-        agreement[name] = human_agreement(labels, plan.train, data.hierarchy) or 0.0
+        agreement[name] = human_agreement(labels, plan.train) or 0.0
     assert agreement["prototypes"] > 0.8
     assert agreement["prototypes"] > 0.1 + max(agreement["pixels"], agreement["autoencoder"]), agreement
 

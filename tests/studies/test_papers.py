@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from rich.console import Console
 
@@ -19,21 +20,22 @@ from metaux.errors import InputError, TrainingError
 from metaux.protocols import PROTOCOLS, resolve
 from metaux.runs.launch import run
 from metaux.runs.loading import load_once
-from metaux.runs.record import is_finished
+from metaux.runs.record import Run, is_finished
 from metaux.runs.store import Store
-from metaux.runs.trial import Trial
-from metaux.studies.papers import complexity, curves, gradient, invented
+from metaux.studies.papers import meta_step
 from metaux.studies.papers.catalogue import ITEMS
-from metaux.studies.papers.curves import METHODS, PAIRS
+from metaux.studies.papers.complexity import with_each
+from metaux.studies.papers.curves import PAIRS
 from metaux.studies.papers.estimate import Clock
+from metaux.studies.papers.invented import between_runs, with_each_rate
+from metaux.studies.papers.item import METHODS, Line, on_pairs
 from metaux.studies.papers.reproduce import list_items, reproduce
-from metaux.studies.papers.runs import Need, trials_of
 from metaux.studies.papers.scales import PAPER, SMALL, Scale, cut_down
 from shell import metaux
 
 TINY = Scale("tiny", {"backbone": "mlp", "train_size": 300, "epochs": 1, "batch_size": 150}, True, "a test")
 FEW_PAIRS = (("3", "10"), ("3", "100"), ("20", "100"))
-TRAINED = [name for name in ITEMS if ITEMS[name].needs(TINY, "nowhere")]
+TRAINED = [name for name in ITEMS if ITEMS[name].lines(TINY, "nowhere")]
 
 
 @pytest.fixture(scope="session")
@@ -61,21 +63,24 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Scale:
     """A scale of seconds, whose embedding is a network trained beforehand rather than a large one of ImageNet's."""
     folder = tmp_path_factory.mktemp("embedding") / "run"
-    need = ITEMS["figure3"].needs(TINY, str(root))[0]
-    run(need.settings, "single", 7, load_once(need.settings), folder)
+    settings = ITEMS["figure3"].lines(TINY, str(root))[0].settings
+    run(settings, "single", 7, load_once(settings), folder)
     return replace(TINY, changes={**TINY.changes, "embedding": str(folder)})
 
 
 @pytest.fixture(scope="class")
 def fewer() -> Iterator[None]:
     """Fewer panels of the same kind, for a test of seconds."""
+    lines = {
+        "figure3": on_pairs(*FEW_PAIRS),
+        "agreement": on_pairs(*FEW_PAIRS, methods=("maxl", "prototypical", "kmeans")),
+        **dict.fromkeys(("figure4", "figure7"), with_each(2, 5)),
+        "collapse": with_each_rate((2, 10), (1e-5, 1e-1)),
+    }
     with pytest.MonkeyPatch.context() as patch:
-        for module in (curves, invented):
-            patch.setattr(module, "PAIRS", FEW_PAIRS)
-        patch.setattr(complexity, "PSI", (2, 5))
-        patch.setitem(curves.METHODS, "kmeans", {"features": "pixels"})  # an autoencoder takes seconds each
-        patch.setattr(invented, "SIZES", (2, 5))
-        patch.setattr(invented, "RATES", (1e-5, 1e-1))
+        for name, own in lines.items():
+            patch.setitem(ITEMS, name, replace(ITEMS[name], lines=own))
+        patch.setitem(METHODS, "kmeans", {"features": "pixels"})  # an autoencoder takes seconds each
         yield
 
 
@@ -85,12 +90,8 @@ def figure3(fewer: None, tiny: Scale, root: Path, out: Path) -> Path:
     return out / "figure3"
 
 
-def folder_of(need: Need, seed: int, out: Path) -> Path:
-    return Store(out).folder(Trial(need.settings, need.method, seed))
-
-
-def folders(needs: list[Need], seeds: int, out: Path) -> set[Path]:
-    return set(map(Store(out).folder, trials_of(needs, seeds)))
+def folders(lines: list[Line]) -> set[Path]:
+    return {Store(Path()).folder(line.trial(0)) for line in lines}
 
 
 def quiet() -> Console:
@@ -108,68 +109,66 @@ class TestPlans:
         """Prints each configuration; `pytest -s` shows them beside the table of the papers' values."""
         varied = {"focal": {"focal_gamma"}, "collapse": {"entropy_weight", "generator_learning_rate"}}
         varied |= {"figure4": {"entropy_weight"}, "figure7": {"entropy_weight"}}
-        for need in ITEMS[name].needs(PAPER, "nowhere"):
-            protocol = resolve(need.settings)
-            published = PROTOCOLS[need.settings.protocol]
+        for line in ITEMS[name].lines(PAPER, "nowhere"):
+            protocol = resolve(line.settings)
+            published = PROTOCOLS[line.settings.protocol]
             differs = {key for key, value in asdict(published).items() if getattr(protocol, key) != value}
             assert differs <= varied.get(name, set())
             assert protocol.name in ("iclr", "neurips")
             assert (protocol.epochs, protocol.batch_size, protocol.learning_rate) == (200, 100, 0.01)
-            assert need.settings.train_size is None
-            assert need.settings.backbone == ("vgg16" if name != "table1" else need.settings.backbone)
-            assert need.settings.augment in ("crop", "crop-flip")
-            print(name, need.panel, need.label, need.settings.backbone, protocol)
+            assert line.settings.train_size is None
+            assert line.settings.backbone == ("vgg16" if name != "table1" else line.settings.backbone)
+            assert line.settings.augment in ("crop", "crop-flip")
+            print(name, line.panel, line.label, line.settings.backbone, protocol)
         assert "iclr" in (printed := capsys.readouterr().out) or "neurips" in printed
 
     def test_figure_3_has_all_pairs_methods_and_controls(self) -> None:
-        needs = ITEMS["figure3"].needs(PAPER, "nowhere")
-        assert len(needs) == len(PAIRS) * len(METHODS) == 48
-        assert {need.label for need in needs} >= {"single", "random", "prototypical", "kmeans", "maxl", "human"}
-        assert {need.label for need in needs} >= {"uniform", "frozen"}
-        assert len({need.panel for need in needs}) == 6
+        lines = ITEMS["figure3"].lines(PAPER, "nowhere")
+        assert len(lines) == len(PAIRS) * len(METHODS) == 48
+        assert {line.label for line in lines} >= {"single", "random", "prototypical", "kmeans", "maxl", "human"}
+        assert {line.label for line in lines} >= {"uniform", "frozen"}
+        assert len({line.panel for line in lines}) == 6
 
     def test_figure_4_has_every_psi_with_and_without_entropy_loss(self) -> None:
-        needs = ITEMS["figure4"].needs(PAPER, "nowhere")
+        lines = ITEMS["figure4"].lines(PAPER, "nowhere")
         for weight in (None, 0.0):
-            own = [n for n in needs if n.method == "maxl" and n.settings.entropy_weight == weight]
+            own = [n for n in lines if n.method == "maxl" and n.settings.entropy_weight == weight]
             assert [n.settings.subclasses for n in own] == [(psi,) for psi in (2, 5, 10, 20, 50, 100)]
-        assert {need.settings.data for need in needs} == {"cifar10.1"}
+        assert {line.settings.data for line in lines} == {"cifar10.1"}
 
     def test_table_1_has_seven_data_sets(self) -> None:
-        needs = ITEMS["table1"].needs(PAPER, "nowhere")
-        assert len({need.settings.data for need in needs}) == 7
-        assert {need.method for need in needs} == {"single", "uniform", "frozen", "random", "maxl"}
+        lines = ITEMS["table1"].lines(PAPER, "nowhere")
+        assert len({line.settings.data for line in lines}) == 7
+        assert {line.method for line in lines} == {"single", "uniform", "frozen", "random", "maxl"}
 
     @pytest.mark.parametrize(
         ("first", "within"),
         [("figure5", "figure3"), ("cosine", "figure3"), ("agreement", "figure3"), ("figure7", "figure4")],
     )
     @pytest.mark.parametrize("scale", [SMALL, PAPER])
-    def test_items_share_runs(self, first: str, within: str, scale: Scale, tmp_path: Path) -> None:
-        own, other = (folders(ITEMS[name].needs(scale, "nowhere"), 3, tmp_path) for name in (first, within))
-        assert own <= other
+    def test_items_share_runs(self, first: str, within: str, scale: Scale) -> None:
+        assert folders(ITEMS[first].lines(scale, "nowhere")) <= folders(ITEMS[within].lines(scale, "nowhere"))
 
-    def test_single_task_is_one_run_for_all_sub_classes(self, tmp_path: Path) -> None:
-        needs = [need for need in ITEMS["figure3"].needs(SMALL, "nowhere") if need.method == "single"]
-        assert len(needs) == 6
-        assert len(folders(needs, 1, tmp_path)) == 3
+    def test_single_task_is_one_run_for_all_sub_classes(self) -> None:
+        lines = [line for line in ITEMS["figure3"].lines(SMALL, "nowhere") if line.method == "single"]
+        assert len(lines) == 6
+        assert len(folders(lines)) == 3
 
     def test_a_run_is_known_by_its_content_not_its_place(self, tmp_path: Path) -> None:
-        need = ITEMS["figure3"].needs(SMALL, "nowhere")[0]
-        here = folder_of(need, 0, tmp_path)
+        folder, trial = Store(tmp_path).folder, ITEMS["figure3"].lines(SMALL, "nowhere")[0].trial(0)
         same: list[dict[str, Any]] = [{"root": "there"}, {"device": "cpu"}, {"threads": 2}, {"data": "there/cifar100"}]
         for change in same:
-            assert folder_of(replace(need, settings=replace(need.settings, **change)), 0, tmp_path) == here
+            assert folder(trial.changed(**change)) == folder(trial)
         others: list[dict[str, Any]] = [{"epochs": 9}, {"primary": "10"}, {"focal_gamma": 1.0}]
         for change in others:
-            assert folder_of(replace(need, settings=replace(need.settings, **change)), 0, tmp_path) != here
-        assert folder_of(need, 1, tmp_path) != here
+            assert folder(trial.changed(**change)) != folder(trial)
+        assert folder(replace(trial, seed=1)) != folder(trial)
 
     def test_a_trial_is_twenty_steps_of_each_configuration(self) -> None:
         for scale in (SMALL, PAPER):
-            for need in ITEMS["figure3"].needs(cut_down(scale), "nowhere"):
-                protocol = resolve(need.settings)
-                assert (protocol.epochs, need.settings.train_size) == (1, 20 * protocol.batch_size)
+            for line in ITEMS["figure3"].lines(cut_down(scale), "nowhere"):
+                protocol = resolve(line.settings)
+                assert (protocol.epochs, line.settings.train_size) == (1, 20 * protocol.batch_size)
 
 
 @pytest.mark.parametrize("name", [name for name in ITEMS if name not in TRAINED and name != "gradient"])
@@ -190,26 +189,22 @@ def test_mask_softmax_in_numbers(tmp_path: Path) -> None:
     assert masked["SoftMax"] == pytest.approx(powers / powers.sum(), abs=1e-6)
 
 
-def test_gradient_errors_are_measured_on_the_real_ways(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    exact, forward, difference = (
-        gradient.generator_gradient(gradient.Bench("cpu", torch.float64, "small-cnn", 8), name)
-        for name in ("double_backward", "forward_mode", "finite_difference")
+def test_gradient_errors_are_measured_on_the_real_methods() -> None:
+    exact, forward, released, difference = (
+        meta_step.generator_gradient(name, "cpu", torch.float64, "small-cnn", 8)
+        for name in ("double_backward", "forward_mode", "released", "finite_difference")
     )
-    released = gradient.generator_gradient(gradient.Bench("cpu", torch.float64, "small-cnn", 8), "released")
     assert float((forward - exact).norm() / exact.norm()) < 1e-10
     assert float((released - exact).norm() / exact.norm()) < 1e-10
     assert 1e-12 < float((difference - exact).norm() / exact.norm()) < 1e-2
-    assert gradient.peak_memory("nothing", "cpu") > 50
+    assert meta_step.peak_memory("nothing", "cpu") > 50
 
 
 def test_estimates_grow_with_samples_and_with_the_method() -> None:
-    clock, need = Clock(), ITEMS["figure3"].needs(TINY, "nowhere")[0]
-    settings = replace(need.settings, train_size=None, image_size=8)
-    single, twice = (clock.epoch(settings, "single", (n, 1000), (3, 32, 32)) for n in (10_000, 20_000))
-    assert 0 < single < twice < 2 * single
-    assert clock.epoch(settings, "maxl", (10_000, 1000), (3, 32, 32)) > single
+    clock, trial = Clock(), ITEMS["figure3"].lines(TINY, "nowhere")[0].trial(0).changed(image_size=8)
+    half, whole = (clock.timed(trial.changed(train_size=size)).seconds for size in (25_000, None))
+    assert 0 < half < whole < 2 * half
+    assert clock.timed(replace(trial.changed(train_size=None), method="maxl")).seconds > whole
 
 
 @pytest.mark.usefixtures("fewer")
@@ -240,8 +235,8 @@ class TestRuns:
     def test_the_data_may_have_moved_since(
         self, figure3: Path, tiny: Scale, root: Path, out: Path, tmp_path: Path
     ) -> None:
-        line = next(n for n in ITEMS["cosine"].needs(tiny, str(root)) if n.method == "uniform")
-        lost = folder_of(line, 0, out)
+        line = next(line for line in ITEMS["cosine"].lines(tiny, str(root)) if line.method == "uniform")
+        lost = Store(out).folder(line.trial(0))
         shutil.rmtree(lost)
         (tmp_path / "moved").symlink_to(root)
         reproduce(["cosine"], tiny, str(tmp_path / "moved"), out, 2, 1, "cpu", quiet())
@@ -258,11 +253,8 @@ class TestRuns:
         result.write_text(before)
 
     def test_agreement_of_a_run_with_itself_is_perfect(self, figure3: Path, tiny: Scale, root: Path, out: Path) -> None:
-        from metaux.runs.record import Run
-        from metaux.studies.papers.invented import between_runs
-
-        need = next(n for n in ITEMS["figure3"].needs(tiny, str(root)) if n.method == "random")
-        first, second = (Run.read(folder_of(need, seed, out)) for seed in (0, 1))
+        line = next(line for line in ITEMS["figure3"].lines(tiny, str(root)) if line.method == "random")
+        first, second = (Run.read(Store(out).folder(line.trial(seed))) for seed in (0, 1))
         found, chance = between_runs(first, first)
         assert found == pytest.approx(1)
         assert chance < 0.9

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 
@@ -159,6 +159,21 @@ def availability(data: str, root: Path) -> str | None:
     "found nothing at 'nowhere/train_32x32.mat', nor 1 more of its files"
     """
     return _reader_of(data).missing(data, root)
+
+
+class Located(NamedTuple):
+    """How `Settings.data` names a data set, and what is missing of it, in one line: nothing where it is there."""
+
+    data: str
+    missing: str = ""
+
+
+def located(name: str, root: str) -> Located:
+    """Look for a known data set; a folder of class folders `root/name/train`, `root/name/test` serves too."""
+    folder = Path(root).expanduser()
+    if (folder / name / "train").is_dir():
+        return Located(str(Path(root) / name))
+    return Located(name, availability(name, folder) or "")
 
 
 def is_own(data: str, settings: Settings) -> bool:

@@ -106,7 +106,7 @@ class Evaluation:
         else:
             labels = training_labels(self.learner.source, self.learner.batches.train)
         if labels is not None:
-            record |= describe(labels, plan.train, data.hierarchy)
+            record |= describe(labels, plan.train)
         return record | self._diagnose(epoch)
 
     def is_measured(self, epoch: int) -> bool:

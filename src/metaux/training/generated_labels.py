@@ -1,13 +1,19 @@
 """The generated label of every training sample, and what to say of them."""
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch import Tensor
 
 from metaux.data.samples import Samples
-from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource
 from metaux.labels.slots import own_slots
 from metaux.training.loader import Loader
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @torch.no_grad()
@@ -26,24 +32,33 @@ def training_labels(source: LabelSource, loader: Loader) -> Tensor | None:
     return torch.cat(found) if found else None
 
 
-def human_agreement(labels: Tensor, samples: Samples, hierarchy: Hierarchy) -> float | None:
-    """Return the normalised mutual information of top and human sub-class, within classes, mean over samples.
-
-    Measured within each primary class, since both labels know the class and would agree on it alone.
-    """
+def human_agreement(labels: Tensor, samples: Samples) -> float | None:
+    """Return the agreement of top and human sub-class within classes; None where there are no human ones."""
     if samples.human is None:
         return None
+    return agreement_within_classes(samples.human.numpy(), labels.argmax(-1).numpy(), samples.primary.numpy())
+
+
+def agreement_within_classes(first: "Array", second: "Array", primary: "Array") -> float:
+    """Return the normalised mutual information of two labellings, int64 `[n]`, within classes, mean over samples.
+
+    Measured within each primary class, since both labellings know the class and would agree on it alone.
+
+    >>> import numpy as np
+    >>> agreement_within_classes(np.array([0, 1, 0, 1]), np.array([1, 0, 5, 7]), np.array([0, 0, 1, 1]))
+    1.0
+    """
+    import numpy as np
     from sklearn.metrics import normalized_mutual_info_score
 
-    top, total = labels.argmax(-1), 0.0
-    for class_ in range(hierarchy.classes):
-        rows = samples.primary == class_
-        if rows.any():
-            total += int(rows.sum()) * normalized_mutual_info_score(samples.human[rows], top[rows])
-    return total / len(samples)
+    total = 0.0
+    for class_ in np.unique(primary):
+        rows = np.flatnonzero(primary == class_)
+        total += len(rows) * normalized_mutual_info_score(first[rows], second[rows])
+    return total / len(primary)
 
 
-def describe(labels: Tensor, samples: Samples, hierarchy: Hierarchy) -> dict[str, float]:
+def describe(labels: Tensor, samples: Samples) -> dict[str, float]:
     """Return the numbers recorded of the training samples' labels each epoch.
 
     `label_top_probability` is the mean of the largest probability; `label_entropy` the mean entropy of a label and
@@ -59,5 +74,5 @@ def describe(labels: Tensor, samples: Samples, hierarchy: Hierarchy) -> dict[str
         "class_entropy": float(torch.special.entr(means).sum(-1).mean()),
         "subclasses_used": float(used),
     }
-    agreement = human_agreement(labels, samples, hierarchy)
+    agreement = human_agreement(labels, samples)
     return numbers if agreement is None else {**numbers, "label_human_nmi": agreement}

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+from metaux.data.sources import located
 from metaux.errors import InputError
 from metaux.settings import Settings
-from metaux.studies.papers.datasets import missing_of, place_of
 
 _CIFAR = Settings(
     data="cifar100",
@@ -41,9 +41,10 @@ def found(datasets: dict[str, Settings], root: str, device: str) -> tuple[dict[s
     Raises:
         InputError: if none of them is there.
     """
-    lost = {name: why for name, settings in datasets.items() if (why := missing_of(settings.data, root))}
+    places = {name: located(settings.data, root) for name, settings in datasets.items()}
+    lost = {name: place.missing for name, place in places.items() if place.missing}
     there = {
-        name: replace(settings, data=place_of(settings.data, root), root=root, device=device)
+        name: replace(settings, data=places[name].data, root=root, device=device)
         for name, settings in datasets.items()
         if name not in lost
     }

@@ -1,61 +1,55 @@
-"""What an experiment of the papers is to this package: what it needs, and how it is drawn."""
+"""What an experiment of the papers is to this package: the runs it needs, and how it is drawn."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
-from metaux.evidence import statistics
-from metaux.evidence.comparison import Comparison, compare_runs
-from metaux.evidence.statistics import Estimate
 from metaux.protocols import PROTOCOLS
 from metaux.runs.record import Run
-from metaux.studies.papers.datasets import Bed
-from metaux.studies.papers.runs import Need
+from metaux.runs.store import Store
+from metaux.runs.trial import Trial
+from metaux.settings import Settings
+from metaux.studies.papers.datasets import DataSet, data_set
+from metaux.studies.papers.estimate import Clock
+from metaux.studies.papers.findings import Findings
 from metaux.studies.papers.scales import Scale
-from metaux.words import counted
 
-# What may differ between the lines of one panel: they stay comparable, seed by seed.
-VARY = (
-    *("auxiliary", "subclasses", "features", "embedding", "protocol", "entropy_weight", "focal_gamma"),
-    *("generator_learning_rate", "meta_gradient", "pretrained"),
-    # Runs are found by their content, of which these are no part: the name of the data is, its place is not.
-    *("data", "root", "device", "threads", "processes"),
-)
+# The baselines of both papers, and two controls of ours. Each has the settings of its own.
+METHODS: dict[str, dict[str, str]] = {
+    "single": {},
+    "uniform": {},
+    "frozen": {},
+    "random": {},
+    "prototypical": {},
+    "kmeans": {"features": "autoencoder"},
+    "maxl": {},
+    "human": {},
+}
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What an experiment has to draw from.
+class Line:
+    """One line of a figure: a method under one configuration, run with every seed.
 
     Args:
-        panels: the finished runs of each panel, their methods being the labels of the figure.
-        titles: what data each panel is on.
-        notes: what could not be run, in words.
-        scale: at which they ran.
-        device: on which to measure what is not a run.
-        folder: where figure and numbers go.
+        panel: the part of the figure that it belongs to.
+        label: what the figure calls it.
+        method: the label source's name.
+        settings: everything else.
+        data: the data set that the settings name.
     """
 
-    panels: Mapping[str, Sequence[Run]]
-    titles: Mapping[str, str]
-    notes: tuple[str, ...]
-    scale: Scale
-    device: str
-    folder: Path
+    panel: str
+    label: str
+    method: str
+    settings: Settings
+    data: DataSet
 
-    def comparisons(self) -> dict[str, Comparison]:
-        """Return the methods of each panel side by side."""
-        return {panel: compare_runs(runs, vary=VARY) for panel, runs in self.panels.items()}
+    def trial(self, seed: int) -> Trial:
+        """Return its run with a seed."""
+        return Trial(self.settings, self.method, seed)
 
-    def setting(self) -> str:
-        """Return what the runs were made of, for a figure."""
-        runs = [run for found in self.panels.values() for run in found]
-        seeds = sorted({len({run.seed for run in found}) for found in self.panels.values()})
-        images = sorted({run.train_size for run in runs})
-        epochs = sorted({len(run.epochs) for run in runs})
-        data = list(dict.fromkeys(self.titles[panel] for panel in self.panels))
-        counts = [_range(images, "training image"), _range(epochs, "epoch"), _range(seeds, "seed")]
-        return f"{'; '.join(data)}: {', '.join(counts)}\n{self.scale.name} scale: {self.scale.says}"
+
+Lines = Callable[[Scale, str], list[Line]]
 
 
 @dataclass(frozen=True)
@@ -66,40 +60,79 @@ class Item:
         name: what the command line calls it.
         shows: what it shows, in one line.
         claim: what the papers print about it; empty where they print nothing.
-        needs: the lines of its figure at a scale, given where data is; none if nothing has to be trained.
+        lines: of its figure at a scale, given where data is; none if nothing has to be trained.
         draw: writes figure and numbers; returns a paragraph that sets them beside the claim.
     """
 
     name: str
     shows: str
     claim: str
-    needs: Callable[[Scale, str], list[Need]]
+    lines: Lines
     draw: Callable[[Findings], str]
 
 
-def need(panel: str, label: str, method: str, bed: Bed, scale: Scale, protocol: str, **values: object) -> Need:
-    """Return one line of a figure, made so that what is the same run for several figures looks the same.
+def line(panel: str, label: str, method: str, data: DataSet, scale: Scale, protocol: str, **values: object) -> Line:
+    """Return one line of a figure, at a scale: the protocol as published, but for the scale's changes and `values`.
 
-    Single task has no sub-classes, and a value that is the protocol's own is left to it.
+    What is the same run for several figures looks the same: single task has no sub-classes, and a value that is the
+    protocol's own is left to it.
     """
-    own = asdict(PROTOCOLS[protocol])
-    settings = scale.settings(bed.settings, protocol, **{k: v for k, v in values.items() if own.get(k) != v})
+    published = asdict(PROTOCOLS[protocol])
+    own = {name: value for name, value in values.items() if published.get(name) != value}
+    settings = replace(data.settings, **{"protocol": protocol, "backbone": "vgg16", **scale.changes, **own})
     if method == "single":
         settings = replace(settings, auxiliary=None, subclasses=None)
-    return Need(panel, label, method, settings, bed)
+    return Line(panel, label, method, settings, data)
 
 
-def paired(runs: Sequence[Run], first: str, second: str) -> Estimate | None:
-    """Return how much more accurate one label's runs are than another's, seed by seed; None if they share none."""
-    own, theirs = ({run.seed: run.accuracy for run in runs if run.method == label} for label in (first, second))
-    differences = statistics.paired(own, theirs)
-    return statistics.mean_over_seeds(differences) if differences else None
+def pair_title(primary: str, auxiliary: str) -> str:
+    """Return how figures call a pair of CIFAR-100's levels.
+
+    >>> pair_title("20", "100")
+    'primary 20, auxiliary 100'
+    """
+    return f"primary {primary}, auxiliary {auxiliary}"
 
 
-def nothing(scale: Scale, root: str) -> list[Need]:  # noqa: ARG001
-    """Return the needs of an experiment that trains nothing."""
+def on_pairs(*pairs: tuple[str, str], methods: Sequence[str] = tuple(METHODS)) -> Lines:
+    """Return the lines of methods on pairs of CIFAR-100's levels, a panel each.
+
+    Args:
+        pairs: the level to classify, and the one that gives the sub-classes.
+        methods: names in `METHODS`, or of other label sources without settings of their own.
+    """
+
+    def lines(scale: Scale, root: str) -> list[Line]:
+        return [
+            line(pair_title(*pair), method, method, data, scale, "iclr", **METHODS.get(method, {}))
+            for pair in pairs
+            for data in [data_set("cifar100", scale, root, *pair)]
+            for method in methods
+        ]
+
+    return lines
+
+
+def nothing(scale: Scale, root: str) -> list[Line]:  # noqa: ARG001
+    """Return the lines of an experiment that trains nothing."""
     return []
 
 
-def _range(values: Sequence[int], noun: str) -> str:
-    return counted(values[0], noun) if len(values) == 1 else f"{values[0]:,} to {values[-1]:,} {noun}s"
+def trials(lines: Iterable[Line], seeds: int, store: Store, clock: Clock) -> list[Trial]:
+    """Return the runs behind lines; those that are missing know what they take.
+
+    Early seeds come first: what is stopped halfway has whole seeds. Within a seed, long runs do.
+    """
+    every = [line.trial(seed) for seed in range(seeds) for line in lines]
+    todo = store.missing(every)
+    timed = [clock.timed(trial) if store.folder(trial) in todo else trial for trial in every]
+    return sorted(timed, key=lambda t: (t.seed, t.settings.data, -t.seconds * t.protocol.epochs))
+
+
+def finished(lines: Iterable[Line], seeds: int, store: Store) -> Mapping[str, list[Run]]:
+    """Return the finished runs of each panel under the labels of the figure, in the order of the lines."""
+    panels: dict[str, list[Run]] = {}
+    for line in lines:
+        runs = [run for seed in range(seeds) if (run := store.find(line.trial(seed)))]
+        panels.setdefault(line.panel, []).extend(run.labelled(line.label) for run in runs)
+    return {panel: runs for panel, runs in panels.items() if runs}

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,13 @@ from rich.console import Console
 from metaux.errors import InputError, TrainingError, choose
 from metaux.files import write_json
 from metaux.runs.plan import check
-from metaux.runs.pool import summarise_failures
-from metaux.runs.record import Run
+from metaux.runs.pool import START_OF_A_PROCESS, summarise_failures, train
 from metaux.runs.store import Store, check_writable
 from metaux.settings import changed
 from metaux.studies.papers.catalogue import ITEMS
 from metaux.studies.papers.estimate import Clock
-from metaux.studies.papers.item import Findings, Item
-from metaux.studies.papers.runs import Need, finished, train_missing, trials_of
+from metaux.studies.papers.findings import Findings
+from metaux.studies.papers.item import Item, Line, finished, trials
 from metaux.studies.papers.scales import Scale
 from metaux.terminal import make_table, print_notes
 from metaux.words import counted, duration
@@ -49,23 +47,25 @@ def reproduce(
     items = []
     for name in dict.fromkeys(names):
         choose("item", name, ITEMS)
-        items.append((ITEMS[name], _available(ITEMS[name], scale, root, device)))
+        items.append((ITEMS[name], *_available(ITEMS[name], scale.on(device), root)))
     check_writable(out)
-    clock, failures = Clock(), []
-    for item, (needs, notes) in items:
+    clock, store, failures = Clock(), Store(out), []
+    for item, lines, notes in items:
         console.print(f"{item.name}: {item.shows}", style="bold", soft_wrap=True)
         print_notes(notes, console)
-        failures += train_missing(needs, seeds, out, jobs, clock, console)
-        panels = finished(needs, seeds, out)
-        if needs and not panels:
+        failures += train(trials(lines, seeds, store, clock), store, jobs, console, start=START_OF_A_PROCESS)
+        panels = finished(lines, seeds, store)
+        if lines and not panels:
             continue
-        folder = out / item.name
-        titles = {need.panel: need.bed.title for need in needs}
+        titles = {line.panel: line.data.title for line in lines}
+        findings = Findings(item.name, panels, titles, scale, device, out / item.name)
         start = time.perf_counter()
-        found = item.draw(Findings(panels, titles, notes, scale, device, folder))
-        write_json(folder / "summary.json", _summary(item, scale, seeds, found, notes, panels, needs, start))
+        found = item.draw(findings)
+        said = {"item": item.name, "shows": item.shows, "claim": item.claim, "found": found, "notes": notes}
+        spent = {"drawing_seconds": time.perf_counter() - start}
+        write_json(findings.folder / "summary.json", said | spent | _summary(findings, lines, seeds))
         console.print(*([f"The paper: {item.claim}"] if item.claim else []), f"Here: {found}", sep="\n", soft_wrap=True)
-        console.print(f"Figure, numbers and settings: {folder}\n", soft_wrap=True)
+        console.print(f"Figure, numbers and settings: {findings.folder}\n", soft_wrap=True)
     if failures:
         raise TrainingError(summarise_failures(failures))
 
@@ -75,10 +75,10 @@ def list_items(scales: Sequence[Scale], root: str, out: Path, seeds: int, device
     clock, rows = Clock(), []
     with console.status("timing a few steps"):
         for item in ITEMS.values():
-            needs = {scale.name: [_on(need, device) for need in item.needs(scale, root)] for scale in scales}
-            published = next(needs[scale.name] for scale in scales if not scale.stand_ins)
-            data = [need.bed.title + (" (not there)" if need.bed.missing else "") for need in published]
-            costs = [_cost(needs[scale.name], seeds, out / scale.name, clock) for scale in scales]
+            lines = {scale.name: item.lines(scale.on(device), root) for scale in scales}
+            published = next(lines[scale.name] for scale in scales if not scale.stand_ins)
+            data = [line.data.title + (" (not there)" if line.data.missing else "") for line in published]
+            costs = [_cost(lines[scale.name], seeds, Store(out / scale.name), clock) for scale in scales]
             rows.append((item.name, item.shows, ", ".join(dict.fromkeys(data)) or "none", *costs))
     columns = ("item", "shows", "data", *(f"{scale.name}: runs, time here" for scale in scales))
     console.print(make_table(columns, rows))
@@ -90,80 +90,62 @@ def list_items(scales: Sequence[Scale], root: str, out: Path, seeds: int, device
     )
 
 
-def _cost(needs: Sequence[Need], seeds: int, out: Path, clock: Clock) -> str:
+def _cost(lines: Sequence[Line], seeds: int, store: Store, clock: Clock) -> str:
     """Say how many runs there are, how long those that are missing take, and what data stands in."""
-    if not needs:
-        return "no runs"
-    there = [need for need in needs if not need.bed.missing]
+    there = [line for line in lines if not line.data.missing]
     if not there:
-        return "no data"
-    every = trials_of(there, seeds, clock)
-    todo, count = Store(out).missing(every), len(set(map(Store(out).folder, every)))
+        return "no data" if lines else "no runs"
+    every = trials(there, seeds, store, clock)
+    count, todo = len(set(map(store.folder, every))), store.missing(every)
     seconds = sum(trial.seconds * trial.protocol.epochs for trial in todo.values())
-    told = f"{count - len(todo)} of {count} done" + (f", {duration(seconds)} left" if todo else "")
-    return "\n".join([told, *dict.fromkeys(need.bed.title for need in there if need.bed.stands_in)])
+    done = f"{count - len(todo)} of {count} done" + (f", {duration(seconds)} left" if todo else "")
+    return "\n".join([done, *_stand_ins(there)])
 
 
-def _available(item: Item, scale: Scale, root: str, device: str) -> tuple[list[Need], tuple[str, ...]]:
+def _available(item: Item, scale: Scale, root: str) -> tuple[list[Line], list[str]]:
     """Return the lines that can be run, and in words what cannot and what stands in for what.
 
     Raises:
         InputError: if none of the data is there.
     """
-    needs = [_on(need, device) for need in item.needs(scale, root)]
-    there = [need for need in needs if not need.bed.missing]
-    lost = {need.bed.title: need.bed.missing for need in needs if need.bed.missing}
-    if needs and not there:
+    lines = item.lines(scale, root)
+    there = [line for line in lines if not line.data.missing]
+    lost = {line.data.title: line.data.missing for line in lines if line.data.missing}
+    if lines and not there:
         title, why = next(iter(lost.items()))
         raise InputError(f"expected {title} for {item.name}, {why}; see docs/data.md, or give --root where it is")
-    for need in there:
-        check(need.settings)
-    replaced = [need.bed.title for need in there if need.bed.stands_in]
-    notes = [f"{title}: not run: no data ({why})" for title, why in lost.items()]
-    return there, tuple(dict.fromkeys([*replaced, *notes]))
+    for line in there:
+        check(line.settings)
+    return there, [*_stand_ins(there), *(f"{title}: not run: no data ({why})" for title, why in lost.items())]
 
 
-def _on(need: Need, device: str) -> Need:
-    return replace(need, settings=replace(need.settings, device=device))
+def _stand_ins(lines: Sequence[Line]) -> list[str]:
+    return list(dict.fromkeys(line.data.title for line in lines if line.data.stands_in))
 
 
-def _summary(
-    item: Item,
-    scale: Scale,
-    seeds: int,
-    found: str,
-    notes: Sequence[str],
-    panels: dict[str, list[Run]],
-    needs: Sequence[Need],
-    start: float,
-) -> dict[str, Any]:
-    """Return what is recorded of an experiment beside its numbers."""
-    runs = {run.folder: run for own in panels.values() for run in own}
-    command = f"metaux reproduce {item.name} --scale {scale.name}"
-    command += " --trial" if scale.trial else f" --seeds {seeds}" if needs else ""
+def _summary(findings: Findings, lines: Sequence[Line], seeds: int) -> dict[str, Any]:
+    """Return what an experiment was made of, and how to repeat it."""
+    scale = findings.scale
+    runs = {run.folder: run for own in findings.panels.values() for run in own}.values()
+    command = f"metaux reproduce {findings.name} --scale {scale.name}"
+    command += " --trial" if scale.trial else f" --seeds {seeds}" if lines else ""
     return {
-        "item": item.name,
-        "shows": item.shows,
         "scale": scale.name,
         "says": scale.says,
-        "claim": item.claim,
-        "found": found,
-        "notes": list(notes),
         "command": command,
         "runs": len(runs),
-        "seeds": len({run.seed for run in runs.values()}),
-        "training_seconds": sum(run.seconds_per_epoch * len(run.epochs) for run in runs.values()),
-        "drawing_seconds": time.perf_counter() - start,
-        "devices": sorted({str(run.result["device"]) for run in runs.values()}),
+        "seeds": len({run.seed for run in runs}),
+        "training_seconds": sum(run.seconds_per_epoch * len(run.epochs) for run in runs),
+        "devices": sorted({str(run.result["device"]) for run in runs}),
         "versions": {name: version(name) for name in ("metaux", "torch", "torchvision", "numpy", "scikit-learn")},
         "lines": [
             {
-                "panel": need.panel,
-                "label": need.label,
-                "method": need.method,
-                "data": need.bed.title,
-                **changed(need.settings, ["data", "root", "device"]),
+                "panel": line.panel,
+                "label": line.label,
+                "method": line.method,
+                "data": line.data.title,
+                **changed(line.settings, ["data", "root", "device"]),
             }
-            for need in needs
+            for line in lines
         ],
     }

@@ -1,10 +1,8 @@
-"""At which scale an experiment is run: the papers' own, or one for two processor cores."""
+"""At which scale an experiment is run: the papers' own, or one for two CPU cores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-
-from metaux.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -25,17 +23,9 @@ class Scale:
     says: str
     trial: bool = False
 
-    def settings(self, bed: Settings, protocol: str, **values: Any) -> Settings:
-        """Return the settings of one configuration: the protocol as published, but for this scale's changes.
-
-        Args:
-            bed: which data, and which of its levels.
-            protocol: iclr or neurips.
-            values: what else the configuration is made of; the scale's changes win over the bed's and the
-                paper's, and these over all.
-        """
-        paper = replace(bed, protocol=protocol, backbone="vgg16")
-        return replace(paper, **{**self.changes, **values})
+    def on(self, device: str) -> "Scale":
+        """Return the same scale on a device, named as `Settings.device` is."""
+        return replace(self, changes={**self.changes, "device": device})
 
 
 PAPER = Scale("paper", {}, stand_ins=False, says="as published")

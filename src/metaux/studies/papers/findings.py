@@ -1,0 +1,228 @@
+"""What an experiment found, and all that is written of it: its differences, its sentences, its CSV, its figure."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metaux.evidence import statistics
+from metaux.evidence.comparison import Comparison, compare_runs
+from metaux.evidence.intervals import difference_in_points
+from metaux.evidence.statistics import Estimate, mean_over_seeds
+from metaux.files import to_csv, write_text_atomic
+from metaux.labels.sources import REFERENCES
+from metaux.report.chart import Axis
+from metaux.report.figures import PERCENT, curve_panels, gain_rows
+from metaux.report.to_matplotlib import caption, save
+from metaux.runs.record import Run
+from metaux.studies.papers.scales import Scale
+from metaux.words import counted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# What may differ between the lines of one panel: they stay comparable, seed by seed.
+VARY = (
+    *("auxiliary", "subclasses", "features", "embedding", "protocol", "entropy_weight", "focal_gamma"),
+    *("generator_learning_rate", "meta_gradient", "pretrained"),
+    # Runs are found by their content, of which these are no part: the name of the data is, its place is not.
+    *("data", "root", "device", "threads", "processes"),
+)
+Rows = list[dict[str, Any]]
+accuracy: Callable[[Run], float] = attrgetter("accuracy")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an experiment has to draw from, and where to.
+
+    Args:
+        name: the experiment's, and that of its files.
+        panels: the finished runs of each panel, their methods being the labels of the figure.
+        titles: what data each panel is on.
+        scale: at which they ran.
+        device: on which to measure what is not a run.
+        folder: where figure and numbers go.
+    """
+
+    name: str
+    panels: Mapping[str, Sequence[Run]]
+    titles: Mapping[str, str]
+    scale: Scale
+    device: str
+    folder: Path
+
+    @cached_property
+    def comparisons(self) -> dict[str, Comparison]:
+        """The methods of each panel side by side."""
+        return {panel: compare_runs(runs, vary=VARY) for panel, runs in self.panels.items()}
+
+    @property
+    def setting(self) -> str:
+        """What the runs were made of, for a figure."""
+        runs = [run for found in self.panels.values() for run in found]
+        counts = [
+            _range([run.train_size for run in runs], "training image"),
+            _range([len(run.epochs) for run in runs], "epoch"),
+            _range([len({run.seed for run in found}) for found in self.panels.values()], "seed"),
+        ]
+        data = dict.fromkeys(self.titles[panel] for panel in self.panels)
+        return f"{'; '.join(data)}: {', '.join(counts)}\n{self.scale.name} scale: {self.scale.says}"
+
+    def groups(self) -> Iterator[tuple[str, str, list[Run]]]:
+        """Yield each panel and label with its runs."""
+        for panel, runs in self.panels.items():
+            for label in dict.fromkeys(run.method for run in runs):
+                yield panel, label, [run for run in runs if run.method == label]
+
+    def measure(self, **measures: Callable[[Run], float]) -> Rows:
+        """Return the mean and interval over seeds of some measures of each label's runs."""
+        rows: Rows = []
+        for panel, label, runs in self.groups():
+            rows.append({"panel": panel, "method": label, "n": len(runs)})
+            for name, measure in measures.items():
+                rows[-1] |= bounds(name, mean_over_seeds([measure(run) for run in runs]))
+        return rows
+
+    def differences(self, first: str, second: str, measure: Callable[[Run], float] = accuracy) -> dict[str, Estimate]:
+        """Return by panel how much higher one label's runs measure than another's, where they share a seed."""
+        found = {}
+        for panel, runs in self.panels.items():
+            own, theirs = ({run.seed: measure(run) for run in runs if run.method == label} for label in (first, second))
+            if by_seed := statistics.paired(own, theirs):
+                found[panel] = mean_over_seeds(by_seed)
+        return found
+
+    def gains(self, label: str) -> list[str]:
+        """Return the panels where a label gains: beats single task, uniform and frozen together."""
+        rows = {panel: comparison.row(label) for panel, comparison in self.comparisons.items()}
+        return [panel for panel, row in rows.items() if row is not None and row.gain]
+
+    def minus(self, first: str, second: str) -> str:
+        """Say by panel how much more accurate one label's runs are than another's."""
+        return f"{first} minus {second}: {in_points(self.differences(first, second))}."
+
+    def write(self, rows: Iterable[Mapping[str, object]], suffix: str = "") -> None:
+        """Write rows, all with the same keys, as CSV."""
+        write_text_atomic(self.folder / f"{self.name}{suffix}.csv", to_csv(list(rows)))
+
+    def write_table(self) -> None:
+        """Write what each method reached (mean of the protocol's last epochs), and its differences to references."""
+        rows: Rows = []
+        for panel, comparison in self.comparisons.items():
+            for row in comparison.rows:
+                rows.append({"panel": panel, "method": row.name, "n": len(row.seeds)})
+                rows[-1] |= bounds("accuracy", row.accuracy)
+                for name in REFERENCES:
+                    difference = row.differences.get(name)
+                    rows[-1] |= bounds(f"minus_{name}", difference.seeds if difference else None)
+                rows[-1] |= {"gain": row.gain, "seconds_per_epoch": round(row.seconds_per_epoch, 3)}
+        self.write(rows)
+
+    def save(
+        self, draw: "Callable[[Figure], None]", inches: tuple[float, float], title: str, how: str, what: str = ""
+    ) -> None:
+        """Write a figure, under what it shows, what it was made of (the runs, by default) and how to read it."""
+
+        def captioned(figure: "Figure") -> None:
+            draw(figure)
+            caption(figure, title, what or self.setting, how)
+
+        save(captioned, self.folder, self.name, inches)
+
+    def draw_curves(
+        self,
+        title: str,
+        measure: str = "test_accuracy",
+        axis: Axis = PERCENT,
+        suffix: str = "",
+        numbers: str = "-curves",
+    ) -> None:
+        """Draw one recorded measure of every epoch, a panel each, and write it.
+
+        Args:
+            title: the figure's.
+            measure: a key of the records.
+            axis: of its values.
+            suffix: of the files' names.
+            numbers: of that of the CSV file, besides.
+        """
+        heading = (title, self.setting)
+        curve_panels(self.panels, self.folder, f"{self.name}{suffix}", heading, measure, axis)
+        rows = (
+            {"panel": panel, "method": run.method, "seed": run.seed, "epoch": record["epoch"], measure: record[measure]}
+            for panel, runs in self.panels.items()
+            for run in runs
+            for record in run.epochs
+            if measure in record
+        )
+        self.write(rows, suffix + numbers)
+
+    def draw_gains(self, title: str, panel_title: str = "{}") -> None:
+        """Draw how much more accurate each method is than single task, a panel each, and write the table."""
+        panels = {
+            panel_title.format(panel): {
+                row.name: row.differences["single"].seeds for row in comparison.rows if "single" in row.differences
+            }
+            for panel, comparison in self.comparisons.items()
+        }
+        gain_rows(panels, self.folder, self.name, (title, self.setting), "single task")
+        self.write_table()
+
+
+def bounds(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    """Return a mean and its 95 % interval over seeds as three cells; empty where there is none.
+
+    >>> bounds("gain", Estimate(0.01))
+    {'gain': 0.01, 'gain_low': None, 'gain_high': None}
+    """
+    values = (None, None, None) if estimate is None else (estimate.mean, estimate.low, estimate.high)
+    names = (name, f"{name}_low", f"{name}_high")
+    return {key: None if value is None else round(value, 6) for key, value in zip(names, values, strict=True)}
+
+
+def by_panel(rows: Rows, text: Callable[[dict[str, Any]], str], best_first: str = "") -> str:
+    """Say something of each row, panel by panel.
+
+    Args:
+        rows: as `Findings.measure` returns them.
+        text: what to say of a row.
+        best_first: the measure that orders the rows of a panel, if any.
+
+    >>> rows = [{"panel": "a", "n": 3}, {"panel": "b", "n": 4}, {"panel": "a", "n": 5}]
+    >>> by_panel(rows, lambda row: f"{row['n']} runs")
+    'a: 3 runs, 5 runs; b: 4 runs'
+    """
+    panels: dict[str, Rows] = {}
+    for row in rows:
+        panels.setdefault(row["panel"], []).append(row)
+    if best_first:
+        panels = {panel: sorted(own, key=lambda row: -row[best_first]) for panel, own in panels.items()}
+    return "; ".join(f"{panel}: {', '.join(map(text, own))}" for panel, own in panels.items())
+
+
+def in_points(differences: Mapping[str, Estimate]) -> str:
+    """Say differences by name, in percentage points with their intervals.
+
+    >>> in_points({"maxl": Estimate(0.012, 0.004, 0.02), "human": Estimate(0.0)})
+    'maxl +1.2 points [+0.4, +2.0]; human +0.0 points'
+    """
+    return "; ".join(f"{name} {difference_in_points(found)}" for name, found in differences.items())
+
+
+def tally(differences: Mapping[str, Estimate], of: str = "") -> str:
+    """Say of how many differences the interval excludes zero.
+
+    >>> tally({"maxl": Estimate(0.012, 0.004, 0.02), "human": Estimate(0.0)}, "pairs")
+    'better in 1, worse in 0 of 2 pairs'
+    """
+    better = sum(found.above for found in differences.values())
+    worse = sum(found.below for found in differences.values())
+    return f"better in {better}, worse in {worse} of {len(differences)} {of}".strip()
+
+
+def _range(values: Sequence[int], noun: str) -> str:
+    low, high = min(values), max(values)
+    return counted(low, noun) if low == high else f"{low:,} to {high:,} {noun}s"
