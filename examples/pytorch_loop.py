@@ -1,4 +1,4 @@
-"""An ordinary PyTorch loop turned into MAXL: the README's difference, applied."""
+"""An ordinary PyTorch loop turned into MAXL: the README's diff, applied."""
 
 import torch
 from sklearn.datasets import load_digits
@@ -27,10 +27,11 @@ for _ in range(10):
         primary = lambda outputs, y=y: cross_entropy(outputs.primary, y)  # noqa: E731
         both = lambda outputs, labels, primary=primary: primary(outputs) + focal_loss(outputs.auxiliary, labels)  # noqa: E731
         loss = both(network(x), labels.detach())
-        optimizer.zero_grad(), generator_optimizer.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         meta = forward_mode(network, labels, (x,), both, (x,), primary, LookAhead(learning_rate=0.1))
+        generator_optimizer.zero_grad()
         ((labels * meta.gradient).sum() + 0.2 * entropy_loss(labels)).backward()
         generator_optimizer.step()
 
