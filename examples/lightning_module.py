@@ -1,7 +1,7 @@
 """MAXL in a LightningModule of one's own, by manual optimisation, on two processes.
 
-DDP averages gradients of what passes through its own forward; the meta-gradient does not, so every gradient is averaged
-here, by one function: what the processes then step by is the same, and so are their networks.
+DDP averages the gradients of what passes through its own forward. The meta-gradient does not pass through it. So one
+function averages every gradient here, and all processes take the same step.
 """
 
 from collections.abc import Sequence
