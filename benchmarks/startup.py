@@ -22,7 +22,7 @@ COMMANDS = {
     "import metaux, all parts": (
         "import metaux; [getattr(metaux, name) for name in metaux.__all__ if name != 'MetauxClassifier']"
     ),
-    "metaux --help": "import sys; sys.argv = ['metaux', '--help']; from metaux.cli.main import main; main()",
+    "metaux --help": "from metaux.cli.main import main; main(['--help'])",
 }
 TARGETS = {"metaux --help": 1.0, "import metaux, all parts, beyond import torch": 0.3}
 

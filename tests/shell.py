@@ -2,10 +2,8 @@
 
 import contextlib
 import io
-import sys
 from pathlib import Path
 from typing import NamedTuple
-from unittest.mock import patch
 
 import numpy as np
 
@@ -22,13 +20,9 @@ def metaux(*words: object) -> Result:
     """Call the command line; returns its exit status and what it said."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n", write_through=True) for _ in range(2))
     code = 0
-    with (
-        patch.object(sys, "argv", ["metaux", *map(str, words)]),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            main()
+            main([*map(str, words)])
         except SystemExit as stop:
             code = int(stop.code or 0)
     return Result(code, *(file.buffer.getvalue().decode() for file in (out, err)))

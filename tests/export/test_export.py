@@ -69,7 +69,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "text": (write_text(path / "weather.csv"), "--method", "single"),
         "validation": (path / "pets.csv", "--method", "single", "--evaluate-on", "validation"),
         "timm": (images, "--backbone", "timm:resnet10t", "--method", "single"),
-        "torchvision": (images, "--backbone", "torchvision:mobilenet_v3_small", "--method", "random"),
+        "torchvision": (images, "--backbone", "torchvision:resnet18", "--method", "random"),
     }
     for name, words in made.items():
         if name == "timm":

@@ -26,8 +26,15 @@ BACKBONES = [
 ]
 
 
-@pytest.mark.parametrize("kind", ["linear", "mlp"])
-@pytest.mark.parametrize(("backbone", "shape", "name"), BACKBONES, ids=[case[0] for case in BACKBONES])
+# Each way that a head is put into a network, with both kinds of heads.
+OTHER_HEADS = ("torchvision:resnet18", "torchvision:squeezenet1_1", "timm:deit_tiny_distilled_patch16_224", "resnet32")
+CASES = [
+    *((*case, "linear") for case in BACKBONES),
+    *((*case, "mlp") for case in BACKBONES if case[0] in OTHER_HEADS),
+]
+
+
+@pytest.mark.parametrize(("backbone", "shape", "name", "kind"), CASES, ids=[f"{case[0]}-{case[3]}" for case in CASES])
 def test_lines_take_the_weights_and_give_the_same(
     backbone: str, shape: tuple[int, int, int], name: str, kind: str
 ) -> None:

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
@@ -11,9 +12,14 @@ from metaux.cli.parsing import parse
 from metaux.errors import InputError, TrainingError
 
 
-def main() -> None:
-    """Run the command line; exits with 2 for bad input, 1 for a run that failed, 130 when interrupted."""
-    arguments, continues = sys.argv[1:], False
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exits with 2 for bad input, 1 for a run that failed, 130 when interrupted.
+
+    Args:
+        arguments: those of the process by default.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    continues = False
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name may have characters that the terminal doesn't
         sys.stdout.reconfigure(errors="backslashreplace")
     if arguments[:1] == ["contest"]:

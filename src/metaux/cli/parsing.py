@@ -7,7 +7,6 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from types import NoneType
 from typing import Annotated, Any, Union, get_args, get_type_hints
 
 import tyro
@@ -136,12 +135,12 @@ def _without_frame(box: str) -> str:
 def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     """Read numbers as tyro does, but with messages for users."""
     for kind, metavar, what in ((int, "INT", "a whole number"), (float, "FLOAT", "a number")):
-        if info.type is kind or set(get_args(info.type)) == {kind, NoneType}:
+        if info.type in (kind, kind | None):
             return PrimitiveConstructorSpec(
                 nargs=1,
                 metavar=metavar,
                 instance_from_str=partial(_read_number, kind, what),
-                is_instance=partial(_is_optional, kind),
+                is_instance=lambda value: isinstance(value, int | float | None),
                 str_from_instance=lambda value: [str(value)],
             )
     return None
@@ -152,7 +151,3 @@ def _read_number(kind: type, what: str, words: list[str]) -> Any:
         return kind(words[0])
     except ValueError:
         raise ValueError(f"expected {what}, found '{words[0]}'") from None
-
-
-def _is_optional(kind: type, value: Any) -> bool:
-    return value is None or isinstance(value, kind)
