@@ -60,6 +60,14 @@ def opened(browser: Any, file: Path, width: int = 1280, scheme: str = "light") -
     context.close()
 
 
+@pytest.fixture(scope="module")
+def shared(browser: Any, page_file: Path) -> Iterator[Any]:
+    """The report on a light screen, drawn once; a test that changes it changes it back."""
+    with opened(browser, page_file) as page:
+        draw_all(page)
+        yield page
+
+
 def draw_all(page: Any) -> None:
     """Scroll through the page, as charts are drawn when they come near."""
     for chart in page.query_selector_all(".chart"):
@@ -89,24 +97,23 @@ def test_axe_finds_nothing_serious(browser: Any, file: str, scheme: str, request
         ] == []
 
 
-def test_opens_soon(browser: Any, page_file: Path) -> None:
-    with opened(browser, page_file) as page:
-        seconds = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd / 1000")
-        assert 0 < seconds < 6  # two seconds are meant, of a machine that does nothing else
+def test_opens_soon(shared: Any) -> None:
+    seconds = shared.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd / 1000")
+    assert 0 < seconds < 6  # two seconds are meant, of a machine that does nothing else
 
 
-def test_the_toggle_changes_the_theme_and_the_charts(browser: Any, page_file: Path) -> None:
-    with opened(browser, page_file) as page:
-        draw_all(page)
-        ink = "document.querySelector('[data-chart=differences]').layout.font.color"
-        paper = "getComputedStyle(document.body).backgroundColor"
-        before = page.evaluate(ink), page.evaluate(paper)
-        page.focus("#theme")
-        page.keyboard.press("Enter")
-        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-        after = page.evaluate(ink), page.evaluate(paper)
-        assert before[0] != after[0]
-        assert before[1] != after[1]
+def test_the_toggle_changes_the_theme_and_the_charts(shared: Any) -> None:
+    ink = "document.querySelector('[data-chart=differences]').layout.font.color"
+    paper = "getComputedStyle(document.body).backgroundColor"
+    before = shared.evaluate(ink), shared.evaluate(paper)
+    shared.focus("#theme")
+    shared.keyboard.press("Enter")
+    assert shared.evaluate("document.documentElement.dataset.theme") == "dark"
+    after = shared.evaluate(ink), shared.evaluate(paper)
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+    shared.keyboard.press("Enter")
+    assert (shared.evaluate(ink), shared.evaluate(paper)) == before
 
 
 def test_no_confusion_is_the_colour_of_the_paper(browser: Any, page_file: Path) -> None:
@@ -116,92 +123,89 @@ def test_no_confusion_is_the_colour_of_the_paper(browser: Any, page_file: Path) 
         assert page.evaluate(scale) == [0, "#161719"]
 
 
-def test_the_selector_changes_every_chart_of_its_group(browser: Any, page_file: Path) -> None:
-    with opened(browser, page_file) as page:
-        draw_all(page)
-        means = "JSON.stringify(document.querySelector('[data-chart=classes]').data.at(-1).x)"
-        matrix = "JSON.stringify(document.querySelector('[data-chart=confusion]').data[0].z)"
-        before = page.evaluate(means), page.evaluate(matrix)
-        page.select_option("#choose-where", "kmeans")
-        assert page.evaluate(means) != before[0]
-        assert page.evaluate(matrix) != before[1]
-        assert page.text_content("[data-name=where]") == "kmeans"
-        page.select_option("#choose-invented", "kmeans")
-        shown = (
-            "[...document.querySelectorAll('[data-group=invented]')]"
-            ".filter(each => !each.hidden).map(each => each.dataset.option)"
-        )
-        assert page.evaluate(shown) == ["kmeans"]
+def test_the_selector_changes_every_chart_of_its_group(shared: Any) -> None:
+    means = "JSON.stringify(document.querySelector('[data-chart=classes]').data.map(each => each.x))"
+    matrix = "JSON.stringify(document.querySelector('[data-chart=confusion]').data[0].z)"
+    before = shared.evaluate(means), shared.evaluate(matrix)
+    shared.select_option("#choose-where", "kmeans")
+    assert shared.evaluate(means) != before[0]
+    assert shared.evaluate(matrix) != before[1]
+    assert shared.text_content("[data-name=where]") == "kmeans"
+    shared.select_option("#choose-invented", "kmeans")
+    shown = (
+        "[...document.querySelectorAll('[data-group=invented]')]"
+        ".filter(each => !each.hidden).map(each => each.dataset.option)"
+    )
+    assert shared.evaluate(shown) == ["kmeans"]
+    for selector in ("#choose-where", "#choose-invented"):
+        shared.select_option(selector, "maxl")
+    assert (shared.evaluate(means), shared.evaluate(matrix)) == before
 
 
-def test_a_method_is_taken_out_of_all_curves(browser: Any, page_file: Path) -> None:
-    with opened(browser, page_file) as page:
-        draw_all(page)
-        lines = "document.querySelectorAll('[data-chart=training-test_accuracy] .scatterlayer .trace').length"
-        before = page.evaluate(lines)
-        page.uncheck("[data-method=maxl]")
-        assert page.evaluate(lines) == before - 3  # a line, and two of its band
+def test_a_method_is_taken_out_of_all_curves(shared: Any) -> None:
+    lines = "document.querySelectorAll('[data-chart=training-test_accuracy] .scatterlayer .trace').length"
+    before = shared.evaluate(lines)
+    shared.uncheck("[data-method=maxl]")
+    assert shared.evaluate(lines) == before - 3  # a line, and two of its band
+    shared.check("[data-method=maxl]")
+    assert shared.evaluate(lines) == before
 
 
-def test_hover_names_a_sample_and_shows_it(browser: Any, page_file: Path) -> None:
-    with opened(browser, page_file) as page:
-        draw_all(page)
-        page.locator("[data-chart=features]").scroll_into_view_if_needed()
-        place = page.evaluate(
-            "(() => { const at = document.querySelector('[data-chart=features] .points path').getBoundingClientRect();"
-            " return [at.x + at.width / 2, at.y + at.height / 2]; })()"
-        )
-        page.mouse.move(place[0] + 30, place[1] + 30)
-        page.mouse.move(*place)
-        page.wait_for_selector("[data-chart=features] .hoverlayer .hovertext")
-        assert page.text_content("#inspected").startswith("Test sample ")
-        assert "data:image/webp" in page.evaluate("document.getElementById('thumbnail').style.backgroundImage")
+def test_hover_names_a_sample_and_shows_it(shared: Any) -> None:
+    shared.locator("[data-chart=features]").scroll_into_view_if_needed()
+    place = shared.evaluate(
+        "(() => { const at = document.querySelector('[data-chart=features] .points path').getBoundingClientRect();"
+        " return [at.x + at.width / 2, at.y + at.height / 2]; })()"
+    )
+    shared.mouse.move(place[0] + 30, place[1] + 30)
+    shared.mouse.move(*place)
+    shared.wait_for_selector("[data-chart=features] .hoverlayer .hovertext")
+    assert shared.text_content("#inspected").startswith("Test sample ")
+    assert "data:image/webp" in shared.evaluate("document.getElementById('thumbnail').style.backgroundImage")
 
 
-def test_the_keyboard_walks_through_the_samples(browser: Any, page_file: Path) -> None:
-    with opened(browser, page_file) as page:
-        draw_all(page)
-        page.focus("#walk")
-        page.keyboard.press("ArrowRight")
-        assert page.text_content("#inspected").startswith("Test sample 4: dog/1")
-        page.keyboard.press("End")
-        assert page.text_content("#inspected").startswith("Test sample 236")
-        assert page.get_attribute("#thumbnail", "aria-label").startswith("Test sample 236")
+def test_the_keyboard_walks_through_the_samples(shared: Any) -> None:
+    shared.focus("#walk")
+    shared.keyboard.press("Home")
+    shared.keyboard.press("ArrowRight")
+    assert shared.text_content("#inspected").startswith("Test sample 4: dog/1")
+    shared.keyboard.press("End")
+    assert shared.text_content("#inspected").startswith("Test sample 236")
+    assert shared.get_attribute("#thumbnail", "aria-label").startswith("Test sample 236")
 
 
-def test_the_map_is_coloured_by_class_or_sub_class(browser: Any, page_file: Path) -> None:
-    with opened(browser, page_file) as page:
-        draw_all(page)
-        colours = "JSON.stringify(document.querySelector('[data-chart=features]').data[0].marker.color)"
-        by_class = page.evaluate(colours)
-        page.check("[value=subclass]")
-        assert page.evaluate(colours) != by_class
-        assert "sub-class 3" in page.text_content("#map-key")
-        page.select_option("#choose-features-method", "single")  # which has none
-        assert page.locator("#map-key li").all_text_contents() == ["●cat", "●dog", "●owl"]
+def test_the_map_is_coloured_by_class_or_sub_class(shared: Any) -> None:
+    colours = "JSON.stringify(document.querySelector('[data-chart=features]').data[0].marker.color)"
+    by_class = shared.evaluate(colours)
+    shared.check("[value=subclass]")
+    assert shared.evaluate(colours) != by_class
+    assert "sub-class 3" in shared.text_content("#map-key")
+    shared.select_option("#choose-features-method", "single")  # which has none
+    assert shared.locator("#map-key li").all_text_contents() == ["●cat", "●dog", "●owl"]
+    shared.select_option("#choose-features-method", "maxl")
+    shared.check("[value=class]")
+    assert shared.evaluate(colours) == by_class
 
 
-def test_a_picture_is_enlarged_by_keyboard_and_closed_by_escape(browser: Any, page_file: Path) -> None:
-    with opened(browser, page_file) as page:
-        page.locator(".specimen").first.focus()
-        page.keyboard.press("Enter")
-        assert page.evaluate("document.getElementById('enlarged').open")
-        assert page.text_content("#enlarged-text").startswith("Training sample ")
-        page.keyboard.press("Escape")
-        assert not page.evaluate("document.getElementById('enlarged').open")
-        assert page.evaluate("document.activeElement.className") == "specimen"
+def test_a_picture_is_enlarged_by_keyboard_and_closed_by_escape(shared: Any) -> None:
+    shared.locator(".specimen").first.focus()
+    shared.keyboard.press("Enter")
+    assert shared.evaluate("document.getElementById('enlarged').open")
+    assert shared.text_content("#enlarged-text").startswith("Training sample ")
+    shared.keyboard.press("Escape")
+    assert not shared.evaluate("document.getElementById('enlarged').open")
+    assert shared.evaluate("document.activeElement.className") == "specimen"
 
 
-def test_downloads_are_what_the_page_says(browser: Any, page_file: Path) -> None:
-    with opened(browser, page_file) as page:
-        found = {}
-        for name in ("json", "comparison", "confusion"):
-            with page.expect_download() as download:
-                page.click(f"[data-download={name}]")
-            found[name] = Path(download.value.path()).read_text()
-        assert len(json.loads(found["json"])["comparison"]["rows"]) == 6
-        assert found["comparison"].startswith("method,role,gain,n,accuracy,")
-        assert found["confusion"].splitlines()[0] == "method,true_class,predicted cat,predicted dog,predicted owl"
+def test_downloads_are_what_the_page_says(shared: Any) -> None:
+    found = {}
+    for name in ("json", "comparison", "confusion"):
+        with shared.expect_download() as download:
+            shared.click(f"[data-download={name}]")
+        found[name] = Path(download.value.path()).read_text()
+    assert len(json.loads(found["json"])["comparison"]["rows"]) == 6
+    assert found["comparison"].startswith("method,role,gain,n,accuracy,")
+    assert found["confusion"].splitlines()[0] == "method,true_class,predicted cat,predicted dog,predicted owl"
 
 
 def test_names_full_of_html_are_text(browser: Any, hostile_file: Path) -> None:
@@ -287,26 +291,24 @@ def test_a_single_run_opens_as_well(browser: Any, tmp_path: Path) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_only_pictures_that_are_shown_hold_up_the_page(browser: Any, page_file: Path) -> None:
-    with opened(browser, page_file) as page:
-        there = "each => [...each.querySelectorAll('img')].map(image => image.complete && image.naturalWidth > 0)"
-        first, second = page.query_selector_all("details.class")[:2]
-        assert set(first.evaluate(there)) == {True}
-        assert set(second.evaluate(there)) == {False}
-        second.query_selector("summary").click()
-        second.evaluate("each => Promise.all([...each.querySelectorAll('img')].map(image => image.decode()))")
-        assert set(second.evaluate(there)) == {True}
+def test_only_pictures_that_are_shown_hold_up_the_page(shared: Any) -> None:
+    there = "each => [...each.querySelectorAll('img')].map(image => image.complete && image.naturalWidth > 0)"
+    first, second = shared.query_selector_all("details.class")[:2]
+    assert set(first.evaluate(there)) == {True}
+    assert set(second.evaluate(there)) == {False}
+    second.query_selector("summary").click()
+    second.evaluate("each => Promise.all([...each.querySelectorAll('img')].map(image => image.decode()))")
+    assert set(second.evaluate(there)) == {True}
 
 
-def test_prints_open_lists_but_no_closed_class(browser: Any, page_file: Path) -> None:
-    with opened(browser, page_file) as page:
-        changed = page.locator("#where details:not(.class)").first
-        page.emulate_media(media="print")
-        page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        assert changed.get_attribute("open") is not None
-        assert [each.is_visible() for each in page.query_selector_all("details.class")[:2]] == [True, False]
-        page.evaluate("dispatchEvent(new Event('afterprint'))")
-        assert changed.get_attribute("open") is None
+def test_prints_open_lists_but_no_closed_class(shared: Any) -> None:
+    changed = shared.locator("#where details:not(.class)").first
+    shared.emulate_media(media="print")
+    shared.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert changed.get_attribute("open") is not None
+    assert [each.is_visible() for each in shared.query_selector_all("details.class")[:2]] == [True, False]
+    shared.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert changed.get_attribute("open") is None
 
 
 def test_prints_every_chart_on_light_paper(browser: Any, page_file: Path) -> None:

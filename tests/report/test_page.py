@@ -8,12 +8,12 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from full_runs import HOSTILE, NAMES, SLOTS, TRAIN, full_run, full_runs, pictures
@@ -35,6 +35,7 @@ from metaux.report.features import Features, features, mapped
 from metaux.report.invented import MOST_CLASSES, MOST_SUBCLASSES, invented
 from metaux.report.learning import MOST_POINTS, learning
 from metaux.report.page import Report
+from metaux.report.parts import Section
 from metaux.report.provenance import provenance
 from metaux.report.recorded import Recorded
 from metaux.report.samples import Samples, picture, sprite
@@ -65,6 +66,11 @@ def drawn(chart: Chart) -> Any:
     """Return what a chart of one kind shows, where that is one thing."""
     [mark] = chart.marks
     return mark
+
+
+def frame(section: Section, name: str) -> pd.DataFrame:
+    """Return the numbers of a section."""
+    return pd.DataFrame(list(section.tables[name]))
 
 
 def mapped_features(recorded: Recorded, subclasses: Mapping[str, Sequence[int]]) -> Features:
@@ -154,10 +160,10 @@ class TestWhere:
         for method in list(recorded.by_method)[1:]:
             row = recorded.comparison.row(method)
             assert row is not None
-            rows = found.rows[method]
-            mean = sum(each.samples * each.seeds.mean for each in rows) / sum(each.samples for each in rows)
+            rows = frame(found, "classes").query("method == @method")
+            mean = np.average(rows["mean"], weights=rows["test_samples"])
             assert mean == pytest.approx(row.differences["single"].seeds.mean)
-            assert [each.seeds.mean for each in rows] == sorted(each.seeds.mean for each in rows)
+            assert rows["mean"].is_monotonic_increasing
 
     def test_the_best_of_the_methods_to_be_judged_comes_first(self, recorded: Recorded) -> None:
         assert recorded.ranked[:3] == ["maxl", "kmeans", "human"]
@@ -167,13 +173,13 @@ class TestWhere:
         recorded = full_runs(tmp_path, ("maxl",))
         found = where(recorded)
         assert not found.paired
-        mean = sum(each.samples * each.seeds.mean for each in found.rows["maxl"]) / recorded.comparison.test_size
+        rows = frame(found, "classes")
+        mean = np.average(rows["mean"], weights=rows["test_samples"])
         assert mean == pytest.approx(recorded.comparison.rows[0].accuracy.mean)
 
     def test_no_interval_is_drawn_beyond_what_can_be(self, tmp_path: Path) -> None:
         found = where(full_runs(tmp_path, ("single", "maxl"), 2, [f"class {number}" for number in range(60)]))
-        lows = [row.seeds.low for row in found.rows["maxl"] if row.seeds.low is not None]
-        assert min(lows) < -1  # two seeds say little of a class of four test samples
+        assert frame(found, "classes")["seeds_low"].min() < -1  # two seeds say little of a class of four test samples
         shown = drawn(found.panels[0].charts["maxl"]).points
         assert min(point.seeds.low for point in shown if point.seeds.low is not None) == -1
 
@@ -193,10 +199,12 @@ class TestWhere:
         found = where(full_runs(tmp_path, ("single", "maxl"), 2, names))
         assert found.left_out == 60 - MOST_BARS
         assert len(drawn(found.panels[0].charts["maxl"]).points) == MOST_BARS
-        assert len(found.tables[0].rows) == 60
+        assert len(found.tables["classes"]) == 60
 
     def test_confusions_are_means_over_seeds(self, recorded: Recorded) -> None:
-        found = confusions(recorded).counts["maxl"]
+        table = frame(confusions(recorded), "confusion").query("method == 'maxl'")
+        assert table["true_class"].tolist() == list(NAMES)
+        found = table.filter(like="predicted").to_numpy()
         counted = [
             confusion(
                 torch.from_numpy(run.output("test_probabilities").argmax(-1)),
@@ -272,25 +280,28 @@ class TestWhere:
             for run in recorded.by_method["kmeans"]
         ]
         assert found.errors["kmeans"].mean == pytest.approx(np.mean(errors), abs=1e-6)
-        assert sum(each.samples for each in found.bins["kmeans"]) == 3 * recorded.comparison.test_size
+        bins = frame(found, "reliability").query("method == 'kmeans'")
+        assert bins["samples"].sum() == 3 * recorded.comparison.test_size
 
     def test_the_map_keeps_samples_and_their_labels_together(self, recorded: Recorded) -> None:
         found = mapped_features(recorded, {"maxl": [0, 3] * 30})
-        assert list(found.maps) == ["maxl", "single"]
-        own, run = found.maps["maxl"], recorded.by_method["maxl"][0]
-        assert list(own.rows) == run.output("test_feature_rows").tolist()
-        assert list(own.primary) == run.output("test_primary")[run.output("test_feature_rows")].tolist()
-        x, y, primary = np.array(own.x), np.array(own.y), np.array(own.primary)
+        assert list(found.test_rows) == ["maxl", "single"]
+        run, own = recorded.by_method["maxl"][0], frame(found, "features").query("method == 'maxl'")
+        rows = run.output("test_feature_rows")
+        assert found.test_rows["maxl"] == own["test_sample"].tolist() == rows.tolist()
+        primary = run.output("test_primary")[rows]
+        assert own["class"].tolist() == [NAMES[each] for each in primary]
+        x, y = own["x"].to_numpy(), own["y"].to_numpy()
         centres = np.array([[x[primary == each].mean(), y[primary == each].mean()] for each in range(3)])
         nearest = ((x[:, None] - centres[:, 0]) ** 2 + (y[:, None] - centres[:, 1]) ** 2).argmin(-1)
         assert (nearest == primary).mean() > 0.95  # the features are three clouds, far apart
         assert set(found.keys) == {"maxl/class", "maxl/subclass", "single/class"}
         assert [name for name, *_ in found.keys["maxl/subclass"]] == [f"sub-class {slot}" for slot in range(4)]
-        assert [row["subclass"] for row in rows_of(asdict(found.tables[0]))][:3] == ["cat/0", "dog/3", "owl/0"]
+        assert own["subclass"].tolist()[:3] == ["cat/0", "dog/3", "owl/0"]
 
     def test_only_sub_classes_of_people_have_their_names(self, tmp_path: Path) -> None:
         found = mapped_features(Recorded.of([full_run(tmp_path, "human", 0)]), {"human": [1, 2] * 30})
-        assert [row["subclass"] for row in rows_of(asdict(found.tables[0]))][:2] == ["cat kind 1", "dog kind 2"]
+        assert frame(found, "features")["subclass"].tolist()[:2] == ["cat kind 1", "dog kind 2"]
         assert drawn(found.panels[0].charts["human/class"]).texts[0].startswith("cat kind 1")
 
     def test_no_calibration_error_reaches_beyond_what_can_be(self, tmp_path: Path) -> None:
@@ -320,14 +331,14 @@ class TestInvented:
         labels = recorded.by_method["maxl"][0].output("train_labels").astype(float)
         dogs = [row for row in range(TRAIN) if row % 3 == 1]
         own = found["maxl"].classes[1]
-        assert (own.name, own.count) == ("dog", len(dogs))
+        assert (own.name, own.samples) == ("dog", len(dogs))
         for sub in own.subclasses:
             assert sub.name == f"dog/{sub.slot}"
             inside = [row for row in dogs if labels[row].argmax() == sub.slot]
             assert sub.used == len(inside)
             best = sorted(inside, key=lambda row: -labels[row, sub.slot])[:8]
             assert [id_ for id_, _ in sub.typical] == best
-        assert sum(sub.used for sub in own.subclasses) == own.count
+        assert sum(sub.used for sub in own.subclasses) == own.samples
 
     def test_agreement_with_human_labels(self, recorded: Recorded) -> None:
         found = invented(recorded)[0]
@@ -335,7 +346,7 @@ class TestInvented:
         assert found.agreement.mean == pytest.approx(0.1 + 1 / 50)
         own = found.classes[0]
         assert sorted(own.human) == [f"cat kind {slot}" for slot in range(SLOTS)]
-        assert sum(sum(sub.human) for sub in own.subclasses) == own.count
+        assert sum(sum(sub.human) for sub in own.subclasses) == own.samples
 
     def test_what_does_not_fit_is_said(self, tmp_path: Path) -> None:
         names = [f"class {number}" for number in range(MOST_CLASSES + 5)]
@@ -369,7 +380,8 @@ class TestInvented:
 
 class TestTraining:
     def test_curves_are_those_of_the_records(self, recorded: Recorded) -> None:
-        lines = {measure.key: own for measure, own in learning(recorded).lines.items()}
+        found = learning(recorded).panels
+        lines: dict[str, Any] = {panel.name.removeprefix("training-"): panel.charts[""].marks for panel in found}
         [maxl] = [line for line in lines["test_accuracy"] if line.name == "maxl"]
         assert maxl.y == pytest.approx([0.51, 0.56, 0.61, 0.66, 0.71])
         assert (maxl.low[0], maxl.high[0]) == (0.5, 0.52)
@@ -382,7 +394,7 @@ class TestTraining:
 
     def test_long_runs_are_thinned_to_the_last_epoch(self, tmp_path: Path) -> None:
         run = make_run(tmp_path, "maxl", 0, [1.0], epochs=400, curve=list(np.linspace(0, 1, 400)))
-        [line] = next(own for measure, own in learning(Recorded.of([run])).lines.items() if measure.key[:4] == "test")
+        line = drawn(learning(Recorded.of([run])).panels[0].charts[""])
         assert len(line.x) == MOST_POINTS
         assert (line.x[0], line.x[-1], line.y[-1]) == (1, 400, 1.0)
 

@@ -1,6 +1,6 @@
 """Are the probabilities what they say? Reliability diagrams and the expected calibration error."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +8,7 @@ import torch
 from metaux.evidence.quality import Bin, calibration_error, reliability
 from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.report.chart import COLOURS, FAINT, Axis, Chart, Line, Look
-from metaux.report.parts import Panel, Table, rounded
+from metaux.report.parts import Panel, Rows, Section, bounds
 from metaux.report.recorded import Recorded
 from metaux.runs.record import Run
 
@@ -16,32 +16,10 @@ FEWEST_DRAWN = 10  # the accuracy of fewer samples is noise; the numbers to take
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """How good the probabilities are.
+class Calibration(Section):
+    """How good the probabilities are: `errors` are, by method, the expected calibration error over its seeds."""
 
-    Args:
-        bins: by method, those that have samples, of all its seeds together.
-        errors: by method, the expected calibration error, over its seeds.
-        panels: the selected method beside single task; none where no bin holds enough samples.
-    """
-
-    bins: dict[str, list[Bin]]
-    errors: dict[str, Estimate]
-    panels: Sequence[Panel]
-
-    @property
-    def tables(self) -> list[Table]:
-        """All numbers."""
-        errors = [(name, *map(rounded, (each.mean, each.low, each.high))) for name, each in self.errors.items()]
-        bins = [
-            (name, each.samples, rounded(each.confidence), rounded(each.accuracy))
-            for name, own in self.bins.items()
-            for each in own
-        ]
-        return [
-            Table("calibration-error", ("method", "mean", "seeds_low", "seeds_high"), errors),
-            Table("reliability", ("method", "samples", "confidence", "accuracy"), bins),
-        ]
+    errors: Mapping[str, Estimate]
 
 
 def calibration(recorded: Recorded) -> Calibration:
@@ -52,10 +30,16 @@ def calibration(recorded: Recorded) -> Calibration:
         for method, own in found.items()
     }
     errors = {method: mean_over_seeds([calibration_error(*each) for each in own]) for method, own in found.items()}
-    drawn = any(each.samples >= FEWEST_DRAWN for own in bins.values() for each in own)
+    tables: dict[str, Rows] = {
+        "calibration-error": [
+            {"method": name, "mean": each.mean} | bounds(each, "seeds") for name, each in errors.items()
+        ],
+        "reliability": [{"method": name} | each._asdict() for name, own in bins.items() for each in own],
+    }
     charts = {name: _chart({key: bins[key] for key in ("single", name) if key in bins}) for name in recorded.ranked}
     label = "Reliability diagram: accuracy of test samples by the confidence of their prediction"
-    return Calibration(bins, errors, [Panel("reliability", label, charts, "where", 340)] if drawn else [])
+    drawn = any(each.samples >= FEWEST_DRAWN for own in bins.values() for each in own)
+    return Calibration([Panel("reliability", label, charts, "where", 340)] if drawn else [], tables, errors)
 
 
 def _of_run(run: Run) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,7 +8,7 @@ import torch
 
 from metaux.evidence.quality import confusion
 from metaux.report.chart import Chart, Heat
-from metaux.report.parts import Panel, Table
+from metaux.report.parts import Panel, Section
 from metaux.report.recorded import Recorded
 from metaux.runs.record import Run
 
@@ -21,33 +21,14 @@ MOST_CHANGES = 8
 
 
 @dataclass(frozen=True)
-class Confusions:
-    """Confusion matrices.
+class Confusions(Section):
+    """Confusion matrices: single task's, that of the selected method, and the difference of the two.
 
-    Args:
-        counts: by method, the mean over its seeds of how many samples of each true class (row) are predicted as each
-            class (column).
-        panels: single task's, that of the selected method, and the difference of the two.
-        names: the classes.
-        changes: by method, the cells that differ most from single task's: true class, predicted class, and by how many
-            percentage points of the true class.
+    `changes` are by method the cells that differ most from single task's: true class, predicted class, and by how many
+    percentage points of the true class.
     """
 
-    counts: "dict[str, Array]"
-    panels: Sequence[Panel]
-    names: Sequence[str]
     changes: Mapping[str, Sequence[tuple[str, str, float]]]
-
-    @property
-    def tables(self) -> list[Table]:
-        """All numbers."""
-        rows = [
-            (method, name, *(round(float(count), 3) for count in row))
-            for method, matrix in self.counts.items()
-            for name, row in zip(self.names, matrix, strict=True)
-        ]
-        columns = ("method", "true_class", *(f"predicted {name}" for name in self.names))
-        return [Table("confusion", columns, rows)]
 
 
 def confusions(recorded: Recorded) -> Confusions:
@@ -68,10 +49,18 @@ def confusions(recorded: Recorded) -> Confusions:
         rows = [row if has else [None] * len(names) for row, has in zip(matrix.tolist(), tested, strict=True)]
         return Chart([Heat(names, rows, largest, unit, signed)])
 
+    tables = {
+        "confusion": [
+            {"method": method, "true_class": name}
+            | {f"predicted {other}": count for other, count in zip(names, row, strict=True)}
+            for method, matrix in counts.items()
+            for name, row in zip(names, matrix.tolist(), strict=True)
+        ]
+    }
     own = {name: chart(shares[name], largest, "% of the true class") for name in ranked}
     selected = Panel("confusion", "Confusion matrix of the selected method", own, "where")
     if "single" not in counts or ranked == ["single"]:
-        return Confusions(counts, [selected], names, {})
+        return Confusions([selected], tables, {})
     single = {"": chart(shares["single"], largest, "% of the true class")}
     changes = {name: shares[name] - shares["single"] for name in ranked}
     differences = {
@@ -82,7 +71,7 @@ def confusions(recorded: Recorded) -> Confusions:
         selected,
         Panel("confusion-difference", "Difference of the two matrices", differences, "where", title="minus single"),
     ]
-    return Confusions(counts, panels, names, {name: _largest(matrix, names) for name, matrix in changes.items()})
+    return Confusions(panels, tables, {name: _largest(matrix, names) for name, matrix in changes.items()})
 
 
 def _counted(run: Run, classes: int) -> "Array":

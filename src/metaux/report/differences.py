@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from metaux.evidence.comparison import OWN, Comparison, Difference, Row
 from metaux.evidence.intervals import decimals_for, interval_of_points
-from metaux.labels.sources import REFERENCES, entry
+from metaux.labels.sources import REFERENCES
 from metaux.report.chart import COLOURS, SYMBOLS, Axis, Chart, Look, Point, Points
-from metaux.report.parts import Panel
+from metaux.report.parts import Panel, Section
 from metaux.words import points
 
 LOOKS = {
@@ -28,26 +28,28 @@ def differences_chart(comparison: Comparison) -> Chart | None:
     )
 
 
-def differences_panel(comparison: Comparison) -> Panel | None:
-    """Return the chart as the page has it."""
+def differences(comparison: Comparison) -> Section:
+    """Make the section's chart; the comparison itself is its table."""
     chart = differences_chart(comparison)
     if chart is None:
-        return None
+        return Section([], {})
     height = 90 + max(34, 20 * len(chart.marks)) * len(chart.y.names)
     label = "Differences in test accuracy of each method to each reference, with intervals; the table has the numbers"
-    return Panel("differences", label, {"": chart}, height=height)
+    return Section([Panel("differences", label, {"": chart}, height=height)], {})
 
 
 def _to(name: str, rows: Sequence[Row]) -> Points:
     found, remarks = [], []
     for place, row in enumerate(rows):
         if own := row.difference(name):
-            of = f"<b>{row.name} minus {entry(row.name).control if name == OWN else name}</b>"
-            found.append(Point(place, own.seeds, own.test, own.by_seed, f"{of}: {_in_words(own)}"))
+            other = next(other for other, each in row.differences.items() if each is own)
+            text = f"<b>{row.name} minus {other}</b>: {_in_words(own)}"
+            found.append(Point(place, own.seeds, own.test, own.by_seed, text))
         else:
-            none = name == OWN and not entry(row.name).control
-            why = "has none" if none else "is the reference" if row.name == name else "no seed in common"
-            remarks.append((place, why))
+            none = name == OWN and not row.controls
+            remarks.append(
+                (place, "has none" if none else "is the reference" if row.name == name else "no seed in common")
+            )
     return Points(f"minus {name}", LOOKS[name], found, remarks)
 
 

@@ -2,12 +2,11 @@
 people would have drawn the same lines."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.labels.sources import entry
-from metaux.report.parts import Table, rounded
+from metaux.report.parts import Rows
 from metaux.report.recorded import Recorded, subclass_name
 from metaux.runs.record import Run
 
@@ -24,45 +23,32 @@ MOST_PICTURES = 3000  # of at most 64 x 64 pixels, about 7 MB
 MOST_HUMAN = 30
 
 
-@dataclass(frozen=True)
-class Subclass:
-    """One sub-class of a class.
+class Subclass(NamedTuple):
+    """One sub-class of a class, `slot` counting from 0, under the name that `metaux labels` has for it.
 
-    Args:
-        slot: its place in the class, from 0.
-        name: as `metaux labels` has it.
-        used: how many training samples have it as their most probable one.
-        share: the same, of the class's samples.
-        probability: what their labels give it, on average; None if it isn't used.
-        typical: ids of the training samples that have most of it, with their label's probability.
-        human: how many of its samples are of each human sub-class, in the order of `Invention.human`.
+    `used` training samples, `share` of the class's, have it as their most probable one, and their labels give it
+    `probability` on average. `typical` are ids of those that have most of it, with the probability. `human` counts its
+    samples by human sub-class, in the order of `Invention.human`.
     """
 
     slot: int
     name: str
     used: int
     share: float
-    probability: float | None
+    probability: float
     typical: Sequence[tuple[int, float]]
     human: Sequence[int]
 
 
-@dataclass(frozen=True)
-class Invention:
-    """The sub-classes of one class.
+class Invention(NamedTuple):
+    """The sub-classes of one class, which has so many training samples; the most used ones first.
 
-    Args:
-        name: the class.
-        count: its training samples.
-        subclasses: the most used ones first.
-        left_out: further ones, that no room is left for.
-        unused: how many are the most probable one of no sample.
-        human: the names of the human sub-classes that its samples belong to, the largest first.
-        human_left_out: further ones.
+    `left_out` counts used ones that no room is left for, `unused` those that are the most probable one of no sample.
+    `human` names the human sub-classes of its samples, the largest first, without `human_left_out` smaller ones.
     """
 
     name: str
-    count: int
+    samples: int
     subclasses: Sequence[Subclass]
     left_out: int
     unused: int
@@ -70,17 +56,10 @@ class Invention:
     human_left_out: int
 
 
-@dataclass(frozen=True)
-class Invented:
-    """What one method invented, in one of its runs.
+class Invented(NamedTuple):
+    """What one method invented, in one of its runs: its classes, but for `left_out`, of up to `subclasses` each.
 
-    Args:
-        method: its name.
-        seed: the run's.
-        classes: its classes, no more than fit.
-        left_out: further classes.
-        agreement: with human sub-classes at the end of training, over seeds; None without those.
-        subclasses: how many each class has.
+    `agreement` is that with human sub-classes at the end of training, over seeds; None without those.
     """
 
     method: str
@@ -93,8 +72,7 @@ class Invented:
     @property
     def hard(self) -> bool:
         """Whether each sample's label is wholly one sub-class."""
-        own = [sub.probability for each in self.classes for sub in each.subclasses]
-        return all(value is None or value > 0.999 for value in own)
+        return all(sub.probability > 0.999 for each in self.classes for sub in each.subclasses)
 
     def ids(self) -> set[int]:
         """Return the training samples that are shown."""
@@ -113,25 +91,23 @@ def invented(recorded: Recorded, most_pictures: int = MOST_PICTURES) -> list[Inv
     return [_of_run(run, recorded, most_pictures // len(runs)) for run in runs]
 
 
-def tables(inventions: Sequence[Invented]) -> list[Table]:
+def tables(inventions: Sequence[Invented]) -> dict[str, Rows]:
     """Return all numbers, and the matrices of invented and human sub-classes where there are human ones."""
-    found = [(each, own, sub) for each in inventions for own in each.classes for sub in own.subclasses]
-    of = ("method", "seed", "class", "subclass")
-    made = []
-    if inventions:
-        rows: list[tuple[object, ...]] = [
-            (each.method, each.seed, own.name, sub.name, sub.used, rounded(sub.share), rounded(sub.probability))
-            for each, own, sub in found
-        ]
-        made.append(Table("sub-classes", (*of, "used_by", "share", "mean_probability"), rows))
-    if any(each.agreement for each in inventions):
-        rows = [
-            (each.method, each.seed, own.name, sub.name, name, count)
-            for each, own, sub in found
-            for name, count in zip(own.human, sub.human, strict=True)
-        ]
-        made.append(Table("human-sub-classes", (*of, "human_subclass", "samples"), rows))
-    return made
+    found = [
+        ({"method": each.method, "seed": each.seed, "class": own.name, "subclass": sub.name}, own, sub)
+        for each in inventions
+        for own in each.classes
+        for sub in own.subclasses
+    ]
+    own_table = [
+        of | {"used_by": sub.used, "share": sub.share, "mean_probability": sub.probability} for of, _, sub in found
+    ]
+    human_table = [
+        of | {"human_subclass": name, "samples": count}
+        for of, own, sub in found
+        for name, count in zip(own.human, sub.human, strict=True)
+    ]
+    return {name: rows for name, rows in {"sub-classes": own_table, "human-sub-classes": human_table}.items() if rows}
 
 
 def _of_run(run: Run, recorded: Recorded, room: int) -> Invented:
@@ -185,7 +161,7 @@ def _of_class(run: Run, number: int, labels: "Array", ids: "Array", human: "Arra
         )
     return Invention(
         name=str(run.result["class_names"][number]),
-        count=len(labels),
+        samples=len(labels),
         subclasses=subclasses,
         left_out=int((used > 0).sum()) - len(kept),
         unused=int((used == 0).sum()),

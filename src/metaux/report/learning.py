@@ -1,12 +1,12 @@
 """How did training go? Every recorded measure, epoch by epoch."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metaux.evidence.statistics import mean_over_seeds
 from metaux.report.chart import Axis, Chart, Line, Look, ends, looks
-from metaux.report.parts import Panel, Table, rounded
+from metaux.report.parts import Panel, Section
 from metaux.report.recorded import Recorded
 from metaux.runs.record import Run
 
@@ -54,46 +54,25 @@ MEASURES = (
 )
 
 
-@dataclass(frozen=True)
-class Learning:
-    """The lines of each measure that any method has, and their charts."""
-
-    lines: dict[Measure, list[Line]]
-    panels: Sequence[Panel]
-    methods: Sequence[str]
-
-    @property
-    def tables(self) -> list[Table]:
-        """All numbers."""
-        rows = [
-            (measure.key, line.name, *map(rounded, point))
-            for measure, lines in self.lines.items()
-            for line in lines
-            for point in zip(line.x, line.y, line.low, line.high, strict=True)
-        ]
-        return [Table("training", ("measure", "method", "epoch", "mean", "lowest", "highest"), rows)]
-
-
-def learning(recorded: Recorded) -> Learning:
-    """Make the section."""
-    look, found = looks(list(recorded.by_method)), {}
+def learning(recorded: Recorded) -> Section:
+    """Make the section: a chart of each measure that any method has."""
+    look, panels = looks(list(recorded.by_method)), []
+    rows: list[dict[str, object]] = []
     for measure in MEASURES:
-        lines = [curve(runs, measure.key, look[name]) for name, runs in recorded.by_method.items()]
-        if own := [_thinned(line) for line in lines if line]:
-            found[measure] = own
-    panels = [
-        Panel(
-            f"training-{measure.key}",
-            f"{measure.title} by epoch, a line per method",
-            {"": Chart(lines, EPOCH, measure.axis)},
-            height=250,
-            title=measure.title,
-            unit=measure.unit,
-            note=measure.note,
-        )
-        for measure, lines in found.items()
-    ]
-    return Learning(found, panels, list(recorded.by_method))
+        found = [curve(runs, measure.key, look[name]) for name, runs in recorded.by_method.items()]
+        lines = [_thinned(line) for line in found if line]
+        if not lines:
+            continue
+        label = f"{measure.title} by epoch, a line per method"
+        chart = Chart(lines, EPOCH, measure.axis)
+        told = {"title": measure.title, "unit": measure.unit, "note": measure.note}
+        panels.append(Panel(f"training-{measure.key}", label, {"": chart}, height=250, **told))
+        rows += [
+            {"measure": measure.key, "method": line.name, "epoch": x, "mean": y, "lowest": low, "highest": high}
+            for line in lines
+            for x, y, low, high in zip(line.x, line.y, line.low, line.high, strict=True)
+        ]
+    return Section(panels, {"training": rows})
 
 
 def lowest_to_highest(values: "Array") -> "tuple[Array, Array]":

@@ -12,11 +12,11 @@ from metaux.labels.sources import baselines
 from metaux.report import invented
 from metaux.report.calibration import calibration
 from metaux.report.confusions import confusions
-from metaux.report.differences import differences_panel
+from metaux.report.differences import differences
 from metaux.report.features import Features, features, mapped
 from metaux.report.invented import Invented
 from metaux.report.learning import learning
-from metaux.report.parts import Panel, Section, Table
+from metaux.report.parts import Rows, Section, rounded
 from metaux.report.provenance import provenance
 from metaux.report.recorded import Recorded
 from metaux.report.samples import Samples, picture, sprite
@@ -68,17 +68,16 @@ class Report:
         recorded = self.recorded
         classes, confused, calibrated = where(recorded), confusions(recorded), calibration(recorded)
         learned, found = learning(recorded), features(recorded, self.mapped, subclasses or {})
-        differences = differences_panel(recorded.comparison)
-        sections: list[Section] = [classes, confused, calibrated, learned, *([found] if found else [])]
-        panels = [*([differences] if differences else []), *(panel for each in sections for panel in each.panels)]
-        tables = [*(each for section in sections for each in section.tables), *invented.tables(self.invented)]
+        gained = differences(recorded.comparison)
+        labels = Section([], invented.tables(self.invented))
+        sections = [gained, classes, confused, calibrated, labels, learned, *([found] if found else [])]
         return (
             _environment()
             .get_template("page.html.jinja")
             .render(
                 recorded=recorded,
                 comparison=recorded.comparison,
-                differences=differences,
+                differences=gained,
                 where=classes,
                 confusions=confused,
                 calibration=calibrated,
@@ -91,17 +90,15 @@ class Report:
                 features=found,
                 provenance=provenance(recorded),
                 baselines=baselines(recorded.runs[0].method),
-                tables=[each.name for each in tables],
-                page_data=_script(self._data(panels, tables, found, samples)),
+                tables=[name for section in sections for name in section.tables],
+                page_data=_script(self._data(sections, found, samples)),
                 library=LIBRARY.read_text(encoding="utf-8"),
                 style=(HERE / "page.css").read_text(encoding="utf-8"),
                 script=(HERE / "page.js").read_text(encoding="utf-8"),
             )
         )
 
-    def _data(
-        self, panels: Sequence[Panel], tables: Sequence[Table], found: Features | None, samples: Samples
-    ) -> dict[str, Any]:
+    def _data(self, sections: Sequence[Section], found: Features | None, samples: Samples) -> dict[str, Any]:
         """Return what the page's script works with."""
         data: dict[str, Any] = {
             "charts": {
@@ -109,11 +106,12 @@ class Report:
                     "group": panel.group,
                     "figures": {option: figure(chart) for option, chart in panel.charts.items()},
                 }
-                for panel in panels
+                for section in sections
+                for panel in section.panels
             },
             "numbers": {
                 "comparison": table.to_json(self.recorded.comparison, self.recorded.verdict),
-                "tables": {each.name: {"columns": each.columns, "rows": each.rows} for each in tables},
+                "tables": {name: _table(rows) for section in sections for name, rows in section.tables.items()},
             },
             "comparison_csv": table.to_csv(self.recorded.comparison),
         }
@@ -122,7 +120,7 @@ class Report:
             thumbnails = sprite(samples.test) if image else None
             data["features"] = {
                 "keys": found.keys,
-                "rows": {method: each.rows for method, each in found.maps.items()},
+                "rows": found.test_rows,
                 "sprite": asdict(thumbnails) if thumbnails else None,
                 "cells": {} if image else samples.test,
                 "columns": samples.columns,
@@ -145,6 +143,12 @@ def _environment() -> "Environment":
         "points": lambda estimate: points(estimate.mean, intervals.decimals_for(estimate)),
     }
     return made
+
+
+def _table(rows: Rows) -> dict[str, Any]:
+    """Return rows with their columns named once."""
+    values = [[rounded(value) if isinstance(value, float) else value for value in row.values()] for row in rows]
+    return {"columns": list(rows[0]) if rows else [], "rows": values}
 
 
 def _script(data: object) -> Any:

@@ -1,10 +1,12 @@
-"""What the sections of the page are made of: panels of charts, and the tables behind them."""
+"""What the sections of the page are made of: panels of charts, and the numbers behind them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from metaux.evidence.statistics import Estimate
 from metaux.report.chart import Chart
+
+Rows = Sequence[Mapping[str, object]]
 
 
 @dataclass(frozen=True)
@@ -33,30 +35,16 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Table:
-    """Numbers of the page, to be taken away as CSV and JSON.
+class Section:
+    """A part of the page: its charts, and by name all its numbers, to be taken away as CSV and JSON."""
 
-    Args:
-        name: of the file, without ending.
-        columns: their names.
-        rows: plain values, one per column; None is unknown.
-    """
-
-    name: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[object]]
+    panels: Sequence[Panel]
+    tables: Mapping[str, Rows]
 
 
-class Section(Protocol):
-    """A part of the page: its charts, and all its numbers."""
-
-    @property
-    def panels(self) -> Sequence[Panel]:
-        """The charts, in the order of the page."""
-
-    @property
-    def tables(self) -> Sequence[Table]:
-        """The numbers."""
+def bounds(estimate: Estimate, of: str) -> dict[str, float | None]:
+    """Return the ends of an interval as two columns of a table."""
+    return {f"{of}_low": estimate.low, f"{of}_high": estimate.high}
 
 
 def rounded(value: float | None) -> float | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from metaux.evidence.intervals import difference_in_points, interval_of_points
 from metaux.evidence.statistics import Estimate, mean_over_samples, mean_over_seeds, over_groups, paired
 from metaux.report.chart import COLOURS, Axis, Chart, Look, Point, Points
-from metaux.report.parts import Panel, Table, rounded
+from metaux.report.parts import Panel, Section, bounds
 from metaux.report.recorded import Recorded
 from metaux.report.to_plotly import plain
 from metaux.words import counted, percent
@@ -31,45 +31,16 @@ class ClassRow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Where:
+class Where(Section):
     """The classes by method, those that lose most first.
 
-    Args:
-        rows: by method.
-        paired: whether they are differences to single; else they are the classes' accuracies.
-        untested: the classes without test samples, of which there is no row.
+    `paired` tells whether they are differences to single, or else accuracies; `left_out` counts the classes that the
+    chart leaves out; `untested` are those without test samples.
     """
 
-    rows: dict[str, list[ClassRow]]
     paired: bool
+    left_out: int
     untested: Sequence[str]
-
-    @property
-    def left_out(self) -> int:
-        """How many classes the chart leaves out."""
-        return max(0, max(map(len, self.rows.values())) - MOST_CLASSES)
-
-    @property
-    def panels(self) -> list[Panel]:
-        """The chart of them; the selector chooses the method."""
-        label = "Differences of each class to single task" if self.paired else "Accuracy of each class"
-        charts = {method: _chart(rows, self.paired) for method, rows in self.rows.items()}
-        height = 70 + 22 * max(len(chart.y.names) for chart in charts.values())
-        return [Panel("classes", f"{label}, sorted, with intervals", charts, "where", height)]
-
-    @property
-    def tables(self) -> list[Table]:
-        """All numbers."""
-        columns = ("method", "class", "test_samples", "mean", "seeds_low", "seeds_high", "test_low", "test_high")
-        rows = [
-            (
-                *(method, row.name, row.samples),
-                *map(rounded, (row.seeds.mean, row.seeds.low, row.seeds.high, row.test.low, row.test.high)),
-            )
-            for method, rows in self.rows.items()
-            for row in rows
-        ]
-        return [Table("classes", columns, rows)]
 
 
 def where(recorded: Recorded) -> Where:
@@ -86,8 +57,21 @@ def where(recorded: Recorded) -> Where:
     by_method = values or {name: list(own.values()) for name, own in correct.items()}
     primary, groups = recorded.runs[0].output("test_primary"), recorded.runs[0].test_groups
     names = recorded.class_names
-    rows = {method: _rows(np.stack(own), primary, groups, names) for method, own in by_method.items()}
-    return Where(rows, bool(values), [name for number, name in enumerate(names) if number not in primary])
+    found = {method: _rows(np.stack(own), primary, groups, names) for method, own in by_method.items()}
+    rows = [
+        {"method": method, "class": row.name, "test_samples": row.samples, "mean": row.seeds.mean}
+        | bounds(row.seeds, "seeds")
+        | bounds(row.test, "test")
+        for method, own in found.items()
+        for row in own
+    ]
+    label = "Differences of each class to single task" if values else "Accuracy of each class"
+    charts = {method: _chart(own, bool(values)) for method, own in found.items()}
+    untested = [name for number, name in enumerate(names) if number not in primary]
+    tested = len(names) - len(untested)
+    height = 70 + 22 * min(tested, MOST_CLASSES)
+    panel = Panel("classes", f"{label}, sorted, with intervals", charts, "where", height)
+    return Where([panel], {"classes": rows}, bool(values), max(0, tested - MOST_CLASSES), untested)
 
 
 def _rows(values: "Array", primary: "Array", groups: "Array | None", names: Sequence[str]) -> list[ClassRow]:
