@@ -299,6 +299,7 @@ def test_only_pictures_that_are_shown_hold_up_the_page(shared: Any) -> None:
     second.query_selector("summary").click()
     second.evaluate("each => Promise.all([...each.querySelectorAll('img')].map(image => image.decode()))")
     assert set(second.evaluate(there)) == {True}
+    second.query_selector("summary").click()
 
 
 def test_prints_open_lists_but_no_closed_class(shared: Any) -> None:
@@ -309,6 +310,7 @@ def test_prints_open_lists_but_no_closed_class(shared: Any) -> None:
     assert [each.is_visible() for each in shared.query_selector_all("details.class")[:2]] == [True, False]
     shared.evaluate("dispatchEvent(new Event('afterprint'))")
     assert changed.get_attribute("open") is None
+    shared.emulate_media(media="screen")
 
 
 def test_prints_every_chart_on_light_paper(browser: Any, page_file: Path) -> None:
