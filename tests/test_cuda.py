@@ -13,6 +13,7 @@ from metaux.metagradient import LookAhead, double_backward, finite_difference, f
 from metaux.runs.launch import run
 from metaux.runs.loading import load_once
 from metaux.runs.model import Model
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.training.checkpoint import Checkpoint
 from metaux.training.evaluate import Record
@@ -80,7 +81,7 @@ def test_goes_on_from_a_checkpoint_of_either_device(tmp_path: Path) -> None:
 def test_recorded_run_is_used_on_processors(precision: str, tmp_path: Path) -> None:
     settings = replace(Settings(device="cuda", epochs=1, train_size=300), precision=precision)  # type: ignore[arg-type]
     data = load_once(settings)
-    run(settings, "maxl", 0, data, tmp_path)
+    run(Trial(settings, "maxl", 0), data, tmp_path)
     result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
     assert result["device"] == torch.cuda.get_device_name()
     few = data.test.take(torch.arange(100))

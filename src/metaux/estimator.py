@@ -32,23 +32,17 @@ from metaux.data.in_memory import (
     read_tensors,
 )
 from metaux.data.samples import LabelledData, Samples
-from metaux.data.splits import draw
-from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
-from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource, MakeSource
-from metaux.labels.sources import AUTO, SOURCES, Entry, best
+from metaux.labels.sources import AUTO, SOURCES, best
 from metaux.networks.backbones import make_backbone
 from metaux.protocols import Protocol, resolve
-from metaux.runs.features import make_embedding, make_features
-from metaux.runs.plan import meta_share
+from metaux.runs.plan import assemble
 from metaux.settings import Settings, from_mapping
 from metaux.training.devices import computing, make_fabric
 from metaux.training.evaluate import primary_outputs
 from metaux.training.learner import make_learner
 from metaux.training.loop import Fitted, fit
-from metaux.training.meta_gradients import way_by_name
-from metaux.training.plan import Plan
 
 Array = np.ndarray[Any, Any]
 
@@ -207,7 +201,11 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         hierarchy, human = read_hierarchy(self.classes_, primary, auxiliary, self.subclasses)
         given_labels, given_names = read_given(given, len(primary))
         samples = Samples(found.inputs, torch.from_numpy(primary), human, given=given_labels, given_names=given_names)
-        plan = self._plan(settings, samples, hierarchy, found.form)
+        own = self.protocol if isinstance(self.protocol, Protocol) else None
+        data = LabelledData(samples, samples.take(torch.arange(0)), hierarchy, found.form.kind)
+        source, trunk = self._make_source(data.kind), self._make_trunk(found.form.shapes[0])
+        name = self.method if isinstance(self.method, str) else "this method"
+        plan = assemble(settings, data, self._seed(), resolve(settings, own), source, trunk, name)
         fabric = make_fabric(settings)
         with computing(settings.threads):
             learner = make_learner(plan, fabric)
@@ -288,35 +286,6 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             names = getattr(self, "feature_names_in_", range(x.shape[1]))
             check_resolution(check_array(X, dtype=[np.float64, np.float32]), [f"X, column {name}" for name in names])
         return InMemory((torch.tensor(x),), Form("table", (x.shape[1:],)))
-
-    def _plan(self, settings: Settings, samples: Samples, hierarchy: Hierarchy, form: Form) -> Plan:
-        protocol = resolve(settings, self.protocol if isinstance(self.protocol, Protocol) else None)
-        source, seed = self._make_source(form.kind), self._seed()
-        method = self.method if isinstance(self.method, str) else "this method"
-        made = source(hierarchy, protocol)
-        if not isinstance(made, LabelSource):
-            raise InputError(f"expected method to return a LabelSource, found {type(made).__name__}; return one")
-        asked = source if isinstance(source, Entry) else made
-        train, meta = draw(samples, seed, None, meta_share(asked.needs_meta_split(protocol), protocol, method))
-        none = samples.take(torch.arange(0))
-        data = LabelledData(samples, none, hierarchy, form.kind)
-        preprocessing = Preprocessing.fit(data, protocol.normalisation)
-        trunk = self._make_trunk(form.shapes[0])
-        return Plan(
-            data=data,
-            train=train,
-            meta=meta,
-            preprocess=preprocessing,
-            augment=augmentation(settings.augment, data),
-            trunk=trunk,
-            source=source,
-            protocol=protocol,
-            meta_gradient=way_by_name(settings.meta_gradient),
-            features=make_features(settings, train, preprocessing, seed, trunk, protocol),
-            embedding=make_embedding(settings, preprocessing),
-            balanced=settings.class_weights == "balanced",
-            seed=seed,
-        )
 
     def _make_source(self, kind: str) -> MakeSource:
         if isinstance(self.method, str):

@@ -13,6 +13,7 @@ from metaux.data.sources import load
 from metaux.runs.launch import run
 from metaux.runs.plan import make_plan
 from metaux.runs.record import Run
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 
 TEST, VALIDATION = Settings(), Settings(evaluate_on="validation")
@@ -71,7 +72,7 @@ def test_groups_are_not_divided() -> None:
 def test_a_run_records_validation_accuracy_alone(tmp_path: Path) -> None:
     settings = Settings(evaluate_on="validation", train_size=100, epochs=1, backbone="mlp")
     data = load(settings)
-    run(settings, "single", 0, data, tmp_path / "run")
+    run(Trial(settings, "single", 0), data, tmp_path / "run")
     made = Run.read(tmp_path / "run")
     assert made.output("test_primary").tolist() == data.test.primary.tolist()
     assert made.result["accuracy"] == pytest.approx(made.epochs[-1]["test_accuracy"])
@@ -81,7 +82,7 @@ def test_a_run_records_validation_accuracy_alone(tmp_path: Path) -> None:
 def test_a_train_seed_draws_the_same_samples_whatever_the_seed() -> None:
     settings = Settings(train_size=100)
     data = load(settings)
-    drawn = [ids(make_plan(settings, "single", seed, data).train) for seed in (0, 1)]
-    fixed = [ids(make_plan(replace(settings, train_seed=0), "single", seed, data).train) for seed in (0, 1)]
+    drawn = [ids(make_plan(Trial(settings, "single", seed), data).train) for seed in (0, 1)]
+    fixed = [ids(make_plan(Trial(replace(settings, train_seed=0), "single", seed), data).train) for seed in (0, 1)]
     assert drawn[0] != drawn[1]
     assert fixed == [drawn[0], drawn[0]]

@@ -17,7 +17,6 @@ from metaux.export.export import export
 from metaux.runs.loading import load_once
 from metaux.runs.model import Model
 from metaux.runs.record import Run
-from metaux.settings import from_mapping
 from shell import below, done, metaux, write_images
 
 FORMS = ("safetensors", "torch-export", "onnx")
@@ -79,8 +78,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def samples_of(folder: Path) -> Samples:
-    settings, _ = from_mapping(Run.read(folder).settings, {"method": str, "seed": int})
-    return load_once(settings).test
+    return load_once(Run.read(folder).trial.settings).test
 
 
 def code_of(out: Path) -> list[str]:

@@ -21,6 +21,7 @@ from metaux.protocols import TUNED
 from metaux.runs.features import make_features
 from metaux.runs.loading import load_once
 from metaux.runs.plan import make_plan
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.training.features import of_pixels
 from metaux.training.generated_labels import human_agreement, training_labels
@@ -153,11 +154,11 @@ def test_every_input_is_looked_at() -> None:
 def test_features_of_the_backbone_trained_without_labels(features: str) -> None:
     settings = Settings(features=features, epochs=3, train_size=300, backbone="small-cnn")
     data = load_once(replace(settings, features="pixels", epochs=None))
-    plan = make_plan(settings, "kmeans", 0, data)
+    plan = make_plan(Trial(settings, "kmeans", 0), data)
 
     def made_of(samples: Samples) -> Features | None:
         preprocess = cast("Preprocessing", plan.preprocess)
-        return make_features(settings, samples, preprocess, 0, plan.trunk, plan.protocol)
+        return make_features(settings, replace(plan, train=samples), preprocess, torch.device("cpu"))
 
     first, again = (made_of(plan.train) for _ in range(2))
     assert first is not None

@@ -19,9 +19,9 @@ from metaux.labels.sources import SOURCES
 from metaux.runs.launch import run
 from metaux.runs.model import Model
 from metaux.runs.record import Run
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.compare import default_methods
-from metaux.training.evaluate import passes
 from shell import done, metaux, write_images
 from small import learner
 from written import write_rows
@@ -67,7 +67,7 @@ class TestARun:
         assert found.result["model"]["auxiliary_names"] == list(CAMERAS)
         assert found.accuracy > 0.95
         test = read(folder / "photos.csv", given="camera").test
-        [(_, outputs)] = passes(model.network, test, model.preprocessing, torch.device("cpu"))
+        outputs = model.network(*model.preprocessing(test.inputs))
         assert outputs.auxiliary is not None
         assert test.given is not None
         assert outputs.auxiliary.shape == (len(test), 3)
@@ -125,7 +125,7 @@ def test_compare_has_it_on_request_as_labels_from_outside(tmp_path: Path) -> Non
 
 def test_a_small_training_set_has_the_same_outputs(tmp_path: Path) -> None:
     settings = Settings(data=str(write_photos(tmp_path / "p.csv")), given="camera", epochs=1, train_size=2)
-    run(settings, "given", 0, load(settings), tmp_path / "run")
+    run(Trial(settings, "given", 0), load(settings), tmp_path / "run")
     assert Model.read(tmp_path / "run").source.auxiliary_names == CAMERAS
 
 

@@ -8,6 +8,7 @@ import pytest
 from metaux.data.sources import load
 from metaux.runs.launch import run
 from metaux.runs.record import Run
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from shell import write_table
 
@@ -32,7 +33,7 @@ def test_learns_the_finer_level_from_all_of_the_data(primary: str, auxiliary: st
         protocol="iclr",
         epochs=1,
     )
-    run(settings, "human", 0, load(settings), tmp_path / "run")
+    run(Trial(settings, "human", 0), load(settings), tmp_path / "run")
     found = Run.read(tmp_path / "run")
     kinds = [row % 12 for row in found.output("train_ids")]
     assert len(kinds) == 96  # all but the test part: no meta split is given up

@@ -13,6 +13,7 @@ from metaux.runs.launch import run
 from metaux.runs.loading import load_once
 from metaux.runs.plan import make_plan
 from metaux.runs.record import Run
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from shell import done, metaux
 
@@ -20,7 +21,7 @@ FAST = Settings(epochs=1, train_size=200, backbone="mlp", subclasses=(3,))
 
 
 def train(settings: Settings, folder: Path, method: str, seed: int = 0) -> Run:
-    run(settings, method, seed, load_once(settings), folder)
+    run(Trial(settings, method, seed), load_once(settings), folder)
     return Run.read(folder)
 
 
@@ -101,8 +102,7 @@ def test_refuses_other_data_with_the_same_rows(frozen: Run) -> None:
     settings = replace(FAST, labels=str(frozen.folder))
     data = load_once(settings)
     other = replace(data, train=replace(data.train, primary=data.train.primary.roll(1)))
-    plan = make_plan(settings, "recorded", 0, other)
-    assert plan.recorded is not None
+    plan = make_plan(Trial(settings, "recorded", 0), other)
     with pytest.raises(InputError, match="without a label"):
         plan.recorded(plan.train)
 

@@ -27,6 +27,7 @@ from metaux.runs.loading import load_once
 from metaux.runs.model import Model
 from metaux.runs.plan import make_plan
 from metaux.runs.record import Run
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.training.devices import make_fabric
 from metaux.training.learner import make_learner
@@ -115,12 +116,12 @@ def test_both_networks_of_a_run_start_from_the_weights_and_reading_it_needs_none
     published = publish_on_hub(folder, "test_resnet", "timm--test_resnet.r160_in1k").state_dict()
     settings = Settings(backbone="timm:test_resnet", pretrained=True, train_size=40, epochs=1, device="cpu")
     data = load_once(replace(settings, backbone="auto"))
-    plan = make_plan(settings, "maxl", 0, data)
+    plan = make_plan(Trial(settings, "maxl", 0), data)
     made = make_learner(plan, make_fabric(settings))
     name = "layer4.0.conv1.weight"
     for network in (made.network, made.source.get_submodule("generator")):
         assert network.state_dict()[f"trunk.{name}"].equal(published[name])
-    run(settings, "maxl", 0, data, folder / "run")
+    run(Trial(settings, "maxl", 0), data, folder / "run")
     shutil.rmtree(folder / "hub")
     model = Model.read(folder / "run")
     logits = model.predict(data.test).logits.softmax(-1)

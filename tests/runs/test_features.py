@@ -13,6 +13,7 @@ from metaux.runs.launch import run
 from metaux.runs.loading import load_once
 from metaux.runs.plan import make_plan
 from metaux.runs.record import Run
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.training.devices import make_fabric
 from metaux.training.generated_labels import human_agreement, training_labels
@@ -24,7 +25,7 @@ OF_A_RUN = replace(FAST, protocol="iclr")
 
 
 def train(settings: Settings, folder: Path, method: str) -> Run:
-    run(settings, method, 0, load_once(replace(settings, epochs=None, embedding="efficientnet-lite0")), folder)
+    run(Trial(settings, method, 0), load_once(replace(settings, epochs=None, embedding="efficientnet-lite0")), folder)
     return Run.read(folder)
 
 
@@ -82,7 +83,7 @@ def test_human_labels_agree_with_prototypes_more_than_with_clusters() -> None:
     settings = Settings(backbone="mlp", protocol="iclr", epochs=1)
     for name, features in (("prototypes", "pixels"), *((name, name) for name in ("pixels", "autoencoder"))):
         method = "prototypical" if name == "prototypes" else "kmeans"
-        plan = make_plan(replace(settings, features=features), method, 0, data)
+        plan = make_plan(Trial(replace(settings, features=features), method, 0), data)
         made = make_learner(plan, make_fabric(settings))
         labels = training_labels(made.source, made.batches.train)
         assert labels is not None
@@ -101,7 +102,7 @@ def test_human_labels_agree_with_prototypes_more_than_with_clusters() -> None:
 )
 def test_an_unknown_name_is_refused_before_anything_is_loaded(changes: dict[str, str], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        make_plan(replace(FAST, **changes), "single", 0, load_once(FAST))  # type: ignore[arg-type]
+        make_plan(Trial(replace(FAST, **changes), "single", 0), load_once(FAST))  # type: ignore[arg-type]
 
 
 def test_a_table_has_no_pretrained_embedding(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from metaux.runs.launch import run
 from metaux.runs.loading import load_once
 from metaux.runs.model import Model
 from metaux.runs.record import Run
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 
 DATA = Settings()
@@ -19,7 +20,7 @@ DATA = Settings()
 @pytest.fixture(scope="module", params=["32-true", "bf16-mixed"])
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("model") / "run"
-    run(Settings(epochs=2, train_size=300, precision=request.param), "maxl", 0, load_once(DATA), folder)
+    run(Trial(Settings(epochs=2, train_size=300, precision=request.param), "maxl", 0), load_once(DATA), folder)
     return Run.read(folder)
 
 
@@ -43,7 +44,7 @@ def test_sub_classes_belong_to_the_predicted_class(finished: Run, test_samples: 
 
 def test_only_labels_of_persons_have_their_names(finished: Run, tmp_path: Path) -> None:
     assert Model.read(finished.folder).hierarchy.subclass_names[:2] == ("even/0", "even/1")
-    run(Settings(epochs=1, train_size=100), "human", 0, load_once(DATA), tmp_path / "run")
+    run(Trial(Settings(epochs=1, train_size=100), "human", 0), load_once(DATA), tmp_path / "run")
     assert Model.read(tmp_path / "run").hierarchy.subclass_names[:2] == ("0", "2")
 
 
@@ -68,7 +69,7 @@ def test_classes_and_sub_classes_come_from_one_pass(finished: Run, test_samples:
 
 
 def test_single_task_has_no_sub_classes(tmp_path: Path, test_samples: Samples) -> None:
-    run(Settings(epochs=1, train_size=100, backbone="mlp"), "single", 0, load_once(DATA), tmp_path)
+    run(Trial(Settings(epochs=1, train_size=100, backbone="mlp"), "single", 0), load_once(DATA), tmp_path)
     assert Model.read(tmp_path).predict(test_samples).subclasses is None
 
 
@@ -76,7 +77,7 @@ def test_refuses_what_is_no_run(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(InputError, match="expected the folder of a run"):
             Model.read(folder)
-    run(Settings(epochs=1, train_size=100, backbone="mlp"), "single", 0, load_once(DATA), tmp_path / "run")
+    run(Trial(Settings(epochs=1, train_size=100, backbone="mlp"), "single", 0), load_once(DATA), tmp_path / "run")
     with pytest.raises(InputError, match="unknown device"):
         Model.read(tmp_path / "run", "tpu")
     settings = tmp_path / "run" / "settings.yaml"

@@ -20,6 +20,7 @@ from metaux.runs.loading import load_once
 from metaux.runs.plan import make_plan
 from metaux.runs.record import Run
 from metaux.runs.store import claim
+from metaux.runs.trial import Trial
 from metaux.runs.worker import CHECKPOINT
 from metaux.settings import Settings
 from shell import below, done, metaux, write_table
@@ -28,7 +29,7 @@ FAST = Settings(epochs=2, train_size=100, backbone="mlp")
 
 
 def train(settings: Settings, folder: Path, method: str = "maxl", seed: int = 0) -> Run:
-    run(settings, method, seed, load_once(replace(settings, epochs=None)), folder)
+    run(Trial(settings, method, seed), load_once(replace(settings, epochs=None)), folder)
     return Run.read(folder)
 
 
@@ -76,7 +77,7 @@ def test_records_what_a_report_needs(tmp_path: Path) -> None:
 def test_a_split_control_has_nine_tenths_and_the_others_all(tmp_path: Path) -> None:
     settings = replace(FAST, protocol="iclr")
     data = load_once(settings)
-    sizes = {name: len(make_plan(settings, name, 0, data).train) for name in ("single", "single-split", "maxl")}
+    sizes = {name: len(make_plan(Trial(settings, name, 0), data).train) for name in ("single", "single-split", "maxl")}
     assert sizes == {"single": 100, "single-split": 90, "maxl": 90}
 
 

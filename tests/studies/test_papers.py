@@ -22,6 +22,7 @@ from metaux.runs.launch import run
 from metaux.runs.loading import load_once
 from metaux.runs.record import Run, is_finished
 from metaux.runs.store import Store
+from metaux.runs.trial import Trial
 from metaux.studies.papers import meta_step
 from metaux.studies.papers.catalogue import ITEMS
 from metaux.studies.papers.complexity import with_each
@@ -64,7 +65,7 @@ def tiny(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Scale:
     """A scale of seconds, whose embedding is a network trained beforehand rather than a large one of ImageNet's."""
     folder = tmp_path_factory.mktemp("embedding") / "run"
     settings = ITEMS["figure3"].lines(TINY, str(root))[0].settings
-    run(settings, "single", 7, load_once(settings), folder)
+    run(Trial(settings, "single", 7), load_once(settings), folder)
     return replace(TINY, changes={**TINY.changes, "embedding": str(folder)})
 
 

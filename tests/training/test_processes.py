@@ -15,7 +15,8 @@ from metaux.labels.base import Gradients, MakeSource, Preparation
 from metaux.labels.distilled import Distilled
 from metaux.labels.human import Human
 from metaux.labels.sources import SOURCES
-from metaux.runs import worker
+from metaux.runs.trial import Trial
+from metaux.runs.worker import train_and_record
 from metaux.settings import Settings
 from metaux.training.fabric import Fabric
 from metaux.training.learner import make_learner
@@ -125,15 +126,15 @@ def test_all_processes_learn_the_labels_that_the_first_one_made(tmp_path: Path) 
     assert all(ours.equal(theirs) for ours, theirs in zip(first, second, strict=True))
 
 
+class Seen(Exception):
+    """Says where features were to be made."""
+
+
 def test_each_process_makes_features_on_its_own_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked = []
+    def make_features(settings: object, plan: object, preprocessing: object, device: torch.device) -> None:
+        raise Seen(str(device))
 
-    def make_plan(settings: Settings, *_: object) -> None:
-        asked.append((settings.device, settings.processes))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(worker, "make_plan", make_plan)
+    monkeypatch.setattr("metaux.runs.plan.make_features", make_features)
     fabric: Any = SimpleNamespace(is_global_zero=False, device=torch.device("cuda", 1))
-    with pytest.raises(KeyboardInterrupt):
-        worker.train_and_record(fabric, Settings(processes=2), "kmeans", 0, digits(), tmp_path)
-    assert asked == [("cuda:1", 1)]
+    with pytest.raises(Seen, match="cuda:1"):
+        train_and_record(fabric, Trial(Settings(processes=2), "kmeans", 0), digits(), tmp_path)

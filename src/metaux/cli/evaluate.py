@@ -44,7 +44,6 @@ class Evaluate(Command):
     def run(self) -> None:
         """Measure, and print."""
         from metaux.evidence.quality import calibration_error, confusion
-        from metaux.protocols import resolve
         from metaux.runs.measuring import samples_to_measure
         from metaux.runs.model import Model
         from metaux.runs.record import Run
@@ -87,7 +86,7 @@ class Evaluate(Command):
             make_table(("measure", "value"), rows, f"{len(samples):,} {which} of {self.data or settings.data}")
         )
         print_notes([notice] if notice else [], console)
-        protocol = resolve(settings)
+        protocol = model.source.protocol
         if (reported := min(protocol.reported_epochs, protocol.epochs)) > 1:
             console.print(f"The run's own table has the mean of its last {reported} epochs; this is its final weights.")
         print_confusion(counts, names, console)

@@ -82,17 +82,17 @@ class Train(Command):
             catch_up(log, folder)
         else:
             print_notes([*data.notices, *too_short(settings, data)], console)
-            with shown({folder: Trial(settings, method, seed)}, None, console):
-                run(settings, method, seed, data, folder, lambda note: print_notes([note], console), log)
+            trial = Trial(settings, method, seed)
+            with shown({folder: trial}, None, console):
+                run(trial, data, folder, lambda note: print_notes([note], console), log)
         finished = Run.read(folder)
-        _print(finished, settings, console)
+        _print(finished, console)
         console.print(f"Records and trained weights: {folder}", soft_wrap=True)
         if self.output.json:
             print_json(finished.result)
 
 
-def _print(finished: "Run", settings: Settings, console: "Console") -> None:
-    from metaux.protocols import resolve
+def _print(finished: "Run", console: "Console") -> None:
     from metaux.terminal import make_table
     from metaux.words import percent
 
@@ -104,5 +104,5 @@ def _print(finished: "Run", settings: Settings, console: "Console") -> None:
         "s per epoch": f"{finished.seconds_per_epoch:.2g}",
     }
     console.print(make_table(tuple(row), [tuple(row.values())]))
-    if (reported := min(resolve(settings).reported_epochs, len(finished.epochs))) > 1:
+    if (reported := min(finished.trial.protocol.reported_epochs, len(finished.epochs))) > 1:
         console.print(f"Accuracies are means of the last {reported} epochs, as the protocol has it.")

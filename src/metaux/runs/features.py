@@ -1,13 +1,11 @@
 """From the settings `features` and `embedding`, which are names, to what makes features of samples."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from metaux.data.samples import Samples
 from metaux.data.texts import word_counts
@@ -15,14 +13,12 @@ from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, nearest
 from metaux.networks.multitask import feature_size
 from metaux.networks.zoo import is_of_library
-from metaux.protocols import Protocol
 from metaux.rng import seeded
 from metaux.runs.model import Model
 from metaux.settings import Settings
-from metaux.training.devices import make_fabric
 from metaux.training.features import of_module
 from metaux.training.loader import Loader
-from metaux.training.plan import Features
+from metaux.training.plan import Features, Plan
 
 PIXELS, AUTOENCODER, EFFICIENTNET = "pixels", "autoencoder", "efficientnet-lite0"
 ROTATIONS, CONTRASTIVE = SELF_SUPERVISED = ("rotations", "contrastive")
@@ -33,22 +29,15 @@ ENLARGED, LEAST, ENOUGH, MOST = 4, 64, 128, 224
 
 
 def make_features(
-    settings: Settings,
-    train: Samples,
-    preprocessing: Preprocessing,
-    seed: int,
-    trunk: Callable[[], nn.Module],
-    protocol: Protocol,
+    settings: Settings, plan: Plan, preprocessing: Preprocessing, device: torch.device
 ) -> Features | None:
     """Return what `Settings.features` names; None for pixels, which of texts are the counts of words.
 
     Args:
         settings: the run's.
-        train: the run's training samples, which an autoencoder and a self-supervised trunk learn from.
-        preprocessing: of the run.
-        seed: the run's.
-        trunk: makes the run's backbone.
-        protocol: the run's.
+        plan: the run's, yet without features; an autoencoder and a self-supervised trunk learn from its samples.
+        preprocessing: the plan's.
+        device: where features are made.
 
     Raises:
         InputError: for a name of none, or a run on data of another form.
@@ -56,87 +45,78 @@ def make_features(
     if settings.features == PIXELS:
         return (lambda samples: word_counts(samples.inputs[0])) if preprocessing.kind == "text" else None
     if settings.features == AUTOENCODER:
-        return _autoencoder(settings, train, preprocessing, seed)
+        return _when_asked(lambda: _autoencoder(plan, preprocessing, device))
     if settings.features in SELF_SUPERVISED:
-        return _self_supervised(settings, train, preprocessing, seed, trunk, protocol)
-    return _pretrained("features", (PIXELS, AUTOENCODER, *SELF_SUPERVISED, EFFICIENTNET), settings, preprocessing)
+        size = preprocessing.image_size
+        if size is None or size[0] != size[1]:
+            raise InputError(
+                f"expected square images for --features {settings.features}, found {preprocessing.describe()}; "
+                "give other features, or --image-size"
+            )
+        return _when_asked(lambda: _self_supervised(settings.features, plan, preprocessing, device))
+    known = (PIXELS, AUTOENCODER, *SELF_SUPERVISED, EFFICIENTNET)
+    return _pretrained("features", settings.features, known, preprocessing, device)
 
 
-def make_embedding(settings: Settings, preprocessing: Preprocessing) -> Features:
+def make_embedding(settings: Settings, preprocessing: Preprocessing, device: torch.device) -> Features:
     """Return what `Settings.embedding` names.
 
     Args:
         settings: the run's.
         preprocessing: of the run.
+        device: where the embedding is made.
 
     Raises:
         InputError: for a name of none.
     """
-    return _pretrained("embedding", (EFFICIENTNET,), settings, preprocessing)
+    return _pretrained("embedding", settings.embedding, (EFFICIENTNET,), preprocessing, device)
 
 
-def _autoencoder(settings: Settings, train: Samples, preprocessing: Preprocessing, seed: int) -> Features:
-    """Return the latent vectors of an autoencoder, which is trained when it is first asked for them."""
+def _when_asked(make: Callable[[], Features]) -> Features:
+    """Return features whose network is trained or loaded when they are first asked for."""
+    made = cache(make)
+    return lambda samples: made()(samples)
+
+
+def _autoencoder(plan: Plan, preprocessing: Preprocessing, device: torch.device) -> Features:
+    """Return the latent vectors of an autoencoder."""
     from metaux.training.teachers import train_autoencoder
 
-    device = _device(settings)
-    load = cache(lambda: of_module(train_autoencoder(train, preprocessing, seed, device).encode, preprocessing, device))
-    return lambda samples: load()(samples)
+    autoencoder = train_autoencoder(plan.train, preprocessing, plan.seed, device)
+    return of_module(autoencoder.encode, preprocessing, device)
 
 
-def _self_supervised(
-    settings: Settings,
-    train: Samples,
-    preprocessing: Preprocessing,
-    seed: int,
-    make: Callable[[], nn.Module],
-    protocol: Protocol,
-) -> Features:
-    """Return the features of the run's backbone, trained without labels when they are first asked for."""
-    size = preprocessing.image_size
-    if size is None or size[0] != size[1]:
-        raise InputError(
-            f"expected square images for --features {settings.features}, found {preprocessing.describe()}; "
-            "give other features, or --image-size"
-        )
+def _self_supervised(name: str, plan: Plan, preprocessing: Preprocessing, device: torch.device) -> Features:
+    """Return the features of the run's backbone, trained without labels."""
     from metaux.training.teachers import train_contrastive, train_on_rotations
 
-    train_trunk = {ROTATIONS: train_on_rotations, CONTRASTIVE: train_contrastive}[settings.features]
-    device, shape = _device(settings), tuple(train.inputs[0].shape[1:])
-
-    @cache
-    def load() -> Features:
-        with seeded(seed, "self-supervised trunk"):
-            trunk = make()
-        features = feature_size(trunk, (torch.zeros(1, *shape),))
-        train_trunk(trunk, features, Loader(train, preprocessing, device, seed=seed), protocol)
-        return of_module(trunk, preprocessing, device)
-
-    return lambda samples: load()(samples)
+    train_trunk = {ROTATIONS: train_on_rotations, CONTRASTIVE: train_contrastive}[name]
+    with seeded(plan.seed, "self-supervised trunk"):
+        trunk = plan.trunk()
+    features = feature_size(trunk, (torch.zeros(1, *plan.train.inputs[0].shape[1:]),))
+    train_trunk(trunk, features, Loader(plan.train, preprocessing, device, seed=plan.seed), plan.protocol)
+    return of_module(trunk, preprocessing, device)
 
 
 def _pretrained(
-    option: Literal["features", "embedding"], known: tuple[str, ...], settings: Settings, preprocessing: Preprocessing
+    option: str, name: str, known: tuple[str, ...], preprocessing: Preprocessing, device: torch.device
 ) -> Features:
-    """Return the features of a network trained before, which is loaded when it is first asked for them.
+    """Return the features of a network that was trained before: by a finished run, or on ImageNet.
 
     Raises:
         InputError: if the option names no network.
     """
-    name: str = getattr(settings, option)
     if name not in known and not is_of_library(name) and not Path(name).exists():
         raise InputError(
             f"expected the folder of a run, torchvision:NAME, timm:NAME or {', '.join(known)} for --{option}, found "
             f"'{name}'{nearest(name, known)}; give one of these"
         )
-    load = cache(lambda: _loaded(option, name, settings, preprocessing))
-    return lambda samples: load()(samples)
-
-
-def _loaded(option: str, name: str, settings: Settings, preprocessing: Preprocessing) -> Features:
-    """Load a network that was trained before: by a finished run, or on ImageNet."""
     if name != EFFICIENTNET and Path(name).exists():
-        return _of_run(option, Path(name), settings, preprocessing)
+        return _when_asked(lambda: _of_run(option, Path(name), preprocessing, device))
+    return _when_asked(lambda: _of_imagenet(option, name, preprocessing, device))
+
+
+def _of_imagenet(option: str, name: str, preprocessing: Preprocessing, device: torch.device) -> Features:
     from metaux.networks.embedding import pretrained_embedding
 
     if preprocessing.kind != "image":
@@ -148,13 +128,13 @@ def _loaded(option: str, name: str, settings: Settings, preprocessing: Preproces
     if name == EFFICIENTNET and preprocessing.image_size is not None:
         side = max(preprocessing.image_size)
         size = min(max(side, LEAST, min(ENLARGED * side, ENOUGH)), MOST)
-    embedding = pretrained_embedding(name, size).to(_device(settings))
+    embedding = pretrained_embedding(name, size).to(device)
     return lambda samples: embedding.features(samples.inputs[0])
 
 
-def _of_run(option: str, folder: Path, settings: Settings, preprocessing: Preprocessing) -> Features:
+def _of_run(option: str, folder: Path, preprocessing: Preprocessing, device: torch.device) -> Features:
     """Return the features that a finished run's network makes; its data may have been normalised differently."""
-    model = Model.read(folder, settings.device)
+    model = Model.read(folder, str(device))
     theirs = model.preprocessing
     if (theirs.kind, theirs.describe()) != (preprocessing.kind, preprocessing.describe()):
         raise InputError(
@@ -167,7 +147,3 @@ def _of_run(option: str, folder: Path, settings: Settings, preprocessing: Prepro
             return model.features(samples)
 
     return features
-
-
-def _device(settings: Settings) -> torch.device:
-    return make_fabric(replace(settings, processes=1)).device

@@ -1,6 +1,6 @@
 """A trained network, read back from the folder of its run."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,11 +16,10 @@ from metaux.labels.base import LabelSource, SubclassSource
 from metaux.labels.sources import SOURCES, entry
 from metaux.networks.backbones import make_backbone
 from metaux.networks.multitask import MultiTaskNetwork, to_channels_last
-from metaux.protocols import resolve
-from metaux.runs.record import SETTINGS, Run
-from metaux.settings import Settings, from_mapping
+from metaux.runs.record import Run
+from metaux.settings import Settings
 from metaux.training.devices import computing, make_fabric
-from metaux.training.evaluate import passes, primary_outputs
+from metaux.training.evaluate import evaluated_on, primary_outputs
 from metaux.training.fabric import Fabric
 from metaux.training.learner import make_network
 
@@ -101,17 +100,14 @@ class Model:
     @classmethod
     def of(cls, run: Run, device: str = "cpu") -> "Model":
         """Return the network of a finished run that has been read; see `read`."""
-        try:
-            settings, _ = from_mapping(run.settings, {"method": str, "seed": int})
-        except InputError as error:
-            raise InputError(f"{error} (in '{run.folder / SETTINGS}')") from None
-        fabric = make_fabric(replace(settings, device=device, processes=1))
+        trial = run.trial
+        fabric = make_fabric(trial.changed(device=device, processes=1).settings)
         hierarchy, preprocessing, shape = read_description(run)
         choose("method", run.method, SOURCES)
-        source = SOURCES[run.method](hierarchy, resolve(settings))
+        source = SOURCES[run.method](hierarchy, trial.protocol)
         source.auxiliary_names = tuple(run.result["model"].get("auxiliary_names", ()))
         example = torch.zeros(1, *shape, dtype=torch.int64 if preprocessing.kind == "text" else None)
-        trunk = partial(make_backbone, settings.backbone, shape, preprocessing.kind)
+        trunk = partial(make_backbone, trial.settings.backbone, shape, preprocessing.kind)
         network = make_network(trunk, (example,), source, run.seed)
         weights = {
             name.removeprefix("network."): value for name, value in run.weights().items() if name.startswith("network.")
@@ -121,7 +117,7 @@ class Model:
         except RuntimeError:
             raise _other(run, "weights of another network") from None
         to_channels_last(network.eval(), fabric.device)
-        return cls(network, source, hierarchy, preprocessing, settings, fabric)
+        return cls(network, source, hierarchy, preprocessing, trial.settings, fabric)
 
     def predict(self, samples: Samples) -> Predictions:
         """Return what the network says of raw samples, to the bits that its training would have seen.
@@ -154,8 +150,10 @@ class Model:
     def _outputs(self, samples: Samples, *names: str) -> list[Tensor]:
         """Return these of the network's outputs (`Outputs`) for all samples, from one pass over them."""
         with computing(self.settings.threads), self.fabric.autocast():
-            found = passes(self.network, samples, self.preprocessing, self.fabric.device)
-            parts = [[getattr(outputs, name).float().cpu() for name in names] for _, outputs in found]
+            parts = []
+            for inputs in evaluated_on(self.network, samples, self.preprocessing, self.fabric.device):
+                outputs = self.network(*inputs)
+                parts.append([getattr(outputs, name).float().cpu() for name in names])
         return [torch.cat(part) for part in zip(*parts, strict=True)]
 
 

@@ -1,21 +1,27 @@
-"""From settings, which are words and numbers, to a plan, which is objects."""
+"""From settings, which are words and numbers, to a plan, which is objects: the one place where a run's plan is made."""
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
+import torch
 from torch import nn
 
 from metaux.data.samples import LabelledData
 from metaux.data.splits import draw
 from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
-from metaux.labels.sources import SOURCES
+from metaux.labels.base import LabelSource, MakeSource
+from metaux.labels.sources import SOURCES, Entry
 from metaux.networks.backbones import check_backbone, make_backbone
 from metaux.protocols import Protocol, resolve
 from metaux.runs.features import make_embedding, make_features
 from metaux.runs.recorded import make_recorded
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
-from metaux.training.devices import make_fabric
-from metaux.training.meta_gradients import way_by_name
+from metaux.training.devices import device_of
+from metaux.training.meta_gradients import META_GRADIENTS
 from metaux.training.plan import Plan
 from metaux.words import counted
 
@@ -27,7 +33,7 @@ def check(settings: Settings) -> None:
         InputError: for an unknown protocol, backbone or device, a value out of range, or weights that can't be had.
     """
     resolve(settings)
-    make_fabric(settings)
+    device_of(settings)
     check_backbone(settings.backbone, settings.pretrained)
 
 
@@ -48,52 +54,78 @@ def too_short(settings: Settings, data: LabelledData) -> list[str]:
     ]
 
 
-def meta_share(needed: bool, protocol: Protocol, method: str) -> float:
-    """Return the share of the training data that is split off for a source: 0 where it needs no meta split.
+def make_plan(trial: Trial, data: LabelledData, device: torch.device | None = None) -> Plan:
+    """Make the plan of a run.
 
-    Raises:
-        InputError: if the source needs a meta split, and the protocol has none.
-    """
-    if needed and protocol.meta_fraction == 0:
-        raise InputError(
-            f"expected a protocol with a meta split for {method}, found '{protocol.name}'; take the protocol iclr, or "
-            "leave the method out"
-        )
-    return protocol.meta_fraction if needed else 0.0
-
-
-def make_plan(settings: Settings, method: str, seed: int, data: LabelledData) -> Plan:
-    """Make the plan of a run; draws the training samples of this seed.
+    Args:
+        trial: the run.
+        data: what its settings name.
+        device: where features and embedding are made; the settings' by default.
 
     Raises:
         InputError: for an unknown method, backbone, protocol or a value out of range.
     """
-    choose("method", method, SOURCES)
-    if min(seed, settings.train_seed or 0) < 0:
-        raise InputError(f"expected a seed of 0 or more, found {min(seed, settings.train_seed or 0)}; give another")
-    protocol = resolve(settings)
-    share = meta_share(SOURCES[method].needs_meta_split(protocol), protocol, method)
-    draw_seed = seed if settings.train_seed is None else settings.train_seed
-    train, meta = draw(data.train, draw_seed, settings.train_size, share)
-    preprocessing = Preprocessing.fit(data, protocol.normalisation)
+    settings = trial.settings
+    choose("method", trial.method, SOURCES)
+    if (least := min(trial.seed, settings.train_seed or 0)) < 0:
+        raise InputError(f"expected a seed of 0 or more, found {least}; give another")
     shape = tuple(data.train.inputs[0].shape[1:])
+    trunk = partial(make_backbone, settings.backbone, shape, data.kind, settings.pretrained)
+    return assemble(
+        settings, data, trial.seed, trial.protocol, SOURCES[trial.method], trunk, trial.method, device=device
+    )
 
-    def trunk() -> nn.Module:
-        return make_backbone(settings.backbone, shape, data.kind, settings.pretrained)
 
-    return Plan(
+def assemble(
+    settings: Settings,
+    data: LabelledData,
+    seed: int,
+    protocol: Protocol,
+    source: MakeSource,
+    trunk: Callable[[], nn.Module],
+    method: str = "this method",
+    device: torch.device | None = None,
+) -> Plan:
+    """Make a plan around a protocol, a label source and a backbone of one's own; draws the training samples.
+
+    Args:
+        settings: all but these.
+        data: what to learn from and to measure on.
+        seed: of everything random.
+        protocol: the values of the training protocol.
+        source: makes the label source.
+        trunk: makes a fresh backbone.
+        method: what a message calls the source.
+        device: as of `make_plan`.
+
+    Raises:
+        InputError: for a source that is none or needs a meta split that the protocol hasn't, and bad settings.
+    """
+    asked = source if isinstance(source, Entry) else source(data.hierarchy, protocol)
+    if not isinstance(asked, Entry | LabelSource):
+        raise InputError(f"expected method to return a LabelSource, found {type(asked).__name__}; return one")
+    share = protocol.meta_fraction if asked.needs_meta_split(protocol) else None
+    if share == 0:
+        raise InputError(
+            f"expected a protocol with a meta split for {method}, found '{protocol.name}'; take the protocol iclr, or "
+            "leave the method out"
+        )
+    draw_seed = seed if settings.train_seed is None else settings.train_seed
+    train, meta = draw(data.train, draw_seed, settings.train_size, share or 0.0)
+    preprocessing, device = Preprocessing.fit(data, protocol.normalisation), device or device_of(settings)
+    plan = Plan(
         data=data,
         train=train,
         meta=meta,
         preprocess=preprocessing,
         augment=augmentation(settings.augment, data),
         trunk=trunk,
-        source=SOURCES[method],
+        source=source,
         protocol=protocol,
-        meta_gradient=way_by_name(settings.meta_gradient),
-        features=make_features(settings, train, preprocessing, seed, trunk, protocol),
-        embedding=make_embedding(settings, preprocessing),
+        meta_gradient=META_GRADIENTS.get(settings.meta_gradient),
+        embedding=make_embedding(settings, preprocessing, device),
         recorded=make_recorded(settings, data.hierarchy, seed),
         balanced=settings.class_weights == "balanced",
         seed=seed,
     )
+    return replace(plan, features=make_features(settings, plan, preprocessing, device))

@@ -20,7 +20,7 @@ from metaux.runs.progress import read_state, shown
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
-from metaux.training.devices import make_fabric
+from metaux.training.devices import device_of
 from metaux.words import counted, duration
 
 Load = Callable[[Settings], LabelledData]
@@ -35,7 +35,7 @@ def default_workers(settings: Settings) -> int:
     """
     from joblib import cpu_count
 
-    if settings.processes > 1 or make_fabric(settings).device.type != "cpu":
+    if settings.processes > 1 or device_of(settings).type != "cpu":
         return 1
     return max(1, int(cpu_count()) // settings.threads)
 
@@ -143,7 +143,7 @@ def _outcomes(todo: Mapping[Path, Trial], workers: int, work: Callable[..., str]
 def _work(folder: Path, trial: Trial, log: str | None, curve: bool, load: Load = load_once) -> str:
     """Do one run; return why it could not be finished, if so."""
     try:
-        run(trial.settings, trial.method, trial.seed, load(trial.settings), folder, log=log, curve=curve)
+        run(trial, load(trial.settings), folder, log=log, curve=curve)
     except (TrainingError, InputError) as error:
         return f"{trial.method} with seed {trial.seed}: {error}"
     return ""

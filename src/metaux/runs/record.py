@@ -26,7 +26,8 @@ import yaml
 
 from metaux.errors import InputError
 from metaux.files import to_json, write_json, write_tensors, write_text_atomic
-from metaux.settings import Settings, to_mapping
+from metaux.runs.trial import Trial
+from metaux.settings import Settings, from_mapping, to_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,6 +151,19 @@ class Run:
             if absent := [name for name in _OF_OUTPUTS if name not in file.keys()]:  # noqa: SIM118
                 raise _damaged(folder / OUTPUTS, f"without {', '.join(absent)}")
         return run
+
+    @property
+    def trial(self) -> Trial:
+        """The run that was to be done.
+
+        Raises:
+            InputError: for settings that this version doesn't know.
+        """
+        try:
+            settings, _ = from_mapping(self.settings, {"method": str, "seed": int})
+        except InputError as error:
+            raise InputError(f"{error} (in '{self.folder / SETTINGS}')") from None
+        return Trial(settings, self.method, self.seed)
 
     def labelled(self, method: str) -> "Run":
         """Return the same run under another method's name, such as that of a variant in a figure."""

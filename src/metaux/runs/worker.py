@@ -3,11 +3,12 @@
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from metaux.data.samples import LabelledData
 from metaux.data.transforms import Preprocessing
@@ -18,10 +19,11 @@ from metaux.runs.log import opened
 from metaux.runs.model import describe_model
 from metaux.runs.plan import make_plan
 from metaux.runs.record import is_finished, write_finished, write_records, write_settings
-from metaux.settings import Settings, to_mapping
+from metaux.runs.trial import Trial
+from metaux.settings import to_mapping
 from metaux.training.checkpoint import Checkpoint
-from metaux.training.devices import computing, quieten
-from metaux.training.evaluate import Record, class_recalls, passes
+from metaux.training.devices import computing, device_name, quieten
+from metaux.training.evaluate import Record, class_recalls, evaluated_on
 from metaux.training.fabric import Fabric
 from metaux.training.learner import make_learner
 from metaux.training.loop import Fitted, fit
@@ -35,35 +37,60 @@ FEATURE_SAMPLES = 1000
 quieten()
 
 
+def run_share(
+    fabric: Fabric, trial: Trial, folder: Path, log: str | None = None, curve: bool = True
+) -> InputError | TrainingError | None:
+    """Do one process's share of a run, making its own plan: objects such as a function in one can't travel.
+
+    An error for the user is returned, since it would arrive as a traceback.
+    """
+    try:
+        train_and_record(fabric, trial, load_once(trial.settings), folder, log=log, curve=curve)
+    except TooLittleMemoryError:
+        # The other processes wait for this one, which has to be seen to end.
+        raise SystemExit(1) from None
+    except (InputError, TrainingError) as error:
+        return error
+    return None
+
+
 def train_and_record(
     fabric: Fabric,
-    settings: Settings,
-    method: str,
-    seed: int,
+    trial: Trial,
     data: LabelledData,
     folder: Path,
     notify: Callable[[str], None] = lambda _: None,
     log: str | None = None,
     curve: bool = True,
 ) -> None:
-    """Train and record one run, or one process's share of it; only the first process writes."""
+    """Train and record one run, or one process's share of it; only the first process writes.
+
+    Args:
+        fabric: this process's.
+        trial: the run.
+        data: what its settings name.
+        folder: where it is recorded.
+        notify: as of `run`, like the others.
+        log: tensorboard or wandb.
+        curve: measure on the way too.
+    """
     first = fabric.is_global_zero
-    with computing(settings.threads):
+    with computing(trial.settings.threads):
         start = time.perf_counter()
-        here = replace(settings, device=str(fabric.device), processes=1)  # features are made on this process's device
-        plan = make_plan(here, method, seed, data)
+        plan = make_plan(trial, data, fabric.device)
         checkpoint = Checkpoint(folder / CHECKPOINT, data.digest, fabric.device)
         learner = make_learner(plan, fabric, checkpoint.read())
         preparation = time.perf_counter() - start + learner.left_out
         if learner.notice:
             notify(learner.notice)
         if first:
-            write_settings(folder, settings, method=method, seed=seed)
-        with opened(log if first else None, folder, f"{method}-{seed}", to_mapping(settings)) as write_log:
+            write_settings(folder, trial.settings, method=trial.method, seed=trial.seed)
+        name = f"{trial.method}-{trial.seed}"
+        with opened(log if first else None, folder, name, to_mapping(trial.settings)) as write_log:
 
             def record(records: list[Record]) -> None:
                 if first and is_finished(folder):
-                    (folder / CHECKPOINT).unlink(missing_ok=True)
+                    checkpoint.path.unlink(missing_ok=True)
                     raise TrainingError(f"another process has finished the run in {folder}; its results are there")
                 if first:
                     write_records(folder, records)
@@ -72,90 +99,55 @@ def train_and_record(
             fitted = fit(learner, checkpoint, curve, record)
             record(fitted.records)
         if first:
-            _finish(plan, fitted, method, folder, fabric, preparation)
+            weights = {f"network.{name}": value for name, value in fitted.network.state_dict().items()}
+            kept = [*fitted.source.named_parameters(), *fitted.source.named_buffers()]
+            weights |= {f"source.{name}": value for name, value in kept}
+            result = {"method": trial.method, **_result(plan, fitted, fabric.device, preparation)}
+            write_finished(folder, result, _outputs(plan, fitted, fabric.device), weights)
+            checkpoint.path.unlink(missing_ok=True)
 
 
-def _finish(plan: Plan, fitted: Fitted, method: str, folder: Path, fabric: Fabric, preparation: float) -> None:
-    data, preprocessing = plan.data, plan.preprocess
-    assert isinstance(preprocessing, Preprocessing)
-    test, correct, records = data.test, fitted.test_correct, fitted.records
+def _outputs(plan: Plan, fitted: Fitted, device: torch.device) -> dict[str, Tensor]:
+    """Return what is kept of each sample."""
+    test = plan.data.test
     rows = torch.randperm(len(test), generator=generator(0, "feature samples"))[:FEATURE_SAMPLES].sort().values
-    network = passes(fitted.network, test.take(rows), preprocessing, fabric.device)
-    assert plan.train.ids is not None
+    inputs = evaluated_on(fitted.network, test.take(rows), plan.preprocess, device)
     outputs = {
         "test_probabilities": fitted.test_logits.softmax(-1),
-        "test_correct": correct,
+        "test_correct": fitted.test_correct,
         "test_primary": test.primary,
-        "test_features": torch.cat([outputs.features.float().cpu() for _, outputs in network]),
+        "test_features": torch.cat([fitted.network(*own).features.float().cpu() for own in inputs]),
         "test_feature_rows": rows,
+        "test_groups": test.groups,
         "train_ids": plan.train.ids,
         "train_primary": plan.train.primary,
+        "train_human": plan.train.human,
+        "train_labels": None if fitted.labels is None else fitted.labels.half(),
+        "meta_ids": None if plan.meta is None else plan.meta.ids,
     }
-    if test.groups is not None:
-        outputs["test_groups"] = test.groups
-    if plan.meta is not None:
-        assert plan.meta.ids is not None
-        outputs["meta_ids"] = plan.meta.ids
-    if fitted.labels is not None:
-        outputs["train_labels"] = fitted.labels.half()
-    if plan.train.human is not None:
-        outputs["train_human"] = plan.train.human
-    weights = {f"network.{name}": value for name, value in fitted.network.state_dict().items()}
-    kept = [*fitted.source.named_parameters(), *fitted.source.named_buffers()]
-    weights |= {f"source.{name}": value for name, value in kept}
-    result = {
-        "method": method,
+    return {name: value for name, value in outputs.items() if value is not None}
+
+
+def _result(plan: Plan, fitted: Fitted, device: torch.device, preparation: float) -> dict[str, Any]:
+    """Return the numbers of a run, and what describes it beyond its settings."""
+    correct, records, hierarchy = fitted.test_correct, fitted.records, plan.data.hierarchy
+    assert isinstance(plan.preprocess, Preprocessing)
+    shape = tuple(plan.train.inputs[0].shape[1:])
+    return {
         "seed": plan.seed,
         "accuracy": float(correct.double().mean()),
-        "balanced_accuracy": float(class_recalls(correct, test.primary).mean()),
+        "balanced_accuracy": float(class_recalls(correct, plan.data.test.primary).mean()),
         "seconds_per_epoch": sum(record["seconds"] for record in records) / len(records),
         "preparation_seconds": preparation,
         "epochs": len(records),
-        "class_names": list(data.hierarchy.class_names),
+        "class_names": list(hierarchy.class_names),
         "train_size": len(plan.train) + (0 if plan.meta is None else len(plan.meta)),
-        "test_size": len(test),
-        "data": data.digest,
+        "test_size": len(plan.data.test),
+        "data": plan.data.digest,
         "train_names": list(plan.train.names),
         "meta_gradient": None if fitted.meta_gradient is None else name_of_way(fitted.meta_gradient),
-        "model": describe_model(
-            data.hierarchy, preprocessing, tuple(plan.train.inputs[0].shape[1:]), fitted.source.auxiliary_names
-        ),
-        "device": device_name(fabric.device),
+        "model": describe_model(hierarchy, plan.preprocess, shape, fitted.source.auxiliary_names),
+        "device": device_name(device),
         "versions": {name: version(name) for name in ("metaux", "torch", "torchvision", "numpy", "scikit-learn")}
         | {"python": platform.python_version()},
     }
-    write_finished(folder, result, outputs, weights)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-
-
-def device_name(device: torch.device) -> str:
-    """Return the name of the GPU, or of the processor where the system tells it."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def run_share(
-    fabric: Fabric,
-    settings: Settings,
-    method: str,
-    seed: int,
-    folder: Path,
-    log: str | None = None,
-    curve: bool = True,
-) -> InputError | TrainingError | None:
-    """Do one process's share of a run, making its own plan: objects such as a function in one can't travel.
-
-    An error for the user is returned, since it would arrive as a traceback.
-    """
-    try:
-        train_and_record(fabric, settings, method, seed, load_once(settings), folder, log=log, curve=curve)
-    except TooLittleMemoryError:
-        # The other processes wait for this one, which has to be seen to end.
-        raise SystemExit(1) from None
-    except (InputError, TrainingError) as error:
-        return error
-    return None

@@ -19,8 +19,9 @@ from metaux.labels.sources import REFERENCES, SOURCES
 from metaux.protocols import resolve
 from metaux.report.recorded import Recorded
 from metaux.report.reporting import write_report
+from metaux.runs.launch import rehearse
 from metaux.runs.log import catch_up, check_log
-from metaux.runs.plan import check, make_plan, too_short
+from metaux.runs.plan import check, too_short
 from metaux.runs.pool import START_OF_A_PROCESS, longest_first, summarise_failures, train
 from metaux.runs.record import RECOMMENDED, Run, check_unchanged, is_finished, write_settings
 from metaux.runs.store import Store, by_method, claim
@@ -29,8 +30,6 @@ from metaux.runs.worker import CHECKPOINT
 from metaux.settings import Settings
 from metaux.terminal import print_notes, reading
 from metaux.training.checkpoint import Checkpoint
-from metaux.training.devices import computing, make_fabric
-from metaux.training.timing import time_run
 from metaux.words import counted, listed
 
 
@@ -165,9 +164,7 @@ def _time_methods(
             if method in seconds or method in refused:
                 continue
             try:
-                with computing(settings.threads):
-                    plan = make_plan(settings, method, trial.seed, data)
-                    cost, notice = time_run(plan, make_fabric(replace(settings, processes=1)))
+                cost, notice = rehearse(trial, data)
             except InputError as error:
                 if method in (*asked, *REFERENCES) or settings.features != Settings().features:
                     raise

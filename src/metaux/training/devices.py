@@ -1,9 +1,11 @@
 """Which device, precision and number of processes a run uses; Lightning Fabric does the rest."""
 
 import logging
+import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -14,8 +16,8 @@ from metaux.training.fabric import Fabric
 TOO_LITTLE_MEMORY = "too little memory; use a smaller batch size or image size, or fewer jobs"
 
 
-def make_fabric(settings: Settings) -> Fabric:
-    """Return the Fabric for these settings; launch it before use if there is more than one process.
+def device_of(settings: Settings) -> torch.device:
+    """Return the device that these settings name: of several processes, the first one's.
 
     Raises:
         InputError: for a device that is unknown or not there, a count below 1, or more processes than devices.
@@ -32,12 +34,24 @@ def make_fabric(settings: Settings) -> Fabric:
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[kind]
     if not available or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
         raise InputError(f"device '{settings.device}' is not on this machine; use --device cpu or auto")
-    quieten()
     if settings.processes > 1:
         _check_processes(settings, kind, index)
-        return Fabric(accelerator=kind, strategy="ddp_spawn", devices=settings.processes, precision=settings.precision)
-    devices = [int(index)] if index is not None and kind == "cuda" else 1
-    return Fabric(accelerator=kind, devices=devices, precision=settings.precision)
+    return torch.device("cpu") if kind == "cpu" else torch.device(kind, int(index or 0))
+
+
+def make_fabric(settings: Settings) -> Fabric:
+    """Return the Fabric for these settings; launch it before use if there is more than one process.
+
+    Raises:
+        InputError: as `device_of`.
+    """
+    device = device_of(settings)
+    quieten()
+    if settings.processes > 1:
+        strategy, devices = "ddp_spawn", settings.processes
+        return Fabric(accelerator=device.type, strategy=strategy, devices=devices, precision=settings.precision)
+    one = [device.index] if device.type == "cuda" else 1
+    return Fabric(accelerator=device.type, devices=one, precision=settings.precision)
 
 
 def _check_processes(settings: Settings, kind: str, index: str | None) -> None:
@@ -59,6 +73,16 @@ def wait_for(device: torch.device) -> None:
     """Wait until a GPU has done what it was given, so that a clock can be read."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of the GPU, or of the CPU where the system tells it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def quieten() -> None:

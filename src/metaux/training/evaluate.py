@@ -7,7 +7,7 @@ from torch import Tensor, autograd
 
 from metaux.data.samples import Samples
 from metaux.labels.base import Batch, LabelSource, PrimaryLoss
-from metaux.networks.multitask import MultiTaskNetwork, Outputs
+from metaux.networks.multitask import MultiTaskNetwork
 from metaux.rng import seeded
 from metaux.training.generated_labels import describe, training_labels
 from metaux.training.learner import Learner
@@ -21,17 +21,10 @@ DIAGNOSTIC_SAMPLES = 100
 MEASURED_EACH = 4
 
 
-def passes(
-    network: MultiTaskNetwork, samples: Samples, preprocess: Preprocess, device: torch.device
-) -> Iterator[tuple[tuple[Tensor, ...], Outputs]]:
-    """Yield inputs and outputs batch by batch, in order, in evaluation mode and without graph."""
-    for inputs in _batches(network, samples, preprocess, device):
-        yield inputs, network(*inputs)
-
-
-def _batches(
+def evaluated_on(
     network: MultiTaskNetwork, samples: Samples, preprocess: Preprocess, device: torch.device
 ) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the network's inputs batch by batch, in order; until the last it evaluates, and nothing has a graph."""
     loader = Loader(samples, preprocess, device)
     training = network.training
     network.eval()
@@ -50,7 +43,7 @@ def primary_outputs(
 ) -> Tensor:
     """Return the primary output for every sample, `[n, classes]` on the CPU, as the source predicts it."""
     found = []
-    for inputs in _batches(network, samples, preprocess, device):
+    for inputs in evaluated_on(network, samples, preprocess, device):
         primary = network(*inputs).primary if source.predict is None else source.predict(network, inputs)
         found.append(primary.float().cpu())
     return torch.cat(found)

@@ -18,11 +18,6 @@ META_GRADIENTS: dict[str, MetaGradient] = {
 }
 
 
-def way_by_name(name: str) -> MetaGradient | None:
-    """Return the way of that name; None for `auto`, which is decided on the network."""
-    return META_GRADIENTS.get(name)
-
-
 def name_of_way(way: MetaGradient) -> str:
     """Return what a way is called.
 

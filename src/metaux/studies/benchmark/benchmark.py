@@ -248,7 +248,7 @@ class _OnDataSet:
         settings = replace(self.settings, **row.changes)
         try:
             check(settings)
-            features = make_plan(settings, SINGLE, 0, data).features
+            features = make_plan(Trial(settings, SINGLE, 0), data).features
             if features is not None:
                 features(data.train.take(torch.arange(1)))
         except InputError as error:

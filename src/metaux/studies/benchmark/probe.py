@@ -14,6 +14,7 @@ from metaux.data.samples import LabelledData, Samples
 from metaux.evidence.comparison import Result
 from metaux.files import write_json
 from metaux.runs.plan import make_plan
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.benchmark.rules import SINGLE, Entrant
 from metaux.studies.kept import read_kept
@@ -46,13 +47,13 @@ def probe(data_set: Settings, row: Entrant, data: LabelledData, seeds: Sequence[
     found: dict[str, dict[str, Any]] = {seed: own for seed, own in read_kept(path).items() if "wrong" in own}
     if missing := [seed for seed in seeds if str(seed) not in found]:
         settings = replace(data_set, **row.changes)
-        features = make_plan(settings, SINGLE, 0, data).features
+        features = make_plan(Trial(settings, SINGLE, 0), data).features
         assert features is not None
         fitted: dict[tuple[int, ...], dict[str, Any]] = {}  # seeds may draw the same samples: all of them
         with computing(data_set.threads):
             test, primary = _numbers(data.test, features)
             for seed in missing:
-                train = make_plan(settings, SINGLE, seed, data).train
+                train = make_plan(Trial(settings, SINGLE, seed), data).train
                 assert train.ids is not None
                 drawn = tuple(sorted(train.ids.tolist()))
                 if drawn not in fitted:

@@ -57,10 +57,8 @@ def _per_sample(trial: Trial, shape: tuple[int, int, int]) -> tuple[float, float
         Samples((torch.randint(256, (count, *shape), dtype=torch.uint8),), torch.arange(count) % 2) for _ in range(2)
     )
     data = LabelledData(train, test, Hierarchy([5, 5]), "image")
-    made_up = trial.changed(
-        train_size=None, hierarchy=None, primary=None, auxiliary=None, subclasses=(5,), processes=1
-    ).settings
-    with computing(made_up.threads):
-        plan = make_plan(made_up, trial.method, 0, data)
-        steps, evaluation = time_epoch(make_learner(plan, make_fabric(made_up)), steps=1)
+    made_up = trial.changed(train_size=None, hierarchy=None, primary=None, auxiliary=None, subclasses=(5,), processes=1)
+    with computing(made_up.settings.threads):
+        learner = make_learner(make_plan(made_up, data), make_fabric(made_up.settings))
+        steps, evaluation = time_epoch(learner, steps=1)
     return steps / count, evaluation / count

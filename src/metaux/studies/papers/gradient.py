@@ -9,12 +9,11 @@ import torch
 
 from metaux.files import write_json
 from metaux.report.chart import COLOURS
-from metaux.runs.worker import device_name
 from metaux.settings import Settings
 from metaux.studies.papers import meta_step
 from metaux.studies.papers.findings import Findings, Rows
 from metaux.studies.papers.item import Item, nothing
-from metaux.training.devices import make_fabric
+from metaux.training.devices import device_name, device_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +67,7 @@ def ratios(table: dict[str, dict[str, float]]) -> dict[str, float]:
 
 
 def _draw(findings: Findings) -> str:
-    record = measure(str(make_fabric(Settings(device=findings.device)).device))
+    record = measure(str(device_of(Settings(device=findings.device))))
     exact, rounded = record["errors"]["float64"], record["errors"]["float32"]
     write_json(findings.folder / "gradient.json", record)
     rows: Rows = [

@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError
 from metaux.protocols import resolve
-from metaux.runs.plan import make_plan
+from metaux.runs.launch import rehearse
 from metaux.settings import Settings
 from metaux.studies.benchmark.plan import on_validation
 from metaux.studies.benchmark.rules import ENTRANTS, SINGLE, Entrant, Rules
-from metaux.training.devices import computing, make_fabric
-from metaux.training.timing import Cost, time_run
+from metaux.training.timing import Cost
 from metaux.words import duration
 
 # Those of the benchmark, and labels that none of its data sets has.
@@ -66,13 +65,11 @@ def time_epochs(data_set: Settings, rows: Sequence[Entrant], data: LabelledData,
         if len(found) > 1 and time.perf_counter() - start + ahead > seconds:
             break
         trial = on_validation(data_set, row)
-        with computing(data_set.threads):
-            try:
-                plan = make_plan(trial.settings, row.method, 0, data)
-                found[row.name], _ = time_run(plan, make_fabric(replace(data_set, processes=1)), curve=False)
-            except InputError:  # not for data like this
-                if row.name == SINGLE:
-                    raise
+        try:
+            found[row.name], _ = rehearse(trial, data, curve=False)
+        except InputError:  # not for data like this
+            if row.name == SINGLE:
+                raise
     return found
 
 
