@@ -28,6 +28,7 @@ GROUND = (
     "files",
     "words",
     "metagradient",
+    "functional",
     "losses",
     "hierarchy",
     "transfer",

@@ -22,7 +22,7 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 from metaux import InputError, LabelSource, MetauxClassifier, MultiTaskNetwork
 from metaux.errors import TrainingError
 from metaux.hierarchy import Hierarchy
-from metaux.labels.uniform import Uniform
+from metaux.labels.controls import Uniform
 from metaux.protocols import ICLR, TUNED, Protocol
 
 Array = np.ndarray[Any, Any]

@@ -1,7 +1,9 @@
 """Teachers: their losses, their labels, and labels by teachers that never saw the sample."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -12,12 +14,12 @@ from torch import Tensor, nn
 
 from metaux import Hierarchy
 from metaux.errors import TrainingError
-from metaux.labels.base import Batch, BatchLoss, Preparation
-from metaux.labels.distilled import Distilled, class_loss, spread_loss
+from metaux.labels.base import Batch, BatchLoss, LabelSource, MakeSource, Preparation
+from metaux.labels.distilled import class_loss, spread_loss
 from metaux.labels.matching import cross_fitted, matched
-from metaux.labels.self_distilled import SelfDistilled
 from metaux.labels.sources import SOURCES
 from metaux.networks.backbones import mlp
+from metaux.protocols import Protocol
 from metaux.rng import generator
 from metaux.training.fabric import Fabric
 from metaux.training.generated_labels import human_agreement, training_labels
@@ -130,27 +132,37 @@ def test_a_teacher_that_diverges_says_so() -> None:
         learner(SOURCES["distilled"], learning_rate=1e8, epochs=30)
 
 
+def watched(name: str, noted: Callable[[BatchLoss, Batch], Tensor]) -> MakeSource:
+    """Return a source whose teachers' losses are noted."""
+
+    def make(hierarchy: Hierarchy, protocol: Protocol) -> LabelSource:
+        source = SOURCES[name](hierarchy, protocol)
+        prepare = source.prepare
+
+        def prepare_watched(preparation: Preparation) -> None:
+            def fit(network: nn.Module, rows: Tensor, loss: BatchLoss) -> None:
+                preparation.fit(network, rows, partial(noted, loss))
+
+            prepare(replace(preparation, fit=fit))
+
+        source.prepare = prepare_watched  # type: ignore[method-assign]
+        return source
+
+    return make
+
+
 @pytest.mark.parametrize("name", ["distilled", "self-distilled"])
 def test_teachers_learn_in_half_precision(name: str) -> None:
     """Within one region, autocast would go on with the weights of the first step."""
     losses: list[float] = []
 
-    made = {"distilled": Distilled, "self-distilled": SelfDistilled}[name]
-
-    class Watched(made):  # type: ignore[misc, valid-type]
-        def prepare(self, preparation: Preparation) -> None:
-            def fit(network: nn.Module, rows: Tensor, loss: BatchLoss) -> None:
-                def noted(batch: Batch) -> Tensor:
-                    value = loss(batch)
-                    losses.append(float(value.detach()))
-                    return value
-
-                preparation.fit(network, rows, noted)
-
-            super().prepare(replace(preparation, fit=fit))
+    def noted(loss: BatchLoss, batch: Batch) -> Tensor:
+        value = loss(batch)
+        losses.append(float(value.detach()))
+        return value
 
     fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
-    make_learner(plan(Watched, epochs=6, trunk=lambda: mlp((1, 8, 8))), fabric)
+    make_learner(plan(watched(name, noted), epochs=6, trunk=lambda: mlp((1, 8, 8))), fabric)
     count = len(losses) // 6
     assert sum(losses[-count:]) < sum(losses[:count]) - 0.1 * count
 
@@ -172,18 +184,14 @@ def test_the_class_loss_keeps_its_digits_in_half_precision() -> None:
 def test_a_rehearsal_trains_teachers_for_one_epoch_and_counts_the_rest() -> None:
     batches: list[Batch] = []
 
-    class Watched(Distilled):
-        def prepare(self, preparation: Preparation) -> None:
-            def fit(network: nn.Module, rows: Tensor, loss: BatchLoss) -> None:
-                def noted(batch: Batch) -> Tensor:
-                    batches.append(batch)
-                    return loss(batch)
+    def noted(loss: BatchLoss, batch: Batch) -> Tensor:
+        batches.append(batch)
+        return loss(batch)
 
-                preparation.fit(network, rows, noted)
-
-            super().prepare(replace(preparation, fit=fit))
-
-    chosen, fabric = plan(Watched, epochs=7, trunk=lambda: mlp((1, 8, 8))), Fabric(accelerator="cpu", devices=1)
+    chosen, fabric = (
+        plan(watched("distilled", noted), epochs=7, trunk=lambda: mlp((1, 8, 8))),
+        Fabric(accelerator="cpu", devices=1),
+    )
     assert make_learner(chosen, fabric).left_out == 0
     whole = len(batches)
     rehearsed = make_learner(chosen, fabric, rehearsal=True)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from metaux import Hierarchy, InputError
 from metaux.data.samples import Samples
 from metaux.labels.base import Batch
-from metaux.labels.rotation import Rotated, Rotation
+from metaux.labels.rotation import Rotation
 from metaux.labels.sources import SOURCES
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
 from metaux.protocols import TUNED
@@ -76,7 +76,7 @@ def test_the_loss_is_the_mean_over_the_views_of_class_and_rotation() -> None:
 
 def test_the_prediction_averages_what_each_view_says_of_its_own_rotation() -> None:
     net = network(8)
-    found = Rotation(Hierarchy([2, 2]), TUNED).predict(net, batch().inputs)
+    found = Rotation(Hierarchy([2, 2]), TUNED).mean_of_views(net, batch().inputs)
     logits = [net.auxiliary_head(view.flatten()) for view in VIEWS]  # type: ignore[misc]
     expected = [sum(logits[turns][4 * class_ + turns] for turns in range(4)) / 4 for class_ in range(2)]
     torch.testing.assert_close(found[0], torch.stack(expected))
@@ -84,13 +84,14 @@ def test_the_prediction_averages_what_each_view_says_of_its_own_rotation() -> No
 
 def test_the_control_averages_what_each_view_says_of_the_class() -> None:
     net = network(2)
-    found = Rotated(Hierarchy([2, 2]), TUNED).predict(net, batch().inputs)
+    control = Rotation(Hierarchy([2, 2]), TUNED, joint=False)
+    found = control.mean_of_views(net, batch().inputs)
     torch.testing.assert_close(
         found[0],
         torch.stack([net.auxiliary_head(view.flatten()) for view in VIEWS]).mean(0),  # type: ignore[misc]
     )
     # turned images have the same views, so the control can't tell them apart
-    turned = Rotated(Hierarchy([2, 2]), TUNED).predict(net, (batch().inputs[0].rot90(1, (-2, -1)),))
+    turned = control.mean_of_views(net, (batch().inputs[0].rot90(1, (-2, -1)),))
     torch.testing.assert_close(found, turned)
 
 

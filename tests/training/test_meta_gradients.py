@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from metaux import InputError, MetauxClassifier
 from metaux.cli.train import Train
 from metaux.labels.base import Batch
+from metaux.labels.controls import Uniform
 from metaux.labels.maxl import Maxl
-from metaux.labels.uniform import Uniform
 from metaux.metagradient import MetaGradient, double_backward, finite_difference, forward_mode
 from metaux.networks.backbones import BACKBONES
 from metaux.runs.record import Run

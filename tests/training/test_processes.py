@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from metaux.labels.base import Gradients, MakeSource, Preparation
-from metaux.labels.distilled import Distilled
-from metaux.labels.human import Human
+from metaux.labels.fixed import FixedLabels, SoftLabels
 from metaux.labels.sources import SOURCES
 from metaux.runs.trial import Trial
 from metaux.runs.worker import train_and_record
@@ -52,8 +51,12 @@ def step(
     return *given[0], list(made.network.parameters())
 
 
-class Gated(Human):
+class Gated(FixedLabels):
     """Takes of the auxiliary gradient what points where the primary one does."""
+
+    def assign(self, preparation: Preparation) -> Tensor:
+        assert preparation.samples.human is not None
+        return preparation.samples.human
 
     def combine(self, primary: Gradients, auxiliary: Gradients) -> Gradients:
         return [a + b * (a * b > 0) for a, b in zip(primary, auxiliary, strict=True)]
@@ -103,7 +106,7 @@ def test_each_process_draws_random_numbers_of_its_own() -> None:
     assert not any(ours.equal(theirs) for ours, theirs in zip(*found, strict=True))
 
 
-class OfThisProcess(Distilled):
+class OfThisProcess(SoftLabels):
     """A teacher that says something else in every process, as one may that was trained on another GPU."""
 
     def distribute(self, preparation: Preparation) -> Tensor:

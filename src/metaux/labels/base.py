@@ -16,6 +16,7 @@ from metaux.losses import focal_losses
 from metaux.metagradient import Average, LookAhead, MetaGradient
 from metaux.networks.multitask import MultiTaskNetwork, make_head
 from metaux.protocols import Protocol
+from metaux.rng import seeded
 
 Gradients = list[Tensor]
 
@@ -89,6 +90,12 @@ class Preparation:
     seed: int
     device: torch.device
     kept: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def trunk_and_head(self, name: str, outputs: int, kind: str) -> tuple[nn.Module, nn.Module]:
+        """Return a fresh backbone and a head (`make_head`), of the random streams `NAME trunk` and `NAME head`."""
+        trunk, features = self.trunk(f"{name} trunk")
+        with seeded(self.seed, f"{name} head"):
+            return trunk, make_head(features, outputs, kind)
 
     def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
         """Return the buffer that an interrupted run kept under that name, or else make it; on the device."""
@@ -199,16 +206,28 @@ def auxiliary_term(source: LabelSource, output: Tensor, task: Auxiliary) -> Tens
 class ChoiceSource(LabelSource):
     """A source whose target is one of the auxiliary head's outputs, int64 `[batch]`."""
 
+    def auxiliary_head(self, features: int) -> nn.Module:
+        """Make a head with one logit for each of `auxiliary_names`, of the protocol's kind."""
+        return make_head(features, len(self.auxiliary_names), self.protocol.head)
+
     def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the focal loss of each sample's logits, `[batch]`."""
         losses = focal_losses(output, self.protocol.focal_gamma)
         return losses.gather(-1, target.unsqueeze(-1)).squeeze(-1)
 
 
-class SubclassSource(LabelSource):
+class DistributionSource(LabelSource):
+    """A source whose target is a distribution over the auxiliary head's outputs, `[batch, outputs]`."""
+
+    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the focal loss (equation 1) of each sample's logits against its target, `[batch]`."""
+        return (target * focal_losses(output, self.protocol.focal_gamma)).sum(-1)
+
+
+class SubclassSource(DistributionSource):
     """A source whose target is a distribution over the sub-classes of each sample's primary class.
 
-    One method is missing: `target`. The auxiliary head gives K logits, and its loss is the focal loss (equation 1).
+    One method is missing: `target`. The auxiliary head gives K logits.
     """
 
     def target(self, batch: Batch) -> Tensor:
@@ -223,10 +242,6 @@ class SubclassSource(LabelSource):
         """Return the target without weight."""
         with torch.no_grad():
             return Auxiliary(self.target(batch))
-
-    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the focal loss of each sample's K logits against its target, `[batch]`."""
-        return (target * focal_losses(output, self.protocol.focal_gamma)).sum(-1)
 
     def labels(self, batch: Batch) -> Tensor:
         """Return the target."""

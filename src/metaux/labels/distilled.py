@@ -1,20 +1,22 @@
 """Sub-class distillation: a teacher invents sub-classes while it learns the classes, and the network learns both."""
 
+from typing import final
+
 import torch
 from torch import Tensor
 
 from metaux.hierarchy import Hierarchy
-from metaux.labels.base import Batch, Preparation
+from metaux.labels.base import Preparation
 from metaux.labels.fixed import SoftLabels
-from metaux.labels.matching import cross_fitted
-from metaux.labels.teacher import logits_of, make_teacher
+from metaux.labels.teacher import taught
 from metaux.losses import at_least_single, mask_softmax
+from metaux.protocols import Protocol
 
 SPREAD_TEMPERATURE = 0.2
 SPREAD_WEIGHT = 1.0
-FOLDS = 3
 
 
+@final
 class Distilled(SoftLabels):
     """Each sample's label is what a teacher says of its sub-class, given its class.
 
@@ -28,37 +30,25 @@ class Distilled(SoftLabels):
     Source: Müller, Kornblith, Hinton, *Subclass distillation* (arXiv 2002.03936). There the student learns the
     sub-class probabilities of all classes, and nothing else; here its auxiliary head learns those within the sample's
     class, beside the primary head's classes.
+
+    Args:
+        cross: take each sample's label from a teacher that never saw it (`taught`).
     """
 
-    def distribute(self, preparation: Preparation) -> Tensor:
-        """Train the teacher, and return its labels, `[n, K]`."""
-        return self._taught(preparation, torch.arange(len(preparation.samples)))
-
-    def _taught(self, preparation: Preparation, rows: Tensor) -> Tensor:
-        """Return the labels of all samples by a teacher of those at the rows given."""
-        teacher = make_teacher(preparation, self.hierarchy.size, self.protocol.head)
-
-        def loss(batch: Batch) -> Tensor:
-            logits = teacher(*batch.inputs).primary
-            return class_loss(logits, batch.primary, self.hierarchy) + SPREAD_WEIGHT * spread_loss(logits)
-
-        preparation.fit(teacher, rows, loss)
-        logits = logits_of(teacher, preparation)
-        return mask_softmax(logits, self.hierarchy.mask(preparation.samples.primary))
-
-
-class DistilledCross(Distilled):
-    """Sub-class distillation from three teachers, each sample's label from the one that never saw it.
-
-    A teacher knows its own training samples by heart, and its labels of them may say more of the sample than of its
-    kind. See `cross_fitted` for how the teachers' sub-classes are made the same ones; all start from the same weights.
-    """
+    def __init__(self, hierarchy: Hierarchy, protocol: Protocol, cross: bool = False):
+        super().__init__(hierarchy, protocol)
+        self.cross = cross
 
     def distribute(self, preparation: Preparation) -> Tensor:
-        """Train the teachers, and return each one's labels of the samples it did not see, `[n, K]`."""
-        primary = preparation.samples.primary
-        return cross_fitted(
-            primary, FOLDS, self.hierarchy, preparation.seed, lambda rows: self._taught(preparation, rows)
+        """Train the teachers, and return their labels, `[n, K]`."""
+        mask = self.hierarchy.mask(preparation.samples.primary)
+        return taught(
+            preparation,
+            self.hierarchy,
+            self.protocol.head,
+            lambda logits, primary: class_loss(logits, primary, self.hierarchy) + SPREAD_WEIGHT * spread_loss(logits),
+            lambda logits: mask_softmax(logits, mask),
+            self.cross,
         )
 
 

@@ -1,10 +1,11 @@
-"""What the sources with one fixed label per training sample share."""
+"""What the sources with one fixed label per training sample share, and labels over the own class's slots alone."""
 
 import torch
 from torch import Tensor, nn
 
+from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Batch, Preparation, SubclassSource
-from metaux.labels.slots import over_all, own_slots
+from metaux.transfer import to_device
 
 
 class FixedLabels(SubclassSource):
@@ -50,3 +51,21 @@ class SoftLabels(SubclassSource):
     def target(self, batch: Batch) -> Tensor:
         """Return the label of each sample, `[batch, K]`."""
         return over_all(self.own_labels[batch.index], batch.primary, self.hierarchy)
+
+
+def own_slots(labels: Tensor, primary: Tensor, hierarchy: Hierarchy) -> Tensor:
+    """Return each sample's label over the slots of its own class only, `[n, max(psi)]`, zero past the last slot."""
+    slots = torch.arange(max(hierarchy.slots), device=labels.device)
+    counts = torch.tensor(hierarchy.slots, device=labels.device)[primary]
+    flat = hierarchy.offsets.to(labels.device)[primary].unsqueeze(-1) + slots
+    return labels.gather(-1, flat.clamp(max=hierarchy.size - 1)) * (slots < counts.unsqueeze(-1))
+
+
+def over_all(own: Tensor, primary: Tensor, hierarchy: Hierarchy) -> Tensor:
+    """Return labels over all sub-classes, `[n, K]`, of labels over the own slots, `[n, max(psi)]`: the other way round.
+
+    >>> over_all(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), torch.tensor([1, 0]), Hierarchy([1, 2])).tolist()
+    [[0.0, 0.5, 0.5], [1.0, 0.0, 0.0]]
+    """
+    slots = to_device(hierarchy.slot(torch.arange(hierarchy.size)), own.device)
+    return own[:, slots] * hierarchy.mask(primary)

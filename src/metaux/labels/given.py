@@ -1,16 +1,38 @@
-"""Given: a person's own second labels of the samples, of any kind; ordinary multi-task learning."""
+"""Labels that people gave: finer ones within the classes, or second ones of any kind."""
 
-from torch import Tensor, nn
+from typing import final
+
+from torch import Tensor
 
 from metaux.errors import InputError
 from metaux.labels.base import Auxiliary, Batch, ChoiceSource, Preparation
-from metaux.networks.multitask import make_head
+from metaux.labels.fixed import FixedLabels
 
 
+@final
+class Human(FixedLabels):
+    """The data set's own finer label of each sample: the papers' yardstick."""
+
+    def assign(self, preparation: Preparation) -> Tensor:
+        """Return the finer labels.
+
+        Raises:
+            InputError: if the data has none.
+        """
+        if preparation.samples.human is None:
+            raise InputError(
+                "method human needs finer labels than the primary ones, and this data has none; "
+                "name them with --hierarchy and --auxiliary, give them to fit as auxiliary, or leave the method out"
+            )
+        return preparation.samples.human
+
+
+@final
 class Given(ChoiceSource):
     """The auxiliary head learns labels that the data gives, which need not lie within the classes.
 
-    With z the auxiliary logits of a sample, one for each different given label, and g its own, the auxiliary loss is
+    This is ordinary multi-task learning. With z the auxiliary logits of a sample, one for each different given label,
+    and g its own, the auxiliary loss is
 
         - (1 - p_g)^gamma log p_g,  p = softmax(z).
 
@@ -34,10 +56,6 @@ class Given(ChoiceSource):
             )
         self.auxiliary_names = samples.given_names
         self.register_buffer("given", samples.given.to(preparation.device))
-
-    def auxiliary_head(self, features: int) -> nn.Module:
-        """Make a head with one logit per given label, of the protocol's kind."""
-        return make_head(features, len(self.auxiliary_names), self.protocol.head)
 
     def auxiliary(self, batch: Batch) -> Auxiliary:
         """Return the given label of each sample, `[batch]`."""

@@ -1,7 +1,7 @@
 """K-Means: clusters of each primary class, the NeurIPS version's baseline; and balanced clusters."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Preparation
 from metaux.labels.fixed import FixedLabels
+from metaux.protocols import Protocol
 from metaux.rng import derive_seed
 
 ROUNDS = 5
@@ -17,11 +18,19 @@ SINKHORN_STEPS = 20
 HALVINGS = 14  # of the entropy's weight, from the mean squared distance on
 
 
+@final
 class KMeans(FixedLabels):
     """Each primary class is clustered by itself, on the features the user chose.
 
     The NeurIPS version clusters the latent space of an autoencoder: `--features autoencoder`.
+
+    Args:
+        balanced: make clusters of nearly equal size (`balanced_clusters`).
     """
+
+    def __init__(self, hierarchy: Hierarchy, protocol: Protocol, balanced: bool = False):
+        super().__init__(hierarchy, protocol)
+        self.clusters = balanced_clusters if balanced else k_means
 
     def assign(self, preparation: Preparation) -> Tensor:
         """Cluster with scikit-learn.
@@ -30,32 +39,24 @@ class KMeans(FixedLabels):
             InputError: if a class has fewer samples than sub-classes.
         """
         features = preparation.features(preparation.samples).to("cpu", torch.float32).numpy()
-        primary = preparation.samples.primary
-        return clusters_within(features, primary, self.hierarchy, preparation.seed, self.clusters)
-
-    def clusters(self, features: Any, count: int, seed: int) -> Tensor:
-        """Return the cluster of each sample of a class, int64 `[m]`, from features `[m, features]`."""
-        return k_means(features, count, seed)
+        return clusters_within(features, preparation.samples.primary, self.hierarchy, preparation.seed, self.clusters)
 
 
-class Balanced(KMeans):
-    """K-means with clusters of nearly equal size, so that no sub-class is left almost empty.
+def balanced_clusters(features: Any, count: int, seed: int) -> Tensor:
+    """Return the cluster of each sample, int64 `[m]`, from features `[m, features]`; no cluster is left almost empty.
 
     Assignment and centres take turns, as in k-means, from whose clusters they start; see `balanced_assignment`.
 
     Source: Asano, Rupprecht, Vedaldi, *Self-labelling via simultaneous clustering and representation learning* (ICLR
     2020), which alternates it with the training of the features.
     """
-
-    def clusters(self, features: Any, count: int, seed: int) -> Tensor:
-        """Return the cluster of each sample of a class, int64 `[m]`, from features `[m, features]`."""
-        x = torch.from_numpy(features).double()
-        cluster = k_means(features, count, seed)
-        for _ in range(ROUNDS):
-            share = torch.nn.functional.one_hot(cluster, count).double()
-            centres = share.T @ x / share.sum(0).clamp(min=1).unsqueeze(-1)
-            cluster = balanced_assignment(torch.cdist(x, centres).square())
-        return cluster
+    x = torch.from_numpy(features).double()
+    cluster = k_means(features, count, seed)
+    for _ in range(ROUNDS):
+        share = torch.nn.functional.one_hot(cluster, count).double()
+        centres = share.T @ x / share.sum(0).clamp(min=1).unsqueeze(-1)
+        cluster = balanced_assignment(torch.cdist(x, centres).square())
+    return cluster
 
 
 def balanced_assignment(distance: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Leaves: clusters of samples that fall into the same leaves of trees that never saw them, for tables."""
 
+from typing import final
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,6 +17,7 @@ TREES = 100
 LEAVES = 32  # per tree, at most: in small ones, two samples hardly ever meet
 
 
+@final
 class Leaves(SoftLabels):
     """Each class is clustered by the leaves of a random forest that predicts the classes without the sample.
 

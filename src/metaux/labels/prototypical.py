@@ -1,5 +1,7 @@
 """Prototypical Net: soft labels by the distance to the human sub-classes' means, the ICLR submission's baseline."""
 
+from typing import final
+
 from torch import Tensor
 
 from metaux.data.samples import Samples
@@ -10,6 +12,7 @@ from metaux.labels.prototypes import inverse_temperature, prototypes, soft_assig
 from metaux.protocols import Protocol
 
 
+@final
 class Prototypical(SoftLabels):
     """Differentiable nearest neighbour to the prototypes of a few samples with human sub-classes.
 

@@ -1,11 +1,15 @@
 """Class x rotation: four rotated views of each image, labelled jointly by class and rotation; and its controls."""
 
+from typing import final
+
 import torch
 from torch import Tensor, nn
 
-from metaux.errors import InputError
+from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Auxiliary, Batch, ChoiceSource, Preparation
+from metaux.labels.transformation import image_shape
 from metaux.networks.multitask import MultiTaskNetwork, make_head
+from metaux.protocols import Protocol
 from metaux.rng import generator
 
 TURNS = 4
@@ -16,56 +20,8 @@ def turned(images: Tensor) -> Tensor:
     return torch.cat([torch.rot90(images, turns, (-2, -1)) for turns in range(TURNS)])
 
 
-class Rotated(ChoiceSource):
-    """The control of `Rotation`: the same four views, and the same averaging of them, but the class alone to learn.
-
-    The auxiliary head has one output per class. Its loss is the mean over the views; so is its prediction, of the
-    logits.
-    """
-
-    def prepare(self, preparation: Preparation) -> None:
-        """Check that there is something to rotate.
-
-        Raises:
-            InputError: unless the samples are square images.
-        """
-        shapes = [tuple(tensor.shape[1:]) for tensor in preparation.samples.inputs]
-        if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][1] != shapes[0][2]:
-            found = " and ".join("x".join(map(str, shape)) for shape in shapes)
-            raise InputError(
-                f"expected square images (channels x side x side) for a method that rotates them, found samples of "
-                f"{found}; give --image-size, or leave the method out"
-            )
-
-    def views(self, batch: Batch) -> Batch:
-        """Return the images `[batch, channels, side, side]` in all four views, `[4 batch, ...]`."""
-        turns = torch.arange(TURNS, device=batch.primary.device).repeat_interleave(len(batch.primary))
-        return Batch((turned(batch.inputs[0]),), batch.primary.repeat(TURNS), batch.index.repeat(TURNS), turns)
-
-    def auxiliary_head(self, features: int) -> nn.Module:
-        """Make a head with one logit per class, of the protocol's kind."""
-        return make_head(features, self.hierarchy.classes, self.protocol.head)
-
-    def auxiliary(self, batch: Batch) -> Auxiliary:
-        """Return the class of each view, `[4 batch]`."""
-        return Auxiliary(batch.primary)
-
-    def predict(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
-        """Return the mean of the four views' logits, `[batch, classes]`."""
-        return self._of_views(network, inputs).mean(0)
-
-    def _of_views(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
-        output: Tensor = network(turned(inputs[0])).auxiliary
-        return output.view(TURNS, -1, output.shape[-1])
-
-
-class RotatedSingle(Rotated):
-    """The control of `RotationSingle`: the network of `Rotated`, which predicts by its primary head from one view."""
-
-    predict = None  # type: ignore[assignment]  # what the attribute of `LabelSource` may be
-
-
-class Rotation(Rotated):
+@final
+class Rotation(ChoiceSource):
     """Self-supervised label augmentation: each view's label is the pair of its class and its rotation.
 
     With z_j the 4 x classes auxiliary logits of the view turned j times, the auxiliary loss of a sample of class y is
@@ -75,46 +31,62 @@ class Rotation(Rotated):
 
     Source: Lee, Hwang, Shin, *Self-supervised label augmentation via input transformations* (ICML 2020), SLA+AG. There
     the joint head is the only one; here, as for every source, the primary head learns the unrotated images beside it.
-    """
 
-    def auxiliary_head(self, features: int) -> nn.Module:
-        """Make a head with one logit per pair of class and rotation, of the protocol's kind."""
-        return make_head(features, TURNS * self.hierarchy.classes, self.protocol.head)
-
-    def auxiliary(self, batch: Batch) -> Auxiliary:
-        """Return the pair of class and rotation of each view, 4 class + rotation, `[4 batch]`."""
-        assert batch.kind is not None, "a batch of views says which is which"
-        return Auxiliary(TURNS * batch.primary + batch.kind)
-
-    def predict(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
-        """Return the mean over the views of each view's logits for its own rotation, `[batch, classes]`."""
-        logits = self._of_views(network, inputs)
-        return torch.stack([logits[turns, :, turns::TURNS] for turns in range(TURNS)]).mean(0)
-
-
-class RotationShuffled(Rotation):
-    """The control of `Rotation` without its information: each sample's four rotations in an order of their own.
-
-    A view's rotation is that of another view of the sample, or its own, the same throughout the training; the order is
-    one of the 24 that there are, drawn for each sample. Every rotation is as frequent as before, and says nothing of
-    the view.
+    Args:
+        joint: learn class and rotation. False, for the control, learns the class alone from the same views: one output
+            per class, whose mean over the views is the prediction.
+        shuffled: for the control without information, each sample's four rotations are in an order of their own, drawn
+            once of the 24 that there are. Every rotation is as frequent as before, and says nothing of the view.
+        average: predict by the mean of the four views. False predicts by the primary head from the image as it is: the
+            same network, one pass in place of four.
     """
 
     orders: Tensor
 
+    def __init__(
+        self,
+        hierarchy: Hierarchy,
+        protocol: Protocol,
+        joint: bool = True,
+        shuffled: bool = False,
+        average: bool = True,
+    ):
+        super().__init__(hierarchy, protocol)
+        self.kinds = TURNS if joint else 1
+        self.shuffled = shuffled
+        self.predict = self.mean_of_views if average else None
+
     def prepare(self, preparation: Preparation) -> None:
-        """Draw the order of each sample's rotations."""
-        super().prepare(preparation)
-        random = generator(preparation.seed, "shuffled rotations")
-        orders = torch.rand(len(preparation.samples), TURNS, generator=random).argsort(-1)
-        self.register_buffer("orders", orders.to(preparation.device))
+        """Check that there is something to rotate, and draw the orders of a shuffled control.
+
+        Raises:
+            InputError: unless the samples are square images.
+        """
+        image_shape(preparation.samples, "rotates", square=True)
+        if self.shuffled:
+            random = generator(preparation.seed, "shuffled rotations")
+            orders = torch.rand(len(preparation.samples), TURNS, generator=random).argsort(-1)
+            self.register_buffer("orders", orders.to(preparation.device))
+
+    def views(self, batch: Batch) -> Batch:
+        """Return the images `[batch, channels, side, side]` in all four views, `[4 batch, ...]`."""
+        turns = torch.arange(TURNS, device=batch.primary.device).repeat_interleave(len(batch.primary))
+        return Batch((turned(batch.inputs[0]),), batch.primary.repeat(TURNS), batch.index.repeat(TURNS), turns)
+
+    def auxiliary_head(self, features: int) -> nn.Module:
+        """Make a head with one logit per pair of class and rotation, or per class, of the protocol's kind."""
+        return make_head(features, self.kinds * self.hierarchy.classes, self.protocol.head)
 
     def auxiliary(self, batch: Batch) -> Auxiliary:
-        """Return the pair of class and rotation that each view is labelled with, `[4 batch]`."""
-        return super().auxiliary(batch._replace(kind=self.orders[batch.index, batch.kind]))
+        """Return the pair of class and rotation of each view, 4 class + rotation, or the class, `[4 batch]`."""
+        if self.kinds == 1:
+            return Auxiliary(batch.primary)
+        assert batch.kind is not None, "a batch of views says which is which"
+        kind = self.orders[batch.index, batch.kind] if self.shuffled else batch.kind
+        return Auxiliary(TURNS * batch.primary + kind)
 
-
-class RotationSingle(Rotation):
-    """The network of `Rotation`, which predicts by its primary head from the image as it is: one pass, not four."""
-
-    predict = None  # type: ignore[assignment]  # what the attribute of `LabelSource` may be
+    def mean_of_views(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Return the mean over the views of each view's logits for its own rotation, `[batch, classes]`."""
+        output: Tensor = network(turned(inputs[0])).auxiliary
+        logits = output.view(TURNS, -1, output.shape[-1])
+        return torch.stack([logits[turns, :, turns % self.kinds :: self.kinds] for turns in range(TURNS)]).mean(0)

@@ -1,20 +1,21 @@
-"""Self-distillation: the controls of methods with teachers, whose own teachers know no sub-classes."""
+"""Self-distillation: the control of methods with teachers, whose own teachers know no sub-classes."""
+
+from typing import final
 
 import torch
 from torch import Tensor, nn
 
 from metaux.hierarchy import Hierarchy
-from metaux.labels.base import Auxiliary, Batch, LabelSource, Preparation
-from metaux.labels.distilled import FOLDS
-from metaux.labels.matching import cross_fitted
-from metaux.labels.teacher import logits_of, make_teacher
-from metaux.losses import focal_losses
+from metaux.labels.base import Auxiliary, Batch, DistributionSource, Preparation
+from metaux.labels.teacher import taught
 from metaux.networks.multitask import make_head
+from metaux.protocols import Protocol
 
 TEMPERATURE = 4.0
 
 
-class SelfDistilled(LabelSource):
+@final
+class SelfDistilled(DistributionSource):
     """The auxiliary head learns what a teacher like the network itself says of the classes.
 
     The teacher is trained before the network on the classes, with cross entropy and the run's protocol, augmentation
@@ -22,27 +23,34 @@ class SelfDistilled(LabelSource):
 
     Source: Furlanello et al., *Born-again neural networks* (ICML 2018); the temperature of Hinton, Vinyals, Dean,
     *Distilling the knowledge in a neural network* (2015).
+
+    Args:
+        cross: take what is said of each sample from a teacher that never saw it: the control of `Distilled` with the
+            same folds, and no sub-classes.
     """
 
     opinions: Tensor
 
+    def __init__(self, hierarchy: Hierarchy, protocol: Protocol, cross: bool = False):
+        super().__init__(hierarchy, protocol)
+        self.cross = cross
+
     def prepare(self, preparation: Preparation) -> None:
-        """Train the teacher, and keep what it says of the training samples."""
-        opinions = preparation.once("opinions", lambda: self._opinions(preparation).to(torch.get_default_dtype()))
-        self.register_buffer("opinions", opinions)
+        """Train the teachers, and keep what they say of the training samples."""
 
-    def _opinions(self, preparation: Preparation) -> Tensor:
-        return self._taught(preparation, torch.arange(len(preparation.samples)))
+        def make() -> Tensor:
+            classes = Hierarchy([1] * self.hierarchy.classes)
+            found = taught(
+                preparation,
+                classes,
+                self.protocol.head,
+                nn.functional.cross_entropy,
+                lambda logits: (logits / TEMPERATURE).softmax(-1),
+                self.cross,
+            )
+            return found.to(torch.get_default_dtype())
 
-    def _taught(self, preparation: Preparation, rows: Tensor) -> Tensor:
-        """Return what a teacher of the samples at these rows says of all samples, `[n, classes]`."""
-        teacher = make_teacher(preparation, self.hierarchy.classes, self.protocol.head)
-
-        def loss(batch: Batch) -> Tensor:
-            return nn.functional.cross_entropy(teacher(*batch.inputs).primary, batch.primary)
-
-        preparation.fit(teacher, rows, loss)
-        return (logits_of(teacher, preparation) / TEMPERATURE).softmax(-1)
+        self.register_buffer("opinions", preparation.once("opinions", make))
 
     def auxiliary_head(self, features: int) -> nn.Module:
         """Make a head with one logit per class, of the protocol's kind."""
@@ -51,19 +59,3 @@ class SelfDistilled(LabelSource):
     def auxiliary(self, batch: Batch) -> Auxiliary:
         """Return the teacher's probabilities of the classes, `[batch, classes]`."""
         return Auxiliary(self.opinions[batch.index])
-
-    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the focal loss of each sample's logits against its target, `[batch]`."""
-        return (target * focal_losses(output, self.protocol.focal_gamma)).sum(-1)
-
-
-class SelfDistilledCross(SelfDistilled):
-    """Self-distillation from three teachers, what is said of each sample by the one that never saw it.
-
-    The control of `DistilledCross`: the same folds, and no sub-classes.
-    """
-
-    def _opinions(self, preparation: Preparation) -> Tensor:
-        classes = Hierarchy([1] * self.hierarchy.classes)
-        primary = preparation.samples.primary
-        return cross_fitted(primary, FOLDS, classes, preparation.seed, lambda rows: self._taught(preparation, rows))

@@ -3,9 +3,10 @@
 The table is read without loading torch: a source's own module is loaded when the source is asked for.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from metaux.hierarchy import Hierarchy
@@ -34,6 +35,7 @@ class Entry:
         uninformed: of the controls for all methods, why their labels hold nothing that was learned: `blind` ones ignore
             the sample, and an `untrained` network's depend on it.
         gives_up_split: it gives up a meta split without using it: what the smaller training set alone does.
+        options: what the class is called with besides hierarchy and protocol.
     """
 
     source: str
@@ -45,6 +47,7 @@ class Entry:
     asks: Literal["", "human", "given", "run"] = ""
     uninformed: Literal["", "blind", "untrained"] = ""
     gives_up_split: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def source_class(self) -> "type[LabelSource]":
@@ -63,17 +66,18 @@ class Entry:
 
     def __call__(self, hierarchy: "Hierarchy", protocol: "Protocol") -> "LabelSource":
         """Make the source."""
-        return self.source_class(hierarchy, protocol)
+        return self.source_class(hierarchy, protocol, **self.options)
 
 
+_CLASS_ALONE, _SHUFFLED, _CROSS = {"joint": False}, {"shuffled": True}, {"cross": True}
 _SOURCES = {
-    "single": Entry("single:Single", "control", default=True),
-    "uniform": Entry("uniform:Uniform", "control", default=True, uninformed="blind"),
-    "random": Entry("random:Random", "control", default=True, uninformed="blind"),
-    "frozen": Entry("frozen:Frozen", "control", default=True, uninformed="untrained"),
+    "single": Entry("controls:Single", "control", default=True),
+    "uniform": Entry("controls:Uniform", "control", default=True, uninformed="blind"),
+    "random": Entry("controls:Random", "control", default=True, uninformed="blind"),
+    "frozen": Entry("controls:Frozen", "control", default=True, uninformed="untrained"),
     "kmeans": Entry("kmeans:KMeans", default=True),
     "prototypical": Entry("prototypical:Prototypical", "outside", asks="human"),
-    "human": Entry("human:Human", "outside", default=True, asks="human"),
+    "human": Entry("given:Human", "outside", default=True, asks="human"),
     "given": Entry("given:Given", "outside", asks="given"),
     "maxl": Entry("maxl:Maxl", default=True),
     "vector": Entry("vector:Vector", control="frozen-vector"),
@@ -85,21 +89,21 @@ _SOURCES = {
         kinds=IMAGES,
         default=True,
     ),
-    "transformation-shuffled": Entry("transformation:TransformationShuffled", "control", kinds=IMAGES),
-    "transformed": Entry("transformation:Transformed", "control", kinds=IMAGES, default=True),
+    "transformation-shuffled": Entry("transformation:Transformation", "control", kinds=IMAGES, options=_SHUFFLED),
+    "transformed": Entry("transformation:Transformation", "control", kinds=IMAGES, default=True, options=_CLASS_ALONE),
     "rotation": Entry("rotation:Rotation", control="rotated", shuffled="rotation-shuffled", kinds=IMAGES),
-    "rotation-single": Entry("rotation:RotationSingle", control="rotated-single", kinds=IMAGES),
-    "rotation-shuffled": Entry("rotation:RotationShuffled", "control", kinds=IMAGES),
-    "rotated": Entry("rotation:Rotated", "control", kinds=IMAGES),
-    "rotated-single": Entry("rotation:RotatedSingle", "control", kinds=IMAGES),
-    "balanced": Entry("kmeans:Balanced"),
+    "rotation-single": Entry("rotation:Rotation", control="rotated-single", kinds=IMAGES, options={"average": False}),
+    "rotation-shuffled": Entry("rotation:Rotation", "control", kinds=IMAGES, options=_SHUFFLED),
+    "rotated": Entry("rotation:Rotation", "control", kinds=IMAGES, options=_CLASS_ALONE),
+    "rotated-single": Entry("rotation:Rotation", "control", kinds=IMAGES, options=_CLASS_ALONE | {"average": False}),
+    "balanced": Entry("kmeans:KMeans", options={"balanced": True}),
     "leaves": Entry("leaves:Leaves", kinds=("table",)),
     "recorded": Entry("recorded:Recorded", control="shuffled", asks="run"),
-    "shuffled": Entry("recorded:Shuffled", "control", asks="run"),
+    "shuffled": Entry("recorded:Recorded", "control", asks="run", options=_SHUFFLED),
     "distilled": Entry("distilled:Distilled", control="self-distilled"),
-    "distilled-cross": Entry("distilled:DistilledCross", control="self-distilled-cross"),
+    "distilled-cross": Entry("distilled:Distilled", control="self-distilled-cross", options=_CROSS),
     "self-distilled": Entry("self_distilled:SelfDistilled", "control"),
-    "self-distilled-cross": Entry("self_distilled:SelfDistilledCross", "control"),
+    "self-distilled-cross": Entry("self_distilled:SelfDistilled", "control", options=_CROSS),
 }
 # Each of these controls on the smaller training set, by its name there.
 ON_SPLIT = {

@@ -1,26 +1,52 @@
 """Teachers: networks like the multi-task network's own, trained before it on the same samples."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Preparation
-from metaux.networks.multitask import MultiTaskNetwork, make_head, to_channels_last
-from metaux.rng import seeded
+from metaux.labels.matching import cross_fitted
+from metaux.networks.multitask import MultiTaskNetwork, to_channels_last
+
+FOLDS = 3
 
 
-def make_teacher(preparation: Preparation, outputs: int, head: str) -> MultiTaskNetwork:
-    """Return an untrained network with one head of that many outputs; the same initial weights each time."""
-    trunk, features = preparation.trunk("teacher trunk")
-    with seeded(preparation.seed, "teacher head"):
-        teacher = MultiTaskNetwork(trunk, make_head(features, outputs, head))
-    to_channels_last(teacher, preparation.device)
-    return teacher
+def taught(
+    preparation: Preparation,
+    hierarchy: Hierarchy,
+    head: str,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    read: Callable[[Tensor], Tensor],
+    cross: bool,
+) -> Tensor:
+    """Return what teachers say of the training samples, `[n, K]`: one teacher of all of them, or three by turns.
 
+    A teacher knows its own training samples by heart, and may say more of the sample than of its kind. So with `cross`
+    each sample's label is of the one teacher of three that never saw it; see `cross_fitted` for how their sub-classes
+    are made the same ones. All start from the same weights.
 
-def logits_of(teacher: MultiTaskNetwork, preparation: Preparation) -> Tensor:
-    """Return the teacher's logits of every training sample without augmentation, `[n, outputs]` on the processor."""
+    Args:
+        preparation: trains the teachers.
+        hierarchy: of the teacher's K outputs.
+        head: the kind of head that a teacher has.
+        loss: of a batch's logits `[batch, K]` and classes, to a scalar.
+        read: makes labels `[n, K]` of the logits of all samples without augmentation.
+        cross: labels by teachers that never saw the sample.
+    """
     samples = preparation.samples
-    with torch.no_grad():
-        return torch.cat(
-            [teacher(*preparation.load(samples.take(rows))).primary.float().cpu() for rows in samples.in_parts()]
-        )
+
+    def label(rows: Tensor) -> Tensor:
+        teacher = MultiTaskNetwork(*preparation.trunk_and_head("teacher", hierarchy.size, head))
+        to_channels_last(teacher, preparation.device)
+        preparation.fit(teacher, rows, lambda batch: loss(teacher(*batch.inputs).primary, batch.primary))
+        with torch.no_grad():
+            parts = [
+                teacher(*preparation.load(samples.take(part))).primary.float().cpu() for part in samples.in_parts()
+            ]
+        return read(torch.cat(parts))
+
+    if cross:
+        return cross_fitted(samples.primary, FOLDS, hierarchy, preparation.seed, label)
+    return label(torch.arange(len(samples)))

@@ -4,14 +4,17 @@ from collections.abc import Callable
 from functools import partial
 from itertools import permutations
 from math import ceil
+from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from metaux.data.samples import Samples
 from metaux.errors import InputError
+from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Auxiliary, Batch, ChoiceSource, Preparation
-from metaux.networks.multitask import make_head
+from metaux.protocols import Protocol
 from metaux.rng import generator
 from metaux.transfer import to_device
 
@@ -40,32 +43,76 @@ def transformations(channels: int, height: int, width: int) -> list[dict[str, Ch
     return groups
 
 
-class Transformed(ChoiceSource):
-    """The control of `Transformation`: the same views of each image, but the class alone to learn.
+def image_shape(samples: Samples, does: str, square: bool = False) -> tuple[int, int, int]:
+    """Return channels, height and width of the samples, for a method that does something to images.
 
-    The auxiliary head has one output per class; its loss is the mean over the views.
+    Raises:
+        InputError: unless the samples are images, and square where they have to be.
+    """
+    shapes = [tuple(tensor.shape[1:]) for tensor in samples.inputs]
+    if len(shapes) == 1 and len(shapes[0]) == 3 and not (square and shapes[0][1] != shapes[0][2]):
+        channels, height, width = shapes[0]
+        return channels, height, width
+    found = " and ".join("x".join(map(str, shape)) for shape in shapes)
+    what = "square images (channels x side x side)" if square else "images (channels x height x width)"
+    advice = "give --image-size, or leave the method out" if square else "leave the method out"
+    raise InputError(f"expected {what} for a method that {does} them, found samples of {found}; {advice}")
+
+
+@final
+class Transformation(ChoiceSource):
+    """Each image has copies with something done to them, and the auxiliary head names the class and what it was.
+
+    With T kinds (nothing done is the first), z the class x T auxiliary logits of a view, y its class and t its kind,
+    the auxiliary loss of a sample is the mean over its views of  L(z, (y, t)).  The views are the image as it is, and
+    for each group of like changes a copy with one of them, drawn anew at every step. The prediction is the primary
+    head's, of the image as it is.
+
+    A kind of image, "a turned cat", is a sub-class of the class whose truth is known, since it was made. The network
+    has to tell it from the others, so no view has to look the same as another, as it has to in plain augmentation.
+
+    Source: Lee, Hwang, Shin, *Self-supervised label augmentation via input transformations* (ICML 2020), with
+    rotations and orders of the channels, all views at a time, and no other head. One copy of each group, and the
+    enlarged parts, are ours.
+
+    Args:
+        joint: learn class and kind. False, for the control, learns the class alone from the same views.
+        shuffled: for the control without information, each kind of a sample's views gets a name once for the whole
+            training, each name with the frequency that it has otherwise. So all names are as frequent, and say nothing
+            of the view.
     """
 
+    names: Tensor
+
+    def __init__(self, hierarchy: Hierarchy, protocol: Protocol, joint: bool = True, shuffled: bool = False):
+        super().__init__(hierarchy, protocol)
+        self.joint = joint
+        self.shuffled = shuffled
+
     def prepare(self, preparation: Preparation) -> None:
-        """Find out what can be done to the images.
+        """Find out what can be done to the images, name it, and draw the names of a shuffled control.
 
         Raises:
             InputError: unless the samples are images.
         """
-        shapes = [tuple(tensor.shape[1:]) for tensor in preparation.samples.inputs]
-        if len(shapes) != 1 or len(shapes[0]) != 3:
-            found = " and ".join("x".join(map(str, shape)) for shape in shapes)
-            raise InputError(
-                f"expected images (channels x height x width) for a method that transforms them, found samples of "
-                f"{found}; leave the method out"
-            )
+        channels, height, width = image_shape(preparation.samples, "transforms")
         images = preparation.samples.inputs[0]
         some = images[:: max(1, len(images) // 1000)]  # of all of it, since classes may stand one after another
         # The channels of grey images may be in any order, and nobody could tell.
-        channels = 1 if some[:, 1:].eq(some[:, :1]).all() else shapes[0][0]
-        self.groups = transformations(channels, *shapes[0][1:])
-        self.kinds = [UNCHANGED, *(name for group in self.groups for name in group)]
+        grey = some[:, 1:].eq(some[:, :1]).all()
+        self.groups = transformations(1 if grey else channels, height, width)
+        kinds = [UNCHANGED, *(name for group in self.groups for name in group)]
+        self.kinds = len(kinds)
         self.auxiliary_names = tuple(self.hierarchy.class_names)
+        if self.joint:
+            self.auxiliary_names = tuple(f"{name}, {kind}" for name in self.auxiliary_names for kind in kinds)
+        if self.shuffled:
+            random = generator(preparation.seed, "shuffled transformations")
+            # Of the views, each of a group is as frequent as the image as it is: its changes share that.
+            often = torch.tensor([1.0, *(1 / len(group) for group in self.groups for _ in group)])
+            often = often.expand(len(preparation.samples), -1)
+            names = often.multinomial(self.kinds, replacement=True, generator=random)
+            self.register_buffer("names", names.to(preparation.device))
 
     def views(self, batch: Batch) -> Batch:
         """Return the images, and each of them once more for every group, with something of that group done to it."""
@@ -83,68 +130,13 @@ class Transformed(ChoiceSource):
         count = len(views)
         return Batch((torch.cat(views),), batch.primary.repeat(count), batch.index.repeat(count), kind)
 
-    def auxiliary_head(self, features: int) -> nn.Module:
-        """Make a head with one logit for each of `auxiliary_names`, of the protocol's kind."""
-        return make_head(features, len(self.auxiliary_names), self.protocol.head)
-
     def auxiliary(self, batch: Batch) -> Auxiliary:
-        """Return the class of each view, `[views batch]`."""
-        return Auxiliary(batch.primary)
-
-
-class Transformation(Transformed):
-    """Each image has copies with something done to them, and the auxiliary head names the class and what it was.
-
-    With T kinds (nothing done is the first), z the class x T auxiliary logits of a view, y its class and t its kind,
-    the auxiliary loss of a sample is the mean over its views of  L(z, (y, t)).  The views are the image as it is, and
-    for each group of like changes a copy with one of them, drawn anew at every step. The prediction is the primary
-    head's, of the image as it is.
-
-    A kind of image, "a turned cat", is a sub-class of the class whose truth is known, since it was made. The network
-    has to tell it from the others, so no view has to look the same as another, as it has to in plain augmentation.
-
-    Source: Lee, Hwang, Shin, *Self-supervised label augmentation via input transformations* (ICML 2020), with
-    rotations and orders of the channels, all views at a time, and no other head. One copy of each group, and the
-    enlarged parts, are ours.
-    """
-
-    def prepare(self, preparation: Preparation) -> None:
-        """Find out what can be done to the images, and name it.
-
-        Raises:
-            InputError: unless the samples are images.
-        """
-        super().prepare(preparation)
-        self.auxiliary_names = tuple(f"{name}, {kind}" for name in self.hierarchy.class_names for kind in self.kinds)
-
-    def auxiliary(self, batch: Batch) -> Auxiliary:
-        """Return the pair of class and kind of each view, kinds x class + kind, `[views batch]`."""
+        """Return the pair of class and kind of each view, kinds x class + kind, or the class, `[views batch]`."""
+        if not self.joint:
+            return Auxiliary(batch.primary)
         assert batch.kind is not None, "a batch of views says which is which"
-        return Auxiliary(len(self.kinds) * batch.primary + batch.kind)
-
-
-class TransformationShuffled(Transformation):
-    """The control of `Transformation` without its information: what was done is called by names drawn for each sample.
-
-    Each kind of a sample's views gets a name once for the whole training, each name with the frequency that it has in
-    `Transformation`. So all names are as frequent as there, and say nothing of the view.
-    """
-
-    names: Tensor
-
-    def prepare(self, preparation: Preparation) -> None:
-        """Draw each sample's names of the kinds."""
-        super().prepare(preparation)
-        random = generator(preparation.seed, "shuffled transformations")
-        # Of the views, each of a group is as frequent as the image as it is: its changes share that.
-        often = torch.tensor([1.0, *(1 / len(group) for group in self.groups for _ in group)])
-        often = often.expand(len(preparation.samples), -1)
-        names = often.multinomial(len(self.kinds), replacement=True, generator=random)
-        self.register_buffer("names", names.to(preparation.device))
-
-    def auxiliary(self, batch: Batch) -> Auxiliary:
-        """Return the pair of class and kind that each view is labelled with, `[views batch]`."""
-        return super().auxiliary(batch._replace(kind=self.names[batch.index, batch.kind]))
+        kind = self.names[batch.index, batch.kind] if self.shuffled else batch.kind
+        return Auxiliary(self.kinds * batch.primary + kind)
 
 
 def _reordered(images: Tensor, order: tuple[int, int, int]) -> Tensor:

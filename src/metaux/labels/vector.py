@@ -1,21 +1,25 @@
 """Vector: an arbitrary auxiliary task, the papers' future work; and its control, whose generator never learns."""
 
+from typing import Any, final
+
 import torch
 from torch import Tensor, nn
 
-from metaux.labels.base import Auxiliary, Batch, MetaStep
-from metaux.labels.generated import Generated, Learned
+from metaux.labels.base import Auxiliary, Batch, LabelSource, MetaStep, Preparation
+from metaux.labels.maxl import GeneratorOptimizer, meta_objective, of_all_processes
 from metaux.losses import spectral_entropy_loss, squared_errors
-from metaux.networks.multitask import make_head
+from metaux.networks.multitask import make_head, to_channels_last
 from metaux.networks.vector_generator import VectorGenerator
+from metaux.protocols import Protocol
 
 
-class FrozenVector(Generated):
-    """The generator of target vectors at its random initialisation, never trained: what `Vector` is compared with."""
+class VectorSource(LabelSource):
+    """A source whose target is a vector that a generator makes of the sample; the auxiliary loss is a regression."""
 
-    def make_generator(self, trunk: nn.Module, head: nn.Module) -> nn.Module:
-        """Return the generator of target vectors."""
-        return VectorGenerator(trunk, head, self.hierarchy.size)
+    def prepare(self, preparation: Preparation) -> None:
+        """Make the generator of target vectors."""
+        trunk, head = preparation.trunk_and_head("generator", self.hierarchy.size, self.protocol.head)
+        self.generator = to_channels_last(VectorGenerator(trunk, head, self.hierarchy.size), preparation.device)
 
     def target(self, batch: Batch) -> Tensor:
         """Return the target vectors, `[batch, D]`, with the generator's graph."""
@@ -38,10 +42,16 @@ class FrozenVector(Generated):
     def diagnostics(self, step: MetaStep) -> dict[str, float]:
         """Return what would show a collapse of the targets, measured on the inner batch; see `spread`."""
         with torch.no_grad():
-            return {**super().diagnostics(step), **spread(self.target(step.inner), step.inner.primary)}
+            return spread(self.target(step.inner), step.inner.primary)
 
 
-class Vector(Learned, FrozenVector):
+@final
+class FrozenVector(VectorSource):
+    """The generator of target vectors at its random initialisation, never trained: what `Vector` is compared with."""
+
+
+@final
+class Vector(VectorSource):
     """Each sample's auxiliary target is a vector t = g(x) of D numbers; the auxiliary loss is a regression.
 
     Inner loss, over a batch of N:  L_in(theta, t) = L_pri(o_pri, y) + (1 / N) sum_n (1 / D) |o_n - t_n|^2,  with o
@@ -71,15 +81,38 @@ class Vector(Learned, FrozenVector):
     Unlike in MAXL, x alone decides: a vector has no slots that would belong to a primary class.
     """
 
+    @classmethod
+    def needs_meta_split(cls, protocol: Protocol) -> bool:
+        """Return whether the protocol's look-ahead is on meta data."""
+        return protocol.inner_batch == "meta"
+
+    def prepare(self, preparation: Preparation) -> None:
+        """Make the generator of target vectors and its optimizer."""
+        super().prepare(preparation)
+        self._optimizer = GeneratorOptimizer(self.generator, self.protocol)
+
     def objectives(self, step: MetaStep) -> dict[str, Tensor]:
         """Return the primary loss after the look-ahead (`meta`), and the spectrum's `entropy` with its weight."""
         targets = self.target(step.inner)
-        meta = self.through_look_ahead(step, Auxiliary(targets))
-        # The entropy is not linear in the covariance, so that is averaged over all processes first.
-        own = covariance(targets)
-        (over_all,) = step.average([own.detach()], len(targets))
-        slope = torch.func.grad(spectral_entropy_loss)(over_all)
-        return {"meta": meta, "entropy": self.protocol.entropy_weight * (own * slope).sum()}
+        meta = meta_objective(self, step, Auxiliary(targets))
+        entropy = of_all_processes(spectral_entropy_loss, covariance(targets), step)
+        return {"meta": meta, "entropy": self.protocol.entropy_weight * entropy}
+
+    def meta_step(self, step: MetaStep) -> None:
+        """Step the generator once, down the sum of the objectives."""
+        self._optimizer.step(self.objectives(step), step)
+
+    def diagnostics(self, step: MetaStep) -> dict[str, float]:
+        """Return what would show a collapse, and the norm of the generator's gradient of each objective."""
+        return super().diagnostics(step) | self._optimizer.gradient_norms(self.objectives(step))
+
+    def get_extra_state(self) -> Any:
+        """Return the optimizer's state, so that an interrupted run goes on as if it had not stopped."""
+        return self._optimizer.optimizer.state_dict()
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take up the optimizer's state."""
+        self._optimizer.optimizer.load_state_dict(state)
 
 
 def covariance(targets: Tensor) -> Tensor:

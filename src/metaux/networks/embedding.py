@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from metaux.errors import InputError, nearest
-from metaux.networks.forms import Form
+from metaux.networks.weights import Form
 
 # EfficientNet-Lite's authors normalise pixels as (x - 127) / 128 (tensorflow/tpu, efficientnet/lite).
 _LITE = Form(224, (127 / 255,) * 3, (128 / 255,) * 3)

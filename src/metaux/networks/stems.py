@@ -3,16 +3,17 @@
 Known recipes, by family: ResNet and DenseNet begin with a 3 x 3 convolution of stride 1 and no pooling (He et al. 2016
 and Huang et al. 2017, for CIFAR); families whose first convolution is 3 x 3 already take stride 1, and no pooling where
 they have it. Pretrained filters that must shrink are summed over the pixels that become one: the answer to an enlarged
-image.
+image. Transformers get patches small enough for the image.
 """
 
-from math import sqrt
+from math import gcd, sqrt
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 SMALL = 64  # pixels; CIFAR has 32, Tiny ImageNet 64
+PATCHES = 7  # a side: what the largest patches in use (32 pixels) make of 224 pixels
 
 # Family (the class's name, in both libraries) and the pooling layers of its stem.
 RECIPES: dict[str, tuple[str, ...]] = {
@@ -77,6 +78,20 @@ def fit_kernel(weight: Tensor, channels: int, size: int) -> Tensor:
     if channels == 1:
         return weight.sum(1, keepdim=True)
     return weight[:, torch.arange(channels) % inputs] * (inputs / channels)
+
+
+def patch_size(size: tuple[int, ...], native: int) -> int:
+    """Return the largest patch, up to the native one, that divides the image into at least 7 patches a side.
+
+    Args:
+        size: the image's height and width, in pixels.
+        native: the patch size that the network is named for.
+
+    >>> [patch_size((pixels, pixels), 16) for pixels in (8, 28, 32, 64, 224)]
+    [1, 4, 4, 8, 16]
+    """
+    side = gcd(*size)
+    return max(patch for patch in range(1, native + 1) if side % patch == 0 and (patch == 1 or side >= PATCHES * patch))
 
 
 def _replaced(old: nn.Conv2d, channels: int, kernel: int, pretrained: bool) -> nn.Conv2d:

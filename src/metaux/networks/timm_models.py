@@ -6,8 +6,8 @@ from typing import Any
 from torch import nn
 
 from metaux.errors import InputError
-from metaux.networks.forms import Form, patch_size
-from metaux.networks.weights import file_of_address, file_of_hub, unusable
+from metaux.networks.stems import patch_size
+from metaux.networks.weights import Form, file_of_address, file_of_hub, unusable
 
 # timm's files of networks whose patch size is an option.
 _PATCHED = ("vision_transformer", "deit", "eva")

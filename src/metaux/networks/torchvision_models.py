@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from metaux.networks.forms import Form, patch_size
-from metaux.networks.stems import fit_kernel
-from metaux.networks.weights import file_of_address, read_state, unusable
+from metaux.networks.stems import fit_kernel, patch_size
+from metaux.networks.weights import Form, file_of_address, unusable
 
 # Auxiliary classifiers off; the slow initialisation of these two, which warns about itself, too.
 _PLAIN: dict[str, dict[str, Any]] = {
@@ -95,7 +95,6 @@ def is_pooled(model: str) -> bool:
 
 
 def _vision_transformer(model: str, height: int, width: int) -> dict[str, Any]:
-    import torch
     from torchvision.models import get_model
 
     if height != width:
@@ -116,8 +115,8 @@ def _load(made: nn.Module, model: str) -> None:
     from torchvision.models.vision_transformer import interpolate_embeddings
 
     file = fetch(model)
-    state = read_state(file)
     try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
         for key in list(state):  # in place: what it says of its version is kept
             if key.startswith(("aux1.", "aux2.", "AuxLogits.")):
                 del state[key]
@@ -128,7 +127,7 @@ def _load(made: nn.Module, model: str) -> None:
             state = interpolate_embeddings(own.image_size, own.patch_size, state)
             state["conv_proj.weight"] = fit_kernel(state["conv_proj.weight"], 3, own.patch_size)
         made.load_state_dict(state)
-    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except Exception as error:  # pickle's, zip's, the system's and torch's
         raise unusable(file, error) from error
 
 

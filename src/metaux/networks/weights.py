@@ -6,7 +6,7 @@ The libraries retry for most of a minute without a network; here one short reque
 import re
 import threading
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 from urllib.error import HTTPError
 from urllib.parse import urlparse
 from urllib.request import Request, urlopen
@@ -14,6 +14,14 @@ from urllib.request import Request, urlopen
 from metaux.errors import InputError
 
 PATIENCE = 4.0  # seconds for an answer
+
+
+class Form(NamedTuple):
+    """The images that weights were trained on: `size` pixels a side, `mean` and `deviation` per channel (of 0 to 1)."""
+
+    size: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
 
 
 def file_of_address(url: str) -> Path:
@@ -57,20 +65,6 @@ def file_of_hub(repository: str, name: str = "model.safetensors") -> Path:
         return Path(hf_hub_download(repository, name))
     except Exception as error:  # its errors have no common class: HTTP, system, its own
         raise _failed(url, place, error) from error
-
-
-def read_state(file: Path) -> Any:
-    """Read a checkpoint of tensors alone.
-
-    Raises:
-        InputError: if it is none, or holds anything else.
-    """
-    import torch
-
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle's, zip's and the system's
-        raise unusable(file, error) from error
 
 
 def unusable(file: Path, error: Exception) -> InputError:

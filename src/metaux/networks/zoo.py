@@ -9,8 +9,8 @@ from torch import nn
 
 from metaux.errors import InputError, nearest
 from metaux.networks import timm_models, torchvision_models
-from metaux.networks.forms import Form
 from metaux.networks.stems import adapt_stem
+from metaux.networks.weights import Form
 
 LIBRARIES: dict[str, ModuleType] = {"torchvision": torchvision_models, "timm": timm_models}
 

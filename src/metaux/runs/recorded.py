@@ -8,7 +8,7 @@ from torch import Tensor
 from metaux.data.samples import Samples
 from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
-from metaux.labels.slots import over_all
+from metaux.labels.fixed import over_all
 from metaux.runs.model import read_description
 from metaux.runs.record import Run
 from metaux.settings import Settings

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from metaux.data.samples import Samples
 from metaux.labels.base import LabelSource
-from metaux.labels.slots import own_slots
+from metaux.labels.fixed import own_slots
 from metaux.training.loader import Loader
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ import torch
 
 from metaux.data.samples import LabelledData, Samples
 from metaux.hierarchy import Hierarchy
-from metaux.labels.generated import Generated
+from metaux.labels.controls import Frozen
 from metaux.labels.sources import SOURCES
+from metaux.labels.vector import FrozenVector
 from metaux.runs.plan import make_plan
 from metaux.runs.trial import Trial
 from metaux.studies.papers import datasets
@@ -42,10 +43,10 @@ class Clock:
 
 def _alike(trial: Trial) -> str:
     """Return the label source that stands for all whose steps cost the same."""
-    source = SOURCES[trial.method](Hierarchy([2, 2]), trial.protocol)
+    source = SOURCES[trial.method].source_class
     if source.meta_step is not None:
         return "maxl"
-    if isinstance(source, Generated):
+    if source in (Frozen, FrozenVector):
         return "frozen"
     return "uniform" if source.views is None else "rotated"
 
