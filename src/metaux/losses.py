@@ -48,6 +48,14 @@ def focal_losses(logits: Tensor, gamma: float = 2.0) -> Tensor:
     return -((-torch.expm1(log_p)) ** gamma) * log_p
 
 
+def focal_loss_of_each(logits: Tensor, target: Tensor, gamma: float = 2.0) -> Tensor:
+    """Focal loss of each sample, `[batch]`, against a class or a distribution over classes; see `focal_loss`."""
+    losses = focal_losses(logits, gamma)
+    if target.is_floating_point():
+        return (target * losses).sum(-1)
+    return losses.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+
+
 def focal_loss(logits: Tensor, target: Tensor, gamma: float = 2.0, weight: Tensor | None = None) -> Tensor:
     """Focal loss against a class or a distribution over classes, mean over the batch (equation 1).
 
@@ -71,11 +79,7 @@ def focal_loss(logits: Tensor, target: Tensor, gamma: float = 2.0, weight: Tenso
     >>> focal_loss(torch.zeros(1, 2), torch.tensor([0])).item() == 0.25 * torch.log(torch.tensor(2.0)).item()
     True
     """
-    losses = focal_losses(logits, gamma)
-    if target.is_floating_point():
-        losses = (target * losses).sum(-1)
-    else:
-        losses = losses.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    losses = focal_loss_of_each(logits, target, gamma)
     return (losses if weight is None else weight * losses).mean()
 
 

@@ -3,6 +3,7 @@
 The training loop calls the hooks below at fixed places and never asks which source it runs.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from metaux.data.samples import Samples
 from metaux.hierarchy import Hierarchy
-from metaux.losses import focal_losses
+from metaux.losses import focal_loss_of_each
 from metaux.metagradient import Average, LookAhead, MetaGradient
 from metaux.networks.multitask import MultiTaskNetwork, make_head
 from metaux.protocols import Protocol
@@ -180,8 +181,11 @@ class LabelSource(nn.Module):
         return None
 
     def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the auxiliary loss of each sample, `[batch]`."""
-        raise NotImplementedError("a source with an auxiliary task needs an auxiliary loss")
+        """Return the auxiliary loss of each sample, `[batch]`: the focal loss (equation 1) of the head's logits.
+
+        The target is one of the outputs, int64 `[batch]`, or a distribution over them, `[batch, outputs]`.
+        """
+        return focal_loss_of_each(output, target, self.protocol.focal_gamma)
 
     def labels(self, batch: Batch) -> Tensor | None:  # noqa: ARG002
         """Return the sub-class distributions to record, `[batch, K]`; None where the task is not on sub-classes."""
@@ -210,29 +214,16 @@ class ChoiceSource(LabelSource):
         """Make a head with one logit for each of `auxiliary_names`, of the protocol's kind."""
         return make_head(features, len(self.auxiliary_names), self.protocol.head)
 
-    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the focal loss of each sample's logits, `[batch]`."""
-        losses = focal_losses(output, self.protocol.focal_gamma)
-        return losses.gather(-1, target.unsqueeze(-1)).squeeze(-1)
 
-
-class DistributionSource(LabelSource):
-    """A source whose target is a distribution over the auxiliary head's outputs, `[batch, outputs]`."""
-
-    def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the focal loss (equation 1) of each sample's logits against its target, `[batch]`."""
-        return (target * focal_losses(output, self.protocol.focal_gamma)).sum(-1)
-
-
-class SubclassSource(DistributionSource):
+class SubclassSource(LabelSource, ABC):
     """A source whose target is a distribution over the sub-classes of each sample's primary class.
 
     One method is missing: `target`. The auxiliary head gives K logits.
     """
 
+    @abstractmethod
     def target(self, batch: Batch) -> Tensor:
         """Return the auxiliary target, `[batch, K]`, rows summing to 1, zero outside each sample's class."""
-        raise NotImplementedError
 
     def auxiliary_head(self, features: int) -> nn.Module:
         """Make a head with one logit per sub-class, of the protocol's kind."""

@@ -1,5 +1,7 @@
 """What the sources with one fixed label per training sample share, and labels over the own class's slots alone."""
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -13,9 +15,9 @@ class FixedLabels(SubclassSource):
 
     assigned: Tensor
 
+    @abstractmethod
     def assign(self, preparation: Preparation) -> Tensor:
         """Return the flat sub-class of every training sample, int64 `[n]`."""
-        raise NotImplementedError
 
     def prepare(self, preparation: Preparation) -> None:
         """Assign the labels."""
@@ -35,9 +37,9 @@ class SoftLabels(SubclassSource):
 
     own_labels: Tensor
 
+    @abstractmethod
     def distribute(self, preparation: Preparation) -> Tensor:
         """Return the label of every training sample, `[n, K]`, rows summing to 1, zero outside each sample's class."""
-        raise NotImplementedError
 
     def prepare(self, preparation: Preparation) -> None:
         """Make the labels."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from metaux.hierarchy import Hierarchy
-from metaux.labels.base import Auxiliary, Batch, DistributionSource, Preparation
+from metaux.labels.base import Auxiliary, Batch, LabelSource, Preparation
 from metaux.labels.teacher import taught
 from metaux.networks.multitask import make_head
 from metaux.protocols import Protocol
@@ -15,7 +15,7 @@ TEMPERATURE = 4.0
 
 
 @final
-class SelfDistilled(DistributionSource):
+class SelfDistilled(LabelSource):
     """The auxiliary head learns what a teacher like the network itself says of the classes.
 
     The teacher is trained before the network on the classes, with cross entropy and the run's protocol, augmentation
