@@ -42,7 +42,7 @@ class Estimate:
 
 
 def mean_over_seeds(values: "Sequence[float] | NDArray[np.float64]", level: float = 0.95) -> Estimate:
-    """Return the mean and its Student t interval, `mean -+ t(n - 1) * deviation / sqrt(n)`.
+    """Return the mean and its Student t interval, `mean -+ t(n - 1) * s / sqrt(n)`.
 
     For a paired comparison, give the differences, seed by seed.
 
@@ -53,7 +53,7 @@ def mean_over_seeds(values: "Sequence[float] | NDArray[np.float64]", level: floa
     Raises:
         InputError: for no value, or one that is not finite.
 
-    >>> estimate = mean_over_seeds([1.0, 2.0, 3.0])  # t(2) = 4.303, deviation 1
+    >>> estimate = mean_over_seeds([1.0, 2.0, 3.0])  # t(2) = 4.303, standard deviation 1
     >>> round(estimate.low, 3), round(estimate.high, 3)
     (-0.484, 4.484)
     """
@@ -174,41 +174,41 @@ def floor_of_test_interval(differences: "NDArray[np.floating]", level: float = 0
     return float(special.ndtri((1 + level) / 2)) * math.sqrt(max(variance - noise, 0.0) / samples)
 
 
-def seeds_needed(deviation: float, effect: float, power: float = 0.8, level: float = 0.95) -> int:
+def seeds_needed(standard_deviation: float, effect: float, power: float = 0.8, level: float = 0.95) -> int:
     """Return how many seeds show a difference of this size, by a paired two-sided t test.
 
     Args:
-        deviation: standard deviation of the paired differences over seeds.
+        standard_deviation: of the paired differences over seeds.
         effect: the difference to be shown, in the same unit.
         power: the probability to show it, if it is there.
         level: one less the probability to show one that is not there.
 
     Raises:
-        InputError: unless the deviation is at least 0 and the effect above 0.
+        InputError: unless the standard deviation is at least 0 and the effect above 0.
 
-    >>> seeds_needed(deviation=1.0, effect=1.0)
+    >>> seeds_needed(standard_deviation=1.0, effect=1.0)
     10
     """
     from scipy import special
 
-    if not (math.isfinite(deviation) and deviation >= 0 and math.isfinite(effect) and effect > 0):
+    if not (math.isfinite(standard_deviation) and standard_deviation >= 0 and math.isfinite(effect) and effect > 0):
         raise InputError(
-            f"expected a deviation of 0 or more and an effect above 0, found {deviation} and {effect}; "
+            f"expected a standard deviation of 0 or more and an effect above 0, found {standard_deviation} and {effect}; "
             "give both in the same unit"
         )
-    if deviation == 0:
+    if standard_deviation == 0:
         return 2
     tail = (1 + level) / 2
-    # Known deviation: a lower bound, from which the t test's own power is a few seeds away.
-    normal = ((float(special.ndtri(tail)) + float(special.ndtri(power))) * deviation / effect) ** 2
+    # Known standard deviation: a lower bound, from which the t test's own power is a few seeds away.
+    normal = ((float(special.ndtri(tail)) + float(special.ndtri(power))) * standard_deviation / effect) ** 2
     count = max(2, math.floor(normal))
-    while count < 10_000 and _power(count, effect / deviation, tail) < power:
+    while count < 10_000 and _power(count, effect / standard_deviation, tail) < power:
         count += 1
     return count
 
 
 def _power(count: int, effect: float, tail: float) -> float:
-    """Return how likely the t test of `count` differences finds an effect, in units of their deviation."""
+    """Return how likely the t test of `count` differences finds an effect, in units of their standard deviation."""
     from scipy import special
 
     critical = float(special.stdtrit(count - 1, tail))

@@ -1,7 +1,6 @@
 """The comparison as a table on the terminal, and as plain numbers."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,28 +13,31 @@ from metaux.labels.sources import REFERENCES
 from metaux.words import bound_in_points, counted, percent, points
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions
-    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
-_SECONDS = "s per\nepoch"
-# What a wide column has between it and the next, beyond the one space of a narrow one.
-_AIR = 1
-# The letters of a word that is not broken.
+# From so many columns on there is room for whole names, and for a space within intervals.
+WIDE = 100
+# The letters of a word that a narrow column holds.
 _LONGEST = 12
+_SECONDS = "s per\nepoch"
 
 
-def table(comparison: Comparison) -> "Table":
+def table(comparison: Comparison, width: int) -> "Table":
     """Return the comparison as a table that reads well from 80 columns on.
 
     Accuracies in per cent, differences in percentage points. Green: above zero in both intervals; red: below.
+
+    Args:
+        comparison: the rows.
+        width: the columns of the terminal.
     """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    title = f"{comparison.data}: {counted(comparison.train_size, 'training sample')}, "
-    title += (
+    spaced = not 80 <= width < WIDE  # on a narrower one, an interval is broken at its space
+    title = (
+        f"{comparison.data}: {counted(comparison.train_size, 'training sample')}, "
         f"{counted(comparison.test_size, f'{comparison.measured_on} sample')}, {counted(comparison.epochs, 'epoch')}"
     )
     caption = (
@@ -43,8 +45,8 @@ def table(comparison: Comparison) -> "Table":
         f"over seeds (Student t); under them, over {comparison.drawn} (bootstrap). "
         "×: a whole training, preparation and all, over single's."
     )
-    caption += f" {comparison.remark}" if comparison.remark else ""
-    caption += "".join(f" {told}" for row in comparison.rows for told in _own_controls(row))
+    remarks = [*([comparison.remark] if comparison.remark else []), *map(_own_controls, comparison.rows)]
+    caption = " ".join([caption, *filter(None, remarks)])
     made = Table(
         title=Text(title),
         caption=Text(caption),
@@ -52,24 +54,22 @@ def table(comparison: Comparison) -> "Table":
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
-        padding=0,
+        padding=(0, 1 if width >= WIDE else 0),
     )
-    headers = (
-        "method",
-        "accuracy",
-        "balanced\naccuracy",
-        *(f"minus\n{name}" for name in REFERENCES),
-        _SECONDS,
-    )
-    for header in headers:
-        made.add_column(Text(header), justify="right" if header == _SECONDS else "left")
+    for header in ("method", "accuracy", "balanced\naccuracy", *(f"minus\n{name}" for name in REFERENCES), _SECONDS):
+        made.add_column(Text(header), justify="right" if header == _SECONDS else "left", overflow="fold")
     rows = list(comparison.rows)
     for row, following in zip(rows, [*rows[1:], None], strict=True):
+        accuracies = [
+            _cell(percent(each.mean), [interval_of_accuracy(each)], spaced)
+            for each in (row.accuracy, row.balanced_accuracy)
+        ]
         made.add_row(
-            _Name(row),
-            _Cell([Text(percent(row.accuracy.mean)), _accuracy_interval(row.accuracy)]),
-            _Cell([Text(percent(row.balanced_accuracy.mean)), _accuracy_interval(row.balanced_accuracy)]),
-            *(_difference_cell(row.differences.get(name)) for name in REFERENCES),
+            Text.assemble(
+                (row.name if width >= WIDE else _broken(row.name), "bold"), f"\n{counted(len(row.seeds), 'seed')}"
+            ),
+            *accuracies,
+            *(_difference_cell(row.differences.get(name), spaced) for name in REFERENCES),
             Text(_seconds(row)),
             end_section=following is not None and following.role != row.role,
         )
@@ -113,111 +113,51 @@ def to_csv(comparison: Comparison, whole: bool = False) -> str:
     return files.to_csv(lines)
 
 
-def _own_controls(row: Row) -> list[str]:
-    """Return the difference to each of the row's own controls in words."""
+def _own_controls(row: Row) -> str:
+    """Return the difference to each of the row's own controls in words; nothing where it has none."""
     found = [(name, row.differences[name]) for name in row.controls if name in row.differences]
-    return [
+    return " ".join(
         f"{row.name} minus its own control, {name}: {difference_in_points(difference.seeds)}, over {difference.drawn} "
         f"{interval_of_points(difference.test) or 'none, of so few'}."
         for name, difference in found
-    ]
+    )
 
 
-class _Name:
-    """A method's name above its number of seeds; in a narrow column broken at hyphens and within long words."""
+def _broken(name: str) -> str:
+    """Return a name on several lines, broken at hyphens and within words longer than any other.
 
-    def __init__(self, row: Row) -> None:
-        self.name, self.seeds = row.name, counted(len(row.seeds), "seed")
-        words = re.split(r"(?<=-)", row.name)
-        self.parts = [part for word in words for part in _halves(word)]
-
-    def __rich_measure__(self, console: "Console", options: "ConsoleOptions") -> "Measurement":
-        from rich.measure import Measurement
-
-        least = max(map(len, [*self.parts, self.seeds]))
-        return Measurement(min(least, options.max_width), min(max(least, len(self.name)), options.max_width))
-
-    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Text]":
-        from rich.text import Text
-
-        for part in [self.name] if len(self.name) <= options.max_width else self.parts:
-            yield Text(part, "bold")
-        yield Text(self.seeds, "dim")
-
-
-def _halves(word: str) -> list[str]:
-    """Return a word in two parts if it is longer than any other that a column has to hold.
-
-    >>> _halves("transformation"), _halves("distilled-")
-    (['transfor-', 'mation'], ['distilled-'])
+    >>> _broken("transformation"), _broken("self-distilled")
+    ('transfor-\\nmation', 'self-\\ndistilled')
     """
-    middle = len(word) // 2 + 1
-    return [f"{word[:middle]}-", word[middle:]] if len(word) > _LONGEST else [word]
+    words = []
+    for word in name.split("-"):
+        middle = len(word) // 2 + 1
+        words += [word[:middle], word[middle:]] if len(word) > _LONGEST else [word]
+    return "-\n".join(words)
 
 
-class _Cell:
-    """A value and its intervals: side by side where the column is wide enough, else one below the other."""
-
-    def __init__(self, parts: "Sequence[Text]") -> None:
-        self.value = parts[0]
-        self.intervals = [part for part in parts[1:] if part.plain]
-
-    def __rich_measure__(self, console: "Console", options: "ConsoleOptions") -> "Measurement":
-        from rich.measure import Measurement
-
-        widest = max((_compact(part).cell_len for part in self.intervals), default=0)
-        least = max(self.value.cell_len, widest)
-        return Measurement(min(least, options.max_width), min(self._wide() + _AIR, options.max_width))
-
-    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Text]":
-        from rich.text import Text
-
-        if not self.intervals or options.max_width < self._wide():
-            yield self.value
-            for interval in self.intervals:
-                compact = _compact(interval)
-                # One that fits in neither way is broken at its space.
-                yield compact if compact.cell_len <= options.max_width < interval.cell_len else interval
-            return
-        yield Text.assemble(self.value, " ", self.intervals[0])
-        for interval in self.intervals[1:]:
-            yield Text.assemble(" " * (self.value.cell_len + 1), interval)
-
-    def _wide(self) -> int:
-        return self.value.cell_len + 1 + max((part.cell_len for part in self.intervals), default=-1)
-
-
-def _compact(interval: "Text") -> "Text":
+def _cell(value: str, intervals: Sequence[str], spaced: bool, style: str = "") -> "Text":
+    """Return a value above its intervals."""
     from rich.text import Text
 
-    return Text(interval.plain.replace(", ", ","), interval.style)
+    shown = [interval if spaced else interval.replace(", ", ",") for interval in intervals if interval]
+    return Text.assemble((value, style), *((f"\n{interval}", "dim") for interval in shown))
 
 
-def _accuracy_interval(estimate: Estimate) -> "Text":
-    from rich.text import Text
-
-    return Text(interval_of_accuracy(estimate), "dim")
-
-
-def _difference_cell(difference: Difference | None) -> "_Cell | str":
-    from rich.text import Text
-
+def _difference_cell(difference: Difference | None, spaced: bool) -> "Text | str":
     if difference is None:
         return "–"
     style = "bold green" if difference.above else "bold red" if difference.below else ""
-    value = Text(points(difference.seeds.mean, decimals_for(difference.seeds)), style)
-    test = _signed_interval(difference.test, "few samples")
-    return _Cell([value, _signed_interval(difference.seeds, "one seed"), test])
+    intervals = [_signed_interval(difference.seeds, "one seed"), _signed_interval(difference.test, "few samples")]
+    return _cell(points(difference.seeds.mean, decimals_for(difference.seeds)), intervals, spaced, style)
 
 
-def _signed_interval(estimate: Estimate, missing: str) -> "Text":
-    from rich.text import Text
-
+def _signed_interval(estimate: Estimate, missing: str) -> str:
     if estimate.low is None or estimate.high is None:
-        return Text(f"[{missing}]", "dim")
+        return f"[{missing}]"
     decimals = decimals_for(estimate)
     low, high = (bound_in_points(bound, decimals).replace("+", "") for bound in (estimate.low, estimate.high))
-    return Text(f"[{low}, {high}]", "dim")
+    return f"[{low}, {high}]"
 
 
 def _seconds(row: Row) -> str:

@@ -114,7 +114,7 @@ def compare(
     comparison = compare_runs(finished)
     verdict = judge(comparison)
     _write(comparison, verdict, finished, out)
-    console.print(table(comparison))
+    console.print(table(comparison, console.width))
     console.print(f"\n{verdict.says}", style="bold")
     if report:
         write_report(Recorded(finished, comparison, verdict), out, lambda: data)

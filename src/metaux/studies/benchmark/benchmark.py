@@ -219,7 +219,7 @@ class _OnDataSet:
         plain = to_json(comparison, verdict)
         self._write({"command": command, "plan": self.plan, "verdict": verdict.says, "table": plain["rows"]})
         write_text_atomic(self.folder / TABLE, to_csv(comparison, whole=True))
-        print_whole(table(comparison), console)
+        console.print(table(comparison, console.width))
         if instead := alternatives(comparison):
             print_whole(alternatives_table(self.name, instead), console)
         console.print(f"{verdict.says}\n", soft_wrap=True)

@@ -143,7 +143,7 @@ def _seeds(deviation: float | None, rules: Rules) -> dict[str, Any]:
         return {"seeds": seeds, "needed": None, "deviation": None, "why": why}
     needed = seeds_needed(deviation, rules.effect)
     why = (
-        f"paired differences to single task on validation data deviate by {percent(deviation)} points (pooled over "
+        f"paired differences to single task on validation data have a standard deviation of {percent(deviation)} points (pooled over "
         f"methods, {counted(rules.pilot_seeds, 'seed')} each): {counted(needed, 'seed')} would show "
         f"{percent(rules.effect)} points with power 0.8 at 5 % two-sided; {bounds}"
     )

@@ -190,7 +190,7 @@ def _hand_over(found: Conclusion, outcome: Outcome, budget: Budget, console: Con
     run = found.chosen
     how = ("--method", str(run.result["method"]), "--seed", str(run.seed))
     command = shlex.join(["metaux", "train", *as_words(run.settings), *how])
-    console.print(table(found.comparison))
+    console.print(table(found.comparison, console.width))
     console.print(f"\n{found.verdict.says}\n", style="bold")
     budget.note(
         minutes=budget.total / 60,
