@@ -120,7 +120,7 @@ def test_seeds_needed_at_the_ends() -> None:
     assert seeds_needed(0.0, 0.005) == 2
     assert seeds_needed(1e-9, 1.0) == 2
     for deviation, effect in [(1.0, 0.0), (-1.0, 1.0), (float("nan"), 1.0)]:
-        with pytest.raises(InputError, match="expected a deviation of 0 or more and an effect above 0"):
+        with pytest.raises(InputError, match="expected a standard deviation of 0 or more and an effect above 0"):
             seeds_needed(deviation, effect)
 
 

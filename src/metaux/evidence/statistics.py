@@ -193,8 +193,8 @@ def seeds_needed(standard_deviation: float, effect: float, power: float = 0.8, l
 
     if not (math.isfinite(standard_deviation) and standard_deviation >= 0 and math.isfinite(effect) and effect > 0):
         raise InputError(
-            f"expected a standard deviation of 0 or more and an effect above 0, found {standard_deviation} and {effect}; "
-            "give both in the same unit"
+            "expected a standard deviation of 0 or more and an effect above 0, found "
+            f"{standard_deviation} and {effect}; give both in the same unit"
         )
     if standard_deviation == 0:
         return 2

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from metaux.runs.record import RECORDS, read_records
+from metaux.runs.reading import read_records
+from metaux.runs.record import RECORDS
 from metaux.runs.trial import Trial
 from metaux.words import duration
 

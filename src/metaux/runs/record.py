@@ -9,15 +9,12 @@
 - `result.json`, written last: the run is finished if it is there.
 
 Accuracies are fractions, not per cent.
-
-This file is longer than 300 lines for what it says of folders that are no run, or no whole one.
 """
 
 import json
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,12 +23,11 @@ import yaml
 
 from metaux.errors import InputError
 from metaux.files import to_json, write_json, write_tensors, write_text_atomic
+from metaux.runs.reading import damaged, opened, read_mapping, read_records
 from metaux.runs.trial import Trial
 from metaux.settings import Settings, from_mapping, to_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     from torch import Tensor
 
@@ -138,18 +134,18 @@ class Run:
         settings = read_mapping(folder / SETTINGS, yaml.safe_load)
         result = read_mapping(folder / RESULT, json.loads)
         if absent := [name for name in _OF_A_RESULT if name not in result]:
-            raise _damaged(folder / RESULT, f"without {', '.join(absent)}")
+            raise damaged(folder / RESULT, f"without {', '.join(absent)}")
         epochs = read_records(folder / RECORDS)
         if len(epochs) != result["epochs"]:
-            raise _damaged(folder / RECORDS, f"with {len(epochs)} of {result['epochs']} epochs")
+            raise damaged(folder / RECORDS, f"with {len(epochs)} of {result['epochs']} epochs")
         try:
             run = cls(folder, str(result["method"]), int(result["seed"]), settings, epochs, result)
             _ = run.accuracy, run.balanced_accuracy, run.seconds_per_epoch, len(result["class_names"])
         except (TypeError, ValueError):
-            raise _damaged(folder / RESULT, "with values of another kind") from None
-        with _opened(folder / OUTPUTS) as file:
+            raise damaged(folder / RESULT, "with values of another kind") from None
+        with opened(folder / OUTPUTS) as file:
             if absent := [name for name in _OF_OUTPUTS if name not in file.keys()]:  # noqa: SIM118
-                raise _damaged(folder / OUTPUTS, f"without {', '.join(absent)}")
+                raise damaged(folder / OUTPUTS, f"without {', '.join(absent)}")
         return run
 
     @property
@@ -203,7 +199,7 @@ class Run:
         """The number of training samples, those of a meta split among them."""
         if "train_size" in self.result:
             return int(self.result["train_size"])
-        with _opened(self.folder / OUTPUTS) as file:
+        with opened(self.folder / OUTPUTS) as file:
             return int(file.get_slice("train_ids").get_shape()[0])
 
     def curve(self, name: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
@@ -219,7 +215,7 @@ class Run:
         Raises:
             InputError: if the run has no such output.
         """
-        with _opened(self.folder / OUTPUTS) as file:
+        with opened(self.folder / OUTPUTS) as file:
             if name not in (names := file.keys()):
                 raise InputError(
                     f"expected '{name}' among the outputs of {self.folder}, found {', '.join(names)}; "
@@ -230,7 +226,7 @@ class Run:
 
     def outputs(self) -> tuple[str, ...]:
         """Return the names of the outputs that the run recorded."""
-        with _opened(self.folder / OUTPUTS) as file:
+        with opened(self.folder / OUTPUTS) as file:
             return tuple(file.keys())
 
     def weights(self) -> "dict[str, Tensor]":
@@ -239,13 +235,8 @@ class Run:
         Raises:
             InputError: if the file is missing or damaged.
         """
-        with _opened(self.folder / WEIGHTS, "pt") as file:
+        with opened(self.folder / WEIGHTS, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-
-
-def training_seconds(runs: Iterable[Run]) -> float:
-    """Return the seconds that a run takes: the median, since the first of a process pays for what is set up once."""
-    return statistics.median(run.training_seconds for run in runs)
 
 
 def read_runs(out: str | Path) -> list[Run]:
@@ -303,57 +294,8 @@ def _check_present(folder: Path) -> None:
         )
     for name in (RECORDS, OUTPUTS):
         if not (folder / name).is_file():
-            raise _damaged(folder, f"without {name}")
+            raise damaged(folder, f"without {name}")
 
 
 def _number(value: Any) -> float:
     return math.nan if value is None else float(value)  # JSON has no NaN
-
-
-def _damaged(path: Path, how: str) -> InputError:
-    folder = path if path.is_dir() else path.parent
-    return InputError(f"expected a whole {path}, found it {how}; delete {folder} and repeat the command that made it")
-
-
-def read_mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
-    """Read a file of the folder of a run, or of many, that holds a mapping.
-
-    Raises:
-        InputError: if it is damaged.
-    """
-    try:
-        content = parse(path.read_text(encoding="utf-8"))
-    except (ValueError, yaml.YAMLError):  # json's and Unicode's errors are ValueErrors
-        raise _damaged(path, "cut off or overwritten") from None
-    if not isinstance(content, dict):
-        raise _damaged(path, f"holding {type(content).__name__}, not a mapping")
-    return content
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Read what `write_records` wrote.
-
-    Raises:
-        InputError: if the file is damaged.
-    """
-    try:
-        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except ValueError:
-        raise _damaged(path, "cut off or overwritten") from None
-    if any(not isinstance(record, dict) or "epoch" not in record for record in records):
-        raise _damaged(path, "with a line that is no record")
-    return records
-
-
-@contextmanager
-def _opened(path: Path, framework: str = "np") -> "Iterator[Any]":
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        file = safe_open(path, framework=framework)
-    except FileNotFoundError:
-        raise _damaged(path.parent, f"without {path.name}") from None
-    except (SafetensorError, OSError):
-        raise _damaged(path, "cut off, or not safetensors") from None
-    with file:
-        yield file

@@ -22,6 +22,7 @@ from metaux.files import write_json, write_text_atomic
 from metaux.runs.loading import load_once
 from metaux.runs.plan import check, make_plan
 from metaux.runs.pool import longest_first, summarise_failures, train
+from metaux.runs.reading import read_kept
 from metaux.runs.store import Store, check_writable
 from metaux.runs.trial import Trial
 from metaux.settings import Settings, changed
@@ -30,7 +31,6 @@ from metaux.studies.benchmark.measured import measured, planned, shuffled
 from metaux.studies.benchmark.plan import best, decide, longer, pilot, planned_values, tried, tuning
 from metaux.studies.benchmark.probe import is_probed, probe
 from metaux.studies.benchmark.rules import ENTRANTS, HUMAN, PROBE, SINGLE, Entrant, Rules
-from metaux.studies.kept import read_kept
 from metaux.terminal import make_table, print_notes, print_whole
 from metaux.words import listed, percent
 

@@ -143,9 +143,9 @@ def _seeds(deviation: float | None, rules: Rules) -> dict[str, Any]:
         return {"seeds": seeds, "needed": None, "deviation": None, "why": why}
     needed = seeds_needed(deviation, rules.effect)
     why = (
-        f"paired differences to single task on validation data have a standard deviation of {percent(deviation)} points (pooled over "
-        f"methods, {counted(rules.pilot_seeds, 'seed')} each): {counted(needed, 'seed')} would show "
-        f"{percent(rules.effect)} points with power 0.8 at 5 % two-sided; {bounds}"
+        "paired differences to single task on validation data have a standard deviation of "
+        f"{percent(deviation)} points (pooled over methods, {counted(rules.pilot_seeds, 'seed')} each): "
+        f"{counted(needed, 'seed')} would show {percent(rules.effect)} points with power 0.8 at 5 % two-sided; {bounds}"
     )
     seeds = min(max(needed, rules.least_seeds), rules.most_seeds)
     return {"seeds": seeds, "needed": needed, "deviation": deviation, "why": why}

@@ -14,10 +14,10 @@ from metaux.data.samples import LabelledData, Samples
 from metaux.evidence.comparison import Result
 from metaux.files import write_json
 from metaux.runs.plan import make_plan
+from metaux.runs.reading import read_kept
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.benchmark.rules import SINGLE, Entrant
-from metaux.studies.kept import read_kept
 from metaux.training.devices import computing
 from metaux.training.evaluate import class_recalls
 from metaux.training.plan import Features

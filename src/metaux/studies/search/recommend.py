@@ -18,11 +18,11 @@ from metaux.report.reporting import write_report
 from metaux.runs.loading import load_once
 from metaux.runs.plan import check
 from metaux.runs.pool import default_workers
+from metaux.runs.reading import read_kept
 from metaux.runs.record import RECOMMENDED, write_settings
 from metaux.runs.store import claim
 from metaux.settings import Settings, as_words, to_mapping
 from metaux.studies.benchmark.rules import SINGLE
-from metaux.studies.kept import read_kept
 from metaux.studies.search.affordable import (
     ROWS,
     SEARCH,
