@@ -7,7 +7,6 @@ from torchvision import datasets
 from metaux.data import published, scikit_sets, torchvision_sets
 from metaux.data.catalogue import Published, catalogue
 from metaux.data.sources import NAMES, availability
-from metaux.data.torchvision_sets import TORCHVISION
 from metaux.settings import Settings
 
 PUBLISHED = catalogue()
@@ -52,8 +51,8 @@ def test_every_published_set_has_one_reader() -> None:
 
 def test_it_agrees_with_torchvision() -> None:
     for name in ("mnist", "fashion-mnist"):
-        dataset, known = getattr(datasets, TORCHVISION[name].dataset), PUBLISHED[name]
-        assert list(known.archives) == [f"{TORCHVISION[name].folder}/{file}" for file, _ in dataset.resources]
+        dataset, known = getattr(datasets, torchvision_sets.TORCHVISION[name][0]), PUBLISHED[name]
+        assert list(known.archives) == [f"{dataset.__name__}/raw/{file}" for file, _ in dataset.resources]
         assert known.source == dataset.mirrors[0]
     for name, dataset in (("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100)):
         [archive], known = PUBLISHED[name].archives, PUBLISHED[name]

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -25,24 +25,14 @@ from metaux.errors import InputError
 
 __all__ = ["missing", "read", "takes"]
 
-DIGITS = tuple(map(str, range(10)))
-
-
-class Known(NamedTuple):
-    """A data set of torchvision: its class, where its files lie below the root, and what flips do to it."""
-
-    dataset: str
-    folder: str
-    augmentation: str
-
-
 TORCHVISION = {
-    "mnist": Known("MNIST", "MNIST/raw", "crop"),
-    "fashion-mnist": Known("FashionMNIST", "FashionMNIST/raw", "crop-flip"),
-    "cifar10": Known("CIFAR10", "", "crop-flip"),
-    "cifar100": Known("CIFAR100", "", "crop-flip"),
-    "svhn": Known("SVHN", "", "crop"),
+    "mnist": ("MNIST", "crop"),
+    "fashion-mnist": ("FashionMNIST", "crop-flip"),
+    "cifar10": ("CIFAR10", "crop-flip"),
+    "cifar100": ("CIFAR100", "crop-flip"),
+    "svhn": ("SVHN", "crop"),
 }
+"""The class of torchvision that reads each data set, and what `--augment auto` means for it."""
 NAMES = tuple(TORCHVISION)
 TIMEOUT = 20.0
 FAILURES = (
@@ -65,52 +55,57 @@ def read(request: Request) -> RawData:
     """
     from torchvision import datasets
 
-    name, known = request.data, TORCHVISION[request.data]
-    dataset = getattr(datasets, known.dataset)
+    name, (class_name, augmentation) = request.data, TORCHVISION[request.data]
+    dataset = getattr(datasets, class_name)
     with _explained(name, dataset, request.root), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy's, on how the pickles of CIFAR were written long ago
-        parts = _parts(known, dataset, request.root)
+        parts = _parts(dataset, request.root)
     images = [torch.as_tensor(part.data) for part in parts]
-    if name != "svhn":
+    if name == "svhn":
+        targets = [part.labels.tolist() for part in parts]
+    else:
         images = [x.unsqueeze(1) if x.ndim == 3 else x.permute(0, 3, 1, 2) for x in images]
-    targets = [part.labels.tolist() if name == "svhn" else list(part.targets) for part in parts]
-    classes = DIGITS if name in ("mnist", "svhn") else tuple(parts[0].classes)
+        targets = [list(part.targets) for part in parts]
+    classes = tuple(map(str, range(10))) if name in ("mnist", "svhn") else tuple(parts[0].classes)
     return RawData(
         conform(torch.cat(images), request.image),
         "image",
         {"100" if name == "cifar100" else "label": tuple(classes[int(label)] for part in targets for label in part)},
         ("train",) * len(images[0]) + ("test",) * len(images[1]),
         levels=Levels.cifar100() if name == "cifar100" else Levels(("label",), [(name,) for name in classes]),
-        augmentation=known.augmentation,
+        augmentation=augmentation,
     )
 
 
-def _parts(known: Known, dataset: Any, root: Path) -> list[Any]:
+def _parts(dataset: Any, root: Path) -> list[Any]:
     """Return the training and the test part, downloaded only if files are missing."""
-    if known.dataset == "SVHN":
+    from torchvision import datasets
+    from torchvision.datasets.utils import extract_archive
+
+    if dataset is datasets.SVHN:
         # With the file in place and whole, a download is none.
         return [dataset(root, split=split, download=True) for split in ("train", "test")]
     try:
         return [dataset(root, train=train) for train in (True, False)]
     except RuntimeError:
-        archives = [root / known.folder / name for name, _ in dataset.resources] if known.folder else []
+        raw = Path(dataset.__name__, "raw")
+        archives = [root / raw / name for name, _ in dataset.resources] if issubclass(dataset, datasets.MNIST) else []
         if not archives or not all(archive.is_file() for archive in archives):
             return [dataset(root, train=train, download=True) for train in (True, False)]
     # torchvision would refuse the same content in another compression, and unpack beside it
-    from torchvision.datasets.utils import extract_archive
-
     with tempfile.TemporaryDirectory() as place:
-        Path(place, known.folder).mkdir(parents=True)
+        Path(place, raw).mkdir(parents=True)
         for archive in archives:
-            extract_archive(archive, Path(place, known.folder))
+            extract_archive(archive, Path(place, raw))
         return [dataset(place, train=train) for train in (True, False)]
 
 
 @contextmanager
 def _explained(name: str, dataset: Any, root: Path) -> Iterator[None]:
     """Turn a failed download into an `InputError`, wait briefly, and leave nothing half-written behind."""
-    known, published = TORCHVISION[name], catalogue()[name]
-    new = [path for path in _touched(known, dataset, root) if not path.exists()]
+    published = catalogue()[name]
+    files = [root / file for file in (*published.archives, *published.files)]
+    new = {path for file in files for path in (file, *file.parents) if root in path.parents and not path.exists()}
     new_root = not root.exists()
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
@@ -128,40 +123,26 @@ def _explained(name: str, dataset: Any, root: Path) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
-            f"expected {published.title} below '{root}', found {_damaged(known, dataset, root)}no complete copy "
+            f"expected {published.title} below '{root}', found {_damaged(dataset, root)}no complete copy "
             f"that can be read or downloaded ({reason}); {published.how_to_get(root)}"
         ) from None
     finally:
         socket.setdefaulttimeout(patience)
 
 
-def _touched(known: Known, dataset: Any, root: Path) -> list[Path]:
-    """Return the files and folders that a download may write."""
-    if known.folder:
-        names = [filename for filename, _ in dataset.resources]
-        files = [root / known.folder / file for name in names for file in (name, Path(name).stem)]
-        return [*files, root / known.folder, (root / known.folder).parent]
-    if known.dataset == "SVHN":
-        return list(_checksums(known, dataset, root))
-    return [root / dataset.base_folder, root / dataset.filename]
-
-
-def _damaged(known: Known, dataset: Any, root: Path) -> str:
-    """Name the first file that is there with another checksum than the published one."""
+def _damaged(dataset: Any, root: Path) -> str:
+    """Name the first file that is there with another checksum than the published one; MNIST's are told by reading."""
+    from torchvision import datasets
     from torchvision.datasets.utils import check_integrity
 
-    for path, md5 in _checksums(known, dataset, root).items():
+    checksums = dict[Path, str]()
+    if dataset is datasets.SVHN:
+        checksums = {root / file: md5 for _, file, md5 in dataset.split_list.values()}
+    elif issubclass(dataset, datasets.CIFAR10):
+        batches = [*dataset.train_list, *dataset.test_list, (dataset.meta["filename"], dataset.meta["md5"])]
+        checksums = {root / dataset.base_folder / file: md5 for file, md5 in batches}
+        checksums[root / dataset.filename] = dataset.tgz_md5
+    for path, md5 in checksums.items():
         if path.is_file() and not check_integrity(path, md5):
             return f"'{path}' with another checksum than the published one, and "
     return ""
-
-
-def _checksums(known: Known, dataset: Any, root: Path) -> dict[Path, str]:
-    """Return the MD5 checksum of each file that torchvision has one for; of MNIST's it has none once unpacked."""
-    if known.folder:
-        return {}
-    if known.dataset == "SVHN":
-        return {root / filename: md5 for _, filename, md5 in dataset.split_list.values()}
-    listed = [*dataset.train_list, *dataset.test_list, (dataset.meta["filename"], dataset.meta["md5"])]
-    batches = {root / dataset.base_folder / filename: md5 for filename, md5 in listed}
-    return batches | {root / dataset.filename: dataset.tgz_md5}
