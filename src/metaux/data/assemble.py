@@ -84,8 +84,8 @@ def _given(raw: RawData, train: Tensor) -> tuple[Tensor | None, tuple[str, ...]]
     if "" in names:
         row = next(row for row in train.tolist() if not raw.given[row])
         raise InputError(
-            f"expected a given label for every training sample, found none for sample {row} "
-            f"({raw.names[row] if raw.names else 'counted from 0'}); fill it in, or leave out the sample"
+            f"expected a given label for every training sample, found none for {raw.place(row)}; fill it in, or leave "
+            "out the sample"
         )
     if len(names) < 2:
         raise InputError(

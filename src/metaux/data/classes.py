@@ -168,25 +168,32 @@ def primary_names(raw: RawData, settings: Settings, class_names: Sequence[str]) 
 
 
 def _by_columns(raw: RawData, settings: Settings) -> Classes:
+    """Decide the classes by label columns; say which other columns could be finer labels."""
     finer = settings.subclasses is None
     primary, auxiliary = choose_columns(raw.labels, settings.primary, settings.auxiliary, finer)
     chosen = {name: raw.labels[name] for name in (primary, auxiliary) if name is not None}
     for name, cells in chosen.items():
         if "" in cells:
-            row = cells.index("")
             raise InputError(
-                f"expected a label in column '{name}' for every sample, found none for sample {row} "
-                f"({raw.names[row] if raw.names else 'counted from 0'}); fill it in"
+                f"expected a label in column '{name}' for every sample, found none for {raw.place(cells.index(''))}; "
+                "fill it in"
             )
-    labels = raw.labels[primary if auxiliary is None else auxiliary]
-    if auxiliary is None or settings.auxiliary is not None:
-        classes = assign(Levels.from_columns(chosen), labels, primary, auxiliary, settings.subclasses)
-        others = [name for name in raw.labels if name not in chosen]
-        if not others or not finer or auxiliary is not None or primary != next(iter(raw.labels)):
-            return classes
+    if auxiliary is not None and settings.auxiliary is None:
+        return _by_the_only_other_column(chosen, primary, auxiliary, csv_file.takes(settings.data))
+    labels = raw.labels[auxiliary or primary]
+    classes = assign(Levels.from_columns(chosen), labels, primary, auxiliary, settings.subclasses)
+    others = [name for name in raw.labels if name not in chosen]
+    if others and finer and auxiliary is None and primary == next(iter(raw.labels)):
         notice = f"not used: the columns {', '.join(others)} (--auxiliary NAME takes one for finer labels)"
         return classes._replace(notices=(*classes.notices, notice))
-    # Nobody asked for the only other column: say what it does, and how to leave it out.
+    return classes
+
+
+def _by_the_only_other_column(
+    chosen: Mapping[str, Sequence[str]], primary: str, auxiliary: str, of_csv: bool
+) -> Classes:
+    """Take a column for finer labels that nobody asked for: say so, and how to leave it out."""
+    labels = chosen[auxiliary]
     if len(set(labels)) == len(labels):
         raise InputError(
             f"expected finer labels in column '{auxiliary}', found another one for every sample; leave the column "
@@ -195,11 +202,8 @@ def _by_columns(raw: RawData, settings: Settings) -> Classes:
     try:
         classes = assign(Levels.from_columns(chosen), labels, primary, auxiliary)
     except InputError as error:
-        beside = f", or learn it beside the classes with --method given --given {auxiliary}"
-        raise InputError(
-            f"{error}; or leave column '{auxiliary}' out with --subclasses 5"
-            f"{beside if csv_file.takes(settings.data) else ''}"
-        ) from None
+        beside = f", or learn it beside the classes with --method given --given {auxiliary}" if of_csv else ""
+        raise InputError(f"{error}; or leave column '{auxiliary}' out with --subclasses 5{beside}") from None
     if auxiliary.endswith(("fine", "_label")):  # its name says so
         return classes
     notice = f"column '{auxiliary}' gives the finer labels (--subclasses 5 leaves it out)"

@@ -1,4 +1,7 @@
-"""A folder of images with one sub-folder per class, with or without train/, val/ and test/."""
+"""A folder of images with one sub-folder per class, with or without train/, val/ and test/.
+
+torchvision's `ImageFolder` takes hidden files, repeats what lies behind a link to a folder above, and tells of no skipped file.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

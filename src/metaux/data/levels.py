@@ -166,26 +166,27 @@ class Levels:
 
         Raises:
             InputError: if there is no such level, with an example of a label outside the nearest one; or if
-                there are several and the labels are all classes of none or of more than one.
+                the labels are classes of several levels, and not all classes of exactly one of them.
         """
         found = dict.fromkeys(labels)
         classes = {level: set(self.classes(level)) for level in self.names}
         fitting = [level for level in self.names if classes[level].issuperset(found)]
         complete = [level for level in fitting if len(classes[level]) == len(found)]
-        if len(fitting) != 1 and len(complete) != 1:
-            if fitting:
-                raise InputError(
-                    f"expected the data's labels to match one level of the hierarchy, found that they match "
-                    f"{_list(fitting)}; give the classes different names in different levels"
-                )
-            level = max(self.names, key=lambda level: len(classes[level].intersection(found)))
-            outside = next(label for label in found if label not in classes[level])
+        for matching in (fitting, complete):
+            if len(matching) == 1:
+                return matching[0]
+        if fitting:
             raise InputError(
-                f"expected every label of the data among the classes of one level of the hierarchy, found "
-                f"'{outside}' outside of level '{level}'{nearest(outside, classes[level])}; "
-                "rename it, or add it to the hierarchy"
+                f"expected the data's labels to match one level of the hierarchy, found that they match "
+                f"{_list(fitting)}; give the classes different names in different levels"
             )
-        return (complete if len(fitting) != 1 else fitting)[0]
+        level = max(self.names, key=lambda level: len(classes[level].intersection(found)))
+        outside = next(label for label in found if label not in classes[level])
+        raise InputError(
+            f"expected every label of the data among the classes of one level of the hierarchy, found "
+            f"'{outside}' outside of level '{level}'{nearest(outside, classes[level])}; "
+            "rename it, or add it to the hierarchy"
+        )
 
     def _column(self, coarser: str, level: str) -> list[tuple[str, str]]:
         first, second = self.index(coarser), self.index(level)

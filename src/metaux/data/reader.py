@@ -53,6 +53,10 @@ class RawData:
     columns: Columns = ()
     given: tuple[str, ...] | None = None
 
+    def place(self, row: int) -> str:
+        """Return what to call a sample in errors."""
+        return f"sample {row} ({self.names[row] if self.names else 'counted from 0'})"
+
     def of_part(self, part: str) -> "RawData":
         """Return the inputs, labels and names of the samples of one part."""
         rows = [row for row, name in enumerate(self.parts or ()) if name == part]

@@ -1,4 +1,7 @@
-"""Drawing samples: a run's training subset and meta split, and the test part of a source that has none."""
+"""Drawing samples: a run's training subset and meta split, and the test part of a source that has none.
+
+scikit-learn's splitters draw other samples by the same seed, so that recorded splits would change.
+"""
 
 from typing import Any
 
@@ -109,11 +112,7 @@ def _pick(primary: Array, share: Array, stream: np.random.Generator) -> Array:
 
 
 def _whole_groups(primary: Array, groups: Array, fraction: float, stream: np.random.Generator) -> Array:
-    """Split the groups by their rarest class, or by none, many times; keep the rows of the best split.
-
-    scikit-learn's `StratifiedGroupKFold` takes seconds where there are thousands of groups, and may leave a
-    class out that could be in both parts.
-    """
+    """Split the groups by their rarest class, or by none, many times; keep the rows of the best split."""
     names, group = np.unique(groups, return_inverse=True)
     if len(names) < 2:
         raise InputError(f"expected two groups or more to split, found {len(names)}; add samples of other groups")

@@ -17,14 +17,14 @@ AUGMENTATIONS = ("auto", "none", "crop", "crop-flip")
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a run's samples become network inputs: (x - mean) / deviation, images having been scaled to 0..1.
+    """How a run's samples become network inputs: (x - mean) / standard deviation, images being scaled to 0..1 before.
 
     Args:
         kind: `image` (normalised per channel), `table` (per column), `text` or `other` (passed on as they are).
         channels: the number of channels of an image, of columns of a table, of words of a text, 0 for other inputs.
         image_size: (height, width) of images in pixels.
         mean: per channel or column.
-        deviation: per channel or column; 1 where all training values are equal.
+        deviation: the standard deviation per channel or column; 1 where all training values are equal.
         columns: the name and categories of each column of a table that was read from a CSV file.
 
     >>> fixed = Preprocessing("image", 1, (1, 2), (0.5,), (0.2,))
@@ -50,8 +50,8 @@ class Preprocessing:
 
         Args:
             data: of which only the training samples are looked at.
-            normalisation: `fixed` is mean 0.5 and deviation 0.2 for images scaled to 0..1, as in the released
-                code; `data` the mean and deviation of the training samples. Tables always take the data's.
+            normalisation: `fixed` is mean 0.5 and standard deviation 0.2 for images scaled to 0..1, as in the
+                released code; `data` is what the training samples have. Tables always take the data's.
         """
         if data.kind == "other":
             return cls("other", 0, None, (), ())
@@ -192,7 +192,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _pixel_statistics(x: Tensor) -> tuple[float, float]:
-    """Return mean and deviation of uint8 values scaled to 0..1, from their exact counts."""
+    """Return mean and standard deviation of uint8 values scaled to 0..1, from their exact counts."""
     counts = torch.zeros(256, dtype=torch.int64)
     for part in torch.split(x, 10_000):
         counts += part.reshape(-1).bincount(minlength=256)
