@@ -1,6 +1,6 @@
 """A folder of images with one sub-folder per class, with or without train/, val/ and test/.
 
-torchvision's `ImageFolder` takes hidden files, repeats what lies behind a link to a folder above, and tells of no skipped file.
+torchvision's `ImageFolder` takes hidden files, repeats what lies behind a link to a folder above, and skips in silence.
 """
 
 from collections.abc import Sequence

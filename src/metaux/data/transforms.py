@@ -86,20 +86,14 @@ class Preprocessing:
 
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """Return what makes inputs of raw samples, (x - shift) * scale, in the shape of a batch of one."""
-        shape = (1, -1, 1, 1) if self.kind == "image" else (1, -1)
-        scale, shift = self._scale_and_shift
-        return scale.view(shape), shift.view(shape)
+        unit, shape = (255, (1, -1, 1, 1)) if self.kind == "image" else (1, (1, -1))
+        deviation, mean = torch.tensor((self.deviation, self.mean), dtype=torch.float64)
+        return (1 / (unit * deviation)).view(shape), (unit * mean).view(shape)
 
     @cached_property
     def _placed(self) -> dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]]:
         """Scale and shift where they were needed before, and in what type."""
         return {}
-
-    @cached_property
-    def _scale_and_shift(self) -> tuple[Tensor, Tensor]:
-        unit = 255 if self.kind == "image" else 1
-        deviation = torch.tensor(self.deviation, dtype=torch.float64)
-        return 1 / (unit * deviation), unit * torch.tensor(self.mean, dtype=torch.float64)
 
     def check(self, kind: str, inputs: Tensor) -> None:
         """Raise `InputError` unless inputs `[n, ...]` are of the run's kind and form."""
