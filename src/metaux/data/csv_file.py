@@ -39,8 +39,9 @@ def read(request: Request) -> RawData:
     if request.given is not None:
         table.require((request.given,))
     source = next((name for name in ("file", "text") if name in table), None)
-    table.require(("file", "label") if source == "file" else ("label",))
-    table.require_cells(("split", source or "split"), words=("label", "group"))
+    own = [] if source is None else [source]
+    table.require([*own, "label"])
+    table.require_cells([*own, "split"], words=("label", "group"))
     if not len(table):
         raise InputError(f"expected one row per sample in '{table.name}', found only a header; add the samples")
     columns = [name for name in table.names if name != request.given or name in request.label_columns]
@@ -48,7 +49,7 @@ def read(request: Request) -> RawData:
         finer = [name for name in columns if name.endswith("_label") or name in request.label_columns]
         inputs = [name for name in columns if name not in (*RESERVED, *finer)]
     else:
-        finer, inputs = [name for name in columns if name not in (source, *RESERVED)], [source]
+        finer, inputs = [name for name in columns if name not in (source, *RESERVED)], own
     if not inputs:
         raise InputError(f"expected columns beside the labels in '{table.name}', found none; add the features")
     parts = _parts(table)

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ class Table:
                     f"'{self.name}', found {', '.join(known) or 'nothing'}{nearest(name, known)}; add '{name}'"
                 )
 
-    def require_cells(self, names: Iterable[str], words: Iterable[str] = ()) -> None:
+    def require_cells(self, names: Iterable[str], words: Collection[str] = ()) -> None:
         """Raise `InputError` naming the first row without a value in one of these columns, where they are there.
 
         Args:
@@ -120,10 +120,14 @@ def read_csv(path: Path) -> Table:
         ) from None
     finally:
         csv.field_size_limit(limit)
-    # A row ends as many lines below the one before as its cells have, and one.
-    breaks = frame.map(lambda cell: isinstance(cell, str) and len(re.findall(r"\r\n|\r|\n", cell))).sum(axis=1)
-    frame.index = (breaks + 1).cumsum() + len(text[: len(text) - len(body)].splitlines())
+    # A row takes one line, and one more for each break in its cells, which only quotes allow.
+    breaks = frame.map(_breaks, na_action="ignore").sum(axis=1) if '"' in body else pd.Series(0, index=frame.index)
+    frame.index = _breaks(text[: len(text) - len(body)]) + (breaks.astype(int) + 1).cumsum()
     return Table(str(path), _under_header(frame, path))
+
+
+def _breaks(text: str) -> int:
+    return len(re.findall(r"\r\n|\r|\n", text))
 
 
 def _under_header(frame: "DataFrame", path: Path) -> "DataFrame":
@@ -139,13 +143,13 @@ def _under_header(frame: "DataFrame", path: Path) -> "DataFrame":
         )
     if len(set(header)) != len(header):
         raise InputError(f"expected different column names in '{path}', found {', '.join(header)}; rename one")
-    rows = frame.iloc[1:]
+    rows = frame.iloc[1:].map(str.strip, na_action="ignore")
     count = rows.notna().sum(axis=1)
-    filled = rows.map(lambda cell: isinstance(cell, str) and cell.strip() != "").any(axis=1)
+    filled = (rows.notna() & (rows != "")).any(axis=1)
     # A row of a single column may be empty, an empty line isn't a row.
     kept = count > 0 if len(header) == 1 else (filled | (count > 1)) & filled[::-1].cummax()[::-1]
     for line, cells in count[kept & (count != len(header))].items():
         found = cells if cells < len(header) else "more"
         raise InputError(f"expected {len(header)} cells in line {line} of '{path}', found {found}; correct it")
-    rows = rows.iloc[:, :-1].set_axis(header, axis=1)[kept].map(str.strip)
+    rows = rows.iloc[:, :-1].set_axis(header, axis=1)[kept]
     return rows.set_axis([f"line {line} of '{path}'" for line in rows.index])
