@@ -250,8 +250,13 @@ def compare_runs(runs: Sequence[Run], vary: Collection[str] = ()) -> Comparison:
         InputError: for no run, one method and seed twice, or runs that differ in anything else.
     """
     _check_alike(runs, vary)
-    names = in_order(run.method for run in runs)
-    return Comparison.of([Contender.of(name, [run for run in runs if run.method == name]) for name in names], runs)
+    return Comparison.of([Contender.of(name, own) for name, own in by_method(runs).items()], runs)
+
+
+def by_method(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Return the runs of each method, ascending by seed; the methods as `in_order` orders them."""
+    runs = sorted(runs, key=lambda run: run.seed)
+    return {name: [run for run in runs if run.method == name] for name in in_order(run.method for run in runs)}
 
 
 def in_order(methods: Iterable[str]) -> list[str]:

@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaux.evidence.comparison import Comparison, in_order
+from metaux.evidence.comparison import Comparison, by_method, in_order
 from metaux.evidence.statistics import Estimate
 from metaux.report.chart import COLOURS, Axis, Chart, Line, Look, Point, Points, ends, looks
 from metaux.report.differences import differences_chart
 from metaux.report.learning import EPOCH, curve, over_seeds
-from metaux.report.recorded import by_method
 from metaux.report.to_matplotlib import Heading, described, key_of_intervals, save_charts
 from metaux.runs.record import Run
 from metaux.words import data_name

@@ -1,21 +1,15 @@
 """What figures and page are made from: runs by method, and their comparison, made once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from metaux.evidence.comparison import Comparison, compare_runs, in_order
+from metaux.evidence.comparison import Comparison, by_method, compare_runs
 from metaux.evidence.verdict import Verdict, judge
 from metaux.labels.sources import entry
 from metaux.runs.record import Run
 
 RANK = {"method": 0, "outside": 1, "control": 2}
-
-
-def by_method(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    """Return the runs of each method, ascending by seed; the methods as `in_order` orders them."""
-    runs = sorted(runs, key=lambda run: run.seed)
-    return {name: [run for run in runs if run.method == name] for name in in_order(run.method for run in runs)}
 
 
 @dataclass(frozen=True)
