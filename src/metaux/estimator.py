@@ -96,7 +96,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             or finite-difference, with a warning, where the network has an operation without a forward-mode formula.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: of the arithmetic: 32-true or bf16-mixed.
-        threads: processor threads; equal bits need equal threads.
+        threads: CPU threads; equal bits need equal threads.
         random_state: the seed of everything random; None draws one from NumPy's global state.
 
     Attributes:
@@ -104,7 +104,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_features_in_: columns of the table; of other inputs, values per sample.
         feature_names_in_: of a data frame whose columns have names.
         hierarchy_: the classes and their sub-classes.
-        network_: the trained `MultiTaskNetwork`, on the processor.
+        network_: the trained `MultiTaskNetwork`, on the CPU.
         history_: one dict per epoch: losses, accuracy, diagnostics.
         labels_: each training sample's label over its class's sub-classes, `[n, max(psi)]`; NaN for samples of the meta
             split, None where the method has no sub-classes.

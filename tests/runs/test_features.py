@@ -1,4 +1,4 @@
-"""What clusters and prototypes are made of, by name: on the way from the settings to a run's labels."""
+"""What clusters and prototypes are made of, by name: from the settings to a run's labels."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -5,7 +5,7 @@ import torch
 
 from metaux.errors import InputError
 from metaux.settings import Settings
-from metaux.training.devices import make_fabric
+from metaux.training.devices import device_of, make_fabric
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,20 @@ def test_each_process_needs_a_device(device: str, processes: int, said: str, mon
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     with pytest.raises(InputError, match=said):
-        make_fabric(Settings(device=device, processes=processes))
+        device_of(Settings(device=device, processes=processes))
 
 
-def test_processors_may_have_any_number_of_processes() -> None:
+def test_cpus_may_have_any_number_of_processes() -> None:
     assert make_fabric(Settings(device="cpu", processes=3)).device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("device", "found"), [("cpu", "cpu"), ("cuda", "cuda:0"), ("cuda:1", "cuda:1"), ("mps", "mps:0")]
+)
+def test_a_device_is_known_before_anything_is_made_for_it(
+    device: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert device_of(Settings(device=device)) == torch.device(found)

@@ -1,4 +1,4 @@
-"""The way of the meta-gradient is chosen once, before the training, and recorded."""
+"""The differentiation method of the meta-gradient is chosen once, before the training, and recorded."""
 
 import io
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from metaux.settings import Settings
 from metaux.studies.compare import compare
 from metaux.training.learner import make_learner
 from metaux.training.loop import fit
-from metaux.training.meta_gradients import suitable_way
+from metaux.training.meta_gradients import choose_meta_gradient
 from small import cpu, learner, plan
 
 
@@ -62,7 +62,7 @@ def batch(inputs: Tensor) -> Batch:
 
 
 @pytest.mark.parametrize(
-    ("make", "inputs", "way", "said"),
+    ("make", "inputs", "method", "said"),
     [
         (
             lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.BatchNorm1d(4), nn.Dropout()),
@@ -79,15 +79,15 @@ def batch(inputs: Tensor) -> Batch:
         (Bag, WORDS, finite_difference, "no forward-mode formula for _embedding_bag: the meta-gradient is a finite"),
     ],
 )
-def test_the_exact_way_wherever_the_network_allows_it(
-    make: Callable[[], nn.Module], inputs: Tensor, way: MetaGradient, said: str
+def test_the_exact_method_wherever_the_network_allows_it(
+    make: Callable[[], nn.Module], inputs: Tensor, method: MetaGradient, said: str
 ) -> None:
     torch.manual_seed(0)
     network = make()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     state = torch.get_rng_state()
-    found, notice = suitable_way(network, batch(inputs), nullcontext())
-    assert found is way
+    found, notice = choose_meta_gradient(network, batch(inputs), nullcontext())
+    assert found is method
     assert said in notice
     assert bool(notice) == bool(said)
     assert all(value.equal(before[name]) for name, value in network.state_dict().items())
@@ -98,7 +98,7 @@ def test_the_exact_way_wherever_the_network_allows_it(
 
 def test_an_error_of_another_kind_is_not_taken_for_a_missing_formula() -> None:
     with pytest.raises(InputError, match="expected a network with parameters that require a gradient"):
-        suitable_way(nn.Flatten(), batch(IMAGES), nullcontext())
+        choose_meta_gradient(nn.Flatten(), batch(IMAGES), nullcontext())
 
 
 def test_the_method_is_chosen_before_the_first_step_and_records_it() -> None:
@@ -118,7 +118,7 @@ def test_the_method_is_chosen_before_the_first_step_and_records_it() -> None:
     assert asked.meta_gradient is double_backward
 
 
-def test_a_source_without_meta_steps_needs_no_way() -> None:
+def test_a_source_without_meta_steps_needs_no_method() -> None:
     made = learner(Uniform, trunk=Recurrent, meta_gradient=None, epochs=1)
     assert (made.meta_gradient, made.notice) == (None, "")
     assert fit(made).meta_gradient is None

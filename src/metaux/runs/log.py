@@ -1,7 +1,7 @@
 """Every epoch's record in the log of another program, TensorBoard or Weights & Biases.
 
-A log lies in its run's folder and is none of what defines the run. How far it goes is kept in `logged.json`, so that a
-run that goes on goes on in the same log, and one that was trained without a log gets all of it.
+A log lies in its run's folder and is no part of what defines the run. `logged.json` keeps how far it goes. So an
+interrupted run continues its log, and a run that was trained without a log can be given a whole one later.
 """
 
 import json

@@ -27,7 +27,7 @@ from metaux.training.evaluate import Record, class_recalls, evaluated_on
 from metaux.training.fabric import Fabric
 from metaux.training.learner import make_learner
 from metaux.training.loop import Fitted, fit
-from metaux.training.meta_gradients import name_of_way
+from metaux.training.meta_gradients import name_of
 from metaux.training.plan import Plan
 
 CHECKPOINT = "checkpoint.pt"
@@ -145,7 +145,7 @@ def _result(plan: Plan, fitted: Fitted, device: torch.device, preparation: float
         "test_size": len(plan.data.test),
         "data": plan.data.digest,
         "train_names": list(plan.train.names),
-        "meta_gradient": None if fitted.meta_gradient is None else name_of_way(fitted.meta_gradient),
+        "meta_gradient": None if fitted.meta_gradient is None else name_of(fitted.meta_gradient),
         "model": describe_model(hierarchy, plan.preprocess, shape, fitted.source.auxiliary_names),
         "device": device_name(device),
         "versions": {name: version(name) for name in ("metaux", "torch", "torchvision", "numpy", "scikit-learn")}

@@ -19,7 +19,7 @@ from metaux.training.batches import Batches
 from metaux.training.fabric import Fabric
 from metaux.training.features import of_pixels
 from metaux.training.loader import Loader
-from metaux.training.meta_gradients import suitable_way
+from metaux.training.meta_gradients import choose_meta_gradient
 from metaux.training.plan import Plan
 from metaux.training.processes import averager, take_from_first
 from metaux.training.teachers import pretrain
@@ -69,8 +69,8 @@ class Learner:
         else:
             look_ahead = LookAhead.from_optimizer(self.optimizer, self.network)
         seed = derive_seed(self.plan.seed, "look-ahead", *name, *self.of_rank)
-        way = self.meta_gradient or forward_mode
-        return MetaStep(self.network, inner, outer, self.primary_loss, look_ahead, way, rate, seed, self.average)
+        method = self.meta_gradient or forward_mode
+        return MetaStep(self.network, inner, outer, self.primary_loss, look_ahead, method, rate, seed, self.average)
 
     def running_buffers(self) -> list[Tensor]:
         """Return the buffers that a forward pass changes: those of the networks, not the source's own tables."""
@@ -112,7 +112,7 @@ def make_learner(
     meta_gradient, notice = plan.meta_gradient if source.meta_step else None, ""
     if source.meta_step and meta_gradient is None:
         few = batches.train.load(torch.arange(min(2, len(plan.train))))
-        meta_gradient, notice = suitable_way(network, few, fabric.autocast())
+        meta_gradient, notice = choose_meta_gradient(network, few, fabric.autocast())
     primary_loss, average = make_primary_loss(plan), averager(fabric)
     made = source, network, optimizer, primary_loss, batches, average, meta_gradient, notice
     return Learner(plan, fabric, *made, preparation, left_out)

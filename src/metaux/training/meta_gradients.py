@@ -1,4 +1,4 @@
-"""Which way a run computes its meta-gradient: by name, or the exact one wherever the network allows it."""
+"""The differentiation method of a run's meta-gradient: by name, or the exact one wherever the network allows it."""
 
 import re
 from contextlib import AbstractContextManager
@@ -18,21 +18,21 @@ META_GRADIENTS: dict[str, MetaGradient] = {
 }
 
 
-def name_of_way(way: MetaGradient) -> str:
-    """Return what a way is called.
+def name_of(method: MetaGradient) -> str:
+    """Return the name of a differentiation method.
 
-    >>> name_of_way(forward_mode)
+    >>> name_of(forward_mode)
     'forward-mode'
     """
-    return next(name for name, known in META_GRADIENTS.items() if known is way)
+    return next(name for name, known in META_GRADIENTS.items() if known is method)
 
 
-def suitable_way(
+def choose_meta_gradient(
     network: nn.Module, batch: Batch, autocast: AbstractContextManager[object]
 ) -> tuple[MetaGradient, str]:
     """Return `forward_mode`, or `finite_difference` for a network with an operation that has no forward formula.
 
-    One forward-mode pass on a few samples finds out; it leaves the network and the random state as they were.
+    It tries one forward-mode pass on a few samples, which leaves the network and the random state as they were.
 
     Args:
         network: as it will be trained, on its device.
@@ -40,7 +40,7 @@ def suitable_way(
         autocast: the arithmetic that it will be trained in.
 
     Returns:
-        The way, and what the user should know about it: nothing, if it is the exact one.
+        The method, and what the user should know about it: nothing, if it is exact.
     """
     with autocast:
         try:
