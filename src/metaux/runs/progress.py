@@ -53,6 +53,7 @@ def time_left(expected: float | None, elapsed: float, share: float) -> float | N
 def accuracies(found: Iterable[tuple[Trial, State]]) -> str:
     """Return the latest test accuracy of each method in per cent, the mean over its runs that have one.
 
+    >>> from metaux.settings import Settings
     >>> trials = [Trial(Settings(), "maxl", seed) for seed in range(3)]
     >>> accuracies(zip(trials, [State(2, 0.9), State(1, 0.8), State()]))
     'maxl 85.0'
