@@ -51,12 +51,11 @@ class Evaluate(Command):
         from metaux.training.evaluate import measures
         from metaux.words import percent
 
-        model, console = Model.read(self.folder, self.device), make_console(quiet=self.json)
+        run, console = Run.read(self.folder), make_console(quiet=self.json)
+        model = Model.of(run, self.device)
         settings, names = model.settings, model.hierarchy.class_names
         with reading(console) as progress:
-            samples, part, notice = samples_to_measure(
-                Run.read(self.folder), model, self.data, self.hierarchy, progress
-            )
+            samples, part, notice = samples_to_measure(run, model, self.data, self.hierarchy, progress)
         logits, _ = model.predict(samples)
         found = measures(logits, samples.primary)
         calibration = calibration_error(logits.softmax(-1), samples.primary)

@@ -31,7 +31,8 @@ def export(folder: Path, to: str, out: Path | None = None) -> Path:
         InputError: if the run isn't finished, the folder holds something else, or a package is missing.
     """
     choose("form", to, FORMS)
-    run, model, form = Run.read(folder), Model.read(folder), FORMS[to]
+    run, form = Run.read(folder), FORMS[to]
+    model = Model.of(run)
     out = folder / to if out is None else out
     _check(out)
     about = describe(run, model, form.is_whole)
