@@ -71,6 +71,13 @@ def test_what_ships_with_scikit_learn_is_there(tmp_path: Path, name: str) -> Non
     assert availability(name, tmp_path) is None
 
 
+@pytest.mark.parametrize("name", ["table.csv", "arrays.npz"])
+def test_a_file_is_there_or_not(tmp_path: Path, name: str) -> None:
+    assert availability(str(tmp_path / name), tmp_path) == f"found nothing at '{tmp_path / name}'"
+    sparse(tmp_path / name, 1)
+    assert availability(str(tmp_path / name), tmp_path) is None
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_nothing_is_there(tmp_path: Path, name: str) -> None:
     found = availability(name, tmp_path)

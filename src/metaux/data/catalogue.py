@@ -13,7 +13,7 @@ class Published:
 
     Args:
         title: its name.
-        task: what is told apart.
+        task: what its classes are.
         images: how many of what, training + validation + test.
         download: how much is downloaded.
         source: where from.

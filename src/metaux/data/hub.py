@@ -107,7 +107,7 @@ def _places(part: str, rows: Any) -> list[str]:
     return [f"row {row} of {part}" for row in range(len(rows))]
 
 
-def _label_columns(features: Mapping[str, Any], wanted: Sequence[str | None]) -> list[str]:
+def _label_columns(features: Mapping[str, Any], wanted: Sequence[str]) -> list[str]:
     """Return the label columns, the data's own first, coarse before fine."""
     found = [
         column

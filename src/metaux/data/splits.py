@@ -42,24 +42,22 @@ def draw(samples: Samples, seed: int, train_size: int | None, meta_fraction: flo
                 f"expected a training size from {classes} (one sample per class) to {len(samples)} (all), "
                 f"found {train_size}; correct --train-size"
             )
-        stream = np.random.default_rng([seed, 0])
-        samples = samples.take(_subset(samples.primary, train_size, stream))
+        rng = np.random.default_rng([seed, 0])
+        samples = samples.take(_subset(samples.primary, train_size, rng))
     if meta_fraction == 0:
         return samples, None
     rest, part = split(samples.primary, samples.groups, meta_fraction, np.random.default_rng([seed, 1]))
     return samples.take(rest), samples.take(part)
 
 
-def split(
-    primary: Tensor, groups: Tensor | None, fraction: float, stream: np.random.Generator
-) -> tuple[Tensor, Tensor]:
+def split(primary: Tensor, groups: Tensor | None, fraction: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Split rows in two, keeping the balance of the classes and never dividing a group.
 
     Args:
         primary: the class of each row, int64 `[n]`.
         groups: the group of each row, int64 `[n]`, or None if each is by itself.
         fraction: the share of the second part, above 0 and below 1.
-        stream: the source of chance.
+        rng: the random generator.
 
     Returns:
         The rows of the first and of the second part, int64, ascending. Each class with two rows or more is in
@@ -69,34 +67,34 @@ def split(
         InputError: if no class has two rows, or the groups leave a class out of the first part.
     """
     if groups is None:
-        second = _balanced(primary.numpy(), fraction, stream)
+        second = _balanced(primary.numpy(), fraction, rng)
     else:
-        second = _whole_groups(primary.numpy(), groups.numpy(), fraction, stream)
+        second = _whole_groups(primary.numpy(), groups.numpy(), fraction, rng)
     if len(second) == 0:
         raise InputError("expected a class with two samples or more to split, found one sample in each; add samples")
     return torch.from_numpy(np.setdiff1d(np.arange(len(primary)), second)), torch.from_numpy(second)
 
 
-def _subset(primary: Tensor, size: int, stream: np.random.Generator) -> Tensor:
+def _subset(primary: Tensor, size: int, rng: np.random.Generator) -> Tensor:
     counts = primary.bincount().numpy()
     least = np.minimum(2, counts)  # two, so that a meta split can have one
     if least.sum() > size:
         least = np.minimum(1, counts)
-    return torch.from_numpy(_pick(primary.numpy(), _shares(counts, size, least, counts, stream), stream))
+    return torch.from_numpy(_pick(primary.numpy(), _shares(counts, size, least, counts, rng), rng))
 
 
-def _balanced(primary: Array, fraction: float, stream: np.random.Generator) -> Array:
+def _balanced(primary: Array, fraction: float, rng: np.random.Generator) -> Array:
     counts = np.bincount(primary)
     most = np.maximum(counts - 1, 0)
-    share = _shares(counts, round(fraction * len(primary)), np.minimum(1, most), most, stream)
-    return _pick(primary, share, stream)
+    share = _shares(counts, round(fraction * len(primary)), np.minimum(1, most), most, rng)
+    return _pick(primary, share, rng)
 
 
-def _shares(counts: Array, total: int, least: Array, most: Array, stream: np.random.Generator) -> Array:
+def _shares(counts: Array, total: int, least: Array, most: Array, rng: np.random.Generator) -> Array:
     """Divide a total over classes by their counts: largest remainders, ties by chance, within bounds."""
     ideal = counts * (total / counts.sum())
     share: Array = np.clip(np.floor(ideal).astype(np.int64), least, most)
-    chance = stream.random(len(counts)) * 1e-6
+    chance = rng.random(len(counts)) * 1e-6
     for _ in range(abs(total - int(share.sum()))):
         step = 1 if share.sum() < total else -1
         need = np.where(share < most if step == 1 else share > least, step * (ideal - share) + chance, -np.inf)
@@ -106,12 +104,12 @@ def _shares(counts: Array, total: int, least: Array, most: Array, stream: np.ran
     return share
 
 
-def _pick(primary: Array, share: Array, stream: np.random.Generator) -> Array:
-    rows = [stream.permutation(np.flatnonzero(primary == label))[:count] for label, count in enumerate(share)]
+def _pick(primary: Array, share: Array, rng: np.random.Generator) -> Array:
+    rows = [rng.permutation(np.flatnonzero(primary == label))[:count] for label, count in enumerate(share)]
     return np.sort(np.concatenate(rows))
 
 
-def _whole_groups(primary: Array, groups: Array, fraction: float, stream: np.random.Generator) -> Array:
+def _whole_groups(primary: Array, groups: Array, fraction: float, rng: np.random.Generator) -> Array:
     """Split the groups by their rarest class, or by none, many times; keep the rows of the best split."""
     names, group = np.unique(groups, return_inverse=True)
     if len(names) < 2:
@@ -122,7 +120,7 @@ def _whole_groups(primary: Array, groups: Array, fraction: float, stream: np.ran
     rarest = np.where(table > 0, total, len(primary) + 1).argmin(1)
     best: tuple[tuple[int, int, float], Array] | None = None
     for labels in [rarest] * 20 + [np.zeros_like(rarest)] * 20:
-        chosen = _balanced(labels, fraction, stream)
+        chosen = _balanced(labels, fraction, rng)
         second = table[chosen].sum(0)
         lost = int(((second == total) & (total > 0)).sum())
         missing = int(((second == 0) & (total > 0)).sum())
