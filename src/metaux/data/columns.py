@@ -113,7 +113,7 @@ def check_resolution(table: "np.ndarray[Any, Any]", names: "Sequence[str]") -> N
     """
     low, high = table.min(0).astype(np.float64), table.max(0).astype(np.float64)
     largest = np.maximum(abs(low), abs(high))
-    with np.errstate(over="ignore", invalid="ignore"):  # infinite and too large numbers are told of elsewhere
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite and too large numbers are refused elsewhere
         spread, steps = high - low, 100 * np.spacing(largest.astype(np.float32))
     # A spread of less is the rounding of a constant.
     for column in np.flatnonzero((spread > 1e-12 * largest) & (spread < steps)).tolist():

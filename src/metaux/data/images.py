@@ -97,7 +97,7 @@ def read_images(
 
 @contextmanager
 def _open(file: ImageFile) -> "Iterator[Image.Image]":
-    """Open an image file for the block, of whoever it may be: the only place where one is opened and may be broken."""
+    """Open an image file for the block. Every image is opened here, and a broken one becomes an `InputError` here."""
     from PIL import Image
 
     try:

@@ -1,6 +1,7 @@
-"""What every reader answers, what it is asked for, and what it finds before classes and splits are decided.
+"""The interface of all readers: what they are asked, and what they return before classes and splits are decided.
 
-A reader is a module with the three functions of `Reader`, one for each kind of data source.
+A reader is a module with the three functions of `Reader`. There is one for each kind of data source;
+`metaux.data.sources` lists them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -83,7 +84,7 @@ class Request:
         given: the column of given labels, where there is one.
         like: what a finished run takes: images get its size and channels, texts its length, words its categories.
         labelled: whether labels are needed; if not, they are not looked at.
-        progress: is told how many of the images have been read.
+        progress: called now and then with how many images have been read, and how many there are.
     """
 
     data: str
@@ -109,7 +110,7 @@ class Request:
 
 
 class Reader(Protocol):
-    """The questions that each kind of data source answers."""
+    """Three questions about one kind of data source."""
 
     def takes(self, data: str) -> bool:
         """Return whether the data is of this kind, by its name alone."""

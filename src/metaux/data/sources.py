@@ -1,4 +1,4 @@
-"""The door to all data: `load` for training, `load_for_evaluation` and `read_unlabelled` for finished runs."""
+"""Reading any data: `load` for training, `load_for_evaluation` and `read_unlabelled` for finished runs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,7 +31,7 @@ def load(settings: Settings, progress: Progress | None = None) -> LabelledData:
     Args:
         settings: `data`, `root`, `hierarchy`, `primary`, `auxiliary`, `given`, `subclasses`, `train_size` (only
             checked) and `image_size` are used.
-        progress: is told how many of the images have been read.
+        progress: called now and then with how many images have been read, and how many there are.
 
     Raises:
         InputError: for data that can't be read or learned from.
@@ -92,7 +92,7 @@ def load_for_evaluation(
         class_names: the run's primary classes.
         preprocessing: the run's, for the format of its inputs.
         data: other data than the run's, named as `Settings.data` is.
-        progress: is told how many of the images have been read.
+        progress: called now and then with how many images have been read, and how many there are.
         hierarchy: a hierarchy file to translate the labels with, in place of the run's.
 
     Returns:

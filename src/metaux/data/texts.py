@@ -73,8 +73,8 @@ def cut_off(texts: Sequence[str], length: int | None = None) -> tuple[str, ...]:
         return ()
     # No text has more words than half of its characters.
     long = sum(len(text) > 2 * LONGEST and len(words(text)) > LONGEST for text in texts)
-    told = f"{long} of {len(texts)} texts have more than {LONGEST} words, of which the first {LONGEST} are looked at"
-    return (told,) if long else ()
+    notice = f"{long} of {len(texts)} texts have more than {LONGEST} words, of which the first {LONGEST} are looked at"
+    return (notice,) if long else ()
 
 
 def word_counts(encoded: Tensor) -> Tensor:

@@ -131,7 +131,7 @@ def _explained(name: str, dataset: Any, root: Path) -> Iterator[None]:
 
 
 def _damaged(dataset: Any, root: Path) -> str:
-    """Name the first file that is there with another checksum than the published one; MNIST's are told by reading."""
+    """Name the first file that has another checksum than the published one; MNIST's files have none once unpacked."""
     from torchvision import datasets
     from torchvision.datasets.utils import check_integrity
 
