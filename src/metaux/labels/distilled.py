@@ -32,7 +32,7 @@ class Distilled(SoftLabels):
     class, beside the primary head's classes.
 
     Args:
-        cross: take each sample's label from a teacher that never saw it (`taught`).
+        cross: take each sample's label from a teacher that was not trained on it (`taught`).
     """
 
     def __init__(self, hierarchy: Hierarchy, protocol: Protocol, cross: bool = False):

@@ -62,9 +62,9 @@ def balanced_clusters(features: Any, count: int, seed: int) -> Tensor:
 def balanced_assignment(distance: Tensor) -> Tensor:
     """Return the cluster of each sample, int64 `[m]`, of nearly equal sizes.
 
-    Each cluster asks a price, and each sample goes where distance and price are least. The prices at which all clusters
-    are of one size are those of an assignment with some entropy, which Sinkhorn-Knopp finds, as the entropy goes down
-    to next to nothing. Sizes differ by some per cent, since it stops after so many rounds.
+    Each cluster has a price, and each sample goes where the sum of distance and price is least. Sinkhorn-Knopp finds
+    the prices that make all clusters equally large for an assignment with some entropy; the entropy's weight is halved
+    again and again, down to almost 0. Sizes differ by a few per cent, since the number of rounds is limited.
 
     Args:
         distance: squared, of samples to centres, float64 `[m, count]`.

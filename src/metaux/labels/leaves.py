@@ -21,10 +21,10 @@ LEAVES = 32  # per tree, at most: in small ones, two samples hardly ever meet
 class Leaves(SoftLabels):
     """Each class is clustered by the leaves of a random forest that predicts the classes without the sample.
 
-    A forest of 100 trees is fitted to the classes of four fifths of the training samples. Its leaves are features: two
-    samples lie as far apart as there are trees that part them (one-hot leaf indices, squared distance). Each class is
-    clustered by k-means on them, and the clusters of the samples that the forest has not seen are kept; see
-    `cross_fitted` for how those of the five forests are made the same ones.
+    A forest of 100 trees is fitted to the classes of four fifths of the training samples. Its leaves are features
+    (one-hot leaf indices): the squared distance of two samples counts the trees that separate them. Each class is
+    clustered by k-means on these features. Only the clusters of the samples that the forest has not seen are used;
+    `cross_fitted` matches the clusters of the five forests.
 
     The forest takes what `--features` makes; of a table, its columns.
     """

@@ -15,8 +15,8 @@ def cross_fitted(
     """Return labels of samples by models that were fitted without them.
 
     The samples of each class are dealt out at random to `count` folds. A model is fitted without each fold, and labels
-    all samples; the fold's own labels are kept. The names of sub-classes are arbitrary, other ones for every model, so
-    each model's are first renamed as those of the first model that they agree with most, over all samples.
+    all samples; only the labels of that fold are used. Each model numbers its sub-classes in its own order, so they are
+    first renamed to agree most with those of the first model, over all samples.
 
     Args:
         primary: the classes, int64 `[n]`.

@@ -17,9 +17,8 @@ class Recorded(SoftLabels):
     """Each training sample has, from the start, the soft label that a finished run ended with (`--labels`).
 
     Args:
-        shuffled: for the control, each sample has the label of another sample of its class. The labels are permuted
-            once, over all training samples of a class: every class keeps the same labels, but they say nothing of the
-            sample that has them.
+        shuffled: for the control, each sample has the label of another sample of its class. The labels of a class are
+            permuted once. So every class keeps the same labels, but they say nothing about the sample.
     """
 
     def __init__(self, hierarchy: Hierarchy, protocol: Protocol, shuffled: bool = False):

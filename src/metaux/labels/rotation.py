@@ -35,8 +35,8 @@ class Rotation(ChoiceSource):
     Args:
         joint: learn class and rotation. False, for the control, learns the class alone from the same views: one output
             per class, whose mean over the views is the prediction.
-        shuffled: for the control without information, each sample's four rotations are in an order of their own, drawn
-            once of the 24 that there are. Every rotation is as frequent as before, and says nothing of the view.
+        shuffled: for the control without information, each sample's four rotations are permuted at random, once for
+            the whole training. Every rotation is as frequent as otherwise, but says nothing about the view.
         average: predict by the mean of the four views. False predicts by the primary head from the image as it is: the
             same network, one pass in place of four.
     """

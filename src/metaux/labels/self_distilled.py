@@ -16,7 +16,7 @@ TEMPERATURE = 4.0
 
 @final
 class SelfDistilled(LabelSource):
-    """The auxiliary head learns what a teacher like the network itself says of the classes.
+    """The auxiliary head learns the class probabilities of a teacher that is like the network itself.
 
     The teacher is trained before the network on the classes, with cross entropy and the run's protocol, augmentation
     and epochs. The auxiliary target is softmax(z / 4) of its logits z of the sample without augmentation.
@@ -25,8 +25,8 @@ class SelfDistilled(LabelSource):
     *Distilling the knowledge in a neural network* (2015).
 
     Args:
-        cross: take what is said of each sample from a teacher that never saw it: the control of `Distilled` with the
-            same folds, and no sub-classes.
+        cross: take each sample's target from a teacher that was not trained on it: the control of `Distilled` with
+            `cross`, which has the same folds.
     """
 
     opinions: Tensor
@@ -36,7 +36,7 @@ class SelfDistilled(LabelSource):
         self.cross = cross
 
     def prepare(self, preparation: Preparation) -> None:
-        """Train the teachers, and keep what they say of the training samples."""
+        """Train the teachers, and keep their probabilities for the training samples."""
 
         def make() -> Tensor:
             classes = Hierarchy([1] * self.hierarchy.classes)

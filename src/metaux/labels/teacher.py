@@ -21,11 +21,11 @@ def taught(
     read: Callable[[Tensor], Tensor],
     cross: bool,
 ) -> Tensor:
-    """Return what teachers say of the training samples, `[n, K]`: one teacher of all of them, or three by turns.
+    """Return labels of the training samples by teachers, `[n, K]`: by one teacher of all samples, or by three.
 
-    A teacher knows its own training samples by heart, and may say more of the sample than of its kind. So with `cross`
-    each sample's label is of the one teacher of three that never saw it; see `cross_fitted` for how their sub-classes
-    are made the same ones. All start from the same weights.
+    A teacher may overfit its own training samples, so that its labels describe the sample, not its sub-class. With
+    `cross` there are three teachers, and each sample's label is by the one that was not trained on it. `cross_fitted`
+    matches the sub-classes of the three. All teachers start from the same weights.
 
     Args:
         preparation: trains the teachers.
@@ -33,7 +33,7 @@ def taught(
         head: the kind of head that a teacher has.
         loss: of a batch's logits `[batch, K]` and classes, to a scalar.
         read: makes labels `[n, K]` of the logits of all samples without augmentation.
-        cross: labels by teachers that never saw the sample.
+        cross: label each sample by a teacher that was not trained on it.
     """
     samples = preparation.samples
 

@@ -68,8 +68,8 @@ class Transformation(ChoiceSource):
     for each group of like changes a copy with one of them, drawn anew at every step. The prediction is the primary
     head's, of the image as it is.
 
-    A kind of image, "a turned cat", is a sub-class of the class whose truth is known, since it was made. The network
-    has to tell it from the others, so no view has to look the same as another, as it has to in plain augmentation.
+    A kind of image, "a turned cat", is a sub-class that is known for certain, since the image was made so. The network
+    learns to distinguish the kinds. Plain augmentation would teach it that they are the same.
 
     Source: Lee, Hwang, Shin, *Self-supervised label augmentation via input transformations* (ICML 2020), with
     rotations and orders of the channels, all views at a time, and no other head. One copy of each group, and the
@@ -77,9 +77,8 @@ class Transformation(ChoiceSource):
 
     Args:
         joint: learn class and kind. False, for the control, learns the class alone from the same views.
-        shuffled: for the control without information, each kind of a sample's views gets a name once for the whole
-            training, each name with the frequency that it has otherwise. So all names are as frequent, and say nothing
-            of the view.
+        shuffled: for the control without information, each kind of a sample's views gets a random name, once for the
+            whole training. The names are as frequent as otherwise, but say nothing about the view.
     """
 
     names: Tensor

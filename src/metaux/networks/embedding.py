@@ -1,4 +1,4 @@
-"""Frozen pretrained networks as features of images: to cluster on, to look at."""
+"""Frozen pretrained networks that make features of images."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ class Embedding(nn.Module):
         module: from float images `[batch, 3, size, size]` to features `[batch, features]`; it is frozen.
         size: pixels a side to which images are resized; smaller is faster, less is seen.
         mean: per channel, of the images (from 0 to 1) that the module was trained on.
-        deviation: likewise.
+        deviation: their standard deviation per channel.
 
     >>> embedding = Embedding(nn.Flatten(), 2, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     >>> embedding.features(torch.full((1, 1, 4, 4), 255, dtype=torch.uint8)).shape

@@ -1,9 +1,9 @@
-"""Stems for small images: a network made for 224 pixels throws a 32-pixel image away before it has looked at it.
+"""Stems for small images: the first layers of a network made for 224 pixels shrink a 32-pixel image too far.
 
 Known recipes, by family: ResNet and DenseNet begin with a 3 x 3 convolution of stride 1 and no pooling (He et al. 2016
-and Huang et al. 2017, for CIFAR); families whose first convolution is 3 x 3 already take stride 1, and no pooling where
-they have it. Pretrained filters that must shrink are summed over the pixels that become one: the answer to an enlarged
-image. Transformers get patches small enough for the image.
+and Huang et al. 2017, for CIFAR). Families whose first convolution is 3 x 3 already get stride 1 and no pooling.
+Pretrained filters that must shrink are summed over the pixels that become one, so they respond as to an enlarged image.
+Transformers get patches small enough for the image.
 """
 
 from math import gcd, sqrt
@@ -64,7 +64,7 @@ def fit_kernel(weight: Tensor, channels: int, size: int) -> Tensor:
 
     Args:
         weight: filters, `[outputs, inputs, kernel, kernel]`.
-        channels: of the new images; grey is the sum over colours, others take turns with the colours, scaled.
+        channels: of the new images; filters are summed over colours for grey, and repeated and scaled for others.
         size: of the new kernel, for images that many times smaller.
 
     >>> fit_kernel(torch.ones(1, 3, 4, 4), 1, 2).flatten()

@@ -93,7 +93,7 @@ def build(model: str, shape: tuple[int, int, int], pretrained: bool) -> nn.Modul
 
 
 def place_of_head(trunk: Any, model: str) -> str | None:  # noqa: ARG001
-    """Return where timm has the classifier that the trunk lacks; None where that isn't one place."""
+    """Return where timm has the classifier that the trunk lacks; None where there are several places."""
     place = trunk.pretrained_cfg.get("classifier")
     return place if isinstance(place, str) else None
 

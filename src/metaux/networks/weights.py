@@ -1,6 +1,6 @@
-"""Published weights: the file on this machine, or downloaded where there is a network; never a long wait for none.
+"""Published weights: the file on this machine, or downloaded where there is a network.
 
-The libraries retry for most of a minute without a network; here one short request says whether it is worth starting.
+Without a network the libraries retry for most of a minute. Here one short request finds out first.
 """
 
 import re
@@ -17,7 +17,10 @@ PATIENCE = 4.0  # seconds for an answer
 
 
 class Form(NamedTuple):
-    """The images that weights were trained on: `size` pixels a side, `mean` and `deviation` per channel (of 0 to 1)."""
+    """The images that weights were trained on.
+
+    `size` is in pixels a side; `mean` and standard `deviation` are per channel, of values from 0 to 1.
+    """
 
     size: int
     mean: tuple[float, ...]
