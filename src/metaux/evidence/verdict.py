@@ -251,7 +251,7 @@ def _baselines_of(row: Row) -> str:
 def _baselines_of_all(rows: Sequence[Row]) -> str:
     if len(rows) == 1:
         return _baselines_of(rows[0])
-    own = ", and their own" if any(row.gain for row in rows) else ", and its own"
+    own = ", and their own controls" if any(row.gain for row in rows) else ", and its own control"
     return f"single task and the controls {listed(REFERENCES[1:])}{own if any(row.controls for row in rows) else ''}"
 
 
