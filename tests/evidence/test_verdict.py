@@ -180,7 +180,9 @@ def test_a_control_of_its_own_does_as_well(say: Callable[..., str]) -> None:
         "[+0.0, +0.0] over 3 seeds; "
     )
     said = say({**REFERENCES, "distilled": MORE, "self-distilled": UP, "kmeans": UP})
-    assert said.startswith("distilled and kmeans beat single task and the controls uniform and frozen, and their own controls, ")
+    assert said.startswith(
+        "distilled and kmeans beat single task and the controls uniform and frozen, and their own controls, "
+    )
 
 
 def test_a_control_of_its_own_is_missing(say: Callable[..., str]) -> None:

@@ -1,7 +1,7 @@
 """Many runs: methods x seeds, side by side, resumable; then the comparison of them."""
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -75,64 +75,57 @@ def compare(
         InputError: for bad input, before anything is written.
         TrainingError: if a run could not be finished; the others are, and have been compared.
     """
-    _check_counts(seeds, jobs, settings.processes)
-    for method in methods:
-        choose("method", method, SOURCES)
-    check(settings)
+    _check(settings, methods, seeds, jobs, out)
     check_log(log)
-    claim(out, settings)
-    if (out / RECOMMENDED).is_file():
-        raise InputError(f"expected the folder of a comparison at '{out}', found that of a search; give another --out")
     start = time.perf_counter()
     with reading(console) as progress:
         data = load(settings, progress)
     reading_time = time.perf_counter() - start
-    asked = tuple(dict.fromkeys(methods))
-    methods = asked or default_methods(settings, data)
     print_notes([*data.notices, *too_short(settings, data)], console)
     store = Store(out, by_method)
-    wanted = [Trial(settings, method, seed) for seed in range(seeds) for method in methods]
-    # One that is damaged, or of other data, is found before the others are trained.
-    check_unchanged(filter(None, map(store.find, wanted)), data)
-    missing = store.missing(wanted)
-    for folder in missing:
-        Checkpoint(folder / CHECKPOINT, data.digest).read()
-    seconds, refused = _time_methods(missing.values(), data, asked, console)
-    wanted = [replace(t, seconds=seconds.get(t.method, 1.0)) for t in wanted if t.method not in refused]
-    methods = tuple(method for method in methods if method not in refused)
-    write_settings(out, settings, methods=list(methods), seeds=seeds)
-    for trial in wanted:
+    trials = _trials(settings, tuple(dict.fromkeys(methods)), seeds, data, store, console)
+    compared = list(dict.fromkeys(trial.method for trial in trials))
+    write_settings(out, settings, methods=compared, seeds=seeds)
+    for trial in trials:
         if is_finished(store.folder(trial)):
             catch_up(log, store.folder(trial))
-    what = f"{counted(len(methods), 'method')}, {counted(seeds, 'seed')}, {counted(wanted[0].protocol.epochs, 'epoch')}"
+    epochs = counted(trials[0].protocol.epochs, "epoch")
+    what = f"{counted(len(compared), 'method')}, {counted(seeds, 'seed')}, {epochs}"
     start = START_OF_A_PROCESS + reading_time
-    failures = train(longest_first(wanted), store, jobs, console, what, start, log, load=lambda _: data)
-    finished = [run for trial in wanted if (run := store.find(trial)) is not None]
+    failures = train(longest_first(trials), store, jobs, console, what, start, log, load=lambda _: data)
+    finished = [run for trial in trials if (run := store.find(trial)) is not None]
     if not finished:
         raise TrainingError(summarise_failures(failures))
     print_notes(_different_versions(finished), console)
     comparison = compare_runs(finished)
-    verdict = judge(comparison)
-    _write(comparison, verdict, finished, out)
+    recorded = Recorded(finished, comparison, judge(comparison))
+    _write(recorded, out)
     console.print(table(comparison, console.width))
-    console.print(f"\n{verdict.says}", style="bold")
+    console.print(f"\n{recorded.verdict.says}", style="bold")
     if report:
-        write_report(Recorded(finished, comparison, verdict), out, lambda: data)
+        write_report(recorded, out, lambda: data)
     if failures:
         raise TrainingError(summarise_failures(failures))
-    return comparison, verdict
+    return comparison, recorded.verdict
 
 
-def _check_counts(seeds: int, jobs: int, processes: int) -> None:
+def _check(settings: Settings, methods: Sequence[str], seeds: int, jobs: int, out: Path) -> None:
+    """Raise `InputError` for what can be seen to be wrong without the data."""
     if seeds < 1:
         raise InputError(f"expected at least 1 seed, found {seeds}; correct --seeds")
     if jobs < 0:
         raise InputError(f"expected at least 1 job, or 0 for as many as suit the machine, found {jobs}; correct --jobs")
-    if jobs > 1 and processes > 1:
+    if jobs > 1 and settings.processes > 1:
         raise InputError(
             f"expected one run at a time where a run has several processes, found --jobs {jobs} and --processes "
-            f"{processes}; leave one of them out"
+            f"{settings.processes}; leave one of them out"
         )
+    for method in methods:
+        choose("method", method, SOURCES)
+    check(settings)
+    claim(out, settings)
+    if (out / RECOMMENDED).is_file():
+        raise InputError(f"expected the folder of a comparison at '{out}', found that of a search; give another --out")
 
 
 def _different_versions(runs: Iterable[Run]) -> list[str]:
@@ -145,43 +138,44 @@ def _different_versions(runs: Iterable[Run]) -> list[str]:
     return [f"the runs are of different versions, which may matter, too: {', '.join(told)}"] if told else []
 
 
-def _time_methods(
-    trials: Iterable[Trial], data: LabelledData, asked: Collection[str], console: Console
-) -> tuple[dict[str, float], set[str]]:
-    """Return the seconds that an epoch of each method takes, evaluation and its share of the preparation included.
+def _trials(
+    settings: Settings, asked: Sequence[str], seeds: int, data: LabelledData, store: Store, console: Console
+) -> list[Trial]:
+    """Return the runs to compare, with the seconds that an epoch of what is missing takes.
 
-    Each is timed with a trainer that is thrown away; bad input is found on the way.
-
-    Returns:
-        The seconds, and the methods that refuse this data, as far as nobody asked for them, or for features for them.
+    A finished run that is damaged or of other data, and an interrupted one that can't go on, are found here, before
+    the others are trained. A method that refuses this data is left out with a note, unless it was asked for.
     """
+    methods = asked or default_methods(settings, data)
+    wanted = [Trial(settings, method, seed) for seed in range(seeds) for method in methods]
+    check_unchanged(filter(None, map(store.find, wanted)), data)
+    missing = store.missing(wanted)
+    for folder in missing:
+        Checkpoint(folder / CHECKPOINT, data.digest).read()
     seconds: dict[str, float] = {}
+    notes: dict[str, None] = {}  # in order, each once: methods that learn their labels say the same
     refused: set[str] = set()
-    notices: dict[str, None] = {}  # in order, each once: methods that learn their labels say the same
     with console.status("timing a few steps") if console.is_terminal else nullcontext():
-        for trial in trials:
-            method, settings = trial.method, trial.settings
-            if method in seconds or method in refused:
-                continue
+        for method, trial in {trial.method: trial for trial in missing.values()}.items():
             try:
                 cost, notice = rehearse(trial, data)
             except InputError as error:
                 if method in (*asked, *REFERENCES) or settings.features != Settings().features:
                     raise
                 refused.add(method)
-                notices[f"{method}: not run: {error}"] = None
+                notes[f"{method}: not run: {error}"] = None
                 continue
-            epochs = trial.protocol.epochs
-            seconds[method] = cost.of(epochs) / epochs
-            notices[notice] = None
-    print_notes([notice for notice in notices if notice], console)
-    return seconds, refused
+            seconds[method] = cost.of(trial.protocol.epochs) / trial.protocol.epochs
+            notes[notice] = None
+    print_notes([note for note in notes if note], console)
+    return [replace(trial, seconds=seconds.get(trial.method, 1.0)) for trial in wanted if trial.method not in refused]
 
 
-def _write(comparison: Comparison, verdict: Verdict, runs: Sequence[Run], out: Path) -> None:
+def _write(recorded: Recorded, out: Path) -> None:
     from metaux.report.figures import differences, learning_curves
 
-    write_json(out / "comparison.json", to_json(comparison, verdict))
+    comparison = recorded.comparison
+    write_json(out / "comparison.json", to_json(comparison, recorded.verdict))
     write_text_atomic(out / "comparison.csv", to_csv(comparison))
-    learning_curves(runs, out)
+    learning_curves(recorded.runs, out)
     differences(comparison, out)

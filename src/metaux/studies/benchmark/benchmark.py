@@ -1,7 +1,4 @@
-"""The benchmark from tuning to table: what is there is used, what is missing is trained, what was decided stays.
-
-This file is longer than 300 lines, since one class holds all that is known of a data set on the way.
-"""
+"""The benchmark from tuning to table: what is there is used, what is missing is trained, what was decided stays."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -71,14 +68,7 @@ def benchmark(
         InputError: for bad input, before anything is trained.
         TrainingError: if single task could not be trained, or a run of a tuned configuration could not be finished.
     """
-    if jobs < 0 or rules.most_seeds < rules.least_seeds:
-        raise InputError(
-            f"expected 0 jobs or more, found {jobs}, and {rules.least_seeds} seeds or more, found {rules.most_seeds}; "
-            "correct --jobs or --most-seeds"
-        )
-    check_writable(out)
-    for settings in data_sets.values():
-        check(settings)
+    _check(data_sets, rules, out, jobs)
     store = Store(out)
     each = [_OnDataSet(name, settings, entrants, rules, store) for name, settings in data_sets.items()]
 
@@ -109,6 +99,17 @@ def benchmark(
     comparisons = {own.name: own.compare(console) for own in each}
     _refuse(failures)
     return comparisons
+
+
+def _check(data_sets: Mapping[str, Settings], rules: Rules, out: Path, jobs: int) -> None:
+    if jobs < 0 or rules.most_seeds < rules.least_seeds:
+        raise InputError(
+            f"expected 0 jobs or more, found {jobs}, and {rules.least_seeds} seeds or more, found {rules.most_seeds}; "
+            "correct --jobs or --most-seeds"
+        )
+    check_writable(out)
+    for settings in data_sets.values():
+        check(settings)
 
 
 class _OnDataSet:

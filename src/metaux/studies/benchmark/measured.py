@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from metaux.evidence.comparison import Comparison, Contender, Result
+from metaux.evidence.comparison import Comparison
+from metaux.evidence.contender import Contender, Result
 from metaux.labels.sources import ON_SPLIT, REFERENCES
 from metaux.runs.record import Run
 from metaux.runs.store import Store

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from metaux.data.samples import LabelledData, Samples
-from metaux.evidence.comparison import Result
+from metaux.evidence.contender import Result
 from metaux.files import write_json
 from metaux.runs.plan import make_plan
 from metaux.runs.reading import read_kept

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from metaux.evidence.comparison import Comparison, Contender, Difference, Result, difference
+from metaux.evidence.comparison import Comparison, Difference, difference
+from metaux.evidence.contender import Contender, Result
 from metaux.evidence.intervals import difference_in_points
 from metaux.evidence.verdict import Verdict, judge
 from metaux.labels.sources import baselines, entry

@@ -76,6 +76,46 @@ def entrants(
     return found
 
 
+class _Seeds:
+    """The runs of each row by seed, as far as they are there."""
+
+    def __init__(self, trials: Mapping[str, Trial], method: str, search: Halving):
+        self.trials, self.method, self.search = trials, method, search
+        seconds = {name: trial.seconds * trial.protocol.epochs for name, trial in trials.items()}
+        self.each = sum(seconds.values()) + seconds[SINGLE]  # the second single task is for the shuffled labels
+        self.longest = max(seconds.values()) + seconds[SINGLE]
+
+    def rows(self, seed: int) -> dict[str, Trial]:
+        """Return a seed's runs; among them the method's labels, shuffled, once they are recorded."""
+        own = {name: replace(trial, seed=seed) for name, trial in self.trials.items()}
+        if (run := self.search.store.find(own[self.method])) is not None and "train_labels" in run.outputs():
+            own[SHUFFLED] = shuffled_labels(own[self.method], run)
+        return own
+
+    def runs(self, seed: int) -> dict[str, Run]:
+        """Return a seed's finished runs."""
+        return {name: run for name, trial in self.rows(seed).items() if (run := self.search.store.find(trial))}
+
+    def lacking(self, seed: int) -> list[str]:
+        """Return the rows that a seed has no finished run of."""
+        return [name for name in self.rows(seed) if name not in self.runs(seed)]
+
+    def expected(self, count: int) -> float:
+        """Return how long so many seeds will take."""
+        return self.search.expected(count * self.each, self.longest)
+
+    def train(self, seeds: Sequence[int]) -> list[str]:
+        """Train what these seeds lack; return for each run that could not be finished, why."""
+        search, begin = self.search, time.perf_counter()
+        workers = search.workers_for(len(seeds) * self.each, self.longest)
+        failed: list[str] = []
+        for more in (False, True):  # shuffled labels wait for those that they are made of
+            trials = [t for seed in seeds for name, t in self.rows(seed).items() if (name == SHUFFLED) == more]
+            failed += train(longest_first(trials), search.store, workers, search.console, curve=False)
+        search.took(time.perf_counter() - begin, len(seeds) * self.each, self.longest)
+        return failed
+
+
 def measure(
     trials: Mapping[str, Trial],
     method: str,
@@ -97,56 +137,23 @@ def measure(
     Raises:
         TrainingError: if single task could not be trained either.
     """
-
-    def rows(seed: int) -> dict[str, Trial]:
-        own = {name: replace(trial, seed=seed) for name, trial in trials.items()}
-        if (run := search.store.find(own[method])) is not None and "train_labels" in run.outputs():
-            own[SHUFFLED] = shuffled_labels(own[method], run)
-        return own
-
-    def lacking(seed: int) -> list[str]:
-        return [name for name, trial in rows(seed).items() if search.store.find(trial) is None]
-
-    def of_single() -> list[Run]:
-        runs = (search.store.find(replace(trials[SINGLE], seed=seed)) for seed in sorted(done))
-        return [run for run in runs if run is not None]
-
-    def expected(count: int) -> float:
-        return search.expected(count * each, longest)
-
+    seeds = _Seeds(trials, method, search)
     search.console.print(f"test of {listed(list(trials))}, with as many seeds as there is time for", soft_wrap=True)
-    seconds = {name: trial.seconds * trial.protocol.epochs for name, trial in trials.items()}
-    each = sum(seconds.values()) + seconds[SINGLE]  # of a seed; the second single task is for the shuffled labels
-    longest = max(seconds.values()) + seconds[SINGLE]
-    missing = [seed for seed in SEEDS if lacking(seed)]
+    missing = [seed for seed in SEEDS if seeds.lacking(seed)]
     done, failures = set(tried), list[str]()
-    in_any_case = not of_single()
-    while missing and (in_any_case or left() > expected(1)):
+    in_any_case = not any(SINGLE in seeds.runs(seed) for seed in done)
+    while missing and (in_any_case or left() > seeds.expected(1)):
         in_any_case = False
-        count = next((many for many in range(search.workers, 1, -1) if expected(many) < left()), 1)
+        count = next((many for many in range(search.workers, 1, -1) if seeds.expected(many) < left()), 1)
         now, missing = missing[:count], missing[count:]
-        begin = time.perf_counter()
-        workers = search.workers_for(len(now) * each, longest)
-        failed = train(
-            longest_first(trial for seed in now for trial in rows(seed).values()),
-            search.store,
-            workers,
-            search.console,
-            curve=False,
-        )
-        more = [own[SHUFFLED] for own in map(rows, now) if SHUFFLED in own]
-        failed += train(longest_first(more), search.store, workers, search.console, curve=False)
-        search.took(time.perf_counter() - begin, len(now) * each, longest)
-        if failed:
+        if failed := seeds.train(now):
             print_notes([f"{summarise_failures(failed)}; seeds with such a run do not count"], search.console)
         failures += failed
         done |= set(now)
         note(tried=sorted(done))
-    lost = {seed: names for seed in sorted(done) if (names := lacking(seed))}
-    whole = [rows(seed) for seed in SEEDS if not lacking(seed)]
-    if whole:
-        runs = {name: [run for own in whole if (run := search.store.find(own[name]))] for name in whole[0]}
-        return Outcome(runs, lost)
-    if not (single := of_single()):
+    lost = {seed: names for seed in sorted(done) if (names := seeds.lacking(seed))}
+    if whole := [seeds.runs(seed) for seed in SEEDS if not seeds.lacking(seed)]:
+        return Outcome({name: [own[name] for own in whole] for name in whole[0]}, lost)
+    if not (single := [run for seed in sorted(done) if (run := seeds.runs(seed).get(SINGLE))]):
         raise TrainingError(summarise_failures(failures))
     return Outcome({SINGLE: single}, lost)
