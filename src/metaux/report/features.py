@@ -2,12 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from metaux.report.chart import COLOURS, SYMBOLS, Chart, Cloud, Look
 from metaux.report.parts import Panel, Section
 from metaux.report.recorded import Recorded, subclass_name
 from metaux.report.to_plotly import plain
 from metaux.runs.record import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_SAMPLES = 1000
 FEWEST_SAMPLES = 5
@@ -61,7 +67,7 @@ def features(recorded: Recorded, runs: Sequence[Run], subclasses: Mapping[str, S
         called: list[str | None] = [None] * len(primary)
         if slots is not None:
             called = [subclass_name(run, *own) for own in zip(primary, slots, strict=True)]
-        x, y = _flat(run)
+        x, y = in_two_dimensions(run.output("test_features")[:MOST_SAMPLES].astype("float64")).round(2).T.tolist()
         texts = [
             plain(own or names[true]) + ("" if true == found else f"<br>predicted as {plain(names[found])}")
             for own, true, found in zip(called, primary, predicted, strict=True)
@@ -84,16 +90,18 @@ def features(recorded: Recorded, runs: Sequence[Run], subclasses: Mapping[str, S
     return Features([Panel("features", label, charts, "features", 460)], {"features": table}, keys, test_rows)
 
 
-def _flat(run: Run) -> tuple[list[float], list[float]]:
-    """Return where the samples of a run lie in two dimensions, by t-SNE."""
+def in_two_dimensions(features: "Array") -> "Array":
+    """Return features `[n, d]` in two dimensions, `[n, 2]`, by t-SNE; the same bits on any number of cores."""
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
-    found = run.output("test_features")[:MOST_SAMPLES].astype("float64")
     # Where all features are alike there is no principal component to begin with.
-    start = "pca" if found.std() > 0 and found.shape[1] > 1 else "random"
-    flat = TSNE(random_state=0, init=start, perplexity=min(30.0, (len(found) - 1) / 3)).fit_transform(found)
-    x, y = flat.astype("float64").round(2).T.tolist()
-    return x, y
+    start = "pca" if features.std() > 0 and features.shape[1] > 1 else "random"
+    # On cores that others use too, its threads wait for each other many times as long as they compute.
+    with threadpool_limits(1):
+        found = TSNE(random_state=0, init=start, perplexity=min(30.0, (len(features) - 1) / 3)).fit_transform(features)
+    flat: Array = found.astype("float64")
+    return flat
 
 
 def _look(place: int) -> Look:

@@ -8,6 +8,7 @@ import torch
 
 from metaux.data.samples import Samples
 from metaux.hierarchy import Hierarchy
+from metaux.report.features import in_two_dimensions
 from metaux.runs.loading import load_once
 from metaux.runs.model import Model
 from metaux.runs.record import Run
@@ -24,7 +25,6 @@ SHOWN_CLASSES, SHOWN_SUBCLASSES, EXAMPLES = 4, 3, 5
 
 
 def _draw_figure5(findings: Findings) -> str:
-    from sklearn.manifold import TSNE
     from sklearn.metrics import silhouette_score
 
     maps: dict[str, dict[str, tuple[Array, Array]]] = {}
@@ -32,7 +32,7 @@ def _draw_figure5(findings: Findings) -> str:
     for panel, method, runs in findings.groups():
         first = min(run.seed for run in findings.panels[panel])
         for features, primary in (_features(run) for run in runs if run.seed == first):
-            flat = TSNE(random_state=0, init="pca").fit_transform(features)
+            flat = in_two_dimensions(features)
             maps.setdefault(panel, {})[method] = flat, primary
             points += [
                 {"panel": panel, "method": method, "class": int(label), "x": f"{x:.3f}", "y": f"{y:.3f}"}
