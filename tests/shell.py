@@ -1,7 +1,11 @@
-"""The command line called in this process, and small data to call it on."""
+"""The command line, called in this process or started in one of its own, and small data to call it on."""
 
 import contextlib
 import io
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +37,51 @@ def done(*words: object) -> str:
     result = metaux(*words)
     assert (result.code, result.err) == (0, ""), result
     return result.out
+
+
+def start(*words: object) -> subprocess.Popen[str]:
+    """Start the command line as a shell would, in a process group of its own."""
+
+    def as_in_a_shell() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen(
+        [sys.executable, "-m", "metaux", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=as_in_a_shell,
+    )
+
+
+def wait_for_records(process: subprocess.Popen[str], out: Path, epochs: int) -> None:
+    """Wait until that many epochs of any runs are recorded, while the command still works."""
+    deadline = time.monotonic() + 300
+    while sum(len(file.read_text().splitlines()) for file in out.rglob("records.jsonl")) < epochs:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def session(leader: int) -> list[str]:
+    """Return the processes that are left of a session, without those that only wait to be buried."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, of = place.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(of) == leader and state != "Z":
+            found.append((place.parent / "cmdline").read_text())
+    return found
+
+
+def wait_for_the_end(leader: int) -> None:
+    deadline = time.monotonic() + 60
+    while left := session(leader):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
 
 
 def write_table(path: Path, count: int = 60, classes: tuple[str, ...] = ("cat", "dog"), fine: bool = False) -> Path:

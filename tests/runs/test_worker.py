@@ -23,7 +23,7 @@ from metaux.runs.store import claim
 from metaux.runs.trial import Trial
 from metaux.runs.worker import CHECKPOINT
 from metaux.settings import Settings
-from shell import below, done, metaux, write_table
+from shell import below, done, metaux, start, wait_for_records, wait_for_the_end, write_table
 
 FAST = Settings(epochs=2, train_size=100, backbone="mlp")
 
@@ -177,8 +177,6 @@ class TestProcesses:
         assert not (tmp_path / "two" / CHECKPOINT).exists()
 
     def test_go_on_to_the_same_bits(self, tmp_path: Path) -> None:
-        from test_compare import start, wait_for_records, wait_for_the_end
-
         words = ("train", "digits", "--processes", 2, "--method", "maxl", "--epochs", 4, "--train-size", 400)
         done(*words, "--out", tmp_path / "whole")
         process = start(*words, "--out", tmp_path / "out")
@@ -197,8 +195,6 @@ class TestProcesses:
         assert "training loss became" in result.err
 
     def test_ctrl_c_ends_all_of_them(self, tmp_path: Path) -> None:
-        from test_compare import start, wait_for_records, wait_for_the_end
-
         process = start(*("train", "digits", "--processes", 2, "--method", "maxl"), "--out", tmp_path / "out")
         wait_for_records(process, tmp_path / "out", 1)
         os.killpg(process.pid, signal.SIGINT)

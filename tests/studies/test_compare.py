@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.compare import default_methods
 from metaux.words import duration
-from shell import below, done, metaux, write_images, write_table
+from shell import below, done, metaux, session, start, wait_for_records, wait_for_the_end, write_images, write_table
 
 FAST = ("--epochs", 2, "--backbone", "mlp", "--jobs", 1)
 
@@ -238,51 +236,6 @@ class TestProgress:
 
     def test_is_silent_about_a_file_that_is_not_there(self, tmp_path: Path) -> None:
         assert read_state(tmp_path) == (0, None)
-
-
-def start(*words: object) -> subprocess.Popen[str]:
-    """Start the command line as a shell would, in a process group of its own."""
-
-    def as_in_a_shell() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    return subprocess.Popen(
-        [sys.executable, "-m", "metaux", *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=as_in_a_shell,
-    )
-
-
-def wait_for_records(process: subprocess.Popen[str], out: Path, epochs: int) -> None:
-    """Wait until that many epochs of any runs are recorded, while the command still works."""
-    deadline = time.monotonic() + 300
-    while sum(len(file.read_text().splitlines()) for file in out.rglob("records.jsonl")) < epochs:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def session(leader: int) -> list[str]:
-    """Return the processes that are left of a session, without those that only wait to be buried."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, of = place.read_text().rpartition(")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(of) == leader and state != "Z":
-            found.append((place.parent / "cmdline").read_text())
-    return found
-
-
-def wait_for_the_end(leader: int) -> None:
-    deadline = time.monotonic() + 60
-    while left := session(leader):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
 
 
 @pytest.mark.slow
