@@ -11,6 +11,7 @@ from metaux.data.samples import LabelledData, Samples
 from metaux.hierarchy import Hierarchy
 from metaux.labels.prototypes import SHARPEST, inverse_temperature, prototypes, soft_assignment
 from metaux.labels.sources import SOURCES
+from metaux.training.plan import no_embedding
 from small import digits, learner
 
 PSI = Hierarchy([2, 3])
@@ -161,7 +162,7 @@ def test_looks_at_the_meta_splits_finer_labels_only() -> None:
 @pytest.mark.parametrize(
     ("embedding", "found"),
     [
-        (None, "expected an embedding for this method, found none"),
+        (no_embedding, "expected an embedding for this method, found none"),
         (lambda samples: torch.zeros(len(samples)), r"finite numbers \[40, features\], found shape \[40\]"),
         (lambda samples: torch.full((len(samples), 2), torch.nan), "found numbers that are not finite"),
         (lambda samples: torch.zeros(3, 2), r"found shape \[3, 2\]"),
