@@ -23,12 +23,11 @@ from metaux.runs.loading import load_once
 from metaux.runs.record import Run, is_finished
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
-from metaux.studies.papers import meta_step
+from metaux.studies.papers import complexity, invented, meta_step
 from metaux.studies.papers.catalogue import ITEMS
-from metaux.studies.papers.complexity import with_each
 from metaux.studies.papers.curves import PAIRS
 from metaux.studies.papers.estimate import Clock
-from metaux.studies.papers.invented import between_runs, with_each_rate
+from metaux.studies.papers.invented import between_runs
 from metaux.studies.papers.item import METHODS, Line, on_pairs
 from metaux.studies.papers.reproduce import list_items, reproduce
 from metaux.studies.papers.scales import PAPER, SMALL, Scale, cut_down
@@ -75,12 +74,13 @@ def fewer() -> Iterator[None]:
     lines = {
         "figure3": on_pairs(*FEW_PAIRS),
         "agreement": on_pairs(*FEW_PAIRS, methods=("maxl", "prototypical", "kmeans")),
-        **dict.fromkeys(("figure4", "figure7"), with_each(2, 5)),
-        "collapse": with_each_rate((2, 10), (1e-5, 1e-1)),
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, own in lines.items():
             patch.setitem(ITEMS, name, replace(ITEMS[name], lines=own))
+        patch.setattr(complexity, "PANELS", {name: psi for name, psi in complexity.PANELS.items() if psi < 10})
+        few = {name: cell for name, cell in invented.CELLS.items() if name.startswith(("psi 2,", "psi 10, rate 0.1"))}
+        patch.setattr(invented, "CELLS", few)
         patch.setitem(METHODS, "kmeans", {"features": "pixels"})  # an autoencoder takes seconds each
         yield
 

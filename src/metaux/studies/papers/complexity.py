@@ -1,35 +1,25 @@
 """How many sub-classes are good, with and without the entropy loss: Figures 4 and 7."""
 
-from collections.abc import Callable
-
 from metaux.evidence.intervals import difference_in_points
 from metaux.evidence.statistics import Estimate
 from metaux.report.figures import PERCENT, gains_along
-from metaux.runs.record import Run
 from metaux.studies.papers.datasets import SOURCES, data_set
-from metaux.studies.papers.findings import Findings, accuracy, bounds, by_panel, tally
-from metaux.studies.papers.item import Item, Line, Lines, line
+from metaux.studies.papers.findings import Findings, Measure, accuracy, bounds, by_panel, tally
+from metaux.studies.papers.item import Item, Line, line
 from metaux.studies.papers.scales import Scale
 
-PSI = (2, 5, 10, 20, 50, 100)
-PANELS = {f"{psi} sub-classes per class": psi for psi in PSI}
+PANELS = {f"{psi} sub-classes per class": psi for psi in (2, 5, 10, 20, 50, 100)}
 WITH, WITHOUT = "maxl", "maxl without entropy loss"
 CONTROLS = ("single", "uniform", "frozen", "random")
 
 
-def with_each(*counts: int) -> Lines:
-    """Return the lines for these numbers of sub-classes per class (of `PSI`), a panel each."""
-
-    def lines(scale: Scale, root: str) -> list[Line]:
-        found = []
-        for panel, psi in PANELS.items():
-            if psi in counts:
-                data = data_set("cifar10.1", scale, root, psi=psi)
-                found += [line(panel, method, method, data, scale, "iclr") for method in (*CONTROLS, WITH)]
-                found.append(line(panel, WITHOUT, "maxl", data, scale, "iclr", entropy_weight=0.0))
-        return found
-
-    return lines
+def _lines(scale: Scale, root: str) -> list[Line]:
+    found = []
+    for panel, psi in PANELS.items():
+        data = data_set("cifar10.1", scale, root, psi=psi)
+        found += [line(panel, method, method, data, scale, "iclr") for method in (*CONTROLS, WITH)]
+        found.append(line(panel, WITHOUT, "maxl", data, scale, "iclr", entropy_weight=0.0))
+    return found
 
 
 def _tests(findings: Findings) -> dict[str, str]:
@@ -40,7 +30,7 @@ def _tests(findings: Findings) -> dict[str, str]:
     return {title: "test_accuracy"}
 
 
-def _of_last_epochs(name: str) -> Callable[[Run], float]:
+def _of_last_epochs(name: str) -> Measure:
     """Return the mean of a recorded measure over the last five epochs, as the paper reports it."""
     return lambda run: float(run.curve(name)[-5:].mean())
 
@@ -83,7 +73,7 @@ FIGURE4 = Item(
     "gain over single task for 2 to 100 sub-classes per class, with and without the entropy loss",
     "Test performance rises as the number of auxiliary classes increases, but then begins to fall; the entropy loss "
     "is essential.",
-    with_each(*PSI),
+    _lines,
     _draw_figure4,
 )
 
@@ -99,4 +89,4 @@ def _draw_figure7(findings: Findings) -> str:
     return f"Best to worst in the mean of the last five epochs: {order}."
 
 
-FIGURE7 = Item("figure7", "the learning curves behind Figure 4", "", with_each(*PSI), _draw_figure7)
+FIGURE7 = Item("figure7", "the learning curves behind Figure 4", "", _lines, _draw_figure7)

@@ -31,7 +31,8 @@ VARY = (
     *("data", "root", "device", "threads", "processes"),
 )
 Rows = list[dict[str, Any]]
-accuracy: Callable[[Run], float] = attrgetter("accuracy")
+Measure = Callable[[Run], float]
+accuracy: Measure = attrgetter("accuracy")
 
 
 @dataclass(frozen=True)
@@ -77,16 +78,21 @@ class Findings:
             for label in dict.fromkeys(run.method for run in runs):
                 yield panel, label, [run for run in runs if run.method == label]
 
-    def measure(self, **measures: Callable[[Run], float]) -> Rows:
-        """Return the mean and interval over seeds of some measures of each label's runs."""
+    def measure(self, columns: Mapping[str, Mapping[str, Any]] | None = None, **measures: Measure) -> Rows:
+        """Return the mean and interval over seeds of some measures of each label's runs.
+
+        Args:
+            columns: what a row has in place of its label, by label.
+            measures: by name.
+        """
         rows: Rows = []
         for panel, label, runs in self.groups():
-            rows.append({"panel": panel, "method": label, "n": len(runs)})
+            rows.append({"panel": panel, **(columns[label] if columns else {"method": label}), "n": len(runs)})
             for name, measure in measures.items():
                 rows[-1] |= bounds(name, mean_over_seeds([measure(run) for run in runs]))
         return rows
 
-    def differences(self, first: str, second: str, measure: Callable[[Run], float] = accuracy) -> dict[str, Estimate]:
+    def differences(self, first: str, second: str, measure: Measure = accuracy) -> dict[str, Estimate]:
         """Return by panel how much higher one label's runs measure than another's, where they share a seed."""
         found = {}
         for panel, runs in self.panels.items():

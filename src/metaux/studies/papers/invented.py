@@ -1,6 +1,5 @@
 """What the generator invents: whether its labels are the same in every run, and whether they collapse."""
 
-from collections.abc import Sequence
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from metaux.runs.record import Run
 from metaux.studies.papers.curves import PAIRS
 from metaux.studies.papers.datasets import data_set
 from metaux.studies.papers.findings import Findings, Rows, accuracy, bounds, by_panel
-from metaux.studies.papers.item import Item, Line, Lines, line, on_pairs
+from metaux.studies.papers.item import Item, Line, line, on_pairs
 from metaux.studies.papers.scales import Scale
 from metaux.training.generated_labels import agreement_within_classes
 
@@ -107,41 +106,35 @@ AGREEMENT = Item(
 SIZES = (2, 10, 100)
 RATES = (1e-5, 1e-3, 1e-1)
 PANELS: dict[str, dict[str, float]] = {"with the entropy loss": {}, "without the entropy loss": {"entropy_weight": 0.0}}
-CELLS = {f"psi {psi}, rate {rate:g}": (psi, rate) for psi, rate in product(SIZES, RATES)}
+CELLS: dict[str, dict[str, Any]] = {
+    f"psi {psi}, rate {rate:g}": {"psi": psi, "generator_learning_rate": rate} for psi, rate in product(SIZES, RATES)
+}
 
 
-def with_each_rate(sizes: Sequence[int] = SIZES, rates: Sequence[float] = RATES) -> Lines:
-    """Return the lines for these numbers of sub-classes and learning rates of the generator."""
-
-    def lines(scale: Scale, root: str) -> list[Line]:
-        return [
-            line(panel, label, "maxl", data, scale, "iclr", generator_learning_rate=rate, **values)
-            for label, (psi, rate) in CELLS.items()
-            if psi in sizes and rate in rates
-            for data in [data_set("cifar10.1", scale, root, psi=psi)]  # as in Figure 4, which has some of these runs
-            for panel, values in PANELS.items()
-        ]
-
-    return lines
+def _collapse(scale: Scale, root: str) -> list[Line]:
+    found = []
+    for label, cell in CELLS.items():
+        data = data_set("cifar10.1", scale, root, psi=cell["psi"])  # as in Figure 4, which has some of these runs
+        rate = {"generator_learning_rate": cell["generator_learning_rate"]}
+        found += [line(panel, label, "maxl", data, scale, "iclr", **rate, **more) for panel, more in PANELS.items()]
+    return found
 
 
 def _draw_collapse(findings: Findings) -> str:
-    rows = [
-        {"panel": row.pop("panel"), "psi": psi, "generator_learning_rate": rate, **row}
-        for row in findings.measure(
-            share_in_use=lambda run: float(run.curve("subclasses_used")[-1]) / sum(run.result["model"]["slots"]),
-            effective_subclasses=lambda run: float(np.exp(run.curve("class_entropy")[-1])),
-            top_probability=lambda run: float(run.curve("label_top_probability")[-1]),
-            accuracy=accuracy,
-        )
-        for psi, rate in [CELLS[row.pop("method")]]
-    ]
+    rows = findings.measure(
+        CELLS,
+        share_in_use=lambda run: float(run.curve("subclasses_used")[-1]) / sum(run.result["model"]["slots"]),
+        effective_subclasses=lambda run: float(np.exp(run.curve("class_entropy")[-1])),
+        top_probability=lambda run: float(run.curve("label_top_probability")[-1]),
+        accuracy=accuracy,
+    )
     findings.write(rows)
     _draw_grid(findings, rows)
-    shares = by_panel(
-        rows,
-        lambda row: f"psi {row['psi']} at {row['generator_learning_rate']:g} {100 * row['share_in_use']:.0f} %",
-    )
+
+    def share(row: dict[str, Any]) -> str:
+        return f"psi {row['psi']} at {row['generator_learning_rate']:g} {100 * row['share_in_use']:.0f} %"
+
+    shares = by_panel(rows, share)
     return f"Share of sub-classes that are the most probable one of some training sample: {shares}."
 
 
@@ -149,7 +142,6 @@ def _draw_grid(findings: Findings, rows: Rows) -> None:
     panels = list(findings.panels)
 
     def draw(figure: "Figure") -> None:
-        image = None
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels, strict=True):
             grid = np.full((len(SIZES), len(RATES)), np.nan)
             for row in (row for row in rows if row["panel"] == panel):
@@ -158,15 +150,14 @@ def _draw_grid(findings: Findings, rows: Rows) -> None:
                 box = {"facecolor": "white", "alpha": 0.8, "lw": 0, "pad": 1.5}
                 text = f"{grid[place]:.0f} %\n({row['effective_subclasses']:.1f})"
                 axes.text(*place[::-1], text, ha="center", va="center", fontsize=8, bbox=box)
-            image = axes.imshow(grid, vmin=0, vmax=100, aspect="auto", cmap="viridis")
+            axes.imshow(grid, vmin=0, vmax=100, aspect="auto", cmap="viridis")
             axes.set_xticks(range(len(RATES)), [f"{rate:g}" for rate in RATES])
             axes.set_yticks(range(len(SIZES)), list(map(str, SIZES)))
             axes.set_title(panel)
             axes.set_xlabel("generator learning rate")
             axes.grid(visible=False)
         figure.axes[0].set_ylabel("sub-classes per class")
-        if image is not None:
-            figure.colorbar(image, ax=figure.axes, label="sub-classes in use (%)")
+        figure.colorbar(figure.axes[0].images[0], ax=figure.axes, label="sub-classes in use (%)")
 
     how = "means over seeds (intervals in collapse.csv); in brackets: exp(entropy of a class's mean label)"
     findings.save(draw, (9.0, 3.8), "Sub-classes in use after training", how)
@@ -177,6 +168,6 @@ COLLAPSE = Item(
     "sub-classes in use over generator learning rate and psi, with and without the entropy loss",
     "Collapse into fewer sub-classes is particularly apparent with a large learning rate of the generator or a large "
     "psi; the entropy loss prevents it.",
-    with_each_rate(),
+    _collapse,
     _draw_collapse,
 )
