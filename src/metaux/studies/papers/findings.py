@@ -60,7 +60,7 @@ class Findings:
         """The methods of each panel side by side."""
         return {panel: compare_runs(runs, vary=VARY) for panel, runs in self.panels.items()}
 
-    @property
+    @cached_property
     def setting(self) -> str:
         """What the runs were made of, for a figure."""
         runs = [run for found in self.panels.values() for run in found]

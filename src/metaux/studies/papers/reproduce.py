@@ -62,10 +62,11 @@ def reproduce(
         start = time.perf_counter()
         found = item.draw(findings)
         said = {"item": item.name, "shows": item.shows, "claim": item.claim, "found": found, "notes": notes}
-        spent = {"drawing_seconds": time.perf_counter() - start}
-        write_json(findings.folder / "summary.json", said | spent | _summary(findings, lines, seeds))
-        console.print(*([f"The paper: {item.claim}"] if item.claim else []), f"Here: {found}", sep="\n", soft_wrap=True)
-        console.print(f"Figure, numbers and settings: {findings.folder}\n", soft_wrap=True)
+        said |= {"drawing_seconds": time.perf_counter() - start, **_summary(findings, lines, seeds)}
+        write_json(findings.folder / "summary.json", said)
+        if item.claim:
+            console.print(f"The paper: {item.claim}", soft_wrap=True)
+        console.print(f"Here: {found}", f"Figure, numbers and settings: {findings.folder}\n", sep="\n", soft_wrap=True)
     if failures:
         raise TrainingError(summarise_failures(failures))
 
