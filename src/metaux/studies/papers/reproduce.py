@@ -61,7 +61,8 @@ def reproduce(
         findings = Findings(item.name, panels, titles, scale, device, out / item.name)
         start = time.perf_counter()
         found = item.draw(findings)
-        said = {"item": item.name, "shows": item.shows, "claim": item.claim, "found": found, "notes": notes}
+        said: dict[str, Any] = {"item": item.name, "shows": item.shows, "claim": item.claim}
+        said |= {"found": found, "notes": notes}
         said |= {"drawing_seconds": time.perf_counter() - start, **_summary(findings, lines, seeds)}
         write_json(findings.folder / "summary.json", said)
         if item.claim:
