@@ -1,19 +1,64 @@
-"""Writing a file so that it is there in full or not at all, whenever the program is stopped."""
+"""Files: read only if they are plain ones; written so that they are there in full or not at all."""
 
 import csv
 import io
 import json
 import math
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from metaux.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+KINDS = {
+    stat.S_IFDIR: "folder",
+    stat.S_IFIFO: "named pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
 Progress = Callable[[int, int], None]
 """Called now and then with how many samples have been read, and how many there are."""
+
+
+def check_file(path: Path, what: str = "a file") -> None:
+    """Check, without opening it, that a file is there that can be read to its end.
+
+    A named pipe or a device may keep its reader waiting for ever, and so may a file that the system makes up (`/proc`,
+    `/sys`), behind a link too.
+
+    Args:
+        path: of the file.
+        what: what is expected there, for the error.
+
+    Raises:
+        InputError: if there is nothing, or something else than a plain file.
+    """
+    try:
+        found = path.stat()
+    except PermissionError:
+        raise
+    except (OSError, ValueError):  # too long a name, links in a circle, a name with a zero byte
+        raise InputError(f"expected {what}, found nothing at '{path}'; check the path") from None
+    if found.st_dev in _made_up():
+        kind = "file of the system"
+    elif stat.S_ISREG(found.st_mode):
+        return
+    else:
+        kind = KINDS.get(stat.S_IFMT(found.st_mode), "thing that is no file")
+    raise InputError(f"expected {what}, found the {kind} '{path}'; remove it, or give a plain file")
+
+
+@cache
+def _made_up() -> frozenset[int]:
+    """The devices of the file systems whose files the system makes up."""
+    return frozenset(place.stat().st_dev for place in map(Path, ("/proc", "/sys")) if place.is_mount())
 
 
 def write_bytes_atomic(path: Path, content: bytes) -> None:

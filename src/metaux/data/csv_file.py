@@ -95,7 +95,7 @@ def _check_files(table: Table, folder: Path) -> None:
         first = files.index[files == file][0]
         raise InputError(f"expected each file once, found '{file}' in {first} and {place}; remove one of the rows")
     for place, file in files.items():
-        if not file.is_file():
+        if not file.exists():
             raise InputError(f"expected an image file, found nothing at '{file}' ({place}); correct it")
 
 

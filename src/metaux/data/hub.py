@@ -1,6 +1,7 @@
 """Hugging Face data sets: of the hub by name, or a local folder in their format; images, texts or tables."""
 
 import io
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from metaux.data.columns import read_cells
 from metaux.data.images import ImageFile, read_images
 from metaux.data.reader import PARTS, RawData, Request
 from metaux.errors import InputError
+from metaux.files import check_file
 
 HUB = "hf:"
 OWN = ("label", "labels")
@@ -53,6 +55,11 @@ def read(request: Request) -> RawData:
             f"expected a column of labels (label, labels, or one of type ClassLabel) in '{where}', found "
             f"{', '.join(features)}; name one with --primary"
         )
+    for column in labels:  # before a value is asked for: datasets decodes images, with all that Pillow can open
+        if _dtype(features[column]) is None or str(_dtype(features[column])).startswith("float"):
+            raise InputError(
+                f"expected classes in column '{column}' of '{where}', found {features[column]}; choose another column"
+            )
     notices += _drop_unlabelled(parts, features, labels)
     partial = [column for column in features if any(column not in rows.column_names for rows in parts.values())]
     if partial:
@@ -141,8 +148,6 @@ def _names(rows: Any, column: str, where: str) -> list[str]:
             raise InputError(f"expected a label in column '{column}' of '{where}', found none in row {row}; fill it in")
     if _is(feature, "ClassLabel"):
         return [feature.names[value] for value in values]
-    if _dtype(feature) is None or str(_dtype(feature)).startswith("float"):
-        raise InputError(f"expected classes in column '{column}' of '{where}', found {feature}; choose another column")
     return list(map(str, values))
 
 
@@ -198,7 +203,11 @@ def _load_parts(name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
         raise InputError(f"expected a name or a folder after {HUB}, found nothing; give one")
     path = Path(name).expanduser()
     local = path.is_dir()
-    if not local:
+    if local:
+        for place, _, files in os.walk(path):
+            for file in files:
+                check_file(Path(place, file))
+    else:
         _ask(name)
     title, _, configuration = (name, "", "") if local else name.partition(":")
     with _quiet(datasets):

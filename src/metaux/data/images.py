@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from itertools import repeat
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -16,13 +17,19 @@ from torch import Tensor
 
 from metaux.data.pixels import AS_FOUND, Array, ImageFormat, allocate
 from metaux.errors import InputError
-from metaux.files import Progress
+from metaux.files import Progress, check_file
 
 if TYPE_CHECKING:
     from PIL import Image
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
+# Those that Pillow decodes itself, the vague ones last. It hands PostScript to Ghostscript, which runs it as a program.
+FORMATS = (
+    *("PNG", "JPEG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000", "QOI", "SGI", "ICO", "PCX", "TGA"),
+)
 DEFAULT_SIZE = 32
+LARGEST_IMAGE = 2**30 // 12
+"""The pixels that one image may have: RGB ones of that many take a quarter of a GiB."""
 GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 
@@ -61,7 +68,8 @@ def read_images(
         uint8 `[n, channels, height, width]` in the order of the files, and notices about what was changed.
 
     Raises:
-        InputError: naming the first file that is missing or not an image, or if they don't fit in memory.
+        InputError: naming the first file that is missing, no plain file, no image of `FORMATS` or of more pixels than
+            `LARGEST_IMAGE`; or if they don't fit in memory.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on harmless oddities of single files
@@ -101,17 +109,33 @@ def _open(file: ImageFile) -> "Iterator[Image.Image]":
     from PIL import Image
 
     try:
-        with Image.open(file) as image:
+        if isinstance(file, Path):
+            check_file(file, "an image file")
+        with Image.open(file, formats=_formats()) as image:
+            if image.width * image.height > LARGEST_IMAGE:
+                raise Image.DecompressionBombError
             yield image
     except InputError:
         raise
-    except FileNotFoundError:
-        raise InputError(f"expected an image file, found nothing at '{file}'; check the path") from None
-    except (*BROKEN, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        raise InputError(
+            f"expected images of at most {LARGEST_IMAGE // 10**6} million pixels, found more in '{file}'; make it "
+            "smaller, or remove it"
+        ) from None
+    except BROKEN as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
             f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it"
         ) from None
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return those of `FORMATS` that this version of Pillow knows."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _survey(file: ImageFile) -> tuple[tuple[int, int], str]:

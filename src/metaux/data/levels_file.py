@@ -6,6 +6,7 @@ from typing import Any
 
 from metaux.data.table import read_csv
 from metaux.errors import InputError
+from metaux.files import check_file
 
 EXAMPLE = "expected 'levels: [kind, breed]' and 'classes: {dog: [pug, boxer]}'"
 Rows = tuple[list[str], list[tuple[str, ...]]]
@@ -20,8 +21,7 @@ def read_rows(path: Path) -> Rows:
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".yaml", ".yml"):
         raise InputError(f"expected a hierarchy file ending in .csv, .yaml or .yml (or: cifar100), found '{path}'")
-    if not path.is_file():
-        raise InputError(f"expected a hierarchy file, found nothing at '{path}'; check the path")
+    check_file(path, "a hierarchy file")
     if suffix == ".csv":
         table = read_csv(path)
         return table.names, [tuple(row) for row in table.cells.to_numpy() if any(row)]

@@ -13,6 +13,7 @@ from metaux.data.columns import check_resolution
 from metaux.data.pixels import Array, check_numbers, conform, image_tensor
 from metaux.data.reader import RawData, Request, missing_path
 from metaux.errors import InputError
+from metaux.files import check_file
 
 KNOWN = ("x", "y", "y_fine", "y_given", "x_test", "y_test", "y_fine_test")
 TOGETHER = (("x_test", "y_test"), ("y_test", "x_test"), ("y_fine_test", "x_test"))
@@ -82,8 +83,7 @@ def _read_inputs(arrays: Mapping[str, Array], request: Request) -> RawData:
 
 
 def _load(path: Path) -> dict[str, Array]:
-    if not path.is_file():
-        raise InputError(f"expected an .npz file, found nothing at '{path}'; check the path")
+    check_file(path, "an .npz file")
     try:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)

@@ -16,6 +16,7 @@ from metaux.data.levels import Levels
 from metaux.data.pixels import Array, conform
 from metaux.data.reader import RawData, Request
 from metaux.errors import InputError
+from metaux.files import check_file
 
 __all__ = ["missing", "read", "takes"]
 
@@ -97,6 +98,7 @@ def _imagenet32(request: Request, known: Published) -> RawData:
 
 def _imagenet_batch(path: Path) -> tuple[Array, Array]:
     """Return the images `[n, 3072]` and labels 1 to 1000 `[n]` of a published .npz."""
+    check_file(path, "an .npz file")
     try:
         # np.load leaves a file open that it opened itself and can't read.
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
@@ -138,6 +140,7 @@ def _cifar10_1(request: Request, known: Published) -> RawData:
 
 def _published_array(root: Path, file: str, known: Published) -> Array:
     path = root / file
+    check_file(path, "an .npy file")
     if file in known.sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != known.sha256[file]:
         raise _another(known, root, file, "another sha256 checksum")
     try:

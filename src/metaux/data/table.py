@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaux.errors import InputError, nearest
+from metaux.files import check_file
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -103,8 +104,7 @@ def read_csv(path: Path) -> Table:
         )
         return frame
 
-    if not path.is_file():
-        raise InputError(f"expected a CSV file, found nothing at '{path}'; check the path")
+    check_file(path, "a CSV file")
     limit = csv.field_size_limit(LONGEST_CELL)
     try:
         text = path.read_bytes().decode("utf-8-sig")

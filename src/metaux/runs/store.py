@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from metaux.errors import InputError
+from metaux.files import check_file
 from metaux.runs.record import SETTINGS, Run, is_finished
 from metaux.runs.trial import Trial
 from metaux.settings import Settings, changed, from_mapping, to_mapping
@@ -95,10 +96,9 @@ def read_settings(path: Path) -> tuple[Settings, dict[str, Any]]:
     Raises:
         InputError: if the file can't be read, or has an unknown key or a value of another type.
     """
+    check_file(path, "a YAML file of settings")
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"expected a YAML file of settings, found nothing at '{path}'; check the path") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
