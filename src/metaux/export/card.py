@@ -62,7 +62,7 @@ def card(run: Run, model: Model, about: Mapping[str, Any], to: str, made: Rebuil
     return environment.get_template("card.md.jinja").render(
         front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True).rstrip(),
         run=run,
-        about={"words": None, **about},
+        about={"words": None, "columns": None, **about},
         name=name,
         takes=model.preprocessing.describe(),
         epochs=counted(run.result["epochs"], "epoch"),

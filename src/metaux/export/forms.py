@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +57,12 @@ def _torch_export(model: Model, about: About, file: Path) -> None:
 
 
 def _onnx(model: Model, about: About, file: Path) -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError:
+    # Looked for, not imported: onnxruntime would write a device's id below the home folder and look up a host.
+    if None in map(find_spec, ("onnx", "onnxscript", "onnxruntime")):
         raise InputError(
             "expected onnx, onnxscript and onnxruntime to export to onnx, found that they aren't all installed; "
             "pip install 'metaux[onnx]'"
-        ) from None
+        )
     program = torch.onnx.export(
         Portable(model),
         (_example(about),),
