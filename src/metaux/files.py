@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -23,6 +24,9 @@ KINDS = {
     stat.S_IFCHR: "device",
     stat.S_IFBLK: "device",
 }
+# A cell that a spreadsheet takes for a formula, which can fetch and run things; a number is none.
+_FORMULA = re.compile(r"'*(?=[=+\-@\t\r\n＝＋－＠])(?![+-]\d+(\.\d*)?(e[+-]?\d+)?\Z)", re.IGNORECASE)
+
 Progress = Callable[[int, int], None]
 """Called now and then with how many samples have been read, and how many there are."""
 
@@ -99,14 +103,31 @@ def to_json(value: object, indent: int | None = None) -> str:
 def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     """Return rows, all with the same keys, as CSV under a header; None is empty.
 
+    Text that a spreadsheet would take for a formula gets an apostrophe before it; `cell_text` takes it away.
+
     >>> to_csv([{"a": 1, "b": None}])
     'a,b\\n1,\\n'
+    >>> to_csv([{"class": "=1+1", "gain": -0.5}])
+    "class,gain\\n'=1+1,-0.5\\n"
     """
     file = io.StringIO()
     writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _harmless(value) for key, value in row.items()} for row in rows)
     return file.getvalue()
+
+
+def cell_text(cell: str) -> str:
+    """Return the text of a cell that `to_csv` wrote, without the apostrophe before what looks like a formula.
+
+    >>> [cell_text(cell) for cell in ("'=1+1", "cat", "'tis", "-1")]
+    ['=1+1', 'cat', "'tis", '-1']
+    """
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def write_json(path: Path, value: object) -> None:

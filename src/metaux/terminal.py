@@ -1,37 +1,64 @@
 """What commands print: notes, tables, JSON, and the progress of reading data."""
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from metaux.files import Progress, to_json
 
+# What acts on a terminal, or turns the order of the letters after it; a line's end and a tab do no harm.
+_ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """Return text with the characters that act on a terminal, such as those of an escape sequence, as escapes.
+
+    >>> visible("a name \\x1b[2J")
+    'a name \\\\x1b[2J'
+    """
+    return _ACTING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class _Console(Console):
+    """A console on which no text acts."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
 
 def make_console(quiet: bool = False) -> Console:
-    """Return a console that shows text as it is: without markup, emoji codes or highlighting.
+    """Return a console that shows text as it is: without markup, emoji codes or highlighting, and `visible`.
 
     Args:
         quiet: print nothing.
     """
     # Notebooks and build servers set FORCE_COLOR, which would put every step of the progress into a file.
     terminal = None if sys.stdout.isatty() else False
-    return Console(markup=False, emoji=False, highlight=False, quiet=quiet, force_terminal=terminal)
+    return _Console(markup=False, emoji=False, highlight=False, quiet=quiet, force_terminal=terminal)
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON, for scripts."""
-    sys.stdout.write(to_json(value, indent=2) + "\n")
+    """Print a value as JSON, for scripts; characters that act on a terminal are JSON's escapes."""
+    escaped = _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", to_json(value, indent=2))
+    sys.stdout.write(escaped + "\n")
 
 
 def print_notes(notes: Sequence[str], console: Console) -> None:
     """Print what a user should know; the lines of a note are aligned."""
     for note in notes:
         grid = Table.grid(padding=(0, 1))
-        grid.add_row("note:", Text(note))
+        grid.add_row("note:", Text(visible(note)))
         console.print(grid)
 
 
@@ -51,11 +78,11 @@ def reading(console: Console) -> Iterator[Progress]:
 
 def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
     """Return a table of plain text."""
-    table = Table(title=Text(title) if title else None, title_justify="left", title_style="bold")
+    table = Table(title=Text(visible(title)) if title else None, title_justify="left", title_style="bold")
     for column in columns:
-        table.add_column(Text(column), overflow="fold")
+        table.add_column(Text(visible(column)), overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     return table
 
 

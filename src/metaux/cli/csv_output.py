@@ -6,6 +6,7 @@ from pathlib import Path
 
 from metaux.errors import InputError
 from metaux.files import to_csv, write_text_atomic
+from metaux.terminal import visible
 
 
 def check_csv(columns: Sequence[str], out: Path | None) -> None:
@@ -37,8 +38,9 @@ def check_csv(columns: Sequence[str], out: Path | None) -> None:
 
 
 def write_csv(rows: Sequence[Mapping[str, object]], out: Path | None) -> None:
-    """Write a table to a file, in full or not at all, or to the terminal."""
+    """Write a table to a file, in full or not at all, or to the terminal, on which nothing in it acts."""
     if out is None:
-        sys.stdout.write(to_csv(rows))
+        text = to_csv(rows)
+        sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
     else:
         write_text_atomic(out, to_csv(rows))

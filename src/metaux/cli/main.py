@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from metaux.cli.parsing import parse
 from metaux.errors import InputError, TrainingError
+from metaux.terminal import visible
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _exit(message: str, status: int) -> NoReturn:
-    print(" ".join(line.strip() for line in message.splitlines()), file=sys.stderr)
+    print(visible(" ".join(line.strip() for line in message.split("\n"))), file=sys.stderr)
     sys.exit(status)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaux.errors import InputError, nearest
-from metaux.files import check_file
+from metaux.files import cell_text, check_file
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -83,7 +83,7 @@ def is_missing(cell: str) -> bool:
 
 
 def read_csv(path: Path) -> Table:
-    """Read a CSV file with a header as text.
+    """Read a CSV file with a header as text, that of a cell which metaux kept from being a formula included.
 
     Raises:
         InputError: for a file that is missing or isn't one, columns without a name or with one name, and a row of
@@ -143,7 +143,7 @@ def _under_header(frame: "DataFrame", path: Path) -> "DataFrame":
         )
     if len(set(header)) != len(header):
         raise InputError(f"expected different column names in '{path}', found {', '.join(header)}; rename one")
-    rows = frame.iloc[1:].map(str.strip, na_action="ignore")
+    rows = frame.iloc[1:].map(lambda cell: cell_text(cell.strip()), na_action="ignore")
     count = rows.notna().sum(axis=1)
     filled = (rows.notna() & (rows != "")).any(axis=1)
     # A row of a single column may be empty, an empty line isn't a row.

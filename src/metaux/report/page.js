@@ -177,8 +177,10 @@
   });
 
   // The numbers of the page as files.
+  const formula = /^'*(?=[=+\-@\t\r\n＝＋－＠])(?![+-]\d+(\.\d*)?(e[+-]?\d+)?$)/i; // as in files.py
   const cell = (value) => {
-    const text = value === null || value === undefined ? "" : String(value);
+    let text = value === null || value === undefined ? "" : String(value);
+    if (formula.test(text)) text = `'${text}`;
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const csv = ({ columns, rows }) => [columns, ...rows].map((row) => row.map(cell).join(",") + "\n").join("");
