@@ -110,11 +110,8 @@ def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     >>> to_csv([{"class": "=1+1", "gain": -0.5}])
     "class,gain\\n'=1+1,-0.5\\n"
     """
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _harmless(value) for key, value in row.items()} for row in rows)
-    return file.getvalue()
+    names = list(rows[0]) if rows else []
+    return "".join(map(_csv_line, (names, *([row[name] for name in names] for row in rows))))
 
 
 def cell_text(cell: str) -> str:
@@ -126,8 +123,13 @@ def cell_text(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+def _csv_line(cells: Sequence[object]) -> str:
+    line = io.StringIO()
+    # A cell is quoted for a character of the line's end only, so that is both of them at first.
+    csv.writer(line, lineterminator="\r\n").writerow(
+        f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell for cell in cells
+    )
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def write_json(path: Path, value: object) -> None:
