@@ -111,7 +111,7 @@ def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     "class,gain\\n'=1+1,-0.5\\n"
     """
     names = list(rows[0]) if rows else []
-    return "".join(map(_csv_line, (names, *([row[name] for name in names] for row in rows))))
+    return _csv_line(names) + "".join(_csv_line([row[name] for name in names]) for row in rows)
 
 
 def cell_text(cell: str) -> str:
