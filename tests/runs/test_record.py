@@ -1,4 +1,5 @@
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from making import make_run
 from metaux.errors import InputError
@@ -41,6 +43,31 @@ def with_value(name: str, value: object) -> Callable[[Path], None]:
         path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
 
     return damage
+
+
+def inserted(name: str, text: str) -> Callable[[Path], None]:
+    """The last key of the text is one of the file's."""
+
+    def damage(folder: Path) -> None:
+        path = folder / name
+        key = text.rpartition(" ")[2]
+        path.write_text(path.read_text().replace(key, text, 1))
+
+    return damage
+
+
+def with_output(name: str, value: torch.Tensor) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        path = folder / "outputs.safetensors"
+        save_file({**load_file(path), name: value}, path)
+
+    return damage
+
+
+def lines_swapped(folder: Path) -> None:
+    path = folder / "records.jsonl"
+    first, second, *rest = path.read_text().splitlines()
+    path.write_text("\n".join([second, first, *rest]))
 
 
 def removed(name: str) -> Callable[[Path], None]:
@@ -113,6 +140,25 @@ def test_a_value_that_every_run_needs_is_asked_for(tmp_path: Path) -> None:
         (with_value("seed", None), r"result.json, found it with values of another kind"),
         (with_value("accuracy", "high"), r"result.json, found it with values of another kind"),
         (with_value("class_names", 5), r"result.json, found it with values of another kind"),
+        (with_value("accuracy", 7), r"result.json, found it with accuracy 7, which is no fraction from 0 to 1"),
+        (with_value("balanced_accuracy", -0.1), r"with balanced_accuracy -0.1, which is no fraction"),
+        (with_value("accuracy", 0.75), r"outputs.safetensors, found it with an accuracy of 0.5000, not of 0.7500"),
+        (with_value("accuracy", True), r"with values of another kind"),
+        (with_value("accuracy", math.nan), r"result.json, found it with the number NaN"),
+        (with_value("seconds_per_epoch", -1), r"with -1 seconds per epoch"),
+        (with_value("class_names", ["odd", "odd"]), r"with a class name that comes twice"),
+        (with_value("class_names", ["odd"]), r"with test_probabilities of shape \(2, 2\) instead of \(2, 1\)"),
+        (with_value("model", {"class_names": ["odd", "even"]}), r"other class names than those of its network"),
+        (with_value("model", {"slots": [1, 2, 3]}), r"with sub-classes of 3 classes, but 2 class names"),
+        (inserted("result.json", '"accuracy": 1.0, "accuracy"'), r"result.json, found it with accuracy 2 times"),
+        (inserted("records.jsonl", '"test_accuracy": 0.5, "test_accuracy"'), r"found it with test_accuracy 2 times"),
+        (inserted("records.jsonl", '"test_balanced_accuracy": 7, "test_accuracy"'), r"test_balanced_accuracy 7, which"),
+        (inserted("records.jsonl", '"loss": 1e999, "test_accuracy"'), r"records.jsonl, found it with the number 1e999"),
+        (lines_swapped, r"records.jsonl, found it with epoch 2 in line 1"),
+        (replaced("result.json", "[" * 100_000), r"result.json, found it cut off or overwritten"),
+        (with_output("test_primary", torch.tensor([0])), r"with test_primary of shape \(1,\) instead of \(2,\)"),
+        (with_output("test_primary", torch.tensor([0, 9])), r"with samples of a class that is none of the 2"),
+        (with_output("train_labels", torch.ones(5, 2)), r"with train_labels of shape \(5, 2\) instead of \(6, 2\)"),
         (replaced("records.jsonl", "1\n2\n3\n"), r"records.jsonl, found it with a line that is no record"),
     ],
 )

@@ -1,6 +1,8 @@
 """Files of a run's folder, or of a study's, read again; what is damaged is told by its name, with what to do."""
 
 import json
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,33 @@ def damaged(path: Path, how: str) -> InputError:
     return InputError(f"expected a whole {path}, found it {how}; delete {folder} and repeat the command that made it")
 
 
+class _NotStrictError(ValueError):
+    """What was found in JSON that strict JSON hasn't."""
+
+
+def parse_json(text: str) -> Any:
+    """Return the value of strict JSON: no key twice in an object, and neither NaN nor infinity.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_finite, parse_float=_finite)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        [(name, times)] = Counter(name for name, _ in pairs).most_common(1)
+        raise _NotStrictError(f"with {name} {times} times")
+    return found
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise _NotStrictError(f"with the number {text}")
+    return value
+
+
 def read_mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     """Read a file of the folder of a run, or of many, that holds a mapping.
 
@@ -26,7 +55,9 @@ def read_mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     """
     try:
         content = parse(path.read_text(encoding="utf-8"))
-    except (ValueError, yaml.YAMLError):  # json's and Unicode's errors are ValueErrors
+    except _NotStrictError as error:
+        raise damaged(path, str(error)) from None
+    except (ValueError, RecursionError, yaml.YAMLError):  # json's and Unicode's errors are ValueErrors
         raise damaged(path, "cut off or overwritten") from None
     if not isinstance(content, dict):
         raise damaged(path, f"holding {type(content).__name__}, not a mapping")
@@ -40,8 +71,10 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         InputError: if the file is damaged.
     """
     try:
-        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except ValueError:
+        records = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except _NotStrictError as error:
+        raise damaged(path, str(error)) from None
+    except (ValueError, RecursionError):
         raise damaged(path, "cut off or overwritten") from None
     if any(not isinstance(record, dict) or "epoch" not in record for record in records):
         raise damaged(path, "with a line that is no record")
@@ -83,7 +116,7 @@ def read_kept(path: Path, **needed: type) -> dict[str, Any]:
     """
     if not path.is_file():
         return {}
-    content = read_mapping(path, json.loads)
+    content = read_mapping(path, parse_json)
     if absent := [name for name, kind in needed.items() if not isinstance(content.get(name), kind)]:
         raise InputError(
             f"expected a whole {path}, found it without {listed(absent)}; delete {path.parent} and repeat the command "

@@ -11,7 +11,6 @@
 Accuracies are fractions, not per cent.
 """
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,8 +22,9 @@ import yaml
 
 from metaux.errors import InputError
 from metaux.files import to_json, write_json, write_tensors, write_text_atomic
-from metaux.runs.reading import damaged, opened, read_mapping, read_records
+from metaux.runs.reading import damaged, opened, parse_json, read_mapping, read_records
 from metaux.runs.trial import Trial
+from metaux.runs.validity import OF_A_RESULT, OF_OUTPUTS, check_outputs, check_records, check_result
 from metaux.settings import Settings, from_mapping, to_mapping
 
 if TYPE_CHECKING:
@@ -41,17 +41,7 @@ WEIGHTS = "weights.safetensors"
 # What `metaux recommend` leaves in the folder of its runs.
 RECOMMENDED = "recommend.json"
 
-_OF_A_RESULT = (
-    "method",
-    "seed",
-    "accuracy",
-    "balanced_accuracy",
-    "seconds_per_epoch",
-    "epochs",
-    "class_names",
-)
 _GIVE_ONE = "give one such as OUT/runs/maxl-0"
-_OF_OUTPUTS = ("test_probabilities", "test_correct", "test_primary", "train_ids")
 
 
 def is_finished(folder: Path) -> bool:
@@ -93,8 +83,8 @@ def write_finished(
     Raises:
         ValueError: if one of the values that `Run` needs is missing.
     """
-    missing = [name for name in _OF_A_RESULT if name not in result]
-    missing += [name for name in _OF_OUTPUTS if name not in outputs]
+    missing = [name for name in OF_A_RESULT if name not in result]
+    missing += [name for name in OF_OUTPUTS if name not in outputs]
     if missing:
         raise ValueError(f"expected {', '.join(missing)} among the results of a run; add what is missing")
     write_tensors(folder / WEIGHTS, weights)
@@ -127,26 +117,18 @@ class Run:
         """Read a finished run.
 
         Raises:
-            InputError: if the folder holds no run, an unfinished one, or a damaged file.
+            InputError: if the folder holds no run, an unfinished one, a damaged file, or files that do not agree.
         """
         folder = Path(folder)
         _check_present(folder)
         settings = read_mapping(folder / SETTINGS, yaml.safe_load)
-        result = read_mapping(folder / RESULT, json.loads)
-        if absent := [name for name in _OF_A_RESULT if name not in result]:
-            raise damaged(folder / RESULT, f"without {', '.join(absent)}")
+        result = read_mapping(folder / RESULT, parse_json)
+        check_result(folder / RESULT, result)
         epochs = read_records(folder / RECORDS)
-        if len(epochs) != result["epochs"]:
-            raise damaged(folder / RECORDS, f"with {len(epochs)} of {result['epochs']} epochs")
-        try:
-            run = cls(folder, str(result["method"]), int(result["seed"]), settings, epochs, result)
-            _ = run.accuracy, run.balanced_accuracy, run.seconds_per_epoch, len(result["class_names"])
-        except (TypeError, ValueError):
-            raise damaged(folder / RESULT, "with values of another kind") from None
+        check_records(folder / RECORDS, epochs, result["epochs"])
         with opened(folder / OUTPUTS) as file:
-            if absent := [name for name in _OF_OUTPUTS if name not in file.keys()]:  # noqa: SIM118
-                raise damaged(folder / OUTPUTS, f"without {', '.join(absent)}")
-        return run
+            check_outputs(folder / OUTPUTS, file, result)
+        return cls(folder, result["method"], result["seed"], settings, epochs, result)
 
     @property
     def trial(self) -> Trial:
@@ -282,7 +264,7 @@ def _check_present(folder: Path) -> None:
     if (folder / "runs").is_dir():
         runs = sorted(path for path in (folder / "runs").iterdir() if path.is_dir())
         found = f"expected the folder of one run, found {folder} with {len(runs)} of them"
-        if (folder / RECOMMENDED).is_file() and (model := read_mapping(folder / RECOMMENDED, json.loads).get("model")):
+        if (folder / RECOMMENDED).is_file() and (model := read_mapping(folder / RECOMMENDED, parse_json).get("model")):
             raise InputError(f"{found}; the recommended one is {folder / 'runs' / Path(model).name}")
         raise InputError(f"{found}; " + (f"give one, such as {runs[0]}" if runs else "train one first"))
     if not (folder / SETTINGS).is_file():
