@@ -26,6 +26,7 @@ GROUND = (
     "settings",
     "terminal",
     "files",
+    "strict_yaml",
     "words",
     "metagradient",
     "functional",

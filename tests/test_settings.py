@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from metaux.errors import InputError
 from metaux.settings import Settings, from_mapping, to_mapping
+from metaux.strict_yaml import parse_yaml
 
 HINTS = get_type_hints(Settings)
 
@@ -22,7 +23,7 @@ def test_comes_back_from_yaml_as_it_was(values: dict[str, Any]) -> None:
     except InputError:  # from_type gives infinite numbers too
         return
     text = yaml.safe_dump(to_mapping(settings), sort_keys=False)
-    again, rest = from_mapping(yaml.safe_load(text))
+    again, rest = from_mapping(parse_yaml(text))
     assert (again, rest) == (settings, {})
 
 
@@ -61,6 +62,31 @@ def test_refuses(values: dict[str, Any], message: str) -> None:
 
 def test_reads_numbers_as_they_were_meant() -> None:
     """YAML reads 1e-5 as text, and a decimal number may be written without its point."""
-    settings, rest = from_mapping(yaml.safe_load("{learning_rate: 1e-5, focal_gamma: 2, seeds: 4}"), {"seeds": int})
+    settings, rest = from_mapping(parse_yaml("{learning_rate: 1e-5, focal_gamma: 2, seeds: 4}"), {"seeds": int})
     assert (settings.learning_rate, settings.focal_gamma, rest) == (1e-5, 2.0, {"seeds": 4})
     assert isinstance(settings.focal_gamma, float)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("data: 010", "data", "010"),
+        ("data: 2020-01-01", "data", "2020-01-01"),
+        ("primary: no", "primary", "no"),
+        ("auxiliary: 1:30", "auxiliary", "1:30"),
+        ("epochs: 010", "epochs", 10),
+        ("epochs: 1_000", "epochs", 1000),
+        ("subclasses: [3, 010]", "subclasses", (3, 10)),
+        ("pretrained: yes", "pretrained", True),
+        ("pretrained: Off", "pretrained", False),
+        ("hierarchy:", "hierarchy", None),
+    ],
+)
+def test_words_are_read_as_what_the_setting_is(text: str, name: str, value: Any) -> None:
+    assert getattr(from_mapping(parse_yaml(text))[0], name) == value
+
+
+@pytest.mark.parametrize("text", ["epochs: 1:30", "epochs: 0x10", "pretrained: maybe", "data: 10", "epochs: yes"])
+def test_words_of_another_kind_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match=f"expected {text.partition(':')[0]} to be"):
+        from_mapping(parse_yaml(text))

@@ -1,6 +1,6 @@
 """The structure of the sub-classes: how many auxiliary slots each primary class has (psi in the papers)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from numbers import Real
@@ -85,9 +85,19 @@ class Hierarchy:
                     f"the finer label '{below}' stands under both '{parent[below]}' and '{above}'; "
                     "a sub-class belongs to one class"
                 )
-        classes = sorted(set(primary))
-        below_each = [sorted(below for below, above in parent.items() if above == name) for name in classes]
-        return cls([len(b) for b in below_each], classes, [name for below in below_each for name in below])
+        return cls.from_parents(dict(sorted(parent.items())), sorted(set(primary)))
+
+    @classmethod
+    def from_parents(cls, parents: Mapping[str, str], classes: Sequence[str]) -> "Hierarchy":
+        """Build the hierarchy from the class of each sub-class, and the classes in their order.
+
+        >>> Hierarchy.from_parents({"tabby": "cat", "pug": "dog", "boxer": "dog"}, ["dog", "cat"]).subclass_names
+        ('pug', 'boxer', 'tabby')
+        """
+        below: dict[str, list[str]] = {name: [] for name in classes}
+        for name, parent in parents.items():
+            below[parent].append(name)
+        return cls([len(names) for names in below.values()], classes, [n for names in below.values() for n in names])
 
     @property
     def classes(self) -> int:

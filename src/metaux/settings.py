@@ -202,14 +202,19 @@ def from_mapping(values: Mapping[str, Any], extra: Mapping[str, Any] | None = No
 
 
 def _plain(value: Any, kind: Any) -> Any:
-    """Return what YAML read in the type that was meant: tuples for lists, and floats for 1 and 1e-5 (text to YAML)."""
+    """Return what YAML read in the type that was meant: a tuple for a list, a number for 010 or 1e-5, true for yes."""
+    kinds = (kind, *get_args(kind))
     if isinstance(value, list):
-        return tuple(value)
-    if float in (kind, *get_args(kind)) and isinstance(value, int | str) and not isinstance(value, bool):
+        items = [get_args(option)[0] for option in kinds if get_origin(option) is tuple]
+        return tuple(_plain(item, items[0]) if items else item for item in value)
+    number = float if float in kinds else int if int in kinds and isinstance(value, str) else None
+    if number is not None and isinstance(value, int | str) and not isinstance(value, bool):
         try:
-            return float(value)
+            return number(value)
         except (ValueError, OverflowError):
             return value
+    if bool in kinds and isinstance(value, str):
+        return {"yes": True, "on": True, "no": False, "off": False}.get(value.lower(), value)
     return value
 
 
@@ -239,4 +244,4 @@ def _in_words(kind: Any) -> str:
         return "one of " + ", ".join(map(repr, arguments))
     if origin is tuple:
         return f"a list, each of it {_in_words(arguments[0])}"
-    return {int: "a whole number", float: "a number", str: "text", NoneType: "null"}[kind]
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "text", NoneType: "null"}[kind]

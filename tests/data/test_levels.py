@@ -98,7 +98,7 @@ def test_bad_levels(names: tuple[str, ...], rows: tuple[tuple[str, ...], ...], m
         ("h.yaml", b"- a\n", "found something else"),
         ("h.yaml", b"kinds: 1\n", r"expected 'levels: .* found the keys \['kinds'\]"),
         ("h.yaml", b"levels: a\nclasses: [b]\n", "found levels that aren't a list of names"),
-        ("h.yaml", b"levels: [a, b]\nclasses:\n  x: [y]\n  x: [z]\n", "found 'x' 2 times; rename it"),
+        ("h.yaml", b"levels: [a, b]\nclasses:\n  x: [y]\n  x: [z]\n", "found 'x' twice; rename"),
         ("h.yaml", b"levels: [a, b]\nclasses:\n  x: [y]\n  w:\n", "found 'w' for class 2"),
     ],
 )

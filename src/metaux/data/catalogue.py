@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from metaux.strict_yaml import parse_yaml
+
 
 @dataclass(frozen=True)
 class Published:
@@ -80,9 +82,7 @@ class Published:
 @cache
 def catalogue() -> dict[str, Published]:
     """Return every published data set by its name."""
-    import yaml
-
-    entries = yaml.safe_load(Path(__file__).with_name("published.yaml").read_text(encoding="utf-8"))
+    entries = parse_yaml(Path(__file__).with_name("published.yaml").read_text(encoding="utf-8"))
     return {name: Published(**{key: _fixed(value) for key, value in entry.items()}) for name, entry in entries.items()}
 
 

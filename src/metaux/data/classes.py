@@ -15,6 +15,10 @@ from metaux.hierarchy import Hierarchy
 from metaux.settings import Settings
 
 DEFAULT_SUBCLASSES = 5
+MOST_OF_ONE = 10_000
+"""Sub-classes of one class."""
+MOST_OF_ALL = 1_000_000
+"""Sub-classes of all classes: each is an output of the network."""
 
 
 class Classes(NamedTuple):
@@ -122,7 +126,7 @@ def slots(subclasses: Sequence[int] | None, classes: int, option: str = "--subcl
     """Return the number of sub-classes of each class, from one number or one for each class; 5 by default.
 
     Raises:
-        InputError: for another count of numbers, or one below 1.
+        InputError: for another count of numbers, or one that is below 1 or too large.
 
     >>> slots((3,), 2)
     [3, 3]
@@ -134,6 +138,11 @@ def slots(subclasses: Sequence[int] | None, classes: int, option: str = "--subcl
         raise InputError(
             f"expected one number of sub-classes, or one for each of the {classes} classes, each at least "
             f"1, found {' '.join(map(str, subclasses or ())) or 'none'}; correct {option}"
+        )
+    if max(found) > MOST_OF_ONE or sum(found) > MOST_OF_ALL:
+        raise InputError(
+            f"expected at most {MOST_OF_ONE:,} sub-classes of a class and {MOST_OF_ALL:,} of all classes, found "
+            f"{max(found):,} and {sum(found):,}; correct {option}"
         )
     return found
 

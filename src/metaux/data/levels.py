@@ -1,5 +1,6 @@
 """Class names in several levels, coarse to fine: what a hierarchy file holds."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,11 +60,11 @@ class Levels:
                         f"'{parents[name]}' and '{parent}'; rename one of the two"
                     )
         finest = [row[-1] for row in self.rows]
-        for name in finest:
-            if finest.count(name) > 1:
+        for name, times in Counter(finest).items():
+            if times > 1:
                 raise InputError(
-                    f"expected each class once, found '{name}' of level '{self.names[-1]}' "
-                    f"{finest.count(name)} times; remove or rename it"
+                    f"expected each class once, found '{name}' of level '{self.names[-1]}' {times} times; remove or "
+                    "rename it"
                 )
 
     @classmethod
@@ -158,8 +159,7 @@ class Levels:
             )
         parents = self.above(auxiliary, primary)
         classes = self.classes(primary)
-        below = [[name for name, parent in parents.items() if parent == above] for above in classes]
-        return Hierarchy([len(names) for names in below], classes, [name for names in below for name in names])
+        return Hierarchy.from_parents(parents, classes)
 
     def level_of(self, labels: Iterable[str]) -> str:
         """Return the one level that has all these labels among its classes.
@@ -195,7 +195,8 @@ class Levels:
 
 def _natural(name: str) -> tuple[bool, int, str]:
     """Sort whole numbers by value, before all other names."""
-    number = name.lstrip("-").isdecimal() and name.lstrip("-").isascii()
+    # Python reads no number of more digits than that.
+    number = name.lstrip("-").isdecimal() and name.lstrip("-").isascii() and len(name) < 4000
     return (not number, int(name) if number and name.count("-") < 2 else 0, name)
 
 

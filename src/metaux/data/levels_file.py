@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from metaux.data.table import read_csv
 from metaux.errors import InputError
 from metaux.files import check_file
+from metaux.strict_yaml import parse_yaml
 
 EXAMPLE = "expected 'levels: [kind, breed]' and 'classes: {dog: [pug, boxer]}'"
 Rows = tuple[list[str], list[tuple[str, ...]]]
@@ -34,20 +37,8 @@ def read_rows(path: Path) -> Rows:
 
 
 def _yaml_rows(text: str) -> Rows:
-    import yaml
-
-    class Loader(yaml.BaseLoader):
-        """Everything as written (so `no` is a name), and a key that comes twice is an error."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            keys = [str(self.construct_object(key)) for key, _ in node.value]
-            for key in keys:
-                if keys.count(key) > 1:
-                    raise InputError(f"expected each class once, found '{key}' {keys.count(key)} times; rename it")
-            return super().construct_mapping(node, deep)
-
     try:
-        content = yaml.load(text, Loader)
+        content = parse_yaml(text, as_written=True)
     except yaml.YAMLError as error:
         raise InputError(f"{EXAMPLE}, found what isn't YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict) or set(content) != {"levels", "classes"}:

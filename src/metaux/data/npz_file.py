@@ -1,8 +1,6 @@
 """An .npz file of arrays: images or a table, with labels."""
 
-import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +8,10 @@ import torch
 from torch import Tensor
 
 from metaux.data.columns import check_resolution
+from metaux.data.npz import BROKEN, read_arrays
 from metaux.data.pixels import Array, check_numbers, conform, image_tensor
 from metaux.data.reader import RawData, Request, missing_path
 from metaux.errors import InputError
-from metaux.files import check_file
 
 KNOWN = ("x", "y", "y_fine", "y_given", "x_test", "y_test", "y_fine_test")
 TOGETHER = (("x_test", "y_test"), ("y_test", "x_test"), ("y_fine_test", "x_test"))
@@ -39,58 +37,54 @@ def read(request: Request) -> RawData:
         InputError: for a file that isn't one, missing or superfluous arrays, shapes that don't fit, and
             values that are NaN, infinite or out of range, with their place.
     """
-    arrays = _load(request.path)
+    arrays, others = _load(request.path, KNOWN if request.labelled else ("x",))
     try:
-        return _read_labelled(arrays, request) if request.labelled else _read_inputs(arrays, request)
+        return _read_labelled(arrays, others, request) if request.labelled else _read_inputs(arrays, others, request)
     except InputError as error:
         raise InputError(f"{error} (in '{request.path}')") from None
 
 
-def _read_labelled(arrays: Mapping[str, Array], request: Request) -> RawData:
-    _check_names(arrays)
+def _read_labelled(arrays: Mapping[str, Array], others: Sequence[str], request: Request) -> RawData:
+    _check_names(arrays, others)
     suffixes = ("", "_test") if "x_test" in arrays else ("",)
     for suffix in suffixes:
         _check_lengths(arrays, suffix)
+    raw = _inputs({"x" + suffix: arrays["x" + suffix] for suffix in suffixes}, request)
     labels = {
         column: tuple(label for suffix in suffixes for label in _labels(name + suffix, arrays[name + suffix]))
         for column, name in (("label", "y"), ("fine", "y_fine"))
         if name in arrays
     }
-    raw = _inputs({"x" + suffix: arrays["x" + suffix] for suffix in suffixes}, request)
     if request.like is None and raw.kind == "table":
         check_resolution(arrays["x"], [f"x, column {column}" for column in range(arrays["x"].shape[1])])
     given, tested = None, len(raw.inputs) - len(arrays["x"])
     if "y_given" in arrays:
         given = (*_labels("y_given", arrays["y_given"]), *[""] * tested)
-    unknown = [name for name in arrays if name not in KNOWN]
     return RawData(
         raw.inputs,
         raw.kind,
         labels,
         ("train",) * len(arrays["x"]) + ("test",) * tested if len(suffixes) == 2 else None,
-        notices=(f"the arrays {', '.join(unknown)} are not used",) if unknown else (),
+        notices=(f"the arrays {', '.join(others)} are not used",) if others else (),
         given=given,
     )
 
 
-def _read_inputs(arrays: Mapping[str, Array], request: Request) -> RawData:
+def _read_inputs(arrays: Mapping[str, Array], others: Sequence[str], request: Request) -> RawData:
     if "x" not in arrays:
-        raise InputError(f"expected the array x, found {', '.join(arrays) or 'none'}; add it")
+        raise InputError(f"expected the array x, found {', '.join(others) or 'none'}; add it")
     x, wanted = np.atleast_1d(arrays["x"]), request.image
     if wanted.channels is not None and wanted.channels > 1 and x.shape == (*(wanted.size or ()), wanted.channels):
         raise InputError(f"expected images (n, h, w, channels), found one image {x.shape}; give it an axis: x[None]")
     return _inputs({"x": x}, request)
 
 
-def _load(path: Path) -> dict[str, Array]:
-    check_file(path, "an .npz file")
+def _load(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], tuple[str, ...]]:
     try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                raise ValueError("a single array")
-            return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        return read_arrays(path, wanted)
+    except InputError:
+        raise
+    except BROKEN as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"expected an .npz file of plain number or string arrays, found '{path}' that isn't one "
@@ -98,10 +92,12 @@ def _load(path: Path) -> dict[str, Array]:
         ) from None
 
 
-def _check_names(arrays: Mapping[str, Array]) -> None:
+def _check_names(arrays: Mapping[str, Array], others: Sequence[str]) -> None:
     for name in ("x", "y"):
         if name not in arrays:
-            raise InputError(f"expected the arrays x and y, found {', '.join(arrays) or 'none'}; add '{name}'")
+            raise InputError(
+                f"expected the arrays x and y, found {', '.join((*arrays, *others)) or 'none'}; add '{name}'"
+            )
     for name in KNOWN:
         if name in arrays and arrays[name].ndim == 0:
             raise InputError(f"expected one entry per sample in {name}, found a single value; correct it")

@@ -93,9 +93,13 @@ def image_tensor(name: str, x: Array, unit: bool | None = None) -> tuple[Tensor,
     low, high, top = x.min(), x.max(), 1 if unit else 255
     if low < 0 or high > top:
         raise InputError(f"expected image values from 0 to {top} in {name}, found {low} to {high}; rescale them")
-    pixels = x if x.dtype == np.uint8 else np.round(x.astype(np.float64) * (255 if unit else 1)).astype(np.uint8)
     # A copy, for the same strides whatever the array's own: convolutions choose their arithmetic by them.
-    return torch.from_numpy(np.array(pixels.transpose(0, 3, 1, 2), order="C")), unit
+    pixels = np.empty((len(x), x.shape[3], *x.shape[1:3]), np.uint8)
+    for start in range(0, len(x), 1000):  # all at once, float64 may take eight times the memory
+        part = x[start : start + 1000]
+        whole = part if part.dtype == np.uint8 else np.round(part.astype(np.float64) * (255 if unit else 1))
+        pixels[start : start + 1000] = whole.transpose(0, 3, 1, 2)
+    return torch.from_numpy(pixels), unit
 
 
 def check_numbers(name: str, x: Array) -> None:

@@ -2,8 +2,6 @@
 
 import hashlib
 import re
-import zipfile
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import torch
 from metaux.data import folder, torchvision_sets
 from metaux.data.catalogue import Published, catalogue, missing
 from metaux.data.levels import Levels
+from metaux.data.npz import BROKEN, read_array, read_arrays
 from metaux.data.pixels import Array, conform
 from metaux.data.reader import RawData, Request
 from metaux.errors import InputError
@@ -23,7 +22,6 @@ __all__ = ["missing", "read", "takes"]
 # v_ApplyEyeMakeup_g01_c01_0001.jpg: action, group of videos, clip, frame
 FRAME = re.compile(r"v_([A-Za-z]+)_(g\d+)_c\d+")
 IMAGENET_CLASSES = 1000
-DAMAGED = (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 def takes(data: str) -> bool:
@@ -98,12 +96,12 @@ def _imagenet32(request: Request, known: Published) -> RawData:
 
 def _imagenet_batch(path: Path) -> tuple[Array, Array]:
     """Return the images `[n, 3072]` and labels 1 to 1000 `[n]` of a published .npz."""
-    check_file(path, "an .npz file")
     try:
-        # np.load leaves a file open that it opened itself and can't read.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            x, y = np.atleast_1d(file["data"]), np.atleast_1d(file["labels"])
-    except DAMAGED as error:
+        arrays, _ = read_arrays(path, ("data", "labels"))
+        x, y = np.atleast_1d(arrays["data"]), np.atleast_1d(arrays["labels"])
+    except InputError:
+        raise
+    except BROKEN as error:
         raise _unreadable(path, error) from None
     if x.dtype != np.uint8 or x.shape != (len(y), 3072) or y.dtype.kind not in "iu":
         raise InputError(
@@ -144,11 +142,11 @@ def _published_array(root: Path, file: str, known: Published) -> Array:
     if file in known.sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != known.sha256[file]:
         raise _another(known, root, file, "another sha256 checksum")
     try:
-        with path.open("rb") as opened:
-            array: Array = np.lib.format.read_array(opened, allow_pickle=False)
-    except DAMAGED as error:
+        return read_array(path)
+    except InputError:
+        raise
+    except BROKEN as error:
         raise _unreadable(path, error) from None
-    return array
 
 
 def _within(y: Array, low: int, high: int) -> bool:

@@ -26,6 +26,7 @@ from metaux.runs.reading import damaged, opened, parse_json, read_mapping, read_
 from metaux.runs.trial import Trial
 from metaux.runs.validity import OF_A_RESULT, OF_OUTPUTS, check_outputs, check_records, check_result
 from metaux.settings import Settings, from_mapping, to_mapping
+from metaux.strict_yaml import parse_yaml
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,7 +122,7 @@ class Run:
         """
         folder = Path(folder)
         _check_present(folder)
-        settings = read_mapping(folder / SETTINGS, yaml.safe_load)
+        settings = read_mapping(folder / SETTINGS, parse_yaml)
         result = read_mapping(folder / RESULT, parse_json)
         check_result(folder / RESULT, result)
         epochs = read_records(folder / RECORDS)

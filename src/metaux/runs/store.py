@@ -14,6 +14,7 @@ from metaux.files import check_file
 from metaux.runs.record import SETTINGS, Run, is_finished
 from metaux.runs.trial import Trial
 from metaux.settings import Settings, changed, from_mapping, to_mapping
+from metaux.strict_yaml import parse_yaml
 
 OF_A_RUN: Mapping[str, Any] = {"method": str, "seed": int}
 OF_A_COMPARISON: Mapping[str, Any] = {"methods": tuple[str, ...], "seeds": int}
@@ -98,7 +99,9 @@ def read_settings(path: Path) -> tuple[Settings, dict[str, Any]]:
     """
     check_file(path, "a YAML file of settings")
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = parse_yaml(path.read_text(encoding="utf-8"))
+    except InputError as error:
+        raise InputError(f"{error} (in '{path}')") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(

@@ -13,6 +13,8 @@ from metaux.errors import InputError, TooLittleMemoryError
 from metaux.settings import Settings
 from metaux.training.fabric import Fabric
 
+MOST_AT_ONCE = 1024
+"""Threads, or processes: more than that the system may not be able to start."""
 TOO_LITTLE_MEMORY = "too little memory; use a smaller batch size or image size, or fewer jobs"
 
 
@@ -20,11 +22,14 @@ def device_of(settings: Settings) -> torch.device:
     """Return the device that these settings name: of several processes, the first one's.
 
     Raises:
-        InputError: for a device that is unknown or not there, a count below 1, or more processes than devices.
+        InputError: for a device that is unknown or not there, a count that is not from 1 to 1,024, or more processes
+            than devices.
     """
     for name in ("processes", "threads"):
-        if getattr(settings, name) < 1:
-            raise InputError(f"expected {name} of at least 1, found {getattr(settings, name)}; correct --{name}")
+        count = getattr(settings, name)
+        if not 1 <= count <= MOST_AT_ONCE:
+            bound = f"at least 1, found {count}" if count < 1 else f"at most {MOST_AT_ONCE:,}, found {count:,}"
+            raise InputError(f"expected {name} of {bound}; correct --{name}")
     found = re.fullmatch(r"(auto|cpu|cuda|mps)(?::(\d+))?", settings.device)
     if found is None:
         raise InputError(f"unknown device '{settings.device}' (known: auto, cpu, cuda, cuda:1, mps)")

@@ -1,0 +1,93 @@
+"""The arrays of an .npz file, whose sizes are checked before anything is unpacked.
+
+What is read may take 8 GiB, and no more than 100 times the size of its file unless that is below 256 MiB: a small file
+must not fill the memory. What is not asked for stays packed.
+"""
+
+import math
+import zipfile
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from metaux.data.pixels import LARGEST, Array
+from metaux.errors import InputError
+from metaux.files import check_file
+
+MOST_PACKED = 100
+"""How many times its own size a file may unpack to."""
+UNSUSPICIOUS = 2**28
+"""The bytes that any file may unpack to."""
+BROKEN = (ValueError, TypeError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+def read_arrays(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """Read arrays of an .npz file by their names.
+
+    Args:
+        path: the file.
+        wanted: the names of the arrays to read; what the file doesn't have is left out.
+
+    Returns:
+        The arrays, in the file's order, and the names of the other ones.
+
+    Raises:
+        InputError: if there is no plain file, or the arrays are too large.
+        Exception: one of `BROKEN`, if the file isn't an .npz file, or an array that is wanted is damaged or of objects.
+    """
+    check_file(path, "an .npz file")
+    with path.open("rb") as file:
+        if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
+            raise ValueError("a single array")
+        with zipfile.ZipFile(file) as packed:
+            members = {member.filename.removesuffix(".npy"): member for member in packed.infolist()}
+            if len(members) != len(packed.infolist()):
+                raise ValueError("two arrays of one name")
+            found = {name: member for name, member in members.items() if name in wanted}
+            _check_total(sum(member.file_size for member in found.values()), path)
+            arrays = {}
+            for name, member in found.items():
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ValueError(f"{name} packed as NumPy doesn't")
+                with packed.open(member) as opened:
+                    _check_header(opened, member.file_size, path)
+                with packed.open(member) as opened:
+                    arrays[name] = np.lib.format.read_array(opened, allow_pickle=False)
+    return arrays, tuple(name for name in members if name not in found)
+
+
+def read_array(path: Path) -> Array:
+    """Read an .npy file; raises as `read_arrays` does."""
+    check_file(path, "an .npy file")
+    with path.open("rb") as file:
+        _check_header(file, path.stat().st_size, path)
+        file.seek(0)
+        array: Array = np.lib.format.read_array(file, allow_pickle=False)
+    return array
+
+
+def _check_header(file: IO[bytes], size: int, path: Path) -> None:
+    """Check that an array takes no more than is there of it, in bytes, by its header alone."""
+    version = np.lib.format.read_magic(file)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"an array of format {version[0]}.{version[1]}")
+    shape, _, kind = read(file)
+    if min(shape, default=1) < 0 or max(shape, default=1) > 2**62 or not kind.itemsize:
+        raise ValueError(f"an array of {kind} and shape {shape}")
+    _check_total(math.prod(shape) * kind.itemsize, path)
+    if math.prod(shape) * kind.itemsize > size and not kind.hasobject:
+        raise ValueError(f"an array of shape {shape} that is cut off")
+
+
+def _check_total(claimed: int, path: Path) -> None:
+    size = path.stat().st_size
+    most = min(LARGEST, max(UNSUSPICIOUS, MOST_PACKED * size))
+    if claimed > most:
+        raise InputError(
+            f"expected arrays of at most {most / 2**20:,.0f} MiB together in '{path}' of {size:,} bytes, found "
+            f"{claimed / 2**20:,.0f} MiB; leave samples out, or if so many are there, save them with numpy.savez"
+        )
