@@ -18,7 +18,7 @@ def derive_seed(seed: int, *names: str | int) -> int:
 
 
 def generator(seed: int, *names: str | int) -> torch.Generator:
-    """Return a generator on the processor at the start of the stream of that name."""
+    """Return a generator on the CPU at the start of the stream of that name."""
     return torch.Generator().manual_seed(derive_seed(seed, *names))
 
 
