@@ -238,7 +238,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
+    """A run as earlier releases made them, without digests: what they would say first is not what is tested here."""
     shutil.copytree(trained / "run", tmp_path / "run")
+    (tmp_path / "run" / "manifest.json").unlink()
     return tmp_path / "run"
 
 

@@ -82,5 +82,6 @@ def test_refuses_what_is_no_run(tmp_path: Path) -> None:
         Model.read(tmp_path / "run", "tpu")
     settings = tmp_path / "run" / "settings.yaml"
     settings.write_text(settings.read_text() + "of_tomorrow: 1\n")
+    (tmp_path / "run" / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"found 'of_tomorrow'; .* \(in '.*settings.yaml'\)"):
         Model.read(tmp_path / "run")

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -163,7 +164,9 @@ def test_a_value_that_every_run_needs_is_asked_for(tmp_path: Path) -> None:
     ],
 )
 def test_damage_is_named_in_one_line(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
+    """In folders of earlier releases too, which have no digests."""
     folder = make_run(tmp_path, "maxl", 0, [1.0, 0.0]).folder
+    removed("manifest.json")(folder)
     damage(folder)
     with pytest.raises(InputError, match=message) as caught:
         Run.read(folder)
@@ -173,6 +176,9 @@ def test_damage_is_named_in_one_line(tmp_path: Path, damage: Callable[[Path], No
 def test_damaged_weights_are_named_when_asked_for(tmp_path: Path) -> None:
     run = make_run(tmp_path, "maxl", 0, [1.0])
     cut("weights.safetensors")(run.folder)
+    with pytest.raises(InputError, match=r"weights.safetensors, found it changed since it was written"):
+        run.weights()
+    removed("manifest.json")(run.folder)
     with pytest.raises(InputError, match=r"weights.safetensors, found it cut off"):
         run.weights()
     removed("weights.safetensors")(run.folder)
@@ -206,3 +212,35 @@ def test_records_are_lines_of_strict_json(tmp_path: Path) -> None:
         {"epoch": 1, "test_loss": None},
         {"epoch": 2, "test_loss": 0.5},
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["settings.yaml", "records.jsonl", "outputs.safetensors", "weights.safetensors", "result.json"]
+)
+def test_one_bit_that_is_another_is_found_and_named(name: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path, "maxl", 0, [1.0, 0.0])
+    content = bytearray((run.folder / name).read_bytes())
+    for place in random.Random(0).sample(range(len(content)), 20):
+        changed = content.copy()
+        changed[place] ^= 1 << place % 8
+        (run.folder / name).write_bytes(changed)
+        with pytest.raises(InputError, match=rf"expected a whole .*{name}, found it changed since it was written"):
+            read_all(run.folder)
+    (run.folder / name).write_bytes(content)
+    read_all(run.folder)
+
+
+def read_all(folder: Path) -> None:
+    run = Run.read(folder)
+    run.output("test_correct")
+    run.weights()
+
+
+def test_a_run_of_a_later_format_is_refused(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, "maxl", 0, [1.0]).folder
+    (folder / "manifest.json").write_text('{"format": 2, "sha256": {}}')
+    with pytest.raises(InputError, match=r"expected a run of format 1 in .*, found 2; use the version of metaux that"):
+        Run.read(folder)
+    (folder / "manifest.json").write_text('{"format": 1}')
+    with pytest.raises(InputError, match=r"manifest.json, found it without digests"):
+        Run.read(folder)

@@ -250,6 +250,7 @@ class TestRuns:
         result = next((out / "runs").glob("*/result.json"))
         before = result.read_text()
         result.write_text(json.dumps({**json.loads(before), "data": "of other data"}))
+        (result.parent / "manifest.json").unlink()
         with pytest.raises(InputError, match="was trained on, found that it has changed; give another --out"):
             reproduce(["figure3"], tiny, str(root), out, 2, 1, "cpu", quiet())
         result.write_text(before)

@@ -80,7 +80,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     found = going_on(plan(SOURCES["maxl"]), tmp_path)
     assert len(found.records) == 2
     assert same_weights(found.network, trained(SOURCES["maxl"]).network)
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "checkpoint.before.pt"}
 
 
 def _train_and_die(folder: Path) -> None:
@@ -120,3 +120,20 @@ def test_a_run_does_not_go_on_with_other_data(tmp_path: Path) -> None:
     changed = replace(data, train=replace(data.train, inputs=(255 - data.train.inputs[0],)))
     with pytest.raises(InputError, match=r"expected the data that the run in .* began with, found that it has changed"):
         going_on(plan(SOURCES["single"], data=changed), tmp_path)
+
+
+def test_a_damaged_checkpoint_costs_one_epoch(tmp_path: Path) -> None:
+    expected = trained(SOURCES["maxl"], epochs=4)
+    with pytest.raises(Stopped):
+        going_on(plan(SOURCES["maxl"], epochs=4), tmp_path, stop_after=3)
+    path = tmp_path / "checkpoint.pt"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    checkpoint = Checkpoint(path, digits().digest)
+    assert len(checkpoint.read()["records"]) == 2
+    found = going_on(plan(SOURCES["maxl"], epochs=4), tmp_path)
+    assert same_weights(found.network, expected.network)
+    assert untimed(found) == untimed(expected)
+    checkpoint.delete()
+    assert not list(tmp_path.iterdir())

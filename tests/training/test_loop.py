@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from metaux.errors import InputError, TrainingError
+from metaux.labels.base import MetaStep
 from metaux.labels.sources import SOURCES
 from metaux.training.checkpoint import Checkpoint
 from metaux.training.devices import computing
@@ -106,3 +107,31 @@ def test_too_little_memory_is_told_in_a_line() -> None:
         torch.empty(2**55)
     with pytest.raises(RuntimeError, match="shape"), computing(1):
         torch.zeros(2).view(3)
+
+
+@pytest.mark.parametrize(("part", "told"), [("network", "network"), ("source", "label source")])
+@pytest.mark.parametrize("moment", [1, 16])  # the first step of an epoch, and the last
+def test_what_is_no_longer_finite_is_never_kept(part: str, told: str, moment: int, tmp_path: Path) -> None:
+    made = learner(SOURCES["maxl"], epochs=3)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", made.plan.data.digest)
+    step, count = made.source.meta_step, 0
+    assert step is not None
+
+    def spoil(given: MetaStep) -> None:
+        nonlocal count
+        step(given)
+        count += 1
+        if count == 8 + (moment + 1) // 2:  # in the second epoch
+            with torch.no_grad():
+                next(getattr(made, part).parameters()).fill_(torch.nan)
+
+    made.source.meta_step = spoil
+    with pytest.raises(TrainingError, match=rf"{told} is no longer finite|training loss became nan"):
+        fit(made, checkpoint)
+    kept = checkpoint.read()
+    assert len(kept["records"]) == 1
+    assert all(value.isfinite().all() for value in (*kept["network"].values(), *_tensors(kept["source"])))
+
+
+def _tensors(state: dict[str, object]) -> list[torch.Tensor]:
+    return [value for value in state.values() if isinstance(value, torch.Tensor)]

@@ -60,6 +60,7 @@ class Benchmark(Command):
 
     def run(self) -> None:
         """Tune, plan and test."""
+        from metaux.runs.writer import sole_writer
         from metaux.studies.benchmark.benchmark import benchmark
         from metaux.studies.benchmark.datasets import DATASETS, found
         from metaux.studies.benchmark.rules import Rules, entered
@@ -73,5 +74,6 @@ class Benchmark(Command):
             out = EARLIER_FOLDER
             notes = (f"continuing in {EARLIER_FOLDER}, the earlier name of {FOLDER}; rename it when you like", *notes)
         print_notes(notes, console)
-        benchmark(datasets, entrants, Rules(most_seeds=self.most_seeds), out, self.jobs, self.stage, console)
+        with sole_writer(out, console):
+            benchmark(datasets, entrants, Rules(most_seeds=self.most_seeds), out, self.jobs, self.stage, console)
         console.print(f"Runs, plans and tables: {out}", soft_wrap=True)

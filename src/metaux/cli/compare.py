@@ -59,14 +59,16 @@ class Compare(Command):
         """Train what is missing, and compare."""
         from metaux.evidence.table import to_json
         from metaux.runs.store import default_folder
+        from metaux.runs.writer import sole_writer
         from metaux.studies.compare import compare
         from metaux.terminal import make_console, print_json
 
         output, console = self.output, make_console(self.output.is_silent)
         folder = self.out or default_folder(self.settings)
-        comparison, verdict = compare(
-            self.settings, self.methods, self.seeds, self.jobs, folder, console, self.report, output.log
-        )
+        with sole_writer(folder, console):
+            comparison, verdict = compare(
+                self.settings, self.methods, self.seeds, self.jobs, folder, console, self.report, output.log
+            )
         page = f"; report: {folder / 'report.html'}" if self.report else ""
         console.print(f"\nRecords, figures and trained weights: {folder}{page}", soft_wrap=True)
         if output.json:

@@ -50,6 +50,7 @@ class Reproduce(Command):
 
     def run(self) -> None:
         """Reproduce, or list."""
+        from metaux.runs.writer import sole_writer
         from metaux.studies.papers.reproduce import list_items, reproduce
         from metaux.studies.papers.scales import SCALES, cut_down
         from metaux.terminal import make_console
@@ -60,4 +61,5 @@ class Reproduce(Command):
             return
         if self.trial:
             scale, out, seeds = cut_down(scale), self.out / f"{self.scale}-trial", 1
-        reproduce(self.items, scale, self.root, out, seeds, self.jobs, self.device, console)
+        with sole_writer(out, console):
+            reproduce(self.items, scale, self.root, out, seeds, self.jobs, self.device, console)

@@ -1,6 +1,7 @@
 """`metaux train`."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from metaux.cli.options import Command, Config, OutFolder, SharedOutput, SharedSettings
@@ -9,7 +10,9 @@ from metaux.settings import Output, Settings
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from metaux.data.samples import LabelledData
     from metaux.runs.record import Run
+    from metaux.runs.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -53,19 +56,18 @@ class Train(Command):
         from metaux.data.sources import load
         from metaux.errors import choose
         from metaux.labels.sources import AUTO, SOURCES, best
-        from metaux.runs.launch import run
-        from metaux.runs.log import catch_up, check_log
-        from metaux.runs.plan import check, too_short
-        from metaux.runs.progress import shown
-        from metaux.runs.record import Run, check_unchanged, is_finished
+        from metaux.runs.log import check_log
+        from metaux.runs.plan import check
+        from metaux.runs.record import Run
         from metaux.runs.store import claim, default_folder
         from metaux.runs.trial import Trial
+        from metaux.runs.writer import sole_writer
         from metaux.terminal import make_console, print_json, print_notes, reading
 
-        settings, method, seed, log = self.settings, self.method, self.seed, self.output.log
+        settings, method, seed = self.settings, self.method, self.seed
         choose("method", method, (AUTO, *SOURCES))
         check(settings)
-        check_log(log)
+        check_log(self.output.log)
         console, data = make_console(self.output.is_silent), None
         if method == AUTO:
             with reading(console) as progress:
@@ -73,23 +75,33 @@ class Train(Command):
             method = best(data.kind)
             print_notes([f"method {method}, for data of kind {data.kind} (auto; docs/quickstart.md)"], console)
         folder = self.out or default_folder(settings, f"{method}-{seed}")
-        claim(folder, settings, {"method": method, "seed": seed})
-        if data is None:
-            with reading(console) as progress:
-                data = load(settings, progress)
-        if is_finished(folder):
-            check_unchanged([Run.read(folder)], data)
-            catch_up(log, folder)
-        else:
-            print_notes([*data.notices, *too_short(settings, data)], console)
-            trial = Trial(settings, method, seed)
-            with shown({folder: trial}, None, console):
-                run(trial, data, folder, lambda note: print_notes([note], console), log)
+        with sole_writer(folder, console):
+            claim(folder, settings, {"method": method, "seed": seed})
+            if data is None:
+                with reading(console) as progress:
+                    data = load(settings, progress)
+            self._train(Trial(settings, method, seed), data, folder, console)
         finished = Run.read(folder)
         _print(finished, console)
         console.print(f"Records and trained weights: {folder}", soft_wrap=True)
         if self.output.json:
             print_json(finished.result)
+
+    def _train(self, trial: "Trial", data: "LabelledData", folder: Path, console: "Console") -> None:
+        from metaux.runs.launch import run
+        from metaux.runs.log import catch_up
+        from metaux.runs.plan import too_short
+        from metaux.runs.progress import shown
+        from metaux.runs.record import Run, check_unchanged, is_finished
+        from metaux.terminal import print_notes
+
+        if is_finished(folder):
+            check_unchanged([Run.read(folder)], data)
+            catch_up(self.output.log, folder)
+            return
+        print_notes([*data.notices, *too_short(trial.settings, data)], console)
+        with shown({folder: trial}, None, console):
+            run(trial, data, folder, lambda note: print_notes([note], console), self.output.log)
 
 
 def _print(finished: "Run", console: "Console") -> None:

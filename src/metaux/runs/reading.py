@@ -1,17 +1,24 @@
 """Files of a run's folder, or of a study's, read again; what is damaged is told by its name, with what to do."""
 
+import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from metaux.errors import InputError
+from metaux.files import write_json
 from metaux.words import listed
+
+MANIFEST = "manifest.json"
+# Of the files of a run's folder: a later release may write others.
+FORMAT = 1
 
 
 def damaged(path: Path, how: str) -> InputError:
@@ -81,6 +88,52 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     return records
 
 
+def write_manifest(folder: Path, names: Iterable[str], contents: Mapping[str, bytes]) -> None:
+    """Write the digest of each file of a run, and the version of their format.
+
+    Args:
+        folder: the run's.
+        names: of files that are there.
+        contents: of files that are to come, by name.
+    """
+    digests = {name: _digest(folder / name) for name in names}
+    digests |= {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    write_json(folder / MANIFEST, {"format": FORMAT, "sha256": digests})
+
+
+def check_digests(folder: Path, names: Iterable[str]) -> None:
+    """Check that files of a run are as they were written; a folder of an earlier release has no digests.
+
+    Raises:
+        InputError: naming the first that isn't, or for a folder of a later release.
+    """
+    if not (folder / MANIFEST).is_file():
+        return
+    manifest = read_mapping(folder / MANIFEST, parse_json)
+    if manifest.get("format") != FORMAT:
+        raise InputError(
+            f"expected a run of format {FORMAT} in {folder}, found {manifest.get('format')}; use the version of metaux "
+            "that made it"
+        )
+    digests = manifest.get("sha256")
+    if not isinstance(digests, dict):
+        raise damaged(folder / MANIFEST, "without digests")
+    for name in names:
+        if (folder / name).is_file() and _digest(folder / name) != digests.get(name):
+            raise damaged(folder / name, "changed since it was written")
+
+
+def _digest(path: Path) -> str:
+    found = path.stat()
+    return _digest_of(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=1000)
+def _digest_of(path: Path, changed: int, size: int) -> str:  # noqa: ARG001  # of the file as it is now
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
 def opened(path: Path, framework: str = "np") -> Iterator[Any]:
     """Open a file of tensors.
@@ -94,6 +147,7 @@ def opened(path: Path, framework: str = "np") -> Iterator[Any]:
     """
     from safetensors import SafetensorError, safe_open
 
+    check_digests(path.parent, [path.name])
     try:
         file = safe_open(path, framework=framework)
     except FileNotFoundError:

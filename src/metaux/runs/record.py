@@ -6,6 +6,7 @@
 - `records.jsonl`: one object per epoch (`epoch`, counted from 1, `test_accuracy`, ...);
 - `outputs.safetensors`: what the trained network says of every test and training sample;
 - `weights.safetensors`: the trained network;
+- `manifest.json`: the format's version, and a digest of each of these files, which every reader checks;
 - `result.json`, written last: the run is finished if it is there.
 
 Accuracies are fractions, not per cent.
@@ -21,8 +22,16 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from metaux.errors import InputError
-from metaux.files import to_json, write_json, write_tensors, write_text_atomic
-from metaux.runs.reading import damaged, opened, parse_json, read_mapping, read_records
+from metaux.files import to_json, write_bytes_atomic, write_tensors, write_text_atomic
+from metaux.runs.reading import (
+    check_digests,
+    damaged,
+    opened,
+    parse_json,
+    read_mapping,
+    read_records,
+    write_manifest,
+)
 from metaux.runs.trial import Trial
 from metaux.runs.validity import OF_A_RESULT, OF_OUTPUTS, check_outputs, check_records, check_result
 from metaux.settings import Settings, from_mapping, to_mapping
@@ -90,7 +99,9 @@ def write_finished(
         raise ValueError(f"expected {', '.join(missing)} among the results of a run; add what is missing")
     write_tensors(folder / WEIGHTS, weights)
     write_tensors(folder / OUTPUTS, outputs)
-    write_json(folder / RESULT, result)
+    content = (to_json(result, indent=2) + "\n").encode(errors="backslashreplace")
+    write_manifest(folder, (SETTINGS, RECORDS, OUTPUTS, WEIGHTS), {RESULT: content})
+    write_bytes_atomic(folder / RESULT, content)
 
 
 @dataclass(frozen=True)
@@ -122,6 +133,7 @@ class Run:
         """
         folder = Path(folder)
         _check_present(folder)
+        check_digests(folder, (SETTINGS, RECORDS, RESULT))
         settings = read_mapping(folder / SETTINGS, parse_yaml)
         result = read_mapping(folder / RESULT, parse_json)
         check_result(folder / RESULT, result)

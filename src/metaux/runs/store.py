@@ -19,6 +19,8 @@ from metaux.strict_yaml import parse_yaml
 OF_A_RUN: Mapping[str, Any] = {"method": str, "seed": int}
 OF_A_COMPARISON: Mapping[str, Any] = {"methods": tuple[str, ...], "seeds": int}
 
+# While a command writes into a folder: that it does, and which one it is.
+LOCK, WRITER = ".metaux.lock", ".metaux-writer.json"
 # Where a run is computed and where its data lies do not make it another run.
 _PLACES = ("root", "device", "processes", "threads")
 _PATHS = ("labels",)
@@ -130,7 +132,7 @@ def claim(out: Path, settings: Settings, run: Mapping[str, Any] | None = None) -
     """
     check_writable(out)
     if not (out / SETTINGS).is_file():
-        if out.is_dir() and any(out.iterdir()):
+        if out.is_dir() and any(path.name not in (LOCK, WRITER) for path in out.iterdir()):
             raise InputError(
                 f"expected a new folder or one of earlier runs at '{out}', found something else in it; "
                 "give another --out"

@@ -90,7 +90,7 @@ def train_and_record(
 
             def record(records: list[Record]) -> None:
                 if first and is_finished(folder):
-                    checkpoint.path.unlink(missing_ok=True)
+                    checkpoint.delete()
                     raise TrainingError(f"another process has finished the run in {folder}; its results are there")
                 if first:
                     write_records(folder, records)
@@ -104,7 +104,7 @@ def train_and_record(
             weights |= {f"source.{name}": value for name, value in kept}
             result = {"method": trial.method, **_result(plan, fitted, fabric.device, preparation)}
             write_finished(folder, result, _outputs(plan, fitted, fabric.device), weights)
-            checkpoint.path.unlink(missing_ok=True)
+            checkpoint.delete()
 
 
 def _outputs(plan: Plan, fitted: Fitted, device: torch.device) -> dict[str, Tensor]:

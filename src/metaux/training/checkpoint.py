@@ -1,6 +1,7 @@
 """What an interrupted run goes on from."""
 
 import io
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,18 +44,31 @@ class Checkpoint:
             "preparation": learner.preparation,
         }
         torch.save(state, content)
+        if self.path.exists():
+            self.path.replace(self.before)
         write_bytes_atomic(self.path, content.getvalue())
 
+    @property
+    def before(self) -> Path:
+        """Where the state after the epoch before is kept."""
+        return self.path.with_suffix(".before.pt")
+
+    def delete(self) -> None:
+        """Delete what was kept, once the run is finished."""
+        self.path.unlink(missing_ok=True)
+        self.before.unlink(missing_ok=True)
+
     def read(self) -> dict[str, Any]:
-        """Return what was kept; nothing, if there is no file.
+        """Return what was kept last, or after the epoch before if that is damaged; nothing, if there is no file.
 
         Raises:
-            InputError: if the file is damaged, or of other data.
+            InputError: if both are damaged, or of other data.
         """
-        if not self.path.exists():
+        path = next((path for path in (self.path, self.before) if _is_whole(path)), self.path)
+        if not path.exists():
             return {}
         with self._of_this_run():
-            state: dict[str, Any] = torch.load(self.path, map_location=self.device, weights_only=True)
+            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
             if state["data"] != self.digest:
                 raise InputError(
                     f"expected the data that the run in {self.path.parent} began with, found that it has changed; give "
@@ -89,3 +103,12 @@ class Checkpoint:
                 f"expected this run's checkpoint in {self.path}, found something else ({type(error).__name__}); delete "
                 "the file to start the run anew"
             ) from error
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether a checkpoint is there and each part of it has the checksum that it was written with."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except Exception:  # a flipped bit may make anything of a header, such as a password that is asked for
+        return False

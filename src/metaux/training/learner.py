@@ -1,10 +1,11 @@
 """What is made once for a run: the label source, the network, the optimizer and the batches."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn, optim
@@ -23,6 +24,13 @@ from metaux.training.meta_gradients import choose_meta_gradient
 from metaux.training.plan import Plan
 from metaux.training.processes import averager, take_from_first
 from metaux.training.teachers import pretrain
+
+
+class Trouble(NamedTuple):
+    """What is no longer finite, and what a user can do about it."""
+
+    what: str
+    remedy: str
 
 
 @dataclass
@@ -72,6 +80,17 @@ class Learner:
         method = self.meta_gradient or forward_mode
         return MetaStep(self.network, inner, outer, self.primary_loss, look_ahead, method, rate, seed, self.average)
 
+    def trouble(self, loss: float) -> Trouble | None:
+        """Return what is no longer finite after an epoch with this mean loss, and what to do; None if all is."""
+        if not all(bool(part.isfinite().all()) for part in _example(self.plan) if part.is_floating_point()):
+            return Trouble("the inputs are not finite once they are normalised", "give data of another scale")
+        if not (math.isfinite(loss) and _finite(self.network)):
+            what = "the network is no longer finite" if math.isfinite(loss) else f"the training loss became {loss}"
+            return Trouble(what, "use a smaller learning rate")
+        if not _finite(self.source):
+            return Trouble("the label source is no longer finite", "use a smaller generator learning rate")
+        return None
+
     def running_buffers(self) -> list[Tensor]:
         """Return the buffers that a forward pass changes: those of the networks, not the source's own tables."""
         return [buffer for module in (self.network, *self.source.children()) for buffer in module.buffers()]
@@ -82,6 +101,12 @@ class Learner:
             buffers = [buffer for buffer in self.running_buffers() if buffer.is_floating_point()]
             for buffer, mean in zip(buffers, self.average(buffers, 1), strict=True):
                 buffer.copy_(mean)
+
+
+def _finite(module: nn.Module) -> bool:
+    """Return whether all parameters and buffers are finite."""
+    values = (*module.parameters(), *module.buffers())
+    return all(bool(value.isfinite().all()) for value in values if value.is_floating_point())
 
 
 def make_learner(

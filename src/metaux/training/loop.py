@@ -1,6 +1,5 @@
 """The training loop: epochs and steps, in order; it can stop and go on after any epoch."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,21 +68,17 @@ def fit(
         records, evaluation.reported = checkpoint.resume(learner)
     for epoch in range(len(records), learner.plan.protocol.epochs):
         record = train_epoch(learner, epoch)
-        if not math.isfinite(record["train_loss"]):
-            kept = f"epoch {epoch} is kept in {checkpoint.path}" if epoch and checkpoint else "nothing is kept"
-            raise TrainingError(
-                f"the training loss became {record['train_loss']} in epoch {epoch + 1}; {kept}; use a smaller learning "
-                "rate"
-            )
         learner.synchronise()
+        if trouble := learner.trouble(record["train_loss"]):
+            kept = f"epoch {epoch} is kept in {checkpoint.path}" if epoch and checkpoint else "nothing is kept"
+            raise TrainingError(f"{trouble.what} in epoch {epoch + 1}; {kept}; {trouble.remedy}")
         records.append(record | evaluation.after(epoch))
         if checkpoint is not None and learner.fabric.is_global_zero:
             checkpoint.save(learner, records, evaluation.reported)
         on_epoch(records)
     logits, labels = evaluation.last()
-    weights = (value for value in learner.network.parameters() if value.is_floating_point())
-    if not all(value.isfinite().all() for value in (logits, *weights)):
-        raise TrainingError("the network is no longer finite after its last epoch; use a smaller learning rate")
+    if not logits.isfinite().all():
+        raise TrainingError("the network's outputs for test samples are not finite; use a smaller learning rate")
     correct = torch.stack(evaluation.reported).float().mean(0)
     return Fitted(learner.network, learner.source, records, logits, correct, labels, learner.meta_gradient)
 

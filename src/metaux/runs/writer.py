@@ -1,0 +1,66 @@
+"""One command at a time writes into an output folder; readers need no permission."""
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from metaux.errors import InputError
+from metaux.files import write_json
+from metaux.runs.store import LOCK, WRITER, check_writable
+from metaux.terminal import print_notes
+
+
+@contextmanager
+def sole_writer(out: Path, console: Console) -> Iterator[None]:
+    """Within the block, no other command can write into a folder; the system frees it when this process ends.
+
+    Args:
+        out: the folder; made if it isn't there, and removed again if nothing is written into it.
+        console: for a note where an earlier command was stopped in the middle.
+
+    Raises:
+        InputError: if another process writes there, naming it; or if nobody can.
+    """
+    from filelock import FileLock, Timeout
+
+    check_writable(out)
+    made = [path for path in (out, *out.parents) if not path.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"expected no other command in '{out}', found one{_who(out)}; wait until it has ended, or give another "
+            "--out"
+        ) from None
+    try:
+        if earlier := _who(out):
+            print_notes([f"a command{earlier} was stopped here; this one continues in its place"], console)
+        start = datetime.now().astimezone().isoformat(" ", "seconds")
+        write_json(out / WRITER, {"process": os.getpid(), "host": platform.node(), "start": start})
+        yield
+    finally:
+        (out / WRITER).unlink(missing_ok=True)
+        lock.release()
+        if made and not any(path.name != LOCK for path in out.iterdir()):
+            shutil.rmtree(out)
+            with suppress(OSError):
+                for path in made[1:]:
+                    path.rmdir()
+
+
+def _who(out: Path) -> str:
+    """Return who writes, or was stopped as it wrote, into a folder, in words; nothing where nobody says."""
+    try:
+        found = json.loads((out / WRITER).read_text(encoding="utf-8"))
+        return f" (process {found['process']} on {found['host']}, since {found['start']})"
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
