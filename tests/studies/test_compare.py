@@ -17,6 +17,7 @@ from metaux.runs.plan import too_short
 from metaux.runs.pool import default_workers
 from metaux.runs.progress import accuracies, read_state, shown, time_left
 from metaux.runs.record import Run, read_runs
+from metaux.runs.store import LOCK
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.compare import default_methods
@@ -75,8 +76,9 @@ def test_leaves_records_figures_settings_and_weights(compared: tuple[Path, str])
     path, _ = compared
     figures = {f"{name}.{kind}" for name in ("differences", "learning-curves") for kind in ("png", "svg")}
     found = {file.name for file in (path / "out").iterdir()}
-    assert found == {*figures, "comparison.json", "comparison.csv", "settings.yaml", "report.html", "runs"}
+    assert found == {*figures, "comparison.json", "comparison.csv", "settings.yaml", "report.html", "runs", LOCK}
     names = {"settings.yaml", "records.jsonl", "result.json", "outputs.safetensors", "weights.safetensors"}
+    names.add("manifest.json")
     for name in ("single-0", "single-1", "maxl-0", "maxl-1"):
         assert {file.name for file in (path / "out" / "runs" / name).iterdir()} == names
 

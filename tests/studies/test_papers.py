@@ -206,7 +206,9 @@ def test_estimates_grow_with_samples_and_with_the_method() -> None:
     clock, trial = Clock(), ITEMS["figure3"].lines(TINY, "nowhere")[0].trial(0).changed(image_size=8)
     half, whole = (clock.timed(trial.changed(train_size=size)).seconds for size in (25_000, None))
     assert 0 < half < whole < 2 * half
-    assert clock.timed(replace(trial.changed(train_size=None), method="maxl")).seconds > whole
+    # Another process may be in the way of a single timing, but not of all three.
+    maxl = max(Clock().timed(replace(trial.changed(train_size=None), method="maxl")).seconds for _ in range(3))
+    assert maxl > min(whole, *(Clock().timed(trial.changed(train_size=None)).seconds for _ in range(2)))
 
 
 @pytest.mark.usefixtures("fewer")

@@ -58,13 +58,14 @@ class Compare(Command):
     def run(self) -> None:
         """Train what is missing, and compare."""
         from metaux.evidence.table import to_json
-        from metaux.runs.store import default_folder
+        from metaux.runs.store import claim, default_folder
         from metaux.runs.writer import sole_writer
         from metaux.studies.compare import compare
         from metaux.terminal import make_console, print_json
 
         output, console = self.output, make_console(self.output.is_silent)
         folder = self.out or default_folder(self.settings)
+        claim(folder, self.settings)
         with sole_writer(folder, console):
             comparison, verdict = compare(
                 self.settings, self.methods, self.seeds, self.jobs, folder, console, self.report, output.log

@@ -75,8 +75,8 @@ class Train(Command):
             method = best(data.kind)
             print_notes([f"method {method}, for data of kind {data.kind} (auto; docs/quickstart.md)"], console)
         folder = self.out or default_folder(settings, f"{method}-{seed}")
+        claim(folder, settings, {"method": method, "seed": seed})
         with sole_writer(folder, console):
-            claim(folder, settings, {"method": method, "seed": seed})
             if data is None:
                 with reading(console) as progress:
                     data = load(settings, progress)

@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -22,7 +21,7 @@ def sole_writer(out: Path, console: Console) -> Iterator[None]:
     """Within the block, no other command can write into a folder; the system frees it when this process ends.
 
     Args:
-        out: the folder; made if it isn't there, and removed again if nothing is written into it.
+        out: the folder; made if it isn't there, and removed again if the block fails before it wrote anything.
         console: for a note where an earlier command was stopped in the middle.
 
     Raises:
@@ -31,7 +30,7 @@ def sole_writer(out: Path, console: Console) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     check_writable(out)
-    made = [path for path in (out, *out.parents) if not path.exists()]
+    made = [path for path in (out / LOCK, out, *out.parents) if not path.exists()]
     out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / LOCK, timeout=0)
     try:
@@ -47,14 +46,13 @@ def sole_writer(out: Path, console: Console) -> Iterator[None]:
         start = datetime.now().astimezone().isoformat(" ", "seconds")
         write_json(out / WRITER, {"process": os.getpid(), "host": platform.node(), "start": start})
         yield
+        made = []  # what was made is of use
     finally:
         (out / WRITER).unlink(missing_ok=True)
         lock.release()
-        if made and not any(path.name != LOCK for path in out.iterdir()):
-            shutil.rmtree(out)
-            with suppress(OSError):
-                for path in made[1:]:
-                    path.rmdir()
+        with suppress(OSError):  # of folders that something was written into
+            for path in made:
+                path.rmdir() if path.is_dir() else path.unlink()
 
 
 def _who(out: Path) -> str:
