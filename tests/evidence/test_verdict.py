@@ -164,6 +164,15 @@ def test_a_control_does_as_well(say: Callable[..., str]) -> None:
     assert "uniform and random alone beat single, so an auxiliary task acts as regularisation" in said
 
 
+def test_of_several_controls_one_may_be_above_by_chance(say: Callable[..., str]) -> None:
+    # By itself, +1 points with t(2) = 4.303 and standard deviation 0.3 is above zero; one of four such needs 7.649.
+    once = [0.007, 0.01, 0.013]
+    alone = say({"single": FLAT, "uniform": once, "frozen": FLAT, "maxl": FLAT}, samples=2000)
+    assert "alone beats" not in alone
+    clear = say({"single": FLAT, "uniform": [0.01, 0.011, 0.012], "frozen": FLAT, "maxl": FLAT}, samples=2000)
+    assert "uniform alone beats single" in clear
+
+
 def test_an_untrained_generator_does_as_well(say: Callable[..., str]) -> None:
     said = say({**REFERENCES, "frozen": UP, "maxl": UP})
     assert "maxl beats single and uniform (+3.1 points [+2.9, +3.3]), but its difference to frozen is" in said

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from metaux.evidence.comparison import Comparison, Difference, Row
 from metaux.evidence.intervals import difference_in_points
-from metaux.evidence.statistics import FEWEST_SAMPLES, seeds_needed
+from metaux.evidence.statistics import FEWEST_SAMPLES, mean_over_seeds, seeds_needed
 from metaux.labels.sources import REFERENCES, entry
 from metaux.words import counted, listed, percent, points
 
@@ -95,7 +95,7 @@ def _gain(winners: Sequence[Row], others: Sequence[Row], outside: Sequence[Row])
 def _no_gain(comparison: Comparison, methods: Sequence[Row], judged: Sequence[Row], outside: Sequence[Row]) -> str:
     best = _best(judged)
     parts = [_shortfall(best)]
-    if worse := [row for row in judged if row is not best and row.differences["single"].below]:
+    if worse := [row for row in judged if row is not best and _differs(row, len(judged)) < 0]:
         parts.append(", ".join(f"{row.name} is worse than single ({_value(row, 'single')})" for row in worse))
     control = _helpful_control(comparison)
     parts += [control] if control else []
@@ -164,7 +164,7 @@ def _unjudgeable(row: Row) -> str:
 def _helpful_control(comparison: Comparison) -> str:
     """Say which control is better than single task without having learned anything; nothing if none is."""
     controls = [row for row in comparison.rows if entry(row.name).uninformed and "single" in row.differences]
-    helpful = [row for row in controls if row.differences["single"].above]
+    helpful = [row for row in controls if _differs(row, len(controls)) > 0]
     blind = [row for row in helpful if entry(row.name).uninformed == "blind"]
     if not helpful:
         return ""
@@ -174,6 +174,16 @@ def _helpful_control(comparison: Comparison) -> str:
     if blind:
         return f"{beats}, so an auxiliary task acts as regularisation here, even without information"
     return f"{beats}, so it is not what is learned that helps"
+
+
+def _differs(row: Row, rows: int) -> int:
+    """Return on which side of single task a row is, 1 or -1, with the error rate of 5 % shared by all rows looked at.
+
+    0 where the interval over seeds of that level, or the one over test samples, includes zero (Bonferroni).
+    """
+    difference = row.differences["single"]
+    seeds = mean_over_seeds(difference.by_seed, level=1 - 0.05 / rows)
+    return int(seeds.above and difference.test.above) - int(seeds.below and difference.test.below)
 
 
 def _shortfall(row: Row) -> str:
