@@ -92,7 +92,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (path / name).mkdir()
     (path / "watch" / "sitecustomize.py").write_text(WATCH)
     (path / "told.txt").touch()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "TORCHINDUCTOR_"))}
     environment |= {
         "HOME": str(path / "home"),
         "TMPDIR": str(path / "tmp"),

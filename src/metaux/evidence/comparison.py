@@ -153,11 +153,8 @@ class Comparison:
             runs: those of them that say what the numbers hold for; the first one tells data, protocol and length.
         """
         first, groups = runs[0], runs[0].test_groups
-        by_name = {
-            each.name: {result.seed: result for result in sorted(each.results, key=lambda result: result.seed)}
-            for each in contenders
-            if each.results
-        }
+        by_seed = {each.name: sorted(each.results, key=lambda result: result.seed) for each in contenders}
+        by_name = {name: {own.seed: own for own in results} for name, results in by_seed.items() if results}
         return cls(
             rows=[_row(each, by_name, groups) for each in contenders if each.name in by_name],
             data=data_name(str(first.settings.get("data", ""))),
