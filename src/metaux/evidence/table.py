@@ -124,16 +124,17 @@ def _own_controls(row: Row) -> str:
 
 
 def _broken(name: str) -> str:
-    """Return a name on several lines, broken at hyphens and within words longer than any other.
+    """Return a name broken at hyphens and within words longer than a column holds; spaces are the terminal's to break.
 
-    >>> _broken("transformation"), _broken("self-distilled")
-    ('transfor-\\nmation', 'self-\\ndistilled')
+    >>> _broken("transformation apart"), _broken("self-distilled")
+    ('transfor-\\nmation apart', 'self-\\ndistilled')
     """
-    words = []
-    for word in name.split("-"):
-        middle = len(word) // 2 + 1
-        words += [word[:middle], word[middle:]] if len(word) > _LONGEST else [word]
-    return "-\n".join(words)
+    parts = []
+    for part in name.split("-"):
+        words = part.split(" ")
+        halves = [f"{w[: len(w) // 2 + 1]}-\n{w[len(w) // 2 + 1 :]}" if len(w) > _LONGEST else w for w in words]
+        parts.append(" ".join(halves))
+    return "-\n".join(parts)
 
 
 def _cell(value: str, intervals: Sequence[str], spaced: bool, style: str = "") -> "Text":
