@@ -136,9 +136,12 @@ def test_a_damaged_checkpoint_costs_one_epoch(tmp_path: Path) -> None:
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     checkpoint = Checkpoint(path, digits().digest)
+    assert "the run goes on from the epoch before" in checkpoint.notice
     assert len(checkpoint.read()["records"]) == 2
     found = going_on(plan(SOURCES["maxl"], epochs=4), tmp_path)
     assert same_weights(found.network, expected.network)
     assert untimed(found) == untimed(expected)
+    assert not checkpoint.notice
     checkpoint.delete()
+    assert not checkpoint.notice
     assert not list(tmp_path.iterdir())

@@ -15,6 +15,8 @@ class Labels(Command):
 
     Its columns are sample, file, class, the most probable sub-class, and its probability.
 
+    Text that a spreadsheet would take for a formula begins with an apostrophe.
+
     For example:
         metaux labels photos-maxl --out labels.csv
 

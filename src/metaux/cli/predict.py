@@ -18,6 +18,8 @@ class Predict(Command):
 
     Its columns are file (of a table, the row), class, probability, and the sub-class that the network assigns.
 
+    Text that a spreadsheet would take for a formula begins with an apostrophe.
+
     For example:
         metaux predict photos-maxl new/ holiday.jpg
         metaux predict results/runs/maxl-0 new.npz --out classes.csv

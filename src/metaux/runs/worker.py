@@ -79,6 +79,8 @@ def train_and_record(
         start = time.perf_counter()
         plan = make_plan(trial, data, fabric.device)
         checkpoint = Checkpoint(folder / CHECKPOINT, data.digest, fabric.device)
+        if checkpoint.notice:
+            notify(checkpoint.notice)
         learner = make_learner(plan, fabric, checkpoint.read())
         preparation = time.perf_counter() - start + learner.left_out
         if learner.notice:

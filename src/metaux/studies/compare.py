@@ -151,7 +151,9 @@ def _trials(
     check_unchanged(filter(None, map(store.find, wanted)), data)
     missing = store.missing(wanted)
     for folder in missing:
-        Checkpoint(folder / CHECKPOINT, data.digest).read()
+        kept = Checkpoint(folder / CHECKPOINT, data.digest)
+        kept.read()
+        print_notes([kept.notice] if kept.notice else [], console)
     seconds: dict[str, float] = {}
     notes: dict[str, None] = {}  # in order, each once: methods that learn their labels say the same
     refused: set[str] = set()

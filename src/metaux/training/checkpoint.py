@@ -58,6 +58,13 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
         self.before.unlink(missing_ok=True)
 
+    @property
+    def notice(self) -> str:
+        """What a user should know before the run goes on; empty where what was kept last is whole, or nothing was."""
+        if _is_whole(self.path) or not _is_whole(self.before):
+            return ""
+        return f"{self.path} is damaged or missing: the run goes on from the epoch before, which is kept too"
+
     def read(self) -> dict[str, Any]:
         """Return what was kept last, or after the epoch before if that is damaged; nothing, if there is no file.
 
