@@ -107,12 +107,7 @@ class _Used(nn.Module):
 def sgd_values(
     optimizer: torch.optim.Optimizer, network: nn.Module
 ) -> tuple[float, float, float, Mapping[str, Tensor]]:
-    """Return learning rate, momentum, weight decay and momentum buffers by name of a plain SGD optimizer.
-
-    Raises:
-        InputError: unless it is `torch.optim.SGD`, without dampening, Nesterov momentum and `maximize`, and with one
-            parameter group that holds all of the network's trained parameters.
-    """
+    """Return learning rate, momentum, weight decay and momentum buffers by name of a plain SGD optimizer."""
     if type(optimizer) is not torch.optim.SGD:
         raise InputError(
             f"expected torch.optim.SGD for the look-ahead, found {type(optimizer).__name__}; "

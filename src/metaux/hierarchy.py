@@ -68,7 +68,7 @@ class Hierarchy:
 
     @classmethod
     def from_labels(cls, primary: Sequence[str], auxiliary: Sequence[str]) -> "Hierarchy":
-        """Build the hierarchy from a primary and a finer label per sample, names in sorted order.
+        """Build the hierarchy from a primary and a finer label per sample, names sorted.
 
         Raises:
             InputError: if one finer label stands under two primary labels, or the lengths differ.

@@ -49,7 +49,7 @@ def focal_losses(logits: Tensor, gamma: float = 2.0) -> Tensor:
 
 
 def focal_loss_of_each(logits: Tensor, target: Tensor, gamma: float = 2.0) -> Tensor:
-    """Focal loss of each sample, `[batch]`, against a class or a distribution over classes; see `focal_loss`."""
+    """Return the focal loss of each sample, `[batch]`; see `focal_loss`."""
     losses = focal_losses(logits, gamma)
     if target.is_floating_point():
         return (target * losses).sum(-1)
@@ -84,14 +84,14 @@ def focal_loss(logits: Tensor, target: Tensor, gamma: float = 2.0, weight: Tenso
 
 
 def entropy_loss(labels: Tensor) -> Tensor:
-    """The negative entropy of the batch-mean label, sum_k m_k log m_k (equation 5), against collapse.
+    """The negative entropy of the batch-mean label, sum_k m_k log m_k (equation 5); low where all sub-classes are used.
 
     Args:
         labels: generated labels, `[batch, K]`; half precision is computed in float32.
 
     Returns:
-        A scalar, in float32 or float64; minimising it spreads use over all sub-classes. Where m_k is 0 (a class missing
-        from the batch) the term is 0 and so is its gradient: no sample of the batch could change it.
+        A scalar, in float32 or float64. Where m_k is 0 (a class missing from the batch) the term is 0 and so is its
+        gradient: no sample of the batch could change it.
 
     >>> entropy_loss(torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])).item()  # -log 2
     -0.6931471824645996
@@ -99,42 +99,6 @@ def entropy_loss(labels: Tensor) -> Tensor:
     mean = labels.mean(0, dtype=at_least_single(labels))
     used = mean > 0
     return torch.where(used, mean * torch.where(used, mean, 1.0).log(), 0.0).sum()
-
-
-def squared_errors(output: Tensor, target: Tensor) -> Tensor:
-    """The mean squared error of each sample, (1 / D) sum_d (o_d - t_d)^2: the loss of a vector-valued auxiliary task.
-
-    Args:
-        output: `[batch, D]`; half precision is computed in float32.
-        target: `[batch, D]`.
-
-    Returns:
-        `[batch]`, in float32 or float64.
-
-    >>> squared_errors(torch.tensor([[1.0, 3.0]]), torch.tensor([[0.0, 1.0]])).tolist()
-    [2.5]
-    """
-    kind = at_least_single(output)
-    return (output.to(kind) - target.to(kind)).square().mean(-1)
-
-
-def spectral_entropy_loss(covariance: Tensor) -> Tensor:
-    """The negative entropy of a covariance's spectrum, log sum_i p_i^2 for eigenvalues in shares p_i: against collapse.
-
-    For target vectors it is what `entropy_loss` is for labels: minimising it spreads their variance over all
-    dimensions. It is Renyi's entropy of order 2, which needs no eigenvalues: sum_i p_i^2 = |C|_F^2 / (tr C)^2. Its
-    exponential, inverted, is the number of dimensions in use.
-
-    Args:
-        covariance: C, `[D, D]`, symmetric, not zero.
-
-    Returns:
-        A scalar from -log D (all dimensions alike and uncorrelated) to 0 (all variance in one direction).
-
-    >>> spectral_entropy_loss(torch.eye(4)).exp().item(), spectral_entropy_loss(torch.ones(4, 4)).item()
-    (0.25, 0.0)
-    """
-    return covariance.square().sum().log() - 2 * covariance.trace().log()
 
 
 def at_least_single(tensor: Tensor) -> torch.dtype:

@@ -18,18 +18,12 @@ and <g, u> is the slope of L_in at theta along u. L_in sees theta through the ne
 
     <g, u> = <dL_in/do (o, t), o'>,    with o' = (do/dtheta) u, the tangent of the outputs.
 
-o' is all that is needed of the network and costs one forward pass; the rest is a few operations on tensors of
-the outputs' size, exact for any L_in. For the focal loss, linear in t, the result is -(alpha / batch) times
-the directional derivative of `focal_losses` along v. No second-order graph of the network is ever built.
-With momentum and weight decay theta+ moves, but dtheta+/dg is -alpha still.
+Of the network, o' is all that is needed, one forward pass; the rest is a few operations on tensors of the outputs'
+size, exact for any L_in. With momentum and weight decay theta+ moves, but dtheta+/dg is -alpha still.
 
 The three methods differ in one step: o' by forward-mode differentiation, o' by a central difference, or
-d<g, u>/dt by a second backward pass through g.
-
-Parameters, gradients, running statistics and the global random state stay as they are, bit for bit; how is in
-`metaux.functional`.
-
-This file is longer than 300 lines for its docstrings and for one signature written as a protocol.
+d<g, u>/dt by a second backward pass through g. `metaux.functional` keeps the network and the global random state as
+they are, bit for bit. (Over 300 lines for its docstrings, and for a signature that is written twice to be checked.)
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -85,9 +79,7 @@ class LookAhead:
 
     @classmethod
     def from_optimizer(cls, optimizer: torch.optim.Optimizer, network: nn.Module) -> "LookAhead":
-        """Return the step that `optimizer` would take next: its rate, momentum, decay and momentum buffers.
-
-        The buffers are not copied: make the look-ahead anew for each meta step.
+        """Return the step that `optimizer` would take next; make it anew for each one, since its buffers are shared.
 
         Raises:
             InputError: unless it is `torch.optim.SGD`, without dampening, Nesterov momentum and `maximize`,
@@ -107,14 +99,14 @@ class LookAhead:
 
 
 class TargetGradient(NamedTuple):
-    """`gradient` of the outer loss, of the target's structure, and the `outer_loss` at theta+, a scalar."""
+    """The gradient of the outer loss, of the target's structure, and the outer loss at theta+, a scalar."""
 
     gradient: Tensors
     outer_loss: Tensor
 
 
 def alone(tensors: Sequence[Tensor], samples: int) -> list[Tensor]:  # noqa: ARG001
-    """Average over data-parallel processes where there is only one: the tensors themselves."""
+    """Average over a single process: the tensors themselves."""
     return list(tensors)
 
 
@@ -127,16 +119,14 @@ class MetaGradient(Protocol):
         target: what the inner loss learns from: one tensor, or a tuple, such as (labels `[batch, K]`, weights
             `[batch]`). The graph that made it is not followed.
         inner_inputs: the look-ahead's batch, each `[batch, ...]`.
-        inner_loss: of (outputs, target) to a scalar, L_primary + L_auxiliary; any function differentiable in
-            both. It is called again on detached outputs, and must depend on theta through them alone.
+        inner_loss: of (outputs, target) to a scalar, L_primary + L_auxiliary; any function differentiable in both
+            that depends on theta through the outputs alone.
         outer_inputs: the outer loss's batch, each `[batch, ...]`.
         outer_loss: of the outputs at theta+ to a scalar, L_primary.
         look_ahead: the virtual step.
-        seed: of the random numbers that the network draws (dropout): `seed` on the inner batch, `seed + 1` on
-            the outer one.
-        average: averages tensors over data-parallel processes, weighted by the number of samples it is given.
-            It is called twice: on the look-ahead's gradient, and on v with the outer loss. The result is this
-            process's own: average the generator's gradient over the processes in the same way.
+        seed: of the random numbers that the network draws on the inner batch (dropout); `seed + 1` on the outer one.
+        average: averages tensors over data-parallel processes, weighted by the number of samples it is given: g, and
+            v with the outer loss. The result is this process's own: average the generator's gradient likewise.
 
     Returns:
         The gradient of the outer loss with respect to each target tensor, and the outer loss at theta+.
@@ -251,8 +241,7 @@ def forward_mode(problem: _Problem) -> TargetGradient:
     `EmbeddingBag` and `weight_norm` have no forward formula in PyTorch: use `finite_difference`.
     `SyncBatchNorm` is not supported.
 
-    The released code builds the second-order graph instead (`double_backward`), or the finite difference
-    described at `finite_difference`. The same identity for noisy labels: EMLC (arXiv 2305.12961).
+    The same identity for noisy labels: EMLC (arXiv 2305.12961).
 
     >>> network = nn.Linear(1, 1, bias=False)  # o = theta x, at theta = 1 and x = 1
     >>> _ = nn.init.ones_(network.weight)
@@ -293,16 +282,16 @@ def finite_difference(problem: _Problem) -> TargetGradient:
     def tangents(direction: Parameters) -> list[Tensor | None]:
         theta, p = problem.network.parameters, problem.network.precision()
         h = min(p**0.5, 10 * p ** (2 / 3)) * (norm(theta) or 1.0) / (norm(direction) or 1.0)
-        sides = []
+
+        def outputs(step: float) -> list[Any]:
+            moved = {name: value.add(direction[name], alpha=step) for name, value in theta.items()}
+            return tree_flatten(problem.network(moved, problem.inner_inputs, problem.seed))[0]
+
         with torch.no_grad():
-            for step in (h, -h):
-                moved = {name: value.add(direction[name], alpha=step) for name, value in theta.items()}
-                sides.append(tree_flatten(problem.network(moved, problem.inner_inputs, problem.seed))[0])
-                del moved
-        return [
-            (after - before) / (2 * h) if isinstance(after, Tensor) and after.is_floating_point() else None
-            for after, before in zip(*sides, strict=True)
-        ]
+            return [
+                (after - before) / (2 * h) if isinstance(after, Tensor) and after.is_floating_point() else None
+                for after, before in zip(outputs(h), outputs(-h), strict=True)
+            ]
 
     return problem.through(tangents, nullcontext())
 
@@ -311,8 +300,7 @@ def finite_difference(problem: _Problem) -> TargetGradient:
 def double_backward(problem: _Problem) -> TargetGradient:
     """Return the exact meta-gradient by a second backward pass; arguments and errors as in `MetaGradient`.
 
-    The oracle for tests: it takes far more time and memory than `forward_mode`. Unlike the released code it
-    computes the target's gradient only, and leaves the network as it was.
+    The oracle for tests, as in the released code: it takes far more time and memory than `forward_mode`.
     """
     target = as_leaves(problem.target)
     with named_gap("double_backward"), attention_unfused():

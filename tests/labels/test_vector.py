@@ -9,8 +9,8 @@ from metaux import InputError
 from metaux.data.samples import Samples
 from metaux.labels.base import Batch, MetaStep
 from metaux.labels.sources import SOURCES
-from metaux.labels.vector import Vector, spread
-from metaux.losses import focal_loss, spectral_entropy_loss, squared_errors
+from metaux.labels.vector import Vector, spectral_entropy_loss, spread, squared_errors
+from metaux.losses import focal_loss
 from metaux.metagradient import LookAhead, MetaGradient, alone, double_backward, forward_mode
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
 from metaux.networks.vector_generator import VectorGenerator

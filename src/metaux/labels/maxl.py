@@ -68,10 +68,8 @@ class Maxl(SubclassSource):
 def meta_objective(source: LabelSource, step: MetaStep, task: Auxiliary) -> Tensor:
     """Return a scalar with the gradient of  L_pri(f(x; theta_1+), y)  (equation 3) for what made the task.
 
-    theta_1+ is the network after one virtual step on the primary and the source's auxiliary loss (equation 4).
-
     Args:
-        source: whose auxiliary loss it is.
+        source: whose auxiliary loss is in the virtual step to theta_1+ (equation 4).
         step: the batches, the network and how the meta-gradient is computed.
         task: what the source's `auxiliary` gives of the inner batch, with the generator's graph: target and weight.
 
@@ -109,13 +107,11 @@ def meta_objective(source: LabelSource, step: MetaStep, task: Auxiliary) -> Tens
 
 
 def of_all_processes(loss: Callable[[Tensor], Tensor], own: Tensor, step: MetaStep) -> Tensor:
-    """Return a scalar with the gradient of a loss of what a process measures, averaged over data-parallel processes.
-
-    The loss need not be linear in it, so the average is taken first.
+    """Return a scalar with the gradient of a loss of an average over data-parallel processes, which may be not linear.
 
     Args:
         loss: of the average, to a scalar.
-        own: what this process measures on its inner batch, with a graph.
+        own: this process's part of it, measured on its inner batch, with a graph.
         step: averages over the processes.
     """
     (over_all,) = step.average([own.detach()], len(step.inner.index))

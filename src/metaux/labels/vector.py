@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from metaux.labels.base import Auxiliary, Batch, LabelSource, MetaStep, Preparation
 from metaux.labels.maxl import GeneratorOptimizer, meta_objective, of_all_processes
-from metaux.losses import spectral_entropy_loss, squared_errors
+from metaux.losses import at_least_single
 from metaux.networks.multitask import make_head, to_channels_last
 from metaux.networks.vector_generator import VectorGenerator
 from metaux.protocols import Protocol
@@ -113,6 +113,42 @@ class Vector(VectorSource):
     def set_extra_state(self, state: Any) -> None:
         """Take up the optimizer's state."""
         self._optimizer.optimizer.load_state_dict(state)
+
+
+def squared_errors(output: Tensor, target: Tensor) -> Tensor:
+    """The mean squared error of each sample, (1 / D) sum_d (o_d - t_d)^2: the loss of a vector-valued auxiliary task.
+
+    Args:
+        output: `[batch, D]`; half precision is computed in float32.
+        target: `[batch, D]`.
+
+    Returns:
+        `[batch]`, in float32 or float64.
+
+    >>> squared_errors(torch.tensor([[1.0, 3.0]]), torch.tensor([[0.0, 1.0]])).tolist()
+    [2.5]
+    """
+    kind = at_least_single(output)
+    return (output.to(kind) - target.to(kind)).square().mean(-1)
+
+
+def spectral_entropy_loss(covariance: Tensor) -> Tensor:
+    """The negative entropy of a covariance's spectrum, log sum_i p_i^2 for eigenvalues in shares p_i: against collapse.
+
+    For target vectors it is what `entropy_loss` is for labels: minimising it spreads their variance over all
+    dimensions. It is Renyi's entropy of order 2, which needs no eigenvalues: sum_i p_i^2 = |C|_F^2 / (tr C)^2. Its
+    exponential, inverted, is the number of dimensions in use.
+
+    Args:
+        covariance: C, `[D, D]`, symmetric, not zero.
+
+    Returns:
+        A scalar from -log D (all dimensions alike and uncorrelated) to 0 (all variance in one direction).
+
+    >>> spectral_entropy_loss(torch.eye(4)).exp().item(), spectral_entropy_loss(torch.ones(4, 4)).item()
+    (0.25, 0.0)
+    """
+    return covariance.square().sum().log() - 2 * covariance.trace().log()
 
 
 def covariance(targets: Tensor) -> Tensor:

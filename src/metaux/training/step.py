@@ -10,9 +10,9 @@ from metaux.networks.multitask import MultiTaskNetwork, Outputs
 def multi_task_losses(
     network: MultiTaskNetwork, source: LabelSource, batch: Batch, primary_loss: PrimaryLoss
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return the primary output and the two terms of the multi-task objective (equation 2); the second may be missing.
+    """Return the primary output of the samples as they are, and the two terms of equation 2; the second may be missing.
 
-    The primary output is that of the samples as they are. No gradient flows into the source.
+    No gradient flows into the source.
     """
     outputs: Outputs = network(*batch.inputs)
     output = outputs.primary[: batch.own]
