@@ -22,7 +22,10 @@ class Result(NamedTuple):
 
 def metaux(*words: object) -> Result:
     """Call the command line; returns its exit status and what it said."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n", write_through=True) for _ in range(2))
+    out, err = (
+        io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors=errors, newline="\n", write_through=True)
+        for errors in ("strict", "backslashreplace")  # as those of a process are
+    )
     code = 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:

@@ -258,6 +258,13 @@ class TestDamagedRuns:
         (run / name).write_bytes((run / name).read_bytes()[:7])
         refused(["evaluate", run], tmp_path)
 
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+    @pytest.mark.parametrize("name", ["weights.safetensors", "outputs.safetensors", "records.jsonl", "manifest.json"])
+    def test_a_named_pipe_is_refused_and_not_waited_for(self, name: str, run: Path, tmp_path: Path) -> None:
+        (run / name).unlink(missing_ok=True)
+        os.mkfifo(run / name)
+        assert name in refused(["evaluate", run], tmp_path)
+
     def test_result_of_another_version(self, run: Path, trained: Path, tmp_path: Path) -> None:
         result = json.loads((run / "result.json").read_text())
         del result["model"]

@@ -34,5 +34,9 @@ class TrainingError(RuntimeError):
     """A run that cannot go on: what happened, when, and what is left to continue from."""
 
 
+class LostFolderError(TrainingError):
+    """The folder that a command writes into is no longer in its place, so that no run of it can go on."""
+
+
 class TooLittleMemoryError(TrainingError):
     """Memory was asked for that is not there."""

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaux.errors import InputError
+from metaux.errors import InputError, LostFolderError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +26,9 @@ KINDS = {
 }
 # A cell that a spreadsheet takes for a formula, which can fetch and run things; a number is none.
 _FORMULA = re.compile(r"'*(?=[=+\-@\t\r\n＝＋－＠])(?![+-]\d+(\.\d*)?(e[+-]?\d+)?\Z)", re.IGNORECASE)
+
+OURS = ".metaux"
+"""What the names begin with of files that a command keeps for itself in the folder that it writes into."""
 
 Progress = Callable[[int, int], None]
 """Called now and then with how many samples have been read, and how many there are."""
@@ -65,22 +68,57 @@ def _made_up() -> frozenset[int]:
     return frozenset(place.stat().st_dev for place in map(Path, ("/proc", "/sys")) if place.is_mount())
 
 
+def check_in_place(path: Path) -> None:
+    """Check that a folder, or a file, is still there.
+
+    Raises:
+        LostFolderError: if not.
+    """
+    if not path.exists():
+        raise LostFolderError(
+            f"expected '{path}' to stay in its place while the command works, found it moved away or removed; move it "
+            "back and repeat the command to go on, or give another --out to start anew"
+        )
+
+
 def write_bytes_atomic(path: Path, content: bytes) -> None:
-    """Write the file and its folder; until all of it is on disk, an older one stays in place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write the file into its folder; until all of it is on disk, an older one stays in place.
+
+    Raises:
+        LostFolderError: if the folder isn't there: it is made where the work begins, and never again.
+    """
+    check_in_place(path.parent)
     # In the same folder, since only a move within one file system is atomic.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    unfinished = path.with_name(f"{OURS}-{path.name}.{os.getpid()}.tmp")
     try:
         with unfinished.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
+        _sync(path.parent)
     except BaseException as error:
         unfinished.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:
             error.filename = str(path)  # a full disk doesn't say for what
         raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what `write_bytes_atomic` left of files in a folder when it was killed."""
+    for path in folder.glob(f"{OURS}-*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    """Wait until the names of a folder's files are on disk, where the system can be asked for that."""
+    if os.name == "nt":
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def write_text_atomic(path: Path, text: str) -> None:

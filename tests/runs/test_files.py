@@ -1,18 +1,49 @@
 import errno
 import json
 import os
+import signal
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from metaux.files import write_json, write_tensors, write_text_atomic
+from metaux.errors import LostFolderError
+from metaux.files import remove_unfinished, write_json, write_tensors, write_text_atomic
 
 
-def test_writes_text_and_makes_the_folder(tmp_path: Path) -> None:
-    write_text_atomic(tmp_path / "a" / "b.txt", "é\r\n")
-    assert (tmp_path / "a" / "b.txt").read_bytes() == "é\r\n".encode()
+def test_writes_text_but_no_folder(tmp_path: Path) -> None:
+    write_text_atomic(tmp_path / "b.txt", "é\r\n")
+    assert (tmp_path / "b.txt").read_bytes() == "é\r\n".encode()
+    with pytest.raises(LostFolderError, match=r"expected '.*a' to stay in its place"):
+        write_text_atomic(tmp_path / "a" / "b.txt", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders can't be opened there")
+def test_content_and_name_are_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content before the file has its name, and the name after that."""
+    path, seen = tmp_path / "file.txt", []
+    monkeypatch.setattr("os.fsync", lambda file: seen.append((stat.S_ISDIR(os.fstat(file).st_mode), path.exists())))
+    write_text_atomic(path, "new")
+    assert seen == [(False, False), (True, True)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signal")
+def test_what_a_kill_leaves_is_known_as_ours(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, metaux.files as files\n"
+        f"os.fsync = lambda _: os.kill(os.getpid(), {signal.SIGKILL:d})\n"
+        f"files.write_text_atomic(pathlib.Path({str(tmp_path / 'settings.yaml')!r}), 'data')"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    (tmp_path / "mine.tmp").touch()
+    assert len([*tmp_path.iterdir()]) == 2
+    remove_unfinished(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.tmp"]
 
 
 def test_a_crash_before_the_replacement_leaves_the_old_file_alone(

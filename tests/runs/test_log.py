@@ -1,6 +1,7 @@
 """Logs of other programs: every epoch once, whatever was interrupted, and no part of what defines a run."""
 
 import json
+import os
 import struct
 import sys
 import time
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from metaux.errors import InputError
 from metaux.runs.log import LOGGED, catch_up, opened
 from metaux.runs.record import Run
 from shell import done, metaux, write_table
@@ -116,6 +118,19 @@ def test_wandb_offline_goes_on_under_the_same_name(tmp_path: Path, monkeypatch: 
     assert len(set(files)) == 1  # run-ID.wandb
     catch_up("wandb", tmp_path / "run")
     assert len(of_wandb(tmp_path / "run")) == 3
+
+
+@pytest.mark.parametrize("content", ["pipe", "[1]", '{"tensorboard": 1}'])
+def test_a_damaged_note_of_what_is_logged_is_named(content: str, tmp_path: Path) -> None:
+    if content == "pipe":
+        os.mkfifo(tmp_path / LOGGED)
+    else:
+        (tmp_path / LOGGED).write_text(content)
+    with (
+        pytest.raises(InputError, match=f"expected a whole .*{LOGGED}, found it damaged; delete it to log anew"),
+        opened("tensorboard", tmp_path, "name", {}),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("kind", ["tensorboard", "wandb"])

@@ -1,6 +1,7 @@
 """One writer per output folder."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,6 +65,22 @@ def test_a_damaged_note_of_a_writer_is_no_obstacle(tmp_path: Path) -> None:
         (tmp_path / WRITER).write_text(content)
         with sole_writer(tmp_path, QUIET):
             assert json.loads((tmp_path / WRITER).read_text())["process"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_in_place_of_the_note_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / WRITER)
+    with sole_writer(tmp_path, QUIET):
+        assert (tmp_path / WRITER).is_file()
+
+
+def test_a_folder_in_which_a_command_was_killed_in_its_first_write_is_taken(tmp_path: Path) -> None:
+    words = ("train", write_table(tmp_path / "t.npz"), "--method", "single", "--epochs", 1, "--out", tmp_path / "out")
+    unfinished = tmp_path / "out" / ".metaux-settings.yaml.77.tmp"
+    unfinished.parent.mkdir()
+    unfinished.write_text("data: ")
+    done(*words)
+    assert not unfinished.exists()
 
 
 def test_nothing_is_left_where_nothing_was_written(tmp_path: Path) -> None:

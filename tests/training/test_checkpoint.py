@@ -102,6 +102,13 @@ def test_refuses_a_damaged_checkpoint(content: bytes, tmp_path: Path) -> None:
         going_on(plan(SOURCES["single"]), tmp_path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "checkpoint.pt")
+    with pytest.raises(InputError, match="expected the checkpoint of a run, found the named pipe"):
+        Checkpoint(tmp_path / "checkpoint.pt", "").read()
+
+
 def test_refuses_that_of_another_network(tmp_path: Path) -> None:
     going_on(plan(SOURCES["single"], epochs=1), tmp_path)
     with pytest.raises(InputError, match=r"expected this run's checkpoint .* delete the file to start the run anew"):

@@ -43,4 +43,5 @@ def write_csv(rows: Sequence[Mapping[str, object]], out: Path | None) -> None:
         text = to_csv(rows)
         sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
     else:
+        out.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomic(out, to_csv(rows))

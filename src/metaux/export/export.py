@@ -8,7 +8,7 @@ from metaux.errors import InputError, choose
 from metaux.export.about import describe
 from metaux.export.card import card
 from metaux.export.forms import ABOUT, FORMS
-from metaux.files import write_json, write_text_atomic
+from metaux.files import OURS, write_json, write_text_atomic
 from metaux.runs.model import Model
 from metaux.runs.record import Run
 from metaux.runs.store import check_writable
@@ -38,7 +38,7 @@ def export(folder: Path, to: str, out: Path | None = None) -> Path:
     about = describe(run, model, form.is_whole)
     home = out.resolve()  # a link stays one
     home.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".metaux-", dir=home.parent) as place:
+    with tempfile.TemporaryDirectory(prefix=f"{OURS}-", dir=home.parent) as place:
         new = Path(place) / "new"
         new.mkdir()
         made = form.write(model, about, new / form.file)

@@ -53,7 +53,8 @@ def _safetensors(model: Model, about: About, file: Path) -> Rebuilt:
 
 def _torch_export(model: Model, about: About, file: Path) -> None:
     program = torch.export.export(Portable(model), (_example(about),), dynamic_shapes=_ANY_NUMBER)
-    torch.export.save(program, file, extra_files={ABOUT: to_json(about)})
+    with file.open("wb") as opened:  # of a name that is no UTF-8, torch makes an abort of the process
+        torch.export.save(program, opened, extra_files={ABOUT: to_json(about)})
 
 
 def _onnx(model: Model, about: About, file: Path) -> None:

@@ -4,7 +4,6 @@ A log lies in its run's folder and is no part of what defines the run. `logged.j
 interrupted run continues its log, and a run that was trained without a log can be given a whole one later.
 """
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 from metaux.errors import InputError
 from metaux.files import write_json
+from metaux.runs.reading import read_kept
 from metaux.runs.record import Run
 
 LOGGED = "logged.json"
@@ -134,15 +134,15 @@ def _is_number(value: object) -> bool:
 
 def _logged(folder: Path, kind: str) -> dict[str, Any]:
     """Return what is known of a log: how many epochs are in it, and wandb's name for it."""
-    known: dict[str, Any] = _read(folder).get(kind, {})
-    return dict(known)
+    return dict(_read(folder).get(kind, {}))
 
 
 def _read(folder: Path) -> dict[str, Any]:
+    damaged = InputError(f"expected a whole {folder / LOGGED}, found it damaged; delete it to log anew")
     try:
-        found: dict[str, Any] = json.loads((folder / LOGGED).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError:
-        raise InputError(f"expected a whole {folder / LOGGED}, found it damaged; delete it to log anew") from None
+        found = read_kept(folder / LOGGED)
+    except InputError:
+        raise damaged from None
+    if any(not isinstance(known, dict) for known in found.values()):
+        raise damaged
     return found

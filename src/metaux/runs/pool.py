@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.console import Console
 
 from metaux.data.samples import LabelledData
-from metaux.errors import InputError, TrainingError
+from metaux.errors import InputError, LostFolderError, TrainingError
+from metaux.files import check_in_place
 from metaux.runs.launch import run
 from metaux.runs.loading import check_all_unchanged, load_once
 from metaux.runs.progress import read_state, shown
@@ -83,13 +84,15 @@ def train(
 
     Raises:
         InputError: if a finished run is on data that has changed since.
-        TrainingError: if a process was killed, so that some runs were not tried at all.
+        TrainingError: if a process was killed, or the store's folder is gone, so that some runs were not tried at all.
     """
     finished = ((trial, run) for trial in trials if (run := store.find(trial)) is not None)
     check_all_unchanged(((trial.settings, run) for trial, run in finished), load)
     todo = store.missing(trials)
     if not todo:
         return []
+    check_in_place(store.out)
+    (store.out / "runs").mkdir(exist_ok=True)
     workers = min(jobs or default_workers(trials[0].settings), len(todo))
     seconds = None if start is None else expected(todo, workers) + (start if workers > 1 else 0)
     line = f"{counted(len(todo), 'run')}{f' ({what})' if what else ''}, {workers} at a time"
@@ -142,8 +145,11 @@ def _outcomes(todo: Mapping[Path, Trial], workers: int, work: Callable[..., str]
 
 def _work(folder: Path, trial: Trial, log: str | None, curve: bool, load: Load = load_once) -> str:
     """Do one run; return why it could not be finished, if so."""
+    check_in_place(folder.parent)
     try:
         run(trial, load(trial.settings), folder, log=log, curve=curve)
+    except LostFolderError:
+        raise
     except (TrainingError, InputError) as error:
         return f"{trial.method} with seed {trial.seed}: {error}"
     return ""

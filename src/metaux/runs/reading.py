@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from metaux.errors import InputError
-from metaux.files import write_json
+from metaux.files import check_file, write_json
 from metaux.words import listed
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MANIFEST = "manifest.json"
 # Of the files of a run's folder: a later release may write others.
@@ -54,6 +57,17 @@ def _finite(text: str) -> float:
     return value
 
 
+def _plain(path: Path) -> Path:
+    """Return the path of a file that is read from its start to its end, or of nothing.
+
+    Raises:
+        InputError: if it is anything else: a named pipe would keep its reader waiting.
+    """
+    if path.exists():
+        check_file(path, "a file of a run")
+    return path
+
+
 def read_mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     """Read a file of the folder of a run, or of many, that holds a mapping.
 
@@ -61,7 +75,7 @@ def read_mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
         InputError: if it is damaged.
     """
     try:
-        content = parse(path.read_text(encoding="utf-8"))
+        content = parse(_plain(path).read_text(encoding="utf-8"))
     except _NotStrictError as error:
         raise damaged(path, str(error)) from None
     except (ValueError, RecursionError, yaml.YAMLError):  # json's and Unicode's errors are ValueErrors
@@ -78,7 +92,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         InputError: if the file is damaged.
     """
     try:
-        records = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        records = [parse_json(line) for line in _plain(path).read_text(encoding="utf-8").splitlines()]
     except _NotStrictError as error:
         raise damaged(path, str(error)) from None
     except (ValueError, RecursionError):
@@ -107,7 +121,7 @@ def check_digests(folder: Path, names: Iterable[str]) -> None:
     Raises:
         InputError: naming the first that isn't, or for a folder of a later release.
     """
-    if not (folder / MANIFEST).is_file():
+    if not (folder / MANIFEST).exists():
         return
     manifest = read_mapping(folder / MANIFEST, parse_json)
     if manifest.get("format") != FORMAT:
@@ -119,12 +133,12 @@ def check_digests(folder: Path, names: Iterable[str]) -> None:
     if not isinstance(digests, dict):
         raise damaged(folder / MANIFEST, "without digests")
     for name in names:
-        if (folder / name).is_file() and _digest(folder / name) != digests.get(name):
+        if (folder / name).exists() and _digest(folder / name) != digests.get(name):
             raise damaged(folder / name, "changed since it was written")
 
 
 def _digest(path: Path) -> str:
-    found = path.stat()
+    found = _plain(path).stat()
     return _digest_of(path, found.st_mtime_ns, found.st_size)
 
 
@@ -135,27 +149,49 @@ def _digest_of(path: Path, changed: int, size: int) -> str:  # noqa: ARG001  # o
 
 
 @contextmanager
-def opened(path: Path, framework: str = "np") -> Iterator[Any]:
-    """Open a file of tensors.
-
-    Args:
-        path: the file.
-        framework: `np` for arrays, `pt` for tensors.
+def opened(path: Path) -> Iterator[Any]:
+    """Open a file of tensors, which are read as arrays.
 
     Raises:
         InputError: if it is missing or damaged.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
+
+    with _whole(path):
+        file = safe_open(path, framework="np")
+    with file:
+        yield file
+
+
+def read_tensors(path: Path) -> "dict[str, Tensor]":
+    """Read all tensors of a file.
+
+    Raises:
+        InputError: if it is missing or damaged.
+    """
+    from safetensors.torch import load
+
+    with _whole(path):
+        return load(path.read_bytes())  # torch opens no file whose name is no UTF-8
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Within the block, a file of tensors is read that is as it was written.
+
+    Raises:
+        InputError: if not.
+    """
+    from safetensors import SafetensorError
 
     check_digests(path.parent, [path.name])
     try:
-        file = safe_open(path, framework=framework)
+        _plain(path)
+        yield
     except FileNotFoundError:
         raise damaged(path.parent, f"without {path.name}") from None
     except (SafetensorError, OSError):
         raise damaged(path, "cut off, or not safetensors") from None
-    with file:
-        yield file
 
 
 def read_kept(path: Path, **needed: type) -> dict[str, Any]:
@@ -168,7 +204,7 @@ def read_kept(path: Path, **needed: type) -> dict[str, Any]:
     Raises:
         InputError: if the file is damaged.
     """
-    if not path.is_file():
+    if not path.exists():
         return {}
     content = read_mapping(path, parse_json)
     if absent := [name for name, kind in needed.items() if not isinstance(content.get(name), kind)]:

@@ -30,6 +30,7 @@ from metaux.runs.reading import (
     parse_json,
     read_mapping,
     read_records,
+    read_tensors,
     write_manifest,
 )
 from metaux.runs.trial import Trial
@@ -60,7 +61,8 @@ def is_finished(folder: Path) -> bool:
 
 
 def write_settings(folder: Path, settings: Settings, **more: object) -> None:
-    """Write what defines a run, with its `method` and `seed`; or what all runs of a folder share."""
+    """Make a folder, and write what defines its run, with its `method` and `seed`; or what all of its runs share."""
+    folder.mkdir(parents=True, exist_ok=True)
     write_text_atomic(folder / SETTINGS, yaml.safe_dump({**more, **to_mapping(settings)}, sort_keys=False))
 
 
@@ -230,8 +232,7 @@ class Run:
         Raises:
             InputError: if the file is missing or damaged.
         """
-        with opened(self.folder / WEIGHTS, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return read_tensors(self.folder / WEIGHTS)
 
 
 def read_runs(out: str | Path) -> list[Run]:

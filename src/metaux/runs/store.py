@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from metaux.errors import InputError
-from metaux.files import check_file
+from metaux.files import OURS, check_file
 from metaux.runs.record import SETTINGS, Run, is_finished
 from metaux.runs.trial import Trial
 from metaux.settings import Settings, changed, from_mapping, to_mapping
@@ -20,7 +20,7 @@ OF_A_RUN: Mapping[str, Any] = {"method": str, "seed": int}
 OF_A_COMPARISON: Mapping[str, Any] = {"methods": tuple[str, ...], "seeds": int}
 
 # While a command writes into a folder: that it does, and which one it is.
-LOCK, WRITER = ".metaux.lock", ".metaux-writer.json"
+LOCK, WRITER = f"{OURS}.lock", f"{OURS}-writer.json"
 # Where a run is computed and where its data lies do not make it another run.
 _PLACES = ("root", "device", "processes", "threads")
 _PATHS = ("labels",)
@@ -132,7 +132,7 @@ def claim(out: Path, settings: Settings, run: Mapping[str, Any] | None = None) -
     """
     check_writable(out)
     if not (out / SETTINGS).is_file():
-        if out.is_dir() and any(path.name not in (LOCK, WRITER) for path in out.iterdir()):
+        if out.is_dir() and not all(path.name.startswith(OURS) for path in out.iterdir()):
             raise InputError(
                 f"expected a new folder or one of earlier runs at '{out}', found something else in it; "
                 "give another --out"
@@ -171,7 +171,7 @@ def check_writable(path: Path, remedy: str = "give another --out") -> None:
     while not place.exists():
         place = place.parent
     try:
-        with tempfile.TemporaryDirectory(prefix=".metaux-", dir=place):
+        with tempfile.TemporaryDirectory(prefix=f"{OURS}-", dir=place):
             return
     except OSError as error:
         raise InputError(

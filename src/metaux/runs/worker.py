@@ -13,12 +13,13 @@ from torch import Tensor
 from metaux.data.samples import LabelledData
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, TooLittleMemoryError, TrainingError
+from metaux.files import check_in_place
 from metaux.rng import generator
 from metaux.runs.loading import load_once
 from metaux.runs.log import opened
 from metaux.runs.model import describe_model
 from metaux.runs.plan import make_plan
-from metaux.runs.record import is_finished, write_finished, write_records, write_settings
+from metaux.runs.record import SETTINGS, is_finished, write_finished, write_records, write_settings
 from metaux.runs.trial import Trial
 from metaux.settings import to_mapping
 from metaux.training.checkpoint import Checkpoint
@@ -95,6 +96,7 @@ def train_and_record(
                     checkpoint.delete()
                     raise TrainingError(f"another process has finished the run in {folder}; its results are there")
                 if first:
+                    check_in_place(folder / SETTINGS)
                     write_records(folder, records)
                     write_log(records)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from metaux.errors import InputError
-from metaux.files import write_json
+from metaux.files import check_file, remove_unfinished, write_json
 from metaux.runs.store import LOCK, WRITER, check_writable
 from metaux.terminal import print_notes
 
@@ -43,6 +43,8 @@ def sole_writer(out: Path, console: Console) -> Iterator[None]:
     try:
         if earlier := _who(out):
             print_notes([f"a command{earlier} was stopped here; this one continues in its place"], console)
+        for place in (out, *out.glob("runs/*")):
+            remove_unfinished(place)
         start = datetime.now().astimezone().isoformat(" ", "seconds")
         write_json(out / WRITER, {"process": os.getpid(), "host": platform.node(), "start": start})
         yield
@@ -58,6 +60,7 @@ def sole_writer(out: Path, console: Console) -> Iterator[None]:
 def _who(out: Path) -> str:
     """Return who writes, or was stopped as it wrote, into a folder, in words; nothing where nobody says."""
     try:
+        check_file(out / WRITER)
         found = json.loads((out / WRITER).read_text(encoding="utf-8"))
         return f" (process {found['process']} on {found['host']}, since {found['start']})"
     except (OSError, ValueError, LookupError, TypeError):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metaux.errors import InputError
-from metaux.files import write_bytes_atomic
+from metaux.files import check_file, check_in_place, write_bytes_atomic
 from metaux.training.evaluate import Record
 from metaux.training.learner import Learner
 
@@ -44,6 +44,7 @@ class Checkpoint:
             "preparation": learner.preparation,
         }
         torch.save(state, content)
+        check_in_place(self.path.parent)
         if self.path.exists():
             self.path.replace(self.before)
         write_bytes_atomic(self.path, content.getvalue())
@@ -74,6 +75,7 @@ class Checkpoint:
         path = next((path for path in (self.path, self.before) if _is_whole(path)), self.path)
         if not path.exists():
             return {}
+        check_file(path, "the checkpoint of a run")
         with self._of_this_run():
             state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
             if state["data"] != self.digest:
@@ -115,6 +117,7 @@ class Checkpoint:
 def _is_whole(path: Path) -> bool:
     """Return whether a checkpoint is there and each part of it has the checksum that it was written with."""
     try:
+        check_file(path)
         with zipfile.ZipFile(path) as file:
             return file.testzip() is None
     except Exception:  # a flipped bit may make anything of a header, such as a password that is asked for

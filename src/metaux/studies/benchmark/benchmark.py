@@ -71,6 +71,8 @@ def benchmark(
     _check(data_sets, rules, out, jobs)
     store = Store(out)
     each = [_OnDataSet(name, settings, entrants, rules, store) for name, settings in data_sets.items()]
+    for own in each:
+        own.folder.mkdir(parents=True, exist_ok=True)
 
     def work(trials: Sequence[Trial], what: str) -> list[str]:
         return train(longest_first(trials), store, jobs, console, what, curve=False)

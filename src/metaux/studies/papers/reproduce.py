@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from metaux.errors import InputError, TrainingError, choose
-from metaux.files import write_json
+from metaux.files import check_in_place, write_json
 from metaux.runs.plan import check
 from metaux.runs.pool import START_OF_A_PROCESS, summarise_failures, train
 from metaux.runs.store import Store, check_writable
@@ -49,6 +49,7 @@ def reproduce(
         choose("item", name, ITEMS)
         items.append((ITEMS[name], *_available(ITEMS[name], scale.on(device), root)))
     check_writable(out)
+    out.mkdir(parents=True, exist_ok=True)
     clock, store, failures = Clock(), Store(out), []
     for item, lines, notes in items:
         console.print(f"{item.name}: {item.shows}", style="bold", soft_wrap=True)
@@ -59,6 +60,8 @@ def reproduce(
             continue
         titles = {line.panel: line.data.title for line in lines}
         findings = Findings(item.name, panels, titles, scale, device, out / item.name)
+        check_in_place(out)
+        findings.folder.mkdir(exist_ok=True)
         start = time.perf_counter()
         found = item.draw(findings)
         said: dict[str, Any] = {"item": item.name, "shows": item.shows, "claim": item.claim}
