@@ -217,13 +217,13 @@ def test_a_plan_is_of_its_data_set(plan: bytes, tmp_path: Path) -> None:
 def test_runs_on_data_that_has_changed_since_are_refused(tmp_path: Path) -> None:
     table = write_table(tmp_path / "t.npz")
     trial = Trial(Settings(data=str(table), backbone="mlp", epochs=1, device="cpu"), "single", 0)
-    assert train([trial], Store(tmp_path / "out"), 1, QUIET) == []
+    assert train([trial], Store(tmp_path), 1, QUIET) == []
     with np.load(table) as good:
         arrays = dict(good)
     np.savez(table, **{**arrays, "x": arrays["x"] + 1})
     _read_once.cache_clear()  # as in another process
     with pytest.raises(InputError, match="found that it has changed; give another --out"):
-        train([trial], Store(tmp_path / "out"), 1, QUIET)
+        train([trial], Store(tmp_path), 1, QUIET)
 
 
 def test_a_configuration_that_diverges_is_not_chosen(tmp_path: Path) -> None:

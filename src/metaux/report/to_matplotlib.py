@@ -208,10 +208,11 @@ def caption(figure: "Figure", title: str, described: str, how: str) -> None:
 
 
 def save(draw: "Callable[[Figure], None]", folder: Path, name: str, inches: tuple[float, float]) -> tuple[Path, ...]:
-    """Draw a figure, write it as PNG and SVG, and return the files."""
+    """Draw a figure, write it as PNG and SVG into a folder, made if it isn't there, and return the files."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    folder.mkdir(parents=True, exist_ok=True)
     files = (folder / f"{name}.png", folder / f"{name}.svg")
     with _plain_style():
         figure = Figure(figsize=inches, layout="constrained")
