@@ -46,8 +46,8 @@ def test_a_run_goes_on_where_its_folder_was_moved(after_the_first_epoch: Any, tm
 
 
 def test_no_run_of_a_comparison_follows(after_the_first_epoch: Any, tmp_path: Path) -> None:
-    words = ("compare", write_table(tmp_path / "t.npz"), *FAST, "--no-report", "--jobs", 1, "--seeds", 2)
-    words = (*words, "--methods", "single", "uniform", "--out")
+    methods = ("--methods", "single", "uniform", "--seeds", 2, "--jobs", 1)
+    words = ("compare", write_table(tmp_path / "t.npz"), *FAST, *methods, "--no-report", "--out")
     after_the_first_epoch(lambda: (tmp_path / "out").rename(tmp_path / "moved"))
     said = metaux(*words, tmp_path / "out")
     assert (said.code, said.err.count("\n"), LOST in said.err) == (1, 1, True), said
