@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 
+from metaux.labels.sources import CLASSICAL
 from metaux.runs.loading import load_once
 from metaux.runs.plan import too_short
 from metaux.runs.pool import default_workers
@@ -196,13 +197,15 @@ def test_a_loss_that_is_no_number_stops_every_run_in_one_line(tmp_path: Path) ->
 
 def test_default_methods_are_those_that_suit(tmp_path: Path) -> None:
     table = Settings(data=str(write_table(tmp_path / "t.npz")))
-    assert default_methods(table, load_once(table)) == ("single", "uniform", "random", "frozen", "kmeans", "maxl")
+    classical = ("logistic-regression", "gradient-boosting")
+    labels = ("single", "uniform", "random", "frozen", "kmeans", "maxl")
+    assert default_methods(table, load_once(table)) == labels + classical
     fine = Settings(data=str(write_table(tmp_path / "f.npz", fine=True)), protocol="iclr")
     found = default_methods(fine, load_once(fine))
-    assert found[5:] == ("human", "maxl", "single-split", "uniform-split", "frozen-split")
+    assert found[5:] == ("human", "maxl", "single-split", "uniform-split", "frozen-split", *classical)
     digits = Settings(data="digits")
     found = default_methods(digits, load_once(digits))
-    assert found[5:] == ("human", "maxl", "transformation", "transformed")
+    assert found[5:] == ("human", "maxl", "transformation", "transformed", "linear-probe")
 
 
 def test_default_workers_fill_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,7 +342,8 @@ def test_a_method_that_refuses_the_data_is_left_out_unless_it_was_asked_for(tmp_
     )
     said = " ".join(done(*words).split())
     assert "kmeans: not run: class 'rare' has 3 training samples, too few for 5 clusters" in said
-    assert {run.method for run in read_runs(tmp_path / "out")} == {"single", "uniform", "random", "frozen", "maxl"}
+    trained = {run.method for run in read_runs(tmp_path / "out")}
+    assert trained - CLASSICAL.keys() == {"single", "uniform", "random", "frozen", "maxl"}
     assert "too few for 5 clusters" in metaux(*words[:-1], tmp_path / "other", "--methods", "single", "kmeans").err
     assert "subclasses" in metaux(*words[:-1], tmp_path / "third", "--subclasses", 0).err
     assert "too few for 5 clusters" in metaux(*words[:-1], tmp_path / "fourth", "--features", "autoencoder").err

@@ -44,15 +44,15 @@ class Evaluate(Command):
     def run(self) -> None:
         """Measure, and print."""
         from metaux.evidence.quality import calibration_error, confusion
+        from metaux.runs.classical import read_model
         from metaux.runs.measuring import samples_to_measure
-        from metaux.runs.model import Model
         from metaux.runs.record import Run
         from metaux.terminal import make_console, make_table, print_json, print_notes, reading
         from metaux.training.evaluate import measures
         from metaux.words import percent
 
         run, console = Run.read(self.folder), make_console(quiet=self.json)
-        model = Model.of(run, self.device)
+        model = read_model(run, self.device)
         settings, names = model.settings, model.hierarchy.class_names
         with reading(console) as progress:
             samples, part, notice = samples_to_measure(run, model, self.data, self.hierarchy, progress)
@@ -85,8 +85,7 @@ class Evaluate(Command):
             make_table(("measure", "value"), rows, f"{len(samples):,} {which} of {self.data or settings.data}")
         )
         print_notes([notice] if notice else [], console)
-        protocol = model.source.protocol
-        if (reported := min(protocol.reported_epochs, protocol.epochs)) > 1:
+        if (reported := min(run.trial.protocol.reported_epochs, len(run.epochs))) > 1:
             console.print(f"The run's own table has the mean of its last {reported} epochs; this is its final weights.")
         print_confusion(counts, names, console)
 

@@ -40,10 +40,11 @@ class Predict(Command):
     def run(self) -> None:
         """Write the predictions."""
         from metaux.data.sources import read_unlabelled
-        from metaux.runs.model import Model
+        from metaux.runs.classical import read_model
+        from metaux.runs.record import Run
 
         check_csv(COLUMNS, self.out)
-        model = Model.read(self.folder, self.device)
+        model = read_model(Run.read(self.folder), self.device)
         samples = read_unlabelled(self.inputs, model.preprocessing)
         logits, subclasses = model.predict(samples)
         top = logits.softmax(-1).max(-1)

@@ -55,7 +55,7 @@ class Train(Command):
         """Train, unless the folder holds the finished run, and print the result."""
         from metaux.data.sources import load
         from metaux.errors import choose
-        from metaux.labels.sources import AUTO, SOURCES, best
+        from metaux.labels.sources import AUTO, METHODS, best
         from metaux.runs.log import check_log
         from metaux.runs.plan import check
         from metaux.runs.record import Run
@@ -65,7 +65,7 @@ class Train(Command):
         from metaux.terminal import make_console, print_json, print_notes, reading
 
         settings, method, seed = self.settings, self.method, self.seed
-        choose("method", method, (AUTO, *SOURCES))
+        choose("method", method, (AUTO, *METHODS))
         check(settings)
         check_log(self.output.log)
         console, data = make_console(self.output.is_silent), None

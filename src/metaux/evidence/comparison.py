@@ -16,10 +16,10 @@ from metaux.evidence.statistics import (
     mean_over_seeds,
     over_groups,
 )
-from metaux.labels.sources import REFERENCES, Role, entry
+from metaux.labels.sources import CLASSICAL, REFERENCES, Role, entry
 from metaux.runs.record import Run
 from metaux.settings import Settings, to_mapping
-from metaux.words import counted, data_name
+from metaux.words import counted, data_name, listed
 
 Groups = np.ndarray[Any, np.dtype[np.int64]]
 # The column of differences to each row's own control.
@@ -167,9 +167,15 @@ class Comparison:
 
     @property
     def remark(self) -> str:
-        """What has to be said where it is not the test part that accuracies are of; else nothing."""
-        told = "It is the validation part that is called test here (--evaluate-on validation)."
-        return told if self.measured_on == "validation" else ""
+        """What has to be said of the rows: which part they are measured on, and which of them are classical models."""
+        told = []
+        if self.measured_on == "validation":
+            told.append("It is the validation part that is called test here (--evaluate-on validation).")
+        if names := [row.name for row in self.rows if row.role == "classical"]:
+            told.append(f"No network: {listed(names)}.")
+        if outside := [name for name in names if entry(name).uses_outside_data]:
+            told.append(f"With outside data, since its features are those of a pretrained network: {listed(outside)}.")
+        return " ".join(told)
 
     @property
     def drawn(self) -> str:
@@ -196,6 +202,7 @@ def compare_runs(runs: Sequence[Run], vary: Collection[str] = ()) -> Comparison:
     Raises:
         InputError: for no run, one method and seed twice, or runs that differ in anything else.
     """
+    runs = sorted(runs, key=lambda run: run.method in CLASSICAL)  # a network's epochs are those of the table
     _check_alike(runs, vary)
     return Comparison.of([Contender.of(name, own) for name, own in by_method(runs).items()], runs)
 
@@ -207,12 +214,12 @@ def by_method(runs: Iterable[Run]) -> dict[str, list[Run]]:
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
-    """Return each method once: the references, other controls, what is to be judged, then labels from outside.
+    """Return each method once: references, other controls, what is to be judged, outside labels, classical models.
 
-    >>> in_order(["human", "maxl", "uniform", "kmeans", "single", "maxl"])
-    ['single', 'uniform', 'maxl', 'kmeans', 'human']
+    >>> in_order(["linear-probe", "human", "maxl", "uniform", "kmeans", "single", "maxl"])
+    ['single', 'uniform', 'maxl', 'kmeans', 'human', 'linear-probe']
     """
-    rank = {"control": 1, "method": 2, "outside": 3}
+    rank = {"control": 1, "method": 2, "outside": 3, "classical": 4}
     known = {name: (0, REFERENCES.index(name)) for name in REFERENCES}
     return sorted(dict.fromkeys(methods), key=lambda name: known.get(name, (rank[entry(name).role], 0)))
 
@@ -277,7 +284,8 @@ def _check_alike(runs: Sequence[Run], vary: Collection[str]) -> None:
                 f"expected runs that differ in method and seed only, found {differs} of {first.folder} and "
                 f"{run.folder}; compare the runs of one output folder"
             )
-        if len(run.epochs) != len(first.epochs) or not np.array_equal(primary, run.output("test_primary")):
+        alike = len(run.epochs) == len(first.epochs) or CLASSICAL.keys() & {run.method, first.method}
+        if not alike or not np.array_equal(primary, run.output("test_primary")):
             raise InputError(
                 f"expected runs of equal length on one test set, found {first.folder} "
                 f"({len(first.epochs)} epochs, {len(primary)} test samples) and {run.folder} "

@@ -47,7 +47,7 @@ class Contender:
     Args:
         name: what the table calls it.
         results: one for each seed.
-        role: `control`, `method`, or `outside` for what brings in a person's labels or a network trained elsewhere.
+        role: as `Entry.role` of the table of sources.
         baselines: the rows that a gain has to beat, by name.
     """
 

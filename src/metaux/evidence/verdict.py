@@ -23,18 +23,21 @@ class Verdict:
         says: one sentence.
         change: what would change it, in one sentence; empty where the verdict itself says it.
         winners: the methods that are above all of their baselines.
+        simpler: the classical model that is better than all of the networks; empty where there is none.
     """
 
     says: str
     change: str
     winners: tuple[str, ...]
+    simpler: str = ""
 
 
 def judge(comparison: Comparison) -> Verdict:
     """Return what the table supports and what it doesn't.
 
     A method *beats* single task and the controls if `Row.gain` says so. Human labels and those of a network trained on
-    other data come from outside, so they are never a winner; they tell whether labels can matter on this data.
+    other data come from outside, so they are never a winner; they tell whether labels can matter on this data. A
+    classical model that is better than all of them is named first.
     """
     methods = [row for row in comparison.rows if row.role == "method"]
     judged = [row for row in methods if row.judged]
@@ -45,14 +48,24 @@ def judge(comparison: Comparison) -> Verdict:
         change = _closest_call(_best(winners))
     elif judged and (settle := _what_would_settle_it(comparison, _best(judged))) not in says:
         change = f"For {_best(judged).name}, the best of those judged: {settle}."
-    return Verdict(says, change, tuple(row.name for row in winners))
+    simpler = _simpler(comparison)
+    if simpler is not None:
+        says = f"Simpler is better here: use {simpler.name} ({_over(simpler, 'single')}). {says}"
+    return Verdict(says, change, tuple(row.name for row in winners), simpler.name if simpler else "")
+
+
+def _simpler(comparison: Comparison) -> Row | None:
+    """Return the best classical model if no row is more accurate, and it differs significantly from single task."""
+    classical = [row for row in comparison.rows if row.role == "classical" and "single" in row.differences]
+    best = max(comparison.rows, key=lambda row: row.accuracy.mean)
+    return best if best in classical and _differs(best, len(classical)) > 0 else None
 
 
 def _verdict(comparison: Comparison, methods: Sequence[Row], winners: Sequence[Row]) -> str:
     outside = sorted((row for row in comparison.rows if row.role == "outside"), key=lambda row: row.name != "human")
     tried = methods or outside
     if not tried:
-        names = listed([row.name for row in comparison.rows])
+        names = listed([row.name for row in comparison.rows if row.role == "control"])
         return f"Nothing to conclude: only controls were run ({names}); add a method such as maxl."
     best = _best(tried)
     if any(comparison.row(name) is None for name in REFERENCES):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from metaux.labels.base import LabelSource
     from metaux.protocols import Protocol
 
-Role = Literal["control", "method", "outside"]
+Role = Literal["control", "method", "outside", "classical"]
 ANY_KIND = ("image", "table", "text", "other")
 IMAGES = ("image",)
 
@@ -24,7 +24,8 @@ class Entry:
 
     Args:
         source: its class, as `module:Class` in `metaux.labels`.
-        role: `control`, `method`, or `outside` for labels that a person, or a network trained on other data, brings.
+        role: `control`, `method`, `outside` for labels that a person, or a network trained on other data, brings, or
+            `classical` for a classifier of scikit-learn, which has no label source.
         control: a control of its own, which a gain has to beat besides `REFERENCES`.
         shuffled: its control without information; empty where that is made of its recorded labels.
         kinds: the kinds of data that it can run on.
@@ -36,6 +37,7 @@ class Entry:
             the sample, and an `untrained` network's depend on it.
         gives_up_split: it gives up a meta split without using it: what the smaller training set alone does.
         options: what the class is called with besides hierarchy and protocol.
+        uses_outside_data: it stands on a network that was trained on other data.
     """
 
     source: str
@@ -48,6 +50,7 @@ class Entry:
     uninformed: Literal["", "blind", "untrained"] = ""
     gives_up_split: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    uses_outside_data: bool = False
 
     @property
     def source_class(self) -> "type[LabelSource]":
@@ -113,6 +116,13 @@ ON_SPLIT = {
     "shuffled": "shuffled-split",
 }
 SOURCES = _SOURCES | {split: replace(_SOURCES[name], gives_up_split=True) for name, split in ON_SPLIT.items()}
+# What a user would pick instead, trained on the same samples (`metaux.runs.classical`).
+CLASSICAL = {
+    "logistic-regression": Entry("", "classical", kinds=("table", "text"), default=True),
+    "gradient-boosting": Entry("", "classical", kinds=("table",), default=True),
+    "linear-probe": Entry("", "classical", kinds=IMAGES, default=True, uses_outside_data=True),
+}
+METHODS = SOURCES | CLASSICAL
 _UNKNOWN = Entry("base:LabelSource")
 
 # All others are compared with these: no auxiliary task, one without information, an untrained generator's labels.
@@ -133,18 +143,20 @@ def best(kind: str) -> str:
 
 
 def entry(name: str) -> Entry:
-    """Return what is known of a label source; one that the table lacks counts as a method.
+    """Return what is known of a method; a label source that the table lacks counts as one to be judged.
 
     >>> entry("uniform-split").role, entry("mine").role, entry("human").role
     ('control', 'method', 'outside')
     """
-    return SOURCES.get(name, _UNKNOWN)
+    return METHODS.get(name, _UNKNOWN)
 
 
 def baselines(name: str) -> tuple[str, ...]:
-    """Return all that a label source has to beat, other than itself.
+    """Return all that a label source has to beat, other than itself; a classical model is compared with single task.
 
-    >>> baselines("distilled")
-    ('single', 'uniform', 'frozen', 'self-distilled')
+    >>> baselines("distilled"), baselines("gradient-boosting")
+    (('single', 'uniform', 'frozen', 'self-distilled'), ('single',))
     """
+    if name in CLASSICAL:
+        return REFERENCES[:1]
     return tuple(other for other in (*REFERENCES, entry(name).control) if other not in (name, ""))

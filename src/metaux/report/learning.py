@@ -56,10 +56,10 @@ MEASURES = (
 
 def learning(recorded: Recorded) -> Section:
     """Make the section: a chart of each measure that any method has."""
-    look, panels = looks(list(recorded.by_method)), []
+    look, panels = looks(list(recorded.networks)), []
     rows: list[dict[str, object]] = []
     for measure in MEASURES:
-        found = [curve(runs, measure.key, look[name]) for name, runs in recorded.by_method.items()]
+        found = [curve(runs, measure.key, look[name]) for name, runs in recorded.networks.items()]
         lines = [_thinned(line) for line in found if line]
         if not lines:
             continue

@@ -6,10 +6,10 @@ from functools import cached_property
 
 from metaux.evidence.comparison import Comparison, by_method, compare_runs
 from metaux.evidence.verdict import Verdict, judge
-from metaux.labels.sources import entry
+from metaux.labels.sources import CLASSICAL, entry
 from metaux.runs.record import Run
 
-RANK = {"method": 0, "outside": 1, "control": 2}
+RANK = {"method": 0, "outside": 1, "control": 2, "classical": 3}
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ class Recorded:
     def by_method(self) -> dict[str, list[Run]]:
         """The runs of each method, ascending by seed, in the order of the comparison."""
         return by_method(self.runs)
+
+    @property
+    def networks(self) -> dict[str, list[Run]]:
+        """The runs of each method that trained a network, epoch by epoch."""
+        return {name: runs for name, runs in self.by_method.items() if name not in CLASSICAL}
 
     @property
     def class_names(self) -> list[str]:

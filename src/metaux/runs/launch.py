@@ -8,7 +8,8 @@ from torch.multiprocessing.spawn import ProcessExitedException
 
 from metaux.data.samples import LabelledData
 from metaux.errors import TrainingError
-from metaux.labels.sources import SOURCES
+from metaux.labels.sources import CLASSICAL, SOURCES
+from metaux.runs import classical
 from metaux.runs.log import catch_up
 from metaux.runs.plan import make_plan
 from metaux.runs.record import is_finished
@@ -33,6 +34,8 @@ def rehearse(trial: Trial, data: LabelledData, curve: bool = True) -> tuple[Cost
     Raises:
         InputError: for what the method cannot be trained on.
     """
+    if trial.method in CLASSICAL:
+        return classical.rehearse(trial, data), ""
     with computing(trial.settings.threads):
         return time_run(make_plan(trial, data), make_fabric(trial.changed(processes=1).settings), curve)
 
@@ -61,6 +64,9 @@ def run(
     """
     if is_finished(folder):
         catch_up(log, folder)
+        return
+    if trial.method in CLASSICAL:
+        classical.fit_and_record(trial, data, folder)
         return
     fabric = make_fabric(trial.settings)
     if trial.settings.processes == 1:

@@ -6,6 +6,7 @@ from metaux.data.samples import Samples
 from metaux.data.sources import is_own, load, load_for_evaluation
 from metaux.errors import InputError
 from metaux.files import Progress
+from metaux.runs.classical import ClassicalModel
 from metaux.runs.model import Model
 from metaux.runs.record import Run, is_of
 
@@ -19,7 +20,11 @@ class Measured(NamedTuple):
 
 
 def samples_to_measure(
-    run: Run, model: Model, data: str | None = None, hierarchy: str | None = None, progress: Progress | None = None
+    run: Run,
+    model: Model | ClassicalModel,
+    data: str | None = None,
+    hierarchy: str | None = None,
+    progress: Progress | None = None,
 ) -> Measured:
     """Read what a run is to be measured on; of its own data never a sample that it learned from, as far as can be told.
 

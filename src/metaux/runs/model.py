@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, choose
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource, SubclassSource
-from metaux.labels.sources import SOURCES, entry
+from metaux.labels.sources import CLASSICAL, SOURCES, entry
 from metaux.networks.backbones import make_backbone
 from metaux.networks.multitask import MultiTaskNetwork, to_channels_last
 from metaux.runs.record import Run
@@ -22,20 +22,6 @@ from metaux.training.devices import computing, make_fabric
 from metaux.training.evaluate import evaluated_on, primary_outputs
 from metaux.training.fabric import Fabric
 from metaux.training.learner import make_network
-
-
-def describe_model(
-    hierarchy: Hierarchy, preprocessing: Preprocessing, shape: tuple[int, ...], auxiliary_names: tuple[str, ...]
-) -> dict[str, Any]:
-    """Return what a run's `result.json` says of its network beyond the settings, in plain values."""
-    return {
-        "shape": list(shape),
-        "slots": list(hierarchy.slots),
-        "class_names": list(hierarchy.class_names),
-        "subclass_names": list(hierarchy.subclass_names),
-        "auxiliary_names": list(auxiliary_names),
-        "preprocessing": preprocessing.to_dict(),
-    }
 
 
 def read_description(run: Run) -> tuple[Hierarchy, Preprocessing, tuple[int, ...]]:
@@ -93,13 +79,18 @@ class Model:
             device: as `Settings.device`.
 
         Raises:
-            InputError: if the folder is not a finished run, or its weights do not fit.
+            InputError: if the folder is not a finished run, or one of a classical model, or its weights do not fit.
         """
         return cls.of(Run.read(folder), device)
 
     @classmethod
     def of(cls, run: Run, device: str = "cpu") -> "Model":
         """Return the network of a finished run that has been read; see `read`."""
+        if run.method in CLASSICAL:
+            raise InputError(
+                f"expected the run of a network, found one of {run.method} in '{run.folder}'; give a run of another "
+                "method"
+            )
         trial = run.trial
         fabric = make_fabric(trial.changed(device=device, processes=1).settings)
         hierarchy, preprocessing, shape = read_description(run)

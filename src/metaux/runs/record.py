@@ -5,7 +5,7 @@
 - `settings.yaml`: every field of `Settings`, the method and the seed;
 - `records.jsonl`: one object per epoch (`epoch`, counted from 1, `test_accuracy`, ...);
 - `outputs.safetensors`: what the trained network says of every test and training sample;
-- `weights.safetensors`: the trained network;
+- `weights.safetensors`: the trained network; or `classifier.skops`, a classical model;
 - `manifest.json`: the format's version, and a digest of each of these files, which every reader checks;
 - `result.json`, written last: the run is finished if it is there.
 
@@ -49,6 +49,7 @@ RECORDS = "records.jsonl"
 RESULT = "result.json"
 OUTPUTS = "outputs.safetensors"
 WEIGHTS = "weights.safetensors"
+CLASSIFIER = "classifier.skops"
 # What `metaux recommend` leaves in the folder of its runs.
 RECOMMENDED = "recommend.json"
 
@@ -78,7 +79,7 @@ def write_finished(
     folder: Path,
     result: Mapping[str, object],
     outputs: "Mapping[str, Tensor]",
-    weights: "Mapping[str, Tensor]",
+    model: "Mapping[str, Tensor] | bytes",
 ) -> None:
     """Write what a finished run leaves; `result.json` comes last, and makes it finished.
 
@@ -90,7 +91,7 @@ def write_finished(
             over the reported epochs, so that its mean is `accuracy`; `test_primary` int64 `[n_test]`;
             `train_labels` float16 `[n_train, max psi]`, the generated label over the slots of the sample's
             own class; `train_ids` int64 `[n_train]`; and whatever else a report may want.
-        weights: the trained network.
+        model: the weights of the trained network, or a classical model as a file.
 
     Raises:
         ValueError: if one of the values that `Run` needs is missing.
@@ -99,10 +100,15 @@ def write_finished(
     missing += [name for name in OF_OUTPUTS if name not in outputs]
     if missing:
         raise ValueError(f"expected {', '.join(missing)} among the results of a run; add what is missing")
-    write_tensors(folder / WEIGHTS, weights)
+    if isinstance(model, bytes):
+        trained = CLASSIFIER
+        write_bytes_atomic(folder / trained, model)
+    else:
+        trained = WEIGHTS
+        write_tensors(folder / trained, model)
     write_tensors(folder / OUTPUTS, outputs)
     content = (to_json(result, indent=2) + "\n").encode(errors="backslashreplace")
-    write_manifest(folder, (SETTINGS, RECORDS, OUTPUTS, WEIGHTS), {RESULT: content})
+    write_manifest(folder, (SETTINGS, RECORDS, OUTPUTS, trained), {RESULT: content})
     write_bytes_atomic(folder / RESULT, content)
 
 

@@ -1,9 +1,7 @@
 """One process of a recorded run: it trains, and the first one writes the folder of results."""
 
-import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +9,19 @@ import torch
 from torch import Tensor
 
 from metaux.data.samples import LabelledData
-from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, TooLittleMemoryError, TrainingError
 from metaux.files import check_in_place
 from metaux.rng import generator
 from metaux.runs.loading import load_once
 from metaux.runs.log import opened
-from metaux.runs.model import describe_model
 from metaux.runs.plan import make_plan
 from metaux.runs.record import SETTINGS, is_finished, write_finished, write_records, write_settings
+from metaux.runs.results import describe_model, describe_run, sample_outputs
 from metaux.runs.trial import Trial
 from metaux.settings import to_mapping
 from metaux.training.checkpoint import Checkpoint
-from metaux.training.devices import computing, device_name, quieten
-from metaux.training.evaluate import Record, class_recalls, evaluated_on
+from metaux.training.devices import computing, quieten
+from metaux.training.evaluate import Record, evaluated_on
 from metaux.training.fabric import Fabric
 from metaux.training.learner import make_learner
 from metaux.training.loop import Fitted, fit
@@ -106,52 +103,24 @@ def train_and_record(
             weights = {f"network.{name}": value for name, value in fitted.network.state_dict().items()}
             kept = [*fitted.source.named_parameters(), *fitted.source.named_buffers()]
             weights |= {f"source.{name}": value for name, value in kept}
-            result = {"method": trial.method, **_result(plan, fitted, fabric.device, preparation)}
-            write_finished(folder, result, _outputs(plan, fitted, fabric.device), weights)
+            write_finished(folder, *_results(trial.method, plan, fitted, fabric.device, preparation), weights)
             checkpoint.delete()
 
 
-def _outputs(plan: Plan, fitted: Fitted, device: torch.device) -> dict[str, Tensor]:
-    """Return what is kept of each sample."""
+def _results(
+    method: str, plan: Plan, fitted: Fitted, device: torch.device, preparation: float
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return the numbers of a run, and what is kept of each sample."""
     test = plan.data.test
     rows = torch.randperm(len(test), generator=generator(0, "feature samples"))[:FEATURE_SAMPLES].sort().values
     inputs = evaluated_on(fitted.network, test.take(rows), plan.preprocess, device)
-    outputs = {
-        "test_probabilities": fitted.test_logits.softmax(-1),
-        "test_correct": fitted.test_correct,
-        "test_primary": test.primary,
+    outputs = sample_outputs(plan, fitted.test_logits.softmax(-1), fitted.test_correct) | {
         "test_features": torch.cat([fitted.network(*own).features.float().cpu() for own in inputs]),
         "test_feature_rows": rows,
-        "test_groups": test.groups,
-        "train_ids": plan.train.ids,
-        "train_primary": plan.train.primary,
-        "train_human": plan.train.human,
-        "train_labels": None if fitted.labels is None else fitted.labels.half(),
-        "meta_ids": None if plan.meta is None else plan.meta.ids,
     }
-    return {name: value for name, value in outputs.items() if value is not None}
-
-
-def _result(plan: Plan, fitted: Fitted, device: torch.device, preparation: float) -> dict[str, Any]:
-    """Return the numbers of a run, and what describes it beyond its settings."""
-    correct, records, hierarchy = fitted.test_correct, fitted.records, plan.data.hierarchy
-    assert isinstance(plan.preprocess, Preprocessing)
-    shape = tuple(plan.train.inputs[0].shape[1:])
-    return {
-        "seed": plan.seed,
-        "accuracy": float(correct.double().mean()),
-        "balanced_accuracy": float(class_recalls(correct, plan.data.test.primary).mean()),
-        "seconds_per_epoch": sum(record["seconds"] for record in records) / len(records),
-        "preparation_seconds": preparation,
-        "epochs": len(records),
-        "class_names": list(hierarchy.class_names),
-        "train_size": len(plan.train) + (0 if plan.meta is None else len(plan.meta)),
-        "test_size": len(plan.data.test),
-        "data": plan.data.digest,
-        "train_names": list(plan.train.names),
-        "meta_gradient": None if fitted.meta_gradient is None else name_of(fitted.meta_gradient),
-        "model": describe_model(hierarchy, plan.preprocess, shape, fitted.source.auxiliary_names),
-        "device": device_name(device),
-        "versions": {name: version(name) for name in ("metaux", "torch", "torchvision", "numpy", "scikit-learn")}
-        | {"python": platform.python_version()},
-    }
+    if fitted.labels is not None:
+        outputs["train_labels"] = fitted.labels.half()
+    result = describe_run(method, plan, fitted.test_correct, fitted.records, preparation, device)
+    result["model"] = describe_model(plan, fitted.source.auxiliary_names)
+    result["meta_gradient"] = None if fitted.meta_gradient is None else name_of(fitted.meta_gradient)
+    return result, outputs

@@ -15,7 +15,7 @@ from metaux.evidence.comparison import Comparison, compare_runs
 from metaux.evidence.table import table, to_csv, to_json
 from metaux.evidence.verdict import Verdict, judge
 from metaux.files import write_json, write_text_atomic
-from metaux.labels.sources import REFERENCES, SOURCES
+from metaux.labels.sources import METHODS, REFERENCES
 from metaux.protocols import resolve
 from metaux.report.recorded import Recorded
 from metaux.report.reporting import write_report
@@ -41,7 +41,7 @@ def default_methods(settings: Settings, data: LabelledData) -> tuple[str, ...]:
     has_split = resolve(settings).meta_fraction > 0
     return tuple(
         name
-        for name, known in SOURCES.items()
+        for name, known in METHODS.items()
         if known.default
         and data.kind in known.kinds
         and (known.asks != "human" or data.train.human is not None)
@@ -121,7 +121,7 @@ def _check(settings: Settings, methods: Sequence[str], seeds: int, jobs: int, ou
             f"{settings.processes}; leave one of them out"
         )
     for method in methods:
-        choose("method", method, SOURCES)
+        choose("method", method, METHODS)
     check(settings)
     claim(out, settings)
     if (out / RECOMMENDED).is_file():
@@ -179,5 +179,5 @@ def _write(recorded: Recorded, out: Path) -> None:
     comparison = recorded.comparison
     write_json(out / "comparison.json", to_json(comparison, recorded.verdict))
     write_text_atomic(out / "comparison.csv", to_csv(comparison))
-    learning_curves(recorded.runs, out)
+    learning_curves([run for runs in recorded.networks.values() for run in runs], out)
     differences(comparison, out)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from metaux.evidence.comparison import Comparison, Difference, difference
 from metaux.evidence.contender import Contender, Result
 from metaux.evidence.intervals import difference_in_points
 from metaux.evidence.verdict import Verdict, judge
-from metaux.labels.sources import baselines, entry
+from metaux.labels.sources import CLASSICAL, baselines, entry
 from metaux.runs.record import Run
 from metaux.studies.benchmark.measured import SHUFFLED, same_time_as
 from metaux.studies.benchmark.rules import SINGLE
@@ -23,9 +24,10 @@ class Conclusion:
     """What the numbers support.
 
     Args:
-        method: the label source to use; `single` where nothing helps.
+        method: the label source to use, `single` where nothing helps; or the classical model.
         helps: whether a method is above single task and every control, and not below single task trained as long.
         chosen: the run to use.
+        network: the same, or the best network where `chosen` is a classical model.
         runs: of the test, by the method that the comparison calls them.
         comparison: of them.
         verdict: on it, with what to use.
@@ -35,6 +37,7 @@ class Conclusion:
     method: str
     helps: bool
     chosen: Run
+    network: Run
     runs: Sequence[Run]
     comparison: Comparison
     verdict: Verdict
@@ -52,7 +55,8 @@ def conclude(outcome: Outcome, winner: Candidate | None, longer_runs: str = "") 
     runs, name = outcome.runs, winner.row.method if winner else SINGLE
     shuffled = entry(name).shuffled or SHUFFLED
     own = tuple(dict.fromkeys([*baselines(name), *([shuffled] if shuffled in runs else [])]))
-    rows = [Contender.of(row, runs[row]) for row in (*own, name) if row in runs]
+    classical = [row for row in runs if row in CLASSICAL]
+    rows = [Contender.of(row, runs[row]) for row in (*own, name, *classical) if row in runs]
     rows = [replace(row, baselines=own) if row.name == name != SINGLE else row for row in rows]
     comparison = Comparison.of(rows, runs[SINGLE])
     row, longer = comparison.row(name), runs.get(same_time_as(name), ())
@@ -73,7 +77,11 @@ def conclude(outcome: Outcome, winner: Candidate | None, longer_runs: str = "") 
             method, helps, chosen = SINGLE, False, longer[0]
             use = f"More training helps more here: {_SINGLE_TASK}, for {epochs}"
             use += f"; {longer_runs}" if longer_runs else ""
-    verdict = judge(comparison)
+    verdict, network = judge(comparison), chosen
+    tested = longer if longer and chosen is longer[0] else runs[method]
+    if verdict.simpler and _mean(runs[verdict.simpler]) > _mean(tested):
+        method, helps, chosen = verdict.simpler, False, runs[verdict.simpler][0]
+        use = f"Use {verdict.simpler}"
     if winner is None:
         says = "No method could be trained on this data beside single task."
     else:
@@ -83,7 +91,11 @@ def conclude(outcome: Outcome, winner: Candidate | None, longer_runs: str = "") 
         names = listed(sorted({row for rows in outcome.failed.values() for row in rows}))
         says += f" {counted(len(outcome.failed), 'seed')} could not be used, since {names} could not be trained."
     shown = [run.labelled(row.name) for row in comparison.rows for run in runs[row.name]]
-    return Conclusion(method, helps, chosen, shown, comparison, replace(verdict, says=f"{says} {use}."), minus)
+    return Conclusion(method, helps, chosen, network, shown, comparison, replace(verdict, says=f"{says} {use}."), minus)
+
+
+def _mean(runs: Sequence[Run]) -> float:
+    return fmean(run.accuracy for run in runs)
 
 
 def _between(own: Sequence[Run], others: Sequence[Run]) -> Difference | None:

@@ -1,11 +1,16 @@
 """The test of what a search found: test data, on as many paired seeds as there is time for."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from metaux.errors import TrainingError
-from metaux.labels.sources import REFERENCES
+from rich.console import Console
+
+from metaux.data.samples import LabelledData
+from metaux.errors import InputError, TrainingError
+from metaux.labels.sources import CLASSICAL, REFERENCES, entry
+from metaux.runs.launch import rehearse
 from metaux.runs.pool import longest_first, summarise_failures, train
 from metaux.runs.record import Run
 from metaux.runs.trial import Trial
@@ -17,10 +22,11 @@ from metaux.studies.search.affordable import Affordable, Candidate
 from metaux.studies.search.halving import Halving
 from metaux.terminal import print_notes
 from metaux.training.timing import Cost
-from metaux.words import listed
+from metaux.words import duration, listed
 
 # At the most.
 SEEDS = range(FIRST_SEED, FIRST_SEED + 20)
+MOST_CLASSICAL = 0.02
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ def entrants(
     single: Candidate,
     winner: Candidate | None = None,
     times: float = 1.0,
+    classical: Sequence[Trial] = (),
 ) -> dict[str, Trial]:
     """Return the runs that are tested, by the method of each; controls have the winner's configuration.
 
@@ -54,6 +61,7 @@ def entrants(
         winner: the best method; None for single task alone.
         times: how many times as long as single task the winner takes; if longer, another run is single task with the
             epochs that this would pay for.
+        classical: runs of classical models, with what they take.
     """
 
     def trial(candidate: Candidate, cost: Cost) -> Trial:
@@ -73,6 +81,34 @@ def entrants(
                 found[control.method] = trial(replace(winner, row=control), cost)
         if (epochs := round(times * plan.epochs)) > plan.epochs:
             found[same_time_as(row.method)] = found[SINGLE].changed(epochs=epochs)
+    return found | {trial.method: trial for trial in classical}
+
+
+def classical_trials(data_set: Settings, data: LabelledData, seconds: float, console: Console) -> list[Trial]:
+    """Return the runs of classical models that suit the data, with what they take; say which can't be run.
+
+    Args:
+        data_set: its settings.
+        data: read.
+        seconds: the budget, of which one model may take `MOST_CLASSICAL` for each seed.
+        console: for notes.
+    """
+    found = []
+    for name in CLASSICAL:
+        if data.kind not in entry(name).kinds:
+            continue
+        trial = Trial(replace(data_set, evaluate_on="test"), name, FIRST_SEED)
+        try:
+            cost, _ = rehearse(trial, data)
+        except InputError as error:
+            print_notes([f"{name}: not run: {error}"], console)
+            continue
+        epochs = trial.protocol.epochs
+        if cost.of(epochs) > MOST_CLASSICAL * seconds:
+            least = math.ceil(cost.of(epochs) / MOST_CLASSICAL / 60)
+            print_notes([f"{name}: not run: it takes {duration(cost.of(epochs))}; give --minutes {least}"], console)
+            continue
+        found.append(replace(trial, seconds=cost.of(epochs) / epochs))
     return found
 
 

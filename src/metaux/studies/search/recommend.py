@@ -33,7 +33,7 @@ from metaux.studies.search.affordable import (
     time_epochs,
 )
 from metaux.studies.search.conclusion import Conclusion, conclude
-from metaux.studies.search.final import Outcome, entrants, measure
+from metaux.studies.search.final import Outcome, classical_trials, entrants, measure
 from metaux.studies.search.halving import COLUMNS, Halving, best_of_each
 from metaux.studies.search.length import lengthened, minutes_for_longer
 from metaux.terminal import print_notes, print_whole
@@ -160,7 +160,9 @@ def _recommend(
     winner = next((candidate for candidate in ranked if candidate.row.name != SINGLE), None)
     times = budget.state.get("times") or (search.seconds(winner) / search.seconds(single) if winner else 1.0)
     budget.note(search=search.records, times=times)
-    trials = entrants(settings, plan, costs, single, winner, times)
+    trials = entrants(
+        settings, plan, costs, single, winner, times, classical_trials(settings, data, budget.total, console)
+    )
     method = winner.row.method if winner else SINGLE
     outcome = measure(trials, method, search, lambda: budget.left, budget.state.get("tried", ()), budget.note)
     return _hand_over(conclude(outcome, winner, _longer_runs(budget)), outcome, budget, console)
@@ -187,7 +189,7 @@ def _longer_runs(budget: Budget) -> str:
 
 def _hand_over(found: Conclusion, outcome: Outcome, budget: Budget, console: Console) -> Recommendation:
     """Print and record what was concluded, and how to train its network again."""
-    run = found.chosen
+    run = found.network
     how = ("--method", str(run.result["method"]), "--seed", str(run.seed))
     command = shlex.join(["metaux", "train", *as_words(run.settings), *how])
     console.print(table(found.comparison, console.width))
@@ -198,11 +200,14 @@ def _hand_over(found: Conclusion, outcome: Outcome, budget: Budget, console: Con
         method=found.method,
         helps=found.helps,
         command=command,
-        model=str(run.folder),
+        model=str(found.chosen.folder),
+        network=str(run.folder),
         comparison=to_json(found.comparison, found.verdict),
         failed=outcome.failed,
         minus={name: asdict(difference.seeds) for name, difference in found.minus.items()},
     )
     took = f"This took {duration(budget.spent)} of {duration(budget.total)}."
+    if found.chosen is not run:
+        console.print(f"Trained model ({found.chosen.method}): {found.chosen.folder}", soft_wrap=True)
     console.print(f"Trained network: {run.folder}\nTo train it again: {command}\n{took}", soft_wrap=True)
     return Recommendation(found, command, budget.spent, budget.state)

@@ -1,0 +1,227 @@
+"""Classical models: what a user would pick instead of a network, from scikit-learn, on the same training samples.
+
+- `logistic-regression`: of a table, on its columns as a network sees them; of texts, on TF-IDF (term frequency times
+  inverse document frequency).
+- `gradient-boosting`: histogram gradient boosting, on the columns of a table.
+- `linear-probe`: logistic regression on the features that a frozen network, trained on other data, makes of images.
+
+Cross-validation within the training samples decides how strongly logistic regression is regularised, by log loss. A run
+is recorded as a network's is, with `classifier.skops` in place of weights: a file that cannot run a program.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metaux.data.samples import LabelledData, Samples
+from metaux.data.texts import VOCABULARY
+from metaux.data.transforms import Preprocessing
+from metaux.errors import InputError, choose
+from metaux.hierarchy import Hierarchy
+from metaux.labels.sources import CLASSICAL, entry
+from metaux.runs.features import make_embedding
+from metaux.runs.model import Model, Predictions, read_description
+from metaux.runs.plan import make_plan
+from metaux.runs.reading import check_digests, damaged
+from metaux.runs.record import CLASSIFIER, Run, write_finished, write_records, write_settings
+from metaux.runs.results import describe_model, describe_run, sample_outputs
+from metaux.runs.trial import Trial
+from metaux.settings import Settings
+from metaux.training.devices import computing
+from metaux.training.evaluate import measures
+from metaux.training.plan import Plan
+from metaux.training.timing import Cost
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+# The inverse strengths of regularisation that are tried, by kind of data: the more numbers a sample has, the stronger.
+STRENGTHS = {"image": (1e-4, 1e-3, 1e-2, 1e-1), "table": (1e-2, 1e-1, 1.0, 10.0), "text": (1.0, 10.0, 100.0)}
+_FOLDS = 3
+# The types that a file may hold besides those of scikit-learn that skops trusts by itself.
+_TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
+# Samples of a rehearsal.
+_FEW = 100
+_LEAST = 1e-12
+
+
+def fit_and_record(trial: Trial, data: LabelledData, folder: Path) -> None:
+    """Fit a classical model, and record it as a run.
+
+    Raises:
+        InputError: for data of a kind that it is not for, or features that can't be had.
+    """
+    with computing(trial.settings.threads):
+        plan = _plan(trial, data)
+        preprocessing, classes = _preprocessing(plan), data.hierarchy.classes
+        start = time.perf_counter()
+        train, test = (_numbers(trial.settings, preprocessing, samples) for samples in (plan.train, data.test))
+        classifier = _classifier(trial, plan).fit(train, plan.train.primary.numpy())
+        record: dict[str, Any] = {"epoch": 1, "seconds": time.perf_counter() - start}
+        for part, numbers, samples in (("train", train, plan.train), ("test", test, data.test)):
+            logits = _log_probabilities(classifier, numbers, classes)
+            record |= {f"{part}_{name}": value for name, value in measures(logits, samples.primary).items()}
+    correct = (logits.argmax(-1) == data.test.primary).float()
+    result = describe_run(trial.method, plan, correct, [record], 0.0, torch.device("cpu"))
+    result["model"] = describe_model(plan)
+    write_settings(folder, trial.settings, method=trial.method, seed=trial.seed)
+    write_records(folder, [record])
+    write_finished(folder, result, sample_outputs(plan, logits.exp(), correct), _dumped(classifier))
+
+
+def rehearse(trial: Trial, data: LabelledData) -> Cost:
+    """Estimate the seconds of a run from a fit to a few samples.
+
+    Raises:
+        InputError: as `fit_and_record`.
+    """
+    with computing(trial.settings.threads):
+        plan = _plan(trial, data)
+        rows = torch.linspace(0, len(plan.train) - 1, min(_FEW, len(plan.train))).long()
+        few = plan.train.take(rows)
+        start = time.perf_counter()
+        numbers = _numbers(trial.settings, _preprocessing(plan), few)
+        measured = time.perf_counter()
+        if len(few.primary.unique()) > 1:
+            _classifier(trial, replace(plan, train=few)).fit(numbers, few.primary.numpy())
+        fitted = time.perf_counter()
+    share = len(plan.train) / len(few)
+    return Cost((measured - start) * (share + len(data.test) / len(few)) + (fitted - measured) * share, 0.0)
+
+
+@dataclass(frozen=True)
+class ClassicalModel:
+    """A fitted classical model with all it needs to take raw samples.
+
+    Args:
+        classifier: of scikit-learn.
+        hierarchy: classes with their names.
+        preprocessing: raw inputs to numbers.
+        settings: the run's.
+    """
+
+    classifier: "BaseEstimator"
+    hierarchy: Hierarchy
+    preprocessing: Preprocessing
+    settings: Settings
+
+    @classmethod
+    def of(cls, run: Run) -> "ClassicalModel":
+        """Read the model of a finished run.
+
+        Raises:
+            InputError: if its file is missing, damaged, or holds a type that such models have not.
+        """
+        import skops.io
+
+        hierarchy, preprocessing, _ = read_description(run)
+        path = run.folder / CLASSIFIER
+        check_digests(run.folder, [CLASSIFIER])
+        try:
+            classifier = skops.io.load(path, trusted=_TRUSTED)
+            if not set(classifier.classes_) <= set(range(hierarchy.classes)):
+                raise ValueError("its classes are others")
+        except FileNotFoundError:
+            raise damaged(run.folder, f"without {CLASSIFIER}") from None
+        except Exception as error:  # of a file that is no archive, no schema, or holds another type
+            raise damaged(path, f"that holds no model ({' '.join(str(error).split())})") from None
+        return cls(classifier, hierarchy, preprocessing, run.trial.settings)
+
+    def predict(self, samples: Samples) -> Predictions:
+        """Return the logarithms of the classes' probabilities for raw samples."""
+        with computing(self.settings.threads):
+            numbers = _numbers(self.settings, self.preprocessing, samples)
+            return Predictions(_log_probabilities(self.classifier, numbers, self.hierarchy.classes), None)
+
+
+def read_model(run: Run, device: str = "cpu") -> "Model | ClassicalModel":
+    """Return what a finished run trained: both predict, and say what they take.
+
+    Args:
+        run: the run.
+        device: for a network, as `Settings.device`.
+
+    Raises:
+        InputError: for a damaged model.
+    """
+    return ClassicalModel.of(run) if run.method in CLASSICAL else Model.of(run, device)
+
+
+def _plan(trial: Trial, data: LabelledData) -> Plan:
+    """Return the plan of single task with the same seed: its samples and its preprocessing."""
+    choose("method", trial.method, CLASSICAL)
+    kinds = entry(trial.method).kinds
+    if data.kind not in kinds:
+        raise InputError(
+            f"expected data of kind {' or '.join(kinds)} for {trial.method}, found {data.kind}; leave it out"
+        )
+    return make_plan(replace(trial, method="single"), data, torch.device("cpu"))
+
+
+def _preprocessing(plan: Plan) -> Preprocessing:
+    assert isinstance(plan.preprocess, Preprocessing)
+    return plan.preprocess
+
+
+def _numbers(settings: Settings, preprocessing: Preprocessing, samples: Samples) -> Any:
+    """Return what a classifier takes of raw samples: a row of numbers for each."""
+    if len(samples) == 0:
+        return np.zeros((0, 1))
+    if preprocessing.kind == "image":
+        return make_embedding(settings, preprocessing, torch.device("cpu"))(samples).numpy()
+    if preprocessing.kind == "text":
+        return _counts(samples.inputs[0])
+    [columns] = preprocessing(samples.inputs)
+    return columns.numpy()
+
+
+def _counts(ids: Tensor) -> Any:
+    """Return how often each word occurs in each text, a sparse matrix `[n, vocabulary]`."""
+    from scipy.sparse import csr_matrix
+
+    rows, places = ids.nonzero(as_tuple=True)  # 0 is padding
+    ones = np.ones(len(rows), dtype=np.float64)
+    return csr_matrix((ones, (rows.numpy(), ids[rows, places].numpy())), shape=(len(ids), VOCABULARY))
+
+
+def _classifier(trial: Trial, plan: Plan) -> "BaseEstimator":
+    """Return the classifier, not fitted."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.feature_extraction.text import TfidfTransformer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    weights = "balanced" if plan.balanced else None
+    if trial.method == "gradient-boosting":
+        return HistGradientBoostingClassifier(class_weight=weights, random_state=trial.seed)
+    kind = plan.data.kind
+    scaled = {"image": StandardScaler(), "table": None, "text": TfidfTransformer(sublinear_tf=True)}[kind]
+    regression = LogisticRegression(max_iter=1000, class_weight=weights)
+    pipeline = make_pipeline(scaled, regression) if scaled is not None else make_pipeline(regression)
+    counts = plan.train.primary.bincount()
+    folds = min(_FOLDS, int(counts[counts > 0].min()))
+    if folds < 2:
+        return pipeline
+    return GridSearchCV(pipeline, {"logisticregression__C": STRENGTHS[kind]}, scoring="neg_log_loss", cv=folds)
+
+
+def _log_probabilities(classifier: "BaseEstimator", numbers: Any, classes: int) -> Tensor:
+    """Return `[n, classes]`; of a class without training samples, the least that is told apart from none."""
+    found = np.full((numbers.shape[0], classes), _LEAST)
+    if len(found):
+        found[:, classifier.classes_] = classifier.predict_proba(numbers)
+    return torch.from_numpy(np.log(np.maximum(found, _LEAST)).astype(np.float32))
+
+
+def _dumped(classifier: "BaseEstimator") -> bytes:
+    import skops.io
+
+    content: bytes = skops.io.dumps(getattr(classifier, "best_estimator_", classifier))
+    return content
