@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from metaux.data.table import read_csv
 from metaux.files import cell_text, to_csv
-from metaux.terminal import make_console, make_table, print_json, print_notes, visible
+from metaux.terminal import make_console, make_table, print_json, print_notes
+from metaux.words import visible
 from shell import done, metaux, write_table
 
 FORMULA = '=HYPERLINK("http://example.org")'

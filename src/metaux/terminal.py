@@ -1,6 +1,5 @@
 """What commands print: notes, tables, JSON, and the progress of reading data."""
 
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,18 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from metaux.files import Progress, to_json
-
-# What acts on a terminal, or turns the order of the letters after it; a line's end and a tab do no harm.
-_ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-def visible(text: str) -> str:
-    """Return text with the characters that act on a terminal, such as those of an escape sequence, as escapes.
-
-    >>> visible("a name \\x1b[2J")
-    'a name \\\\x1b[2J'
-    """
-    return _ACTING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+from metaux.words import ACTING, visible
 
 
 class _Console(Console):
@@ -50,7 +38,7 @@ def make_console(quiet: bool = False) -> Console:
 
 def print_json(value: object) -> None:
     """Print a value as JSON, for scripts; characters that act on a terminal are JSON's escapes."""
-    escaped = _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", to_json(value, indent=2))
+    escaped = ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", to_json(value, indent=2))
     sys.stdout.write(escaped + "\n")
 
 

@@ -1,7 +1,38 @@
-"""How names and numbers are written, in the table, the verdict and the figures alike."""
+"""How names, numbers and commands are written, in the table, the verdict, the figures and the messages alike."""
 
-from collections.abc import Sequence
+import os
+import re
+import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
+
+# What acts on a terminal, or turns the order of the letters after it; a line's end and a tab do no harm.
+ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """Return text with the characters that act on a terminal, such as those of an escape sequence, as escapes.
+
+    >>> visible("a name \\x1b[2J")
+    'a name \\\\x1b[2J'
+    """
+    return ACTING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def shell_command(words: Iterable[str]) -> str:
+    """Return the line that a shell reads as these words, bytes of a path that are no UTF-8 among them.
+
+    >>> print(shell_command(["metaux", "train", "my photos", "caf\\udce9"]))
+    metaux train 'my photos' $'caf\\xe9'
+    """
+    return " ".join(map(_shell_word, words))
+
+
+def _shell_word(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    plain = (chr(b) if 32 <= b < 127 and b not in b"'\\" else f"\\x{b:02x}" for b in os.fsencode(word))
+    return f"$'{''.join(plain)}'"
 
 
 def data_name(data: str) -> str:

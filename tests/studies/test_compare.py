@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -268,15 +269,18 @@ class TestInterruption:
             assert first.accuracy == second.accuracy
             assert [record["epoch"] for record in second.epochs] == list(range(1, 61))
 
-    @pytest.mark.parametrize("jobs", [1, 2])
-    def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(self, jobs: int, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(("jobs", "sent"), [(1, signal.SIGINT), (2, signal.SIGINT), (2, signal.SIGHUP)])
+    def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(
+        self, jobs: int, sent: signal.Signals, tmp_path: Path
+    ) -> None:
         words = ("compare", write_table(tmp_path / "t.npz", 400), *self.WORDS[:-1], jobs, "--out", tmp_path / "out")
         process = start(*words)
         wait_for_records(process, tmp_path / "out", 1)
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, sent)
         _, err = process.communicate(timeout=120)
-        assert process.returncode == 130
-        assert err == ("metaux: interrupted; the same command goes on from the last finished epoch of each run\n")
+        assert process.returncode == 128 + sent
+        again = shlex.join(["metaux", *map(str, words)])
+        assert err == f"metaux: interrupted; to go on from the last finished epoch of each run: {again}\n"
         wait_for_the_end(process.pid)
         done(*words)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from metaux.errors import InputError
 from metaux.files import to_csv, write_text_atomic
-from metaux.terminal import visible
+from metaux.words import visible
 
 
 def check_csv(columns: Sequence[str], out: Path | None) -> None:

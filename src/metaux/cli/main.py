@@ -1,49 +1,63 @@
-"""The program `metaux`: runs a command, and says in one line what went wrong."""
+"""The program `metaux`: runs a command, and says in one line what went wrong.
+
+What takes long to import is imported where an interruption has its line already.
+"""
 
 import io
 import os
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
+from contextlib import suppress
 from typing import NoReturn
 
-from metaux.cli.parsing import parse
+from metaux.cli.interruption import Interrupted, interruptible
 from metaux.errors import InputError, TrainingError
-from metaux.terminal import visible
+from metaux.words import shell_command, visible
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; exits with 2 for bad input, 1 for a run that failed, 130 when interrupted.
+    """Run the command line; exits with 2 for bad input, 1 for a run that failed, 128 and a signal's number after one.
 
     Args:
         arguments: those of the process by default.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    continues = False
+    again = ""
+
+    def say_interrupted() -> None:
+        _say(f"metaux: interrupted{again}")
+
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name may have characters that the terminal doesn't
         sys.stdout.reconfigure(errors="backslashreplace")
     if arguments[:1] == ["contest"]:
         print("metaux: contest is now called benchmark; the next release has the new name alone", file=sys.stderr)
         arguments[0] = "benchmark"
     try:
-        if arguments == ["--version"]:
-            print(f"metaux {version('metaux')}")
-            return
-        command = parse(arguments)
-        continues = command.continues
-        with warnings.catch_warnings():
-            if not sys.warnoptions:  # they speak to programmers; `python -W default -m metaux` shows them
-                warnings.simplefilter("ignore")
-            command.run()
-        sys.stdout.flush()
+        with interruptible(say_interrupted):
+            if arguments == ["--version"]:
+                from importlib.metadata import version
+
+                print(f"metaux {version('metaux')}")
+                return
+            from metaux.cli.parsing import parse
+
+            command = parse(arguments)
+            if command.continues:
+                words = shell_command(["metaux", *arguments])
+                again = f"; to go on from the last finished epoch of each run: {words}"
+            with warnings.catch_warnings():
+                if not sys.warnoptions:  # they speak to programmers; `python -W default -m metaux` shows them
+                    warnings.simplefilter("ignore")
+                command.run()
+            sys.stdout.flush()
     except InputError as error:
         _exit(f"metaux: {error}", 2)
     except TrainingError as error:
         _exit(f"metaux: {error}", 1)
-    except KeyboardInterrupt:
-        more = "; the same command goes on from the last finished epoch of each run" if continues else ""
-        _exit(f"metaux: interrupted{more}", 130)
+    except KeyboardInterrupt as error:
+        say_interrupted()
+        sys.exit(error.status if isinstance(error, Interrupted) else 130)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -54,8 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _exit(message: str, status: int) -> NoReturn:
-    print(visible(" ".join(line.strip() for line in message.split("\n"))), file=sys.stderr)
+    _say(message)
     sys.exit(status)
+
+
+def _say(message: str) -> None:
+    with suppress(OSError):  # of a terminal that is closed
+        print(visible(" ".join(line.strip() for line in message.split("\n"))), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """How was it made? Settings, versions, and the command that makes it again."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from metaux.report.recorded import Recorded
 from metaux.settings import Settings, as_words, to_mapping
+from metaux.words import shell_command
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def command(recorded: Recorded, settings: Mapping[str, Any]) -> str:
     else:
         seeds = max(seed for row in recorded.comparison.rows for seed in row.seeds) + 1
         words += ["--methods", *recorded.by_method, "--seeds", str(seeds)]
-    return shlex.join(words)
+    return shell_command(words)
 
 
 def _setting(key: str, recorded: Recorded) -> tuple[str, str, bool]:

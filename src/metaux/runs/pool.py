@@ -157,11 +157,11 @@ def _work(folder: Path, trial: Trial, log: str | None, curve: bool, load: Load =
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: it is this one that ends them, and says how to go on."""
+    """Start processes that Ctrl-C and the like don't reach: it is this one that ends them, and says how to go on."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
     finally:

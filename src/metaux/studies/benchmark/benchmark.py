@@ -1,6 +1,5 @@
 """The benchmark from tuning to table: what is there is used, what is missing is trained, what was decided stays."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -29,7 +28,7 @@ from metaux.studies.benchmark.plan import best, decide, longer, pilot, planned_v
 from metaux.studies.benchmark.probe import is_probed, probe
 from metaux.studies.benchmark.rules import ENTRANTS, HUMAN, PROBE, SINGLE, Entrant, Rules
 from metaux.terminal import make_table, print_notes, print_whole
-from metaux.words import listed, percent
+from metaux.words import listed, percent, shell_command
 
 Stage = Literal["tune", "plan", "test"]
 PLAN, RESULT, TABLE = "plan.json", "benchmark.json", "benchmark.csv"
@@ -283,7 +282,7 @@ class _OnDataSet:
     def _command(self, methods: Sequence[str]) -> str:
         most = self.made_by["most_seeds"]
         more = [] if most == Rules().most_seeds else ["--most-seeds", str(most)]
-        return shlex.join(["metaux", "benchmark", self.name, "--methods", *methods, *more])
+        return shell_command(["metaux", "benchmark", self.name, "--methods", *methods, *more])
 
 
 def _refuse(failures: Sequence[str]) -> None:

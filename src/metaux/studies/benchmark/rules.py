@@ -1,6 +1,5 @@
 """What the benchmark is made of, as data: its rows, what each is compared with, and how much tuning each gets."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from metaux.errors import choose
 from metaux.labels.sources import ANY_KIND, REFERENCES, Role, entry
 from metaux.settings import as_words
+from metaux.words import shell_command
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Entrant:
         >>> Entrant("apart", "transformation", {"views": "apart"}).in_words()
         'transformation --views apart'
         """
-        return shlex.join([self.method, *as_words(self.changes)[1:]])
+        return shell_command([self.method, *as_words(self.changes)[1:]])
 
 
 SINGLE, HUMAN = "single", "human"

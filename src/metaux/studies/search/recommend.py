@@ -1,6 +1,5 @@
 """From data and minutes to a network to use: search on validation data, then an honest test of what was found."""
 
-import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -38,7 +37,7 @@ from metaux.studies.search.halving import COLUMNS, Halving, best_of_each
 from metaux.studies.search.length import lengthened, minutes_for_longer
 from metaux.terminal import print_notes, print_whole
 from metaux.training.timing import Cost
-from metaux.words import counted, duration, listed
+from metaux.words import counted, duration, listed, shell_command
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
     finally:
         if "plan" in budget.state:
             budget.note()  # the time of what was stopped on the way counts too
-    again = shlex.join(["metaux", "recommend", *as_words(to_mapping(settings)), "--minutes", f"{minutes:g}"])
+    again = shell_command(["metaux", "recommend", *as_words(to_mapping(settings)), "--minutes", f"{minutes:g}"])
     search = Search(COLUMNS, best_of_each(found.details["search"]), again)
     concluded = found.conclusion
     recorded = Recorded(concluded.runs, concluded.comparison, concluded.verdict, search=search)
@@ -191,7 +190,7 @@ def _hand_over(found: Conclusion, outcome: Outcome, budget: Budget, console: Con
     """Print and record what was concluded, and how to train its network again."""
     run = found.network
     how = ("--method", str(run.result["method"]), "--seed", str(run.seed))
-    command = shlex.join(["metaux", "train", *as_words(run.settings), *how])
+    command = shell_command(["metaux", "train", *as_words(run.settings), *how])
     console.print(table(found.comparison, console.width))
     console.print(f"\n{found.verdict.says}\n", style="bold")
     budget.note(
