@@ -63,9 +63,10 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `y` holds numbers, strings or any other hashable labels. There are no sample weights.
 
     Args:
-        backbone: a name (auto, mlp, small-cnn, conv4, vgg16, resnet32, torchvision:NAME or timm:NAME), a callable that
-            returns a fresh module, or a module, which is copied and never changed: any network from a batch to features
-            `[batch, features]`. The copies, of which the label generator has its own, start from the module's weights.
+        backbone: a name (auto, mlp, small-cnn, conv4, vgg16, vgg16-quarter, resnet32, torchvision:NAME or timm:NAME), a
+            callable that returns a fresh module, or a module, which is copied and never changed: any network from a
+            batch to features `[batch, features]`. The copies, of which the label generator has its own, start from the
+            module's weights.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
         method: where the auxiliary labels come from. auto is transformation for arrays of images, where it was shown to
             help, and single (none) for other data, where nothing is shown to help. Also
@@ -205,7 +206,9 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         data = LabelledData(samples, samples.take(torch.arange(0)), hierarchy, found.form.kind)
         source, trunk = self._make_source(data.kind), self._make_trunk(found.form.shapes[0])
         name = self.method if isinstance(self.method, str) else "this method"
-        plan = assemble(settings, data, self._seed(), resolve(settings, own), source, trunk, name)
+        own_weights = self.pretrained or not isinstance(self.backbone, str)
+        protocol = resolve(settings, own)
+        plan = assemble(settings, data, self._seed(), protocol, source, trunk, name, own_weights)
         fabric = make_fabric(settings)
         with computing(settings.threads):
             learner = make_learner(plan, fabric)

@@ -11,6 +11,8 @@ from typing import Literal, get_args, get_origin
 from metaux.errors import InputError, choose
 from metaux.settings import Settings
 
+Initialisation = Literal["pytorch", "xavier-uniform", "xavier-normal"]
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -25,8 +27,11 @@ class Protocol:
         weight_decay: L2, of the multi-task network.
         generator_optimizer: `sgd` or `adam`.
         generator_learning_rate: beta, of the label generator.
-        generator_weight_decay: L2, of the label generator.
-        generator_l1_decay: weight of the L1 norm of the label generator's parameters.
+        generator_decay: weight of the norm of the label generator's parameters.
+        generator_decay_norm: `l2`, or `l1`.
+        initialisation: of the multi-task network: `pytorch`, as its layers are made, or `xavier-uniform` or
+            `xavier-normal` with biases of 0. A backbone that comes with weights keeps them.
+        generator_initialisation: of the label generator, likewise.
         schedule: `halve` both learning rates every `halve_every` epochs, or `cosine` to zero, per epoch.
         halve_every: epochs between two halvings.
         focal_gamma: gamma of both losses; 0 is cross entropy.
@@ -44,6 +49,8 @@ class Protocol:
             every sample is once in each of its views.
         auxiliary_weight: factor on the auxiliary loss.
         reported_epochs: the reported accuracy is the mean over this many last epochs.
+        cosine_batches: training batches of each epoch, evenly spread, on which the cosine of the two tasks' gradients
+            is measured as the released code does on all; 0 for none.
     """
 
     name: str
@@ -54,8 +61,10 @@ class Protocol:
     weight_decay: float
     generator_optimizer: Literal["sgd", "adam"]
     generator_learning_rate: float
-    generator_weight_decay: float
-    generator_l1_decay: float
+    generator_decay: float
+    generator_decay_norm: Literal["l1", "l2"]
+    initialisation: Initialisation
+    generator_initialisation: Initialisation
     schedule: Literal["halve", "cosine"]
     halve_every: int
     focal_gamma: float
@@ -70,6 +79,7 @@ class Protocol:
     views: Literal["together", "apart"]
     auxiliary_weight: float
     reported_epochs: int
+    cosine_batches: int
 
     def rate(self, epoch: int) -> float:
         """Return the factor on both learning rates in an epoch, counted from 0.
@@ -93,8 +103,10 @@ ICLR = Protocol(
     weight_decay=0.0,
     generator_optimizer="sgd",
     generator_learning_rate=1e-5,
-    generator_weight_decay=0.0,
-    generator_l1_decay=5e-4,
+    generator_decay=5e-4,
+    generator_decay_norm="l1",
+    initialisation="xavier-uniform",  # our choice: not stated
+    generator_initialisation="xavier-normal",  # our choice: not stated
     schedule="halve",
     halve_every=50,
     focal_gamma=2.0,
@@ -109,6 +121,7 @@ ICLR = Protocol(
     views="together",
     auxiliary_weight=1.0,
     reported_epochs=5,
+    cosine_batches=10,  # in place of all, which doubles the cost of a training step
 )
 
 NEURIPS = Protocol(
@@ -120,8 +133,10 @@ NEURIPS = Protocol(
     weight_decay=0.0,
     generator_optimizer="sgd",
     generator_learning_rate=1e-3,
-    generator_weight_decay=5e-4,
-    generator_l1_decay=0.0,
+    generator_decay=5e-4,
+    generator_decay_norm="l2",
+    initialisation="xavier-uniform",
+    generator_initialisation="xavier-normal",
     schedule="halve",
     halve_every=50,
     focal_gamma=2.0,
@@ -136,6 +151,7 @@ NEURIPS = Protocol(
     views="together",
     auxiliary_weight=1.0,
     reported_epochs=5,
+    cosine_batches=10,  # in place of all, which doubles the cost of a training step
 )
 
 TUNED = Protocol(
@@ -147,8 +163,10 @@ TUNED = Protocol(
     weight_decay=5e-4,
     generator_optimizer="adam",
     generator_learning_rate=1e-3,
-    generator_weight_decay=0.0,
-    generator_l1_decay=0.0,
+    generator_decay=0.0,
+    generator_decay_norm="l2",
+    initialisation="pytorch",
+    generator_initialisation="pytorch",
     schedule="cosine",
     halve_every=50,
     focal_gamma=0.0,
@@ -163,6 +181,7 @@ TUNED = Protocol(
     views="together",
     auxiliary_weight=1.0,
     reported_epochs=1,
+    cosine_batches=0,
 )
 
 PROTOCOLS = {protocol.name: protocol for protocol in (TUNED, ICLR, NEURIPS)}
@@ -171,7 +190,8 @@ PROTOCOLS = {protocol.name: protocol for protocol in (TUNED, ICLR, NEURIPS)}
 def resolve(settings: Settings, base: Protocol | None = None) -> Protocol:
     """Return the protocol that these settings name, with the values that they override.
 
-    With other epochs than the protocol's own, the learning rates are halved in proportion.
+    With other epochs than the protocol's own, the learning rates are halved in proportion. With fewer, so is the number
+    of reported epochs.
 
     Args:
         settings: of which the protocol's name and values are used.
@@ -180,8 +200,9 @@ def resolve(settings: Settings, base: Protocol | None = None) -> Protocol:
     Raises:
         InputError: for an unknown protocol or a value out of range.
 
-    >>> resolve(Settings(protocol="iclr", epochs=40)).halve_every
-    10
+    >>> protocol = resolve(Settings(protocol="iclr", epochs=40))
+    >>> protocol.halve_every, protocol.reported_epochs
+    (10, 1)
     """
     if base is None:
         choose("protocol", settings.protocol, PROTOCOLS)
@@ -190,7 +211,9 @@ def resolve(settings: Settings, base: Protocol | None = None) -> Protocol:
     names = {field.name for field in fields(Protocol)} & {field.name for field in fields(Settings)}
     changed = replace(protocol, **{name: value for name in names if (value := getattr(settings, name)) is not None})
     _check(changed)
-    return replace(changed, halve_every=max(1, protocol.halve_every * changed.epochs // protocol.epochs))
+    reported = round(protocol.reported_epochs * min(1.0, changed.epochs / protocol.epochs))
+    halve_every = max(1, protocol.halve_every * changed.epochs // protocol.epochs)
+    return replace(changed, halve_every=halve_every, reported_epochs=max(1, reported))
 
 
 def _check(protocol: Protocol) -> None:
@@ -200,7 +223,7 @@ def _check(protocol: Protocol) -> None:
         if get_origin(field.type) is Literal:
             choose(name, value, get_args(field.type))
         elif field.type is not str:
-            least, below, limit = (1 if field.type is int else 0), float("inf"), ""
+            least, below, limit = int(field.type is int and name != "cosine_batches"), float("inf"), ""
             if name == "meta_fraction":
                 below, limit = 1.0, " and below 1"
             if not least <= value < below:

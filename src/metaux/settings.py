@@ -42,7 +42,8 @@ class Settings:
         image_size: resize images to this many pixels a side (by default, they stay as they are if all are alike).
         augment: random crops and horizontal flips; auto is what suits the data set.
         class_weights: balanced weights each class in the primary loss inversely to its frequency.
-        backbone: the network: auto, mlp, small-cnn, conv4, vgg16, resnet32, text-cnn, torchvision:NAME or timm:NAME.
+        backbone: the network: auto, mlp, small-cnn, conv4, vgg16, vgg16-quarter (a quarter as wide), resnet32,
+            text-cnn, torchvision:NAME or timm:NAME.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
         features: what kmeans, balanced and leaves cluster: pixels (of texts, the counts of words), autoencoder (its
             latent space), rotations or contrastive (the backbone, trained on the images without labels), a pretrained
@@ -57,6 +58,7 @@ class Settings:
         learning_rate: of the multi-task network.
         weight_decay: of the multi-task network.
         generator_learning_rate: of the label generator.
+        generator_decay: weight of the norm of the label generator's parameters.
         entropy_weight: weight of the entropy loss, which keeps the label generator from using few sub-classes.
         focal_gamma: focusing parameter of both losses; 0 is cross entropy.
         views: how transformation, rotation and their controls train on the several views of each image. together: all
@@ -95,6 +97,7 @@ class Settings:
     learning_rate: Override = None
     weight_decay: Override = None
     generator_learning_rate: Override = None
+    generator_decay: Override = None
     entropy_weight: Override = None
     focal_gamma: Override = None
     views: Annotated[

@@ -153,7 +153,7 @@ class Weighing(SubclassSource):
     """A generator of labels and of weights, by how sure it is of them; learns through the look-ahead alone."""
 
     def prepare(self, preparation: Preparation) -> None:
-        trunk, head = preparation.trunk_and_head("generator", self.hierarchy.size, "linear")
+        trunk, head = preparation.generator_parts(self.hierarchy.size, self.protocol)
         self.generator = LabelGenerator(trunk, head, self.hierarchy)
         self.learner = GeneratorOptimizer(self.generator, self.protocol)
 
@@ -214,8 +214,7 @@ def test_the_look_ahead_refuses_what_it_cannot_take_into_account(hook: str) -> N
 
 def test_l1_decay_pulls_every_weight_towards_zero_at_the_same_rate() -> None:
     with_decay, without = (
-        trained(SOURCES["maxl"], "iclr", epochs=1, generator_l1_decay=decay, batch_size=200).source
-        for decay in (0.1, 0.0)
+        trained(SOURCES["maxl"], "iclr", epochs=1, generator_decay=decay, batch_size=200).source for decay in (0.1, 0.0)
     )
     start = dict(learner(SOURCES["maxl"], "iclr").source.named_parameters())
     other = dict(without.named_parameters())

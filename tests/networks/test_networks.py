@@ -6,13 +6,15 @@ from torch import nn
 
 from metaux import Hierarchy, InputError, LabelGenerator, LookAhead, MultiTaskNetwork, double_backward, forward_mode
 from metaux.networks.backbones import BACKBONES, make_backbone
-from metaux.networks.multitask import Outputs, feature_size, make_head
+from metaux.networks.multitask import Outputs, feature_size, initialise, make_head
+from metaux.protocols import Initialisation
 
 IMAGES = [name for name in BACKBONES if name != "mlp"]
 # trainable parameters for 3 x 32 x 32 images, counted by hand: VGG-16's convolutions 14,710,464 + 4,224 biases
 # + 8,448 of batch normalisation (Simonyan & Zisserman, configuration D); ResNet-32 of He et al. 464,154, less the
-# 650 of its last layer, plus 2,752 in two projections where the original pads
-SIZES = {"vgg16": 14_723_136, "resnet32": 466_256}
+# 650 of its last layer, plus 2,752 in two projections where the original pads; a quarter of VGG-16's width has a
+# sixteenth of all convolutions but the first, which has a quarter of its own
+SIZES = {"vgg16": 14_723_136, "vgg16-quarter": 922_896, "resnet32": 466_256}
 
 
 def count(module: nn.Module) -> int:
@@ -101,3 +103,28 @@ def test_generated_labels_stay_within_the_class() -> None:
 def test_refuses_what_is_no_trunk(trunk: nn.Module, message: str) -> None:
     with pytest.raises(InputError, match=message):
         feature_size(trunk, (torch.zeros(1, 1, 8, 8),))
+
+
+@pytest.mark.parametrize(("how", "bounded"), [("xavier-uniform", True), ("xavier-normal", False)])
+def test_xavier_has_its_variance_and_zero_biases(how: Initialisation, bounded: bool) -> None:
+    torch.manual_seed(0)
+    linear, convolution = nn.Linear(300, 500), nn.Conv2d(16, 32, 3)
+    norm = nn.BatchNorm1d(500)
+    before = norm.weight.clone()
+    initialise([nn.Sequential(linear, norm), convolution], how)
+    for layer, fans in ((linear, 300 + 500), (convolution, 9 * (16 + 32))):
+        variance = 2 / fans
+        assert layer.bias is not None
+        assert not layer.bias.any()
+        weight = layer.weight.detach()
+        assert float(weight.var()) == pytest.approx(variance, rel=0.1)
+        assert (float(weight.abs().max()) <= (3 * variance) ** 0.5 * 1.0001) == bounded
+    assert norm.weight.equal(before)
+
+
+def test_initialisation_of_pytorch_is_what_the_layers_made() -> None:
+    layer = nn.Linear(3, 4)
+    before = layer.weight.clone()
+    initialise([layer], "pytorch")
+    assert layer.weight.equal(before)
+    assert layer.bias.any()

@@ -14,6 +14,7 @@ from making import make_run
 from metaux.errors import InputError
 from metaux.runs.record import (
     Run,
+    check_unchanged,
     is_finished,
     read_runs,
     write_finished,
@@ -21,6 +22,7 @@ from metaux.runs.record import (
     write_settings,
 )
 from metaux.settings import Settings
+from small import digits
 
 
 def cut(name: str, to: float = 0.5) -> Callable[[Path], None]:
@@ -244,3 +246,16 @@ def test_a_run_of_a_later_format_is_refused(tmp_path: Path) -> None:
     (folder / "manifest.json").write_text('{"format": 1}')
     with pytest.raises(InputError, match=r"manifest.json, found it without digests"):
         Run.read(folder)
+
+
+def test_runs_that_started_otherwise_are_not_taken_for_these(tmp_path: Path) -> None:
+    """Earlier versions started the published protocols from PyTorch's initialisation, and recorded none."""
+    for protocol, refused in (("iclr", True), ("tuned", False)):
+        folder = make_run(tmp_path / protocol, "maxl", 0, [1.0, 0.0], settings=Settings(protocol=protocol)).folder
+        with_value("data", digits().digest)(folder)
+        removed("manifest.json")(folder)
+        if refused:
+            with pytest.raises(InputError, match=r"start as the protocol says \(xavier-uniform\), found that those of"):
+                check_unchanged([Run.read(folder)], digits())
+        else:
+            check_unchanged([Run.read(folder)], digits())

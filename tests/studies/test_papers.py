@@ -1,6 +1,7 @@
 """Every experiment from nothing to figure, on a data set of the real form and a scale of seconds."""
 
 import csv
+import hashlib
 import io
 import json
 import shutil
@@ -17,20 +18,22 @@ from rich.console import Console
 
 from metaux.data.levels import Levels
 from metaux.errors import InputError, TrainingError
-from metaux.protocols import PROTOCOLS, resolve
+from metaux.labels.sources import SOURCES
+from metaux.protocols import PROTOCOLS, Protocol, resolve
 from metaux.runs.launch import run
 from metaux.runs.loading import load_once
 from metaux.runs.record import Run, is_finished
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
+from metaux.settings import changed
 from metaux.studies.papers import complexity, invented, meta_step
 from metaux.studies.papers.catalogue import ITEMS
 from metaux.studies.papers.curves import PAIRS
 from metaux.studies.papers.estimate import Clock
 from metaux.studies.papers.invented import between_runs
-from metaux.studies.papers.item import METHODS, Line, on_pairs
+from metaux.studies.papers.item import METHODS, OF_A_METHOD, Line, of_seeds, on_pairs
 from metaux.studies.papers.reproduce import list_items, reproduce
-from metaux.studies.papers.scales import PAPER, SMALL, Scale, cut_down
+from metaux.studies.papers.scales import NARROW, PAPER, SMALL, Scale, cut_down
 from shell import metaux
 
 TINY = Scale("tiny", {"backbone": "mlp", "train_size": 300, "epochs": 1, "batch_size": 150}, True, "a test")
@@ -74,7 +77,7 @@ def fewer() -> Iterator[None]:
     """Fewer panels of the same kind, for a test of seconds."""
     lines = {
         "figure3": on_pairs(*FEW_PAIRS),
-        "agreement": on_pairs(*FEW_PAIRS, methods=("maxl", "prototypical", "kmeans")),
+        "agreement": on_pairs(*FEW_PAIRS, methods={name: METHODS[name] for name in ("maxl", "prototypical", "kmeans")}),
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, own in lines.items():
@@ -82,7 +85,7 @@ def fewer() -> Iterator[None]:
         patch.setattr(complexity, "PANELS", {name: psi for name, psi in complexity.PANELS.items() if psi < 10})
         few = [name for name, cell in invented.CELLS.items() if cell["psi"] < 100 and cell[RATE] != 1e-3]
         patch.setattr(invented, "CELLS", {name: invented.CELLS[name] for name in few})
-        patch.setitem(METHODS, "kmeans", {"features": "pixels"})  # an autoencoder takes seconds each
+        patch.setitem(OF_A_METHOD, "kmeans", {"features": "pixels"})  # an autoencoder takes seconds each
         yield
 
 
@@ -126,7 +129,7 @@ class TestPlans:
 
     def test_figure_3_has_all_pairs_methods_and_controls(self) -> None:
         lines = ITEMS["figure3"].lines(PAPER, "nowhere")
-        assert len(lines) == len(PAIRS) * len(METHODS) == 48
+        assert len(lines) == len(PAIRS) * len(METHODS) == 54
         assert {line.label for line in lines} >= {"single", "random", "prototypical", "kmeans", "maxl", "human"}
         assert {line.label for line in lines} >= {"uniform", "frozen"}
         assert len({line.panel for line in lines}) == 6
@@ -155,6 +158,53 @@ class TestPlans:
         lines = [line for line in ITEMS["figure3"].lines(SMALL, "nowhere") if line.method == "single"]
         assert len(lines) == 6
         assert len(folders(lines)) == 3
+
+    @pytest.mark.parametrize(("scale", "steps"), [(SMALL, 400), (NARROW, 10_000)])
+    @pytest.mark.parametrize("protocol", ["iclr", "neurips"])
+    def test_the_summed_steps_of_the_generator_are_the_published_ones(
+        self, scale: Scale, steps: int, protocol: str
+    ) -> None:
+        lines = ITEMS["protocols"].lines(scale, "nowhere")
+        own = resolve(next(line for line in lines if (line.panel, line.label) == (protocol, "maxl")).settings)
+        published = PROTOCOLS[protocol]
+
+        def summed(p: Protocol, steps: int) -> tuple[float, ...]:
+            beta = steps * p.generator_learning_rate
+            return p.learning_rate * beta, beta * p.entropy_weight, beta * p.generator_decay
+
+        assert summed(own, steps) == pytest.approx(summed(published, 100_000))
+        assert own.initialisation == published.initialisation == "xavier-uniform"
+
+    def test_the_published_rate_stands_beside_with_one_seed(self) -> None:
+        lines = [line for line in ITEMS["protocols"].lines(NARROW, "nowhere") if line.label == "maxl, published rate"]
+        assert [resolve(line.settings).generator_learning_rate for line in lines] == [1e-3, 1e-5]
+        assert len([*of_seeds(lines, 3)]) == 2
+        assert "maxl, published rate" not in {line.label for line in ITEMS["protocols"].lines(PAPER, "nowhere")}
+
+    @pytest.mark.parametrize("name", TRAINED)
+    def test_what_gives_up_a_meta_split_has_its_control_on_the_same_samples(self, name: str) -> None:
+        def split(line: Line) -> bool:
+            return SOURCES[line.method].needs_meta_split(resolve(line.settings))
+
+        lines = ITEMS[name].lines(PAPER, "nowhere")
+        controls = {"maxl": "frozen", "vector": "frozen-vector"}
+        for panel in {line.panel for line in lines}:
+            own = {line.label: line for line in lines if line.panel == panel}
+            for label, control in controls.items():
+                if label in own and control in own:
+                    assert split(own[label]) == split(own[control])
+
+    def test_runs_of_another_initialisation_lie_elsewhere(self, tmp_path: Path) -> None:
+        """An earlier version trained the same settings from PyTorch's initialisation: its runs are not found."""
+        trial = ITEMS["figure3"].lines(PAPER, "nowhere")[0].trial(0)
+        earlier = changed(trial.settings, ["root"])
+        digest = hashlib.blake2b(json.dumps(earlier, sort_keys=True).encode(), digest_size=4).hexdigest()
+        assert digest not in Store(tmp_path).folder(trial).name
+        tuned = trial.changed(protocol="tuned")
+        digest = hashlib.blake2b(
+            json.dumps(changed(tuned.settings, ["root"]), sort_keys=True).encode(), digest_size=4
+        ).hexdigest()
+        assert digest in Store(tmp_path).folder(tuned).name
 
     def test_a_run_is_known_by_its_content_not_its_place(self, tmp_path: Path) -> None:
         folder, trial = Store(tmp_path).folder, ITEMS["figure3"].lines(SMALL, "nowhere")[0].trial(0)
@@ -219,15 +269,15 @@ class TestRuns:
         names = {path.name for path in figure3.iterdir()}
         assert names == {"figure3.png", "figure3.svg", "figure3.csv", "figure3-curves.csv", "summary.json"}
         table = rows(figure3 / "figure3.csv")
-        assert len(table) == 24
+        assert len(table) == 27
         assert {row["n"] for row in table} == {"2"}
         for row in table:
             assert float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"])
         summary = json.loads((figure3 / "summary.json").read_text())
-        assert summary["runs"] == 2 * (2 + 3 * 7)
+        assert summary["runs"] == 2 * (2 * 2 + 3 * 7)
         assert summary["command"] == "metaux reproduce figure3 --scale tiny --seeds 2"
         assert "of 3 pairs" in summary["found"]
-        assert len(summary["lines"]) == 24
+        assert len(summary["lines"]) == 27
 
     @pytest.mark.parametrize("name", ["figure5", "cosine", "agreement"])
     def test_others_need_no_further_run(self, name: str, figure3: Path, tiny: Scale, root: Path, out: Path) -> None:
@@ -239,7 +289,7 @@ class TestRuns:
     def test_the_data_may_have_moved_since(
         self, figure3: Path, tiny: Scale, root: Path, out: Path, tmp_path: Path
     ) -> None:
-        line = next(line for line in ITEMS["cosine"].lines(tiny, str(root)) if line.method == "uniform")
+        line = next(line for line in ITEMS["cosine"].lines(tiny, str(root)) if line.label == "uniform")
         lost = Store(out).folder(line.trial(0))
         shutil.rmtree(lost)
         (tmp_path / "moved").symlink_to(root)
@@ -293,7 +343,7 @@ class TestRuns:
         list_items((tiny, published), str(root), out.parent, 2, "cpu", console)
         lines = console.export_text().splitlines()
         of = {name: next(line for line in lines if line.startswith(f"│ {name} ")) for name in ITEMS}
-        assert "0 of 46 done" in of["figure3"]  # another folder: `out` is not called tiny
+        assert "0 of 50 done" in of["figure3"]  # another folder: `out` is not called tiny
         assert "no runs" in of["hierarchy"]
         assert "(not there)" in of["figure4"]
         assert "no data" in of["figure4"]

@@ -152,3 +152,12 @@ def test_a_damaged_checkpoint_costs_one_epoch(tmp_path: Path) -> None:
     checkpoint.delete()
     assert not checkpoint.notice
     assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_another_initialisation_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        going_on(plan(SOURCES["single"], "iclr", initialisation="pytorch"), tmp_path, stop_after=1)
+    with pytest.raises(
+        InputError, match=r"expected networks that start as the protocol says \(xavier-uniform\), found"
+    ):
+        going_on(plan(SOURCES["single"], "iclr"), tmp_path)

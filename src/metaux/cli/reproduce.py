@@ -26,7 +26,8 @@ class Reproduce(Command):
     Args:
         items: names from the list, such as figure3.
         list: print what there is to reproduce, what it costs, and whether its data is there.
-        scale: small (about an hour on two CPU cores) or paper (as published; on a GPU).
+        scale: small (about an hour on two CPU cores), narrow (the published protocol in full, but for a narrow network
+            and fewer images; hours on two CPU cores) or paper (as published; on a GPU).
         root: where data sets are kept; see docs/data.md.
         out: the folder for everything. All items in it share their runs.
         seeds: how many seeds; they count from 0.
@@ -40,7 +41,7 @@ class Reproduce(Command):
 
     items: Annotated[Positional[tuple[str, ...]], arg(metavar="[ITEM ...]", help_behavior_hint="")] = ()
     list: bool = False
-    scale: Literal["small", "paper"] = "small"
+    scale: Literal["small", "narrow", "paper"] = "small"
     root: str = "data"
     out: Annotated[Path, arg(metavar="DIR")] = Path("metaux-reproduce")
     seeds: int = 3

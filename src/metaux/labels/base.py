@@ -15,8 +15,8 @@ from metaux.data.samples import Samples
 from metaux.hierarchy import Hierarchy
 from metaux.losses import focal_loss_of_each
 from metaux.metagradient import Average, LookAhead, MetaGradient
-from metaux.networks.multitask import MultiTaskNetwork, make_head
-from metaux.protocols import Protocol
+from metaux.networks.multitask import MultiTaskNetwork, initialise, make_head
+from metaux.protocols import Initialisation, Protocol
 from metaux.rng import seeded
 
 Gradients = list[Tensor]
@@ -77,6 +77,7 @@ class Preparation:
             augmentation and the epochs of the run: network, rows int64 `[m]`, and the loss on a batch, a scalar.
         seed: the run's seed.
         device: where the networks are.
+        own_weights: whether backbones come with weights that they keep.
         kept: the source's parameters and buffers as an interrupted run left them, by name; none at the start.
     """
 
@@ -90,13 +91,23 @@ class Preparation:
     fit: Callable[[nn.Module, Tensor, BatchLoss], None]
     seed: int
     device: torch.device
+    own_weights: bool = False
     kept: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def trunk_and_head(self, name: str, outputs: int, kind: str) -> tuple[nn.Module, nn.Module]:
-        """Return a fresh backbone and a head (`make_head`), of the random streams `NAME trunk` and `NAME head`."""
+    def trunk_and_head(
+        self, name: str, outputs: int, kind: str, initialisation: Initialisation
+    ) -> tuple[nn.Module, nn.Module]:
+        """Return a fresh backbone and a head (`make_head`), drawn from random streams whose names start with that."""
         trunk, features = self.trunk(f"{name} trunk")
         with seeded(self.seed, f"{name} head"):
-            return trunk, make_head(features, outputs, kind)
+            head = make_head(features, outputs, kind)
+        with seeded(self.seed, f"{name} initialisation"):
+            initialise([head] if self.own_weights else [trunk, head], initialisation)
+        return trunk, head
+
+    def generator_parts(self, outputs: int, protocol: Protocol) -> tuple[nn.Module, nn.Module]:
+        """Return trunk and head of a generator, as the protocol has it."""
+        return self.trunk_and_head("generator", outputs, protocol.head, protocol.generator_initialisation)
 
     def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
         """Return the buffer that an interrupted run kept under that name, or else make it; on the device."""

@@ -51,7 +51,7 @@ class Frozen(SubclassSource):
 
     def prepare(self, preparation: Preparation) -> None:
         """Make the label generator."""
-        trunk, head = preparation.trunk_and_head("generator", self.hierarchy.size, self.protocol.head)
+        trunk, head = preparation.generator_parts(self.hierarchy.size, self.protocol)
         self.generator = to_channels_last(LabelGenerator(trunk, head, self.hierarchy), preparation.device)
 
     def target(self, batch: Batch) -> Tensor:

@@ -45,7 +45,7 @@ class Distilled(SoftLabels):
         return taught(
             preparation,
             self.hierarchy,
-            self.protocol.head,
+            self.protocol,
             lambda logits, primary: class_loss(logits, primary, self.hierarchy) + SPREAD_WEIGHT * spread_loss(logits),
             lambda logits: mask_softmax(logits, mask),
             self.cross,

@@ -32,7 +32,7 @@ class Maxl(SubclassSource):
 
     def prepare(self, preparation: Preparation) -> None:
         """Make the generator g, with a trunk like the multi-task network's own and K outputs, and its optimizer."""
-        trunk, head = preparation.trunk_and_head("generator", self.hierarchy.size, self.protocol.head)
+        trunk, head = preparation.generator_parts(self.hierarchy.size, self.protocol)
         self.generator = to_channels_last(LabelGenerator(trunk, head, self.hierarchy), preparation.device)
         self._optimizer = GeneratorOptimizer(self.generator, self.protocol)
 
@@ -124,13 +124,15 @@ class GeneratorOptimizer:
 
     Args:
         generator: on its device.
-        protocol: which optimizer, its learning rate, weight decay and L1 decay.
+        protocol: which optimizer, its learning rate and decay.
     """
 
     def __init__(self, generator: nn.Module, protocol: Protocol):
         make = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[protocol.generator_optimizer]
+        decay = {protocol.generator_decay_norm: protocol.generator_decay}
+        self.l1_decay = decay.get("l1", 0.0)
         self.optimizer: torch.optim.Optimizer = make(
-            generator.parameters(), lr=protocol.generator_learning_rate, weight_decay=protocol.generator_weight_decay
+            generator.parameters(), lr=protocol.generator_learning_rate, weight_decay=decay.get("l2", 0.0)
         )
         self.parameters = [parameter for parameter in generator.parameters() if parameter.requires_grad]
         self.protocol = protocol
@@ -140,7 +142,7 @@ class GeneratorOptimizer:
         total = torch.stack([*objectives.values()]).sum()
         own = torch.autograd.grad(total, self.parameters, materialize_grads=True)
         gradients = step.average(own, len(step.inner.index))
-        decay = self.protocol.generator_l1_decay
+        decay = self.l1_decay
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient + decay * parameter.detach().sign() if decay else gradient
         for group in self.optimizer.param_groups:

@@ -43,7 +43,7 @@ class SelfDistilled(LabelSource):
             found = taught(
                 preparation,
                 classes,
-                self.protocol.head,
+                self.protocol,
                 nn.functional.cross_entropy,
                 lambda logits: (logits / TEMPERATURE).softmax(-1),
                 self.cross,

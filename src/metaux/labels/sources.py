@@ -114,6 +114,7 @@ ON_SPLIT = {
     "uniform": "uniform-split",
     "frozen": "frozen-split",
     "shuffled": "shuffled-split",
+    "frozen-vector": "frozen-vector-split",
 }
 SOURCES = _SOURCES | {split: replace(_SOURCES[name], gives_up_split=True) for name, split in ON_SPLIT.items()}
 # What a user would pick instead, trained on the same samples (`metaux.runs.classical`).

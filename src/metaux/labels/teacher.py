@@ -9,6 +9,7 @@ from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Preparation
 from metaux.labels.matching import cross_fitted
 from metaux.networks.multitask import MultiTaskNetwork, to_channels_last
+from metaux.protocols import Protocol
 
 FOLDS = 3
 
@@ -16,7 +17,7 @@ FOLDS = 3
 def taught(
     preparation: Preparation,
     hierarchy: Hierarchy,
-    head: str,
+    protocol: Protocol,
     loss: Callable[[Tensor, Tensor], Tensor],
     read: Callable[[Tensor], Tensor],
     cross: bool,
@@ -30,7 +31,7 @@ def taught(
     Args:
         preparation: trains the teachers.
         hierarchy: of the teacher's K outputs.
-        head: the kind of head that a teacher has.
+        protocol: a teacher's head and initialisation, like the network's own.
         loss: of a batch's logits `[batch, K]` and classes, to a scalar.
         read: makes labels `[n, K]` of the logits of all samples without augmentation.
         cross: label each sample by a teacher that was not trained on it.
@@ -38,14 +39,15 @@ def taught(
     samples = preparation.samples
 
     def label(rows: Tensor) -> Tensor:
-        teacher = MultiTaskNetwork(*preparation.trunk_and_head("teacher", hierarchy.size, head))
+        parts = preparation.trunk_and_head("teacher", hierarchy.size, protocol.head, protocol.initialisation)
+        teacher = MultiTaskNetwork(*parts)
         to_channels_last(teacher, preparation.device)
         preparation.fit(teacher, rows, lambda batch: loss(teacher(*batch.inputs).primary, batch.primary))
         with torch.no_grad():
-            parts = [
+            logits = [
                 teacher(*preparation.load(samples.take(part))).primary.float().cpu() for part in samples.in_parts()
             ]
-        return read(torch.cat(parts))
+        return read(torch.cat(logits))
 
     if cross:
         return cross_fitted(samples.primary, FOLDS, hierarchy, preparation.seed, label)

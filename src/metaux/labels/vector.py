@@ -18,7 +18,7 @@ class VectorSource(LabelSource):
 
     def prepare(self, preparation: Preparation) -> None:
         """Make the generator of target vectors."""
-        trunk, head = preparation.trunk_and_head("generator", self.hierarchy.size, self.protocol.head)
+        trunk, head = preparation.generator_parts(self.hierarchy.size, self.protocol)
         self.generator = to_channels_last(VectorGenerator(trunk, head, self.hierarchy.size), preparation.device)
 
     def target(self, batch: Batch) -> Tensor:

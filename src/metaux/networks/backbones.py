@@ -1,6 +1,7 @@
 """Backbones by name: each makes a fresh trunk from the shape of one sample to features `[batch, features]`."""
 
 from collections.abc import Callable
+from functools import partial
 from math import prod
 
 from torch import nn
@@ -39,8 +40,12 @@ def conv4(shape: Shape) -> nn.Module:
     return _pooled_blocks(shape, (64, 64, 64, 64))
 
 
-def vgg16(shape: Shape) -> nn.Module:
+def vgg16(shape: Shape, narrower: int = 1) -> nn.Module:
     """Make VGG-16's thirteen convolutions with batch normalisation, as both papers use it on 32 x 32 images.
+
+    Args:
+        shape: of an image.
+        narrower: by this factor each layer has fewer channels.
 
     Raises:
         InputError: for smaller images.
@@ -53,9 +58,10 @@ def vgg16(shape: Shape) -> nn.Module:
             f"vgg16 takes images of at least 32 x 32 pixels, found {list(shape)}; give --image-size 32 "
             "or another backbone"
         )
-    layers = make_layers(cfgs["D"], batch_norm=True)
+    widths = [width if isinstance(width, str) else width // narrower for width in cfgs["D"]]
+    layers = make_layers(widths, batch_norm=True)
     if channels != 3:
-        layers[0] = nn.Conv2d(channels, 64, 3, padding=1)
+        layers[0] = nn.Conv2d(channels, 64 // narrower, 3, padding=1)
     return nn.Sequential(layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
@@ -83,6 +89,7 @@ BACKBONES: dict[str, Callable[[Shape], nn.Module]] = {
     "small-cnn": small_cnn,
     "conv4": conv4,
     "vgg16": vgg16,
+    "vgg16-quarter": partial(vgg16, narrower=4),
     "resnet32": resnet32,
     "text-cnn": text_cnn,
 }

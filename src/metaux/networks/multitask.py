@@ -1,5 +1,6 @@
 """The two networks of the method: multi-task network (f) and label generator (g), around any trunk."""
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
 from metaux.losses import mask_softmax
+from metaux.protocols import Initialisation
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -83,6 +85,23 @@ def make_head(features: int, outputs: int, kind: str) -> nn.Module:
     if kind == "linear":
         return nn.Linear(features, outputs)
     return nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, outputs))
+
+
+def initialise(modules: Iterable[nn.Module], how: Initialisation) -> None:
+    """Draw the weights of convolutions and linear layers anew (Glorot and Bengio 2010), biases 0.
+
+    Args:
+        modules: which are changed.
+        how: by which distribution; `pytorch` leaves everything as its layer made it.
+    """
+    if how == "pytorch":
+        return
+    draw = nn.init.xavier_uniform_ if how == "xavier-uniform" else nn.init.xavier_normal_
+    for layer in chain.from_iterable(module.modules() for module in modules):
+        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            draw(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def feature_size(trunk: nn.Module, example: tuple[Tensor, ...]) -> int:

@@ -72,7 +72,15 @@ def make_plan(trial: Trial, data: LabelledData, device: torch.device | None = No
     shape = tuple(data.train.inputs[0].shape[1:])
     trunk = partial(make_backbone, settings.backbone, shape, data.kind, settings.pretrained)
     return assemble(
-        settings, data, trial.seed, trial.protocol, SOURCES[trial.method], trunk, trial.method, device=device
+        settings,
+        data,
+        trial.seed,
+        trial.protocol,
+        SOURCES[trial.method],
+        trunk,
+        trial.method,
+        own_weights=settings.pretrained,
+        device=device,
     )
 
 
@@ -84,6 +92,7 @@ def assemble(
     source: MakeSource,
     trunk: Callable[[], nn.Module],
     method: str = "this method",
+    own_weights: bool = False,
     device: torch.device | None = None,
 ) -> Plan:
     """Make a plan around a protocol, a label source and a backbone of one's own; draws the training samples.
@@ -96,6 +105,7 @@ def assemble(
         source: makes the label source.
         trunk: makes a fresh backbone.
         method: what a message calls the source.
+        own_weights: as of `Plan`.
         device: as of `make_plan`.
 
     Raises:
@@ -125,6 +135,7 @@ def assemble(
         meta_gradient=META_GRADIENTS.get(settings.meta_gradient),
         embedding=make_embedding(settings, preprocessing, device),
         recorded=make_recorded(settings, data.hierarchy, seed),
+        own_weights=own_weights,
         balanced=settings.class_weights == "balanced",
         seed=seed,
     )

@@ -275,6 +275,12 @@ def check_unchanged(runs: Iterable[Run], data: "LabelledData") -> None:
                 f"expected the data that {run.folder} was trained on, found that it has changed; give another --out to "
                 "start anew"
             )
+        now, before = run.trial.protocol.initialisation, run.result.get("initialisation", "pytorch")
+        if now != before:
+            raise InputError(
+                f"expected networks that start as the protocol says ({now}), found that those of {run.folder}, which "
+                f"an earlier version trained, started otherwise ({before}); give another --out to start anew"
+            )
 
 
 def _check_present(folder: Path) -> None:

@@ -41,6 +41,7 @@ def describe_run(
         "train_size": len(plan.train) + (0 if plan.meta is None else len(plan.meta)),
         "test_size": len(plan.data.test),
         "data": plan.data.digest,
+        "initialisation": plan.protocol.initialisation,
         "train_names": list(plan.train.names),
         "device": device_name(device),
         "versions": {name: version(name) for name in VERSIONS} | {"python": platform.python_version()},

@@ -52,6 +52,8 @@ def by_content(trial: Trial) -> str:
     """
     content = changed(trial.settings, _PLACES)
     content |= {name: Path(content[name]).name for name in _PATHS if content.get(name)}
+    if (initialisation := trial.protocol.initialisation) != "pytorch":
+        content["initialisation"] = initialisation  # earlier versions had no other
     data = content["data"] = Path(trial.settings.data).name
     digest = hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=4).hexdigest()
     return f"{data}-{digest}-{by_method(trial)}"

@@ -26,6 +26,7 @@ from metaux.training.fabric import Fabric
 from metaux.training.learner import make_learner
 from metaux.training.loop import Fitted, fit
 from metaux.training.meta_gradients import name_of
+from metaux.training.movement import label_movement
 from metaux.training.plan import Plan
 
 CHECKPOINT = "checkpoint.pt"
@@ -103,7 +104,10 @@ def train_and_record(
             weights = {f"network.{name}": value for name, value in fitted.network.state_dict().items()}
             kept = [*fitted.source.named_parameters(), *fitted.source.named_buffers()]
             weights |= {f"source.{name}": value for name, value in kept}
-            write_finished(folder, *_results(trial.method, plan, fitted, fabric.device, preparation), weights)
+            result, outputs = _results(trial.method, plan, fitted, fabric.device, preparation)
+            if movement := label_movement(learner):
+                result["label_movement"] = movement
+            write_finished(folder, result, outputs, weights)
             checkpoint.delete()
 
 

@@ -42,6 +42,7 @@ class Checkpoint:
             "reported": reported,
             "data": self.digest,
             "preparation": learner.preparation,
+            "initialisation": learner.plan.protocol.initialisation,
         }
         torch.save(state, content)
         check_in_place(self.path.parent)
@@ -95,6 +96,12 @@ class Checkpoint:
         if not state:
             return [], []
         with self._of_this_run():
+            now, before = learner.plan.protocol.initialisation, state.get("initialisation", "pytorch")
+            if now != before:
+                raise InputError(
+                    f"expected networks that start as the protocol says ({now}), found that those in {self.path} "
+                    f"started otherwise ({before}), in an earlier version; give another --out to start anew"
+                )
             learner.network.load_state_dict(state["network"])
             learner.source.load_state_dict(state["source"])
             learner.optimizer.load_state_dict(state["optimizer"])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, autograd
+from torch import Tensor
 
 from metaux.data.samples import Samples
 from metaux.labels.base import Batch, LabelSource, PrimaryLoss
@@ -12,7 +12,7 @@ from metaux.rng import seeded
 from metaux.training.generated_labels import describe, training_labels
 from metaux.training.learner import Learner
 from metaux.training.loader import Loader, Preprocess
-from metaux.training.step import multi_task_losses
+from metaux.training.step import multi_task_losses, shared_gradients
 
 Record = dict[str, float]
 
@@ -156,12 +156,9 @@ def gradient_cosine(
 
     None without an auxiliary task, or if the shared layers don't learn.
     """
-    shared = [parameter for parameter in network.trunk.parameters() if parameter.requires_grad]
     _, primary, auxiliary = multi_task_losses(network, source, batch, primary_loss)
-    if auxiliary is None or not shared:
+    gradients = shared_gradients(network.trunk, primary, auxiliary)
+    if gradients is None:
         return None
-    first, second = (
-        torch.cat([g.flatten() for g in autograd.grad(loss, shared, retain_graph=True, materialize_grads=True)])
-        for loss in (primary, auxiliary)
-    )
+    first, second = (torch.cat([gradient.flatten() for gradient in own]) for own in gradients)
     return float(torch.nn.functional.cosine_similarity(first, second, dim=0))

@@ -14,7 +14,7 @@ from metaux.errors import InputError
 from metaux.labels.base import Batch, BatchLoss, LabelSource, MetaStep, Preparation, PrimaryLoss
 from metaux.losses import focal_loss
 from metaux.metagradient import Average, LookAhead, MetaGradient, forward_mode
-from metaux.networks.multitask import MultiTaskNetwork, feature_size, make_head, to_channels_last
+from metaux.networks.multitask import MultiTaskNetwork, feature_size, initialise, make_head, to_channels_last
 from metaux.rng import derive_seed, seeded
 from metaux.training.batches import Batches
 from metaux.training.fabric import Fabric
@@ -123,9 +123,9 @@ def make_learner(
     Raises:
         InputError: for data that the source or the network can't learn from.
     """
-    source, preparation, left_out = _prepared_source(plan, fabric, state or {}, rehearsal)
+    source, preparation, left_out = prepared_source(plan, fabric, state or {}, rehearsal)
     take_from_first(source, fabric)
-    network = make_network(plan.trunk, _example(plan), source, plan.seed)
+    network = make_network(plan.trunk, _example(plan), source, plan.seed, plan.own_weights)
     to_channels_last(network, fabric.device)
     to_channels_last(source, fabric.device)
     protocol = plan.protocol
@@ -144,7 +144,11 @@ def make_learner(
 
 
 def make_network(
-    trunk: Callable[[], nn.Module], example: tuple[Tensor, ...], source: LabelSource, seed: int
+    trunk: Callable[[], nn.Module],
+    example: tuple[Tensor, ...],
+    source: LabelSource,
+    seed: int,
+    own_weights: bool = False,
 ) -> MultiTaskNetwork:
     """Return an untrained multi-task network.
 
@@ -153,12 +157,17 @@ def make_network(
         example: network inputs, of one sample or more.
         source: gives the auxiliary head.
         seed: of the initial weights.
+        own_weights: whether the backbone keeps those that it comes with.
     """
     made, features = _make_trunk(trunk, example, seed, "trunk")
     with seeded(seed, "primary head"):
         primary_head = make_head(features, source.hierarchy.classes, source.protocol.head)
     with seeded(seed, "auxiliary head"):
         auxiliary_head = source.auxiliary_head(features)
+    # The auxiliary head comes last: what the others draw is the same for all methods.
+    fresh = [*([] if own_weights else [made]), primary_head, *([] if auxiliary_head is None else [auxiliary_head])]
+    with seeded(seed, "initialisation"):
+        initialise(fresh, source.protocol.initialisation)
     return MultiTaskNetwork(made, primary_head, auxiliary_head)
 
 
@@ -175,7 +184,7 @@ def _example(plan: Plan) -> tuple[Tensor, ...]:
     return plan.preprocess(plan.train.take(torch.arange(1)).inputs)
 
 
-def _prepared_source(
+def prepared_source(
     plan: Plan, fabric: Fabric, state: Mapping[str, Any], rehearsal: bool
 ) -> tuple[LabelSource, float, float]:
     """Return the label source, the seconds of its preparation, and those that were spared of them."""
@@ -207,6 +216,7 @@ def _prepared_source(
         fit=fit,
         seed=plan.seed,
         device=device,
+        own_weights=plan.own_weights,
         kept=state.get("source", {}),
     )
     start = time.perf_counter()

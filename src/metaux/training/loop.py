@@ -1,5 +1,6 @@
 """The training loop: epochs and steps, in order; it can stop and go on after any epoch."""
 
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -93,13 +94,15 @@ def train_epoch(learner: Learner, epoch: int) -> Record:
     learner.source.train()
     order = learner.batches.order(epoch)
     totals = torch.zeros(3, device=learner.fabric.device)
+    cosines: list[float] = []
     for kind, position in steps_of(learner, order):
-        totals += take_step(learner, kind, order, position, rate)
+        totals += take_step(learner, kind, order, position, rate, cosines)
     (mean,) = learner.average([totals[:2] / totals[2]], int(totals[2]))
     wait_for(learner.fabric.device)
     record = {"epoch": epoch + 1, "seconds": time.perf_counter() - start}
     record["learning_rate"] = learner.optimizer.param_groups[0]["lr"]
-    return record | {"train_loss": float(mean[0]), "train_accuracy": float(mean[1])}
+    record |= {"train_loss": float(mean[0]), "train_accuracy": float(mean[1])}
+    return record | ({"mean_cosine": statistics.mean(cosines)} if cosines else {})
 
 
 def steps_of(learner: Learner, order: Order) -> list[tuple[str, int]]:
@@ -113,8 +116,24 @@ def steps_of(learner: Learner, order: Order) -> list[tuple[str, int]]:
     return list(chain.from_iterable(zip(train, meta, strict=True)))
 
 
-def take_step(learner: Learner, kind: str, order: Order, position: int, rate: float) -> Tensor:
+def _has_cosine(learner: Learner, position: int, batches: int) -> bool:
+    """Return whether a batch is one of the protocol's `cosine_batches`, which are evenly spread over an epoch."""
+    count = learner.plan.protocol.cosine_batches
+    return count * (position + 1) // batches > count * position // batches
+
+
+def take_step(
+    learner: Learner, kind: str, order: Order, position: int, rate: float, cosines: list[float] | None = None
+) -> Tensor:
     """Take a training or a meta step.
+
+    Args:
+        learner: what learns.
+        kind: `train` or `meta`.
+        order: of the epoch.
+        position: of the batch in it.
+        rate: the schedule's factor on the learning rates.
+        cosines: where the cosine of the gradients goes, if this is one of the steps on which it is measured.
 
     Returns:
         Of a training step and the samples as they are: their summed loss, how many are right, and how many there are.
@@ -127,8 +146,10 @@ def take_step(learner: Learner, kind: str, order: Order, position: int, rate: fl
             learner.source.meta_step(learner.meta_step(inner, outer, rate, order.epoch, position))
             return torch.zeros(3, device=learner.fabric.device)
         batch = learner.batches.training(order, position)
-        loss, output = training_step(
-            learner.network, learner.source, batch, learner.optimizer, learner.primary_loss, learner.average
-        )
+        step = learner.network, learner.source, batch, learner.optimizer, learner.primary_loss, learner.average
+        measured = cosines is not None and _has_cosine(learner, position, len(order.train))
+        loss, output, cosine = training_step(*step, with_cosine=measured)
+        if cosines is not None and cosine is not None:
+            cosines.append(cosine)
         count = torch.full_like(loss, len(output))
         return torch.stack([loss * count, (output.argmax(-1) == batch.unchanged().primary).sum(), count])

@@ -45,6 +45,7 @@ class Plan:
         embedding: what distances to prototypes are measured in, for the source that needs it; any network will do, see
             `metaux.training.features.of_module`.
         recorded: the labels that a finished run recorded, `[n, K]`, for the sources that learn those.
+        own_weights: whether a backbone comes with weights that it keeps, whatever the protocol's initialisation is.
         balanced: weigh the primary loss inversely to class frequency.
         seed: of everything random.
     """
@@ -61,5 +62,6 @@ class Plan:
     features: Features | None = None
     embedding: Features = no_embedding
     recorded: Callable[[Samples], Tensor] = no_recorded_labels
+    own_weights: bool = False
     balanced: bool = False
     seed: int = 0

@@ -1,6 +1,8 @@
 """The training step: one code for every label source."""
 
-from torch import Tensor, autograd, optim
+import torch
+from torch import Tensor, autograd, nn, optim
+from torch.nn.functional import cosine_similarity
 
 from metaux.labels.base import Batch, LabelSource, PrimaryLoss, auxiliary_term
 from metaux.metagradient import Average
@@ -31,7 +33,8 @@ def training_step(
     optimizer: optim.Optimizer,
     primary_loss: PrimaryLoss,
     average: Average,
-) -> tuple[Tensor, Tensor]:
+    with_cosine: bool = False,
+) -> tuple[Tensor, Tensor, float | None]:
     """Step the multi-task network once on  L_primary + L_auxiliary  (equation 2).
 
     Args:
@@ -41,13 +44,16 @@ def training_step(
         optimizer: of the network.
         primary_loss: of the primary output and its batch; a scalar.
         average: averages gradients over data-parallel processes, given this process's number of samples.
+        with_cosine: measure `mean_cosine` too, which takes two backward passes.
 
     Returns:
-        The total loss, and the primary output of the samples as they are, both before the step and without graph.
+        The total loss, and the primary output of the samples as they are, both before the step and without graph; and
+        the cosine, if it is measured and there is one.
     """
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     output, primary, auxiliary = multi_task_losses(network, source, batch, primary_loss)
     total = primary if auxiliary is None else primary + auxiliary
+    cosine = mean_cosine(network.trunk, primary, auxiliary, average, len(batch.index)) if with_cosine else None
     primary = batch.primary_factor * primary
     if source.combine is None or auxiliary is None:
         weighted = primary if auxiliary is None else primary + auxiliary
@@ -61,4 +67,34 @@ def training_step(
         parameter.grad = gradient
     optimizer.step()
     optimizer.zero_grad()
-    return total.detach(), output.detach()
+    return total.detach(), output.detach(), cosine
+
+
+def shared_gradients(
+    trunk: nn.Module, primary: Tensor, auxiliary: Tensor | None
+) -> tuple[list[Tensor], list[Tensor]] | None:
+    """Return the gradient of each task's loss for the shared layers; None without either."""
+    shared = [parameter for parameter in trunk.parameters() if parameter.requires_grad]
+    if auxiliary is None or not shared:
+        return None
+    first, second = (
+        list(autograd.grad(loss, shared, retain_graph=True, materialize_grads=True)) for loss in (primary, auxiliary)
+    )
+    return first, second
+
+
+def mean_cosine(
+    trunk: nn.Module, primary: Tensor, auxiliary: Tensor | None, average: Average, samples: int
+) -> float | None:
+    """Return the cosine between the two tasks' gradients on the shared layers as the released code measures it.
+
+    It is the mean over the tensors of the shared layers of the mean over all but a tensor's first dimension of the
+    cosine along that dimension. None without an auxiliary task, or if the shared layers don't learn.
+    """
+    gradients = shared_gradients(trunk, primary, auxiliary)
+    if gradients is None:
+        return None
+    first, second = gradients
+    both = average([*first, *second], samples)
+    pairs = zip(both[: len(first)], both[len(first) :], strict=True)
+    return float(torch.stack([cosine_similarity(a, b, dim=0).mean() for a, b in pairs]).mean())

@@ -5,19 +5,19 @@ from metaux.evidence.statistics import Estimate
 from metaux.report.figures import PERCENT, gains_along
 from metaux.studies.papers.datasets import SOURCES, data_set
 from metaux.studies.papers.findings import Findings, Measure, accuracy, bounds, by_panel, tally
-from metaux.studies.papers.item import Item, Line, line
+from metaux.studies.papers.item import ON_SAMPLES_OF_MAXL, Item, Line, line
 from metaux.studies.papers.scales import Scale
 
 PANELS = {f"{psi} sub-classes per class": psi for psi in (2, 5, 10, 20, 50, 100)}
 WITH, WITHOUT = "maxl", "maxl without entropy loss"
-CONTROLS = ("single", "uniform", "frozen", "random")
+CONTROLS = {"single": "single", "random": "random", **ON_SAMPLES_OF_MAXL}
 
 
 def _lines(scale: Scale, root: str) -> list[Line]:
     found = []
     for panel, psi in PANELS.items():
         data = data_set("cifar10.1", scale, root, psi=psi)
-        found += [line(panel, method, method, data, scale, "iclr") for method in (*CONTROLS, WITH)]
+        found += [line(panel, label, method, data, scale, "iclr") for label, method in {**CONTROLS, WITH: WITH}.items()]
         found.append(line(panel, WITHOUT, "maxl", data, scale, "iclr", entropy_weight=0.0))
     return found
 
@@ -38,7 +38,7 @@ def _of_last_epochs(name: str) -> Measure:
 def _draw_figure4(findings: Findings) -> str:
     tests: dict[str, dict[str, list[tuple[int, Estimate]]]] = {}
     for name, measure in _tests(findings).items():
-        for method in (WITH, WITHOUT, *CONTROLS[1:]):
+        for method in (WITH, WITHOUT, *CONTROLS):
             if gains := findings.differences(method, "single", _of_last_epochs(measure)):
                 tests.setdefault(name, {})[method] = [(PANELS[panel], gain) for panel, gain in gains.items()]
     heading = ("Figure 4: gain over single task by the number of sub-classes", findings.setting)

@@ -21,9 +21,14 @@ BATCHES = 3
 
 
 class Clock:
-    """Seconds per sample of each kind of run, timed when first asked for."""
+    """Seconds per sample of each kind of run, timed when first asked for.
 
-    def __init__(self) -> None:
+    Args:
+        curve: as of `metaux.training.loop.fit`.
+    """
+
+    def __init__(self, curve: bool = True) -> None:
+        self.curve = curve
         self._known: dict[tuple[object, ...], tuple[float, float]] = {}
 
     def timed(self, trial: Trial) -> Trial:
@@ -35,7 +40,7 @@ class Clock:
         method = _alike(trial)
         key = (settings.backbone, settings.device, settings.precision, settings.threads, shape, method)
         if key not in self._known:
-            self._known[key] = _per_sample(replace(trial, method=method), shape)
+            self._known[key] = _per_sample(replace(trial, method=method), shape, self.curve)
         train, test = self._known[key]
         size = min(settings.train_size or source.samples[0], source.samples[0])
         return replace(trial, seconds=train * size + test * source.samples[1])
@@ -51,7 +56,7 @@ def _alike(trial: Trial) -> str:
     return "uniform" if source.views is None else "rotated"
 
 
-def _per_sample(trial: Trial, shape: tuple[int, int, int]) -> tuple[float, float]:
+def _per_sample(trial: Trial, shape: tuple[int, int, int], curve: bool) -> tuple[float, float]:
     """Return the seconds per training sample and per test sample."""
     count = BATCHES * trial.protocol.batch_size
     train, test = (
@@ -61,5 +66,5 @@ def _per_sample(trial: Trial, shape: tuple[int, int, int]) -> tuple[float, float
     made_up = trial.changed(train_size=None, hierarchy=None, primary=None, auxiliary=None, subclasses=(5,), processes=1)
     with computing(made_up.settings.threads):
         learner = make_learner(make_plan(made_up, data), make_fabric(made_up.settings))
-        steps, evaluation = time_epoch(learner, steps=1)
+        steps, evaluation = time_epoch(learner, curve, steps=1)
     return steps / count, evaluation / count

@@ -10,7 +10,7 @@ from metaux.runs.record import Run
 from metaux.studies.papers.curves import PAIRS
 from metaux.studies.papers.datasets import data_set
 from metaux.studies.papers.findings import Findings, Rows, accuracy, bounds, by_panel
-from metaux.studies.papers.item import Item, Line, line, on_pairs
+from metaux.studies.papers.item import METHODS, Item, Line, line, on_pairs
 from metaux.studies.papers.scales import Scale
 from metaux.training.generated_labels import agreement_within_classes
 
@@ -99,7 +99,7 @@ AGREEMENT = Item(
     "whether generated labels are the same in different runs, and like human ones",
     "The generated auxiliary knowledge is not deterministic: the top candidates are different when the network is "
     "re-trained from scratch; and it shows no clear human-understandable knowledge.",
-    on_pairs(*PAIRS, methods=("maxl", "prototypical", "kmeans")),
+    on_pairs(*PAIRS, methods={name: METHODS[name] for name in ("maxl", "prototypical", "kmeans")}),
     _draw_agreement,
 )
 

@@ -1,8 +1,10 @@
 """What an experiment of the papers is to this package: the runs it needs, and how it is drawn."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+from metaux.labels.sources import ON_SPLIT
 from metaux.protocols import PROTOCOLS
 from metaux.runs.record import Run
 from metaux.runs.store import Store
@@ -13,17 +15,15 @@ from metaux.studies.papers.estimate import Clock
 from metaux.studies.papers.findings import Findings
 from metaux.studies.papers.scales import Scale
 
-# The baselines of both papers, and two controls of ours. Each has the settings of its own.
-METHODS: dict[str, dict[str, str]] = {
-    "single": {},
-    "uniform": {},
-    "frozen": {},
-    "random": {},
-    "prototypical": {},
-    "kmeans": {"features": "autoencoder"},
-    "maxl": {},
-    "human": {},
+# Labels of a figure, and the methods behind them. The submission trains its baselines on all samples, MAXL and
+# prototypical without the meta split. Controls that no paper ran are on the samples that MAXL's network trains on.
+ON_SAMPLES_OF_MAXL = {"uniform": ON_SPLIT["uniform"], "frozen": ON_SPLIT["frozen"], "single-split": ON_SPLIT["single"]}
+METHODS = {
+    **{name: name for name in ("single", "random", "prototypical", "kmeans", "maxl", "human")},
+    **ON_SAMPLES_OF_MAXL,
 }
+# Settings that a method has wherever the papers run it.
+OF_A_METHOD = {"kmeans": {"features": "autoencoder"}}
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Line:
         method: the label source's name.
         settings: everything else.
         data: the data set that the settings name.
+        seeds: at most so many seeds of it are run, if not all.
     """
 
     panel: str
@@ -43,6 +44,7 @@ class Line:
     method: str
     settings: Settings
     data: DataSet
+    seeds: int | None = None
 
     def trial(self, seed: int) -> Trial:
         """Return its run with a seed."""
@@ -71,16 +73,18 @@ class Item:
     draw: Callable[[Findings], str]
 
 
-def line(panel: str, label: str, method: str, data: DataSet, scale: Scale, protocol: str, **values: object) -> Line:
-    """Return one line of a figure, at a scale: the protocol as published, but for the scale's changes and `values`.
+def line(panel: str, label: str, method: str, data: DataSet, scale: Scale, protocol: str, **values: Any) -> Line:
+    """Return one line of a figure: the protocol as published, but for `values`, and all of that at a scale.
 
     What is the same run for several figures looks the same: single task has no sub-classes, and a value that is the
     protocol's own is left to it.
     """
     published = asdict(PROTOCOLS[protocol])
-    own = {name: value for name, value in values.items() if published.get(name) != value}
-    settings = replace(data.settings, **{"protocol": protocol, "backbone": "vgg16", **scale.changes, **own})
-    if method == "single":
+    varied = replace(PROTOCOLS[protocol], **{name: value for name, value in values.items() if name in published})
+    wanted = {"backbone": "vgg16", **OF_A_METHOD.get(method, {}), **values, **scale.settings(varied)}
+    own = {name: value for name, value in wanted.items() if published.get(name) != value}
+    settings = replace(data.settings, protocol=protocol, **own)
+    if method in ("single", ON_SPLIT["single"]):
         settings = replace(settings, auxiliary=None, subclasses=None)
     return Line(panel, label, method, settings, data)
 
@@ -94,20 +98,20 @@ def pair_title(primary: str, auxiliary: str) -> str:
     return f"primary {primary}, auxiliary {auxiliary}"
 
 
-def on_pairs(*pairs: tuple[str, str], methods: Sequence[str] = tuple(METHODS)) -> Lines:
+def on_pairs(*pairs: tuple[str, str], methods: Mapping[str, str] = METHODS) -> Lines:
     """Return the lines of methods on pairs of CIFAR-100's levels, a panel each.
 
     Args:
         pairs: the level to classify, and the one that gives the sub-classes.
-        methods: names in `METHODS`, or of other label sources without settings of their own.
+        methods: by the label of the figure.
     """
 
     def lines(scale: Scale, root: str) -> list[Line]:
         return [
-            line(pair_title(*pair), method, method, data, scale, "iclr", **METHODS.get(method, {}))
+            line(pair_title(*pair), label, method, data, scale, "iclr")
             for pair in pairs
             for data in [data_set("cifar100", scale, root, *pair)]
-            for method in methods
+            for label, method in methods.items()
         ]
 
     return lines
@@ -118,12 +122,20 @@ def nothing(scale: Scale, root: str) -> list[Line]:  # noqa: ARG001
     return []
 
 
+def of_seeds(lines: Iterable[Line], seeds: int) -> Iterator[tuple[Line, Trial]]:
+    """Yield each line with its run with each seed, early seeds first: what is stopped halfway has whole seeds."""
+    for seed in range(seeds):
+        for line in lines:
+            if line.seeds is None or seed < line.seeds:
+                yield line, line.trial(seed)
+
+
 def trials(lines: Iterable[Line], seeds: int, store: Store, clock: Clock) -> list[Trial]:
     """Return the runs behind lines; those that are missing know what they take.
 
-    Early seeds come first: what is stopped halfway has whole seeds. Within a seed, long runs do.
+    Early seeds come first, and within a seed long runs.
     """
-    every = [line.trial(seed) for seed in range(seeds) for line in lines]
+    every = [trial for _, trial in of_seeds(lines, seeds)]
     todo = store.missing(every)
     timed = [clock.timed(trial) if store.folder(trial) in todo else trial for trial in every]
     return sorted(timed, key=lambda t: (t.seed, t.settings.data, -t.seconds * t.protocol.epochs))
@@ -133,6 +145,6 @@ def finished(lines: Iterable[Line], seeds: int, store: Store) -> Mapping[str, li
     """Return the finished runs of each panel under the labels of the figure, in the order of the lines."""
     panels: dict[str, list[Run]] = {}
     for line in lines:
-        runs = [run for seed in range(seeds) if (run := store.find(line.trial(seed)))]
+        runs = [run for _, trial in of_seeds([line], seeds) if (run := store.find(trial))]
         panels.setdefault(line.panel, []).extend(run.labelled(line.label) for run in runs)
     return {panel: runs for panel, runs in panels.items() if runs}

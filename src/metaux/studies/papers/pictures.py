@@ -14,7 +14,7 @@ from metaux.runs.model import Model
 from metaux.runs.record import Run
 from metaux.studies.papers.datasets import data_set
 from metaux.studies.papers.findings import Findings, Rows
-from metaux.studies.papers.item import Item, Line, line, on_pairs
+from metaux.studies.papers.item import METHODS, Item, Line, line, on_pairs
 from metaux.studies.papers.scales import Scale
 
 if TYPE_CHECKING:
@@ -71,21 +71,25 @@ def _draw_maps(findings: Findings, maps: Mapping[str, Mapping[str, tuple[Array, 
     findings.save(draw, inches, "Figure 5: t-SNE of the last feature layer", how)
 
 
+COMPARED = ("single", "single-split", "human", "maxl")
 FIGURE5 = Item(
     "figure5",
     "t-SNE of the last feature layer on CIFAR-100's test set: single task, human labels, MAXL",
     "Both MAXL and Human show better separation of the principal classes than Single Task.",
-    on_pairs(("3", "10"), ("20", "100"), methods=("single", "human", "maxl")),
+    on_pairs(
+        ("3", "10"),
+        ("20", "100"),
+        methods={name: METHODS[name] for name in COMPARED},
+    ),
     _draw_figure5,
 )
 
 
 def _figure6(scale: Scale, root: str) -> list[Line]:
     digits = data_set("mnist", scale, root, psi=3)
-    larger = {} if "image_size" in scale.changes else {"image_size": 32}
     return [
-        *on_pairs(("20", "100"), methods=("maxl",))(scale, root),
-        line("10 classes of 3", "maxl", "maxl", digits, scale, "iclr", **larger),
+        *on_pairs(("20", "100"), methods={"maxl": "maxl"})(scale, root),
+        line("10 classes of 3", "maxl", "maxl", digits, scale, "iclr", image_size=32),
     ]
 
 

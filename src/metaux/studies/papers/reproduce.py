@@ -50,11 +50,12 @@ def reproduce(
         items.append((ITEMS[name], *_available(ITEMS[name], scale.on(device), root)))
     check_writable(out)
     out.mkdir(parents=True, exist_ok=True)
-    clock, store, failures = Clock(), Store(out), []
+    clock, store, failures = Clock(scale.curve), Store(out), []
     for item, lines, notes in items:
         console.print(f"{item.name}: {item.shows}", style="bold", soft_wrap=True)
         print_notes(notes, console)
-        failures += train(trials(lines, seeds, store, clock), store, jobs, console, start=START_OF_A_PROCESS)
+        todo = trials(lines, seeds, store, clock)
+        failures += train(todo, store, jobs, console, start=START_OF_A_PROCESS, curve=scale.curve)
         panels = finished(lines, seeds, store)
         if lines and not panels:
             continue
@@ -77,13 +78,13 @@ def reproduce(
 
 def list_items(scales: Sequence[Scale], root: str, out: Path, seeds: int, device: str, console: Console) -> None:
     """Print what there is to reproduce, which data it is on, and what it takes at each scale."""
-    clock, rows = Clock(), []
+    clocks, rows = {scale.name: Clock(scale.curve) for scale in scales}, []
     with console.status("timing a few steps"):
         for item in ITEMS.values():
             lines = {scale.name: item.lines(scale.on(device), root) for scale in scales}
             published = next(lines[scale.name] for scale in scales if not scale.stand_ins)
             data = [line.data.title + (" (not there)" if line.data.missing else "") for line in published]
-            costs = [_cost(lines[scale.name], seeds, Store(out / scale.name), clock) for scale in scales]
+            costs = [_cost(lines[scale.name], seeds, Store(out / scale.name), clocks[scale.name]) for scale in scales]
             rows.append((item.name, item.shows, ", ".join(dict.fromkeys(data)) or "none", *costs))
     columns = ("item", "shows", "data", *(f"{scale.name}: runs, time here" for scale in scales))
     console.print(make_table(columns, rows))

@@ -1,5 +1,7 @@
 """Methods side by side on one data set or several: the NeurIPS table, focal loss, both protocols, target vectors."""
 
+from dataclasses import replace
+
 from metaux.labels.sources import ON_SPLIT
 from metaux.report.figures import gain_rows
 from metaux.studies.papers.datasets import data_set
@@ -26,9 +28,8 @@ def _table1(scale: Scale, root: str) -> list[Line]:
     for name, values in TABLE_1.items():
         levels = ("20", "100") if name == "cifar100" else ()
         data = data_set(name, scale, root, *levels, psi=PSI)
-        own = {} if "backbone" in scale.changes else values
         found += [
-            line(data.title, method, method, data, scale, "neurips", **own)
+            line(data.title, method, method, data, scale, "neurips", **values)
             for method in ("single", "uniform", "frozen", "random", "maxl")
         ]
     return found
@@ -93,13 +94,27 @@ FOCAL = Item(
 )
 
 
+OF_A_PROTOCOL = {
+    "neurips": {name: name for name in ("single", "random", "uniform", "frozen", "maxl", "human")},
+    "iclr": {name: ON_SPLIT.get(name, name) for name in ("single", "uniform", "frozen", "maxl")},
+}
+PUBLISHED_RATE = "maxl, published rate"
+
+
 def _protocols(scale: Scale, root: str) -> list[Line]:
     data = data_set("cifar100", scale, root, "20", "100")
-    return [
-        line(protocol, label, on_samples_of_maxl.get(label, label), data, scale, protocol)
-        for protocol, on_samples_of_maxl in (("iclr", ON_SPLIT), ("neurips", {}))
-        for label in ("single", "uniform", "frozen", "maxl")
+    found = [
+        line(protocol, label, method, data, scale, protocol)
+        for protocol, methods in OF_A_PROTOCOL.items()
+        for label, method in methods.items()
     ]
+    if scale.shorter != 1:
+        scaled = [own for own in found if own.label == "maxl"]
+        found += [
+            replace(own, label=PUBLISHED_RATE, settings=replace(own.settings, generator_learning_rate=None), seeds=1)
+            for own in scaled
+        ]
+    return found
 
 
 def _draw_protocols(findings: Findings) -> str:
@@ -123,10 +138,11 @@ def _draw_vectors(findings: Findings) -> str:
     return " ".join(findings.minus("vector", other) for other in ("single", "frozen-vector", "maxl"))
 
 
+WITH_VECTORS = ("single", "uniform", "frozen", "maxl", "frozen-vector", "vector")
 VECTORS = Item(
     "vectors",
     "an arbitrary auxiliary task: a learned target vector per sample, beside MAXL and the controls",
     "Preliminary experiments on predicting arbitrary vectors as the auxiliary task were inconclusive.",
-    on_pairs(("20", "100"), methods=("single", "uniform", "frozen", "maxl", "frozen-vector", "vector")),
+    on_pairs(("20", "100"), methods={name: ON_SPLIT.get(name, name) for name in WITH_VECTORS}),
     _draw_vectors,
 )
