@@ -88,9 +88,22 @@ def test_the_command_line_takes_it_like_a_network(trained: dict[str, Run], table
     lines = done("predict", run.folder, table.parent / "new.csv").splitlines()
     assert [line.split(",")[1] for line in lines[1:]] == ["yes", "no"]
     done("report", run.folder)
-    for command in (("export", run.folder, "--to", "onnx"), ("labels", run.folder)):
+    refused = (("labels", run.folder), *(("export", run.folder, "--to", to) for to in ("safetensors", "torch-export")))
+    for command in (*refused, ("export", trained["gradient-boosting"].folder, "--to", "onnx")):
         status, _, error = metaux(*command)
         assert (status, len(error.splitlines())) == (2, 1)
+
+
+def test_logistic_regression_on_a_table_is_exported_to_onnx(trained: dict[str, Run], table: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    run = trained["logistic-regression"]
+    done("export", run.folder, "--to", "onnx")
+    session = onnxruntime.InferenceSession(run.folder / "onnx" / "model.onnx")
+    test = load(Settings(data=str(table))).test.inputs[0].numpy()
+    [found] = session.run(None, {"table": test})
+    np.testing.assert_allclose(found, run.output("test_probabilities"), atol=1e-5)
+    assert json.loads(session.get_modelmeta().custom_metadata_map["class_names"]) == ["no", "yes"]
+    assert "no network" in (run.folder / "onnx" / "README.md").read_text(encoding="utf-8")
 
 
 def test_texts_give_what_tf_idf_and_logistic_regression_give(tmp_path: Path) -> None:

@@ -5,19 +5,19 @@ from typing import Any
 from metaux.data.samples import Columns
 from metaux.data.texts import VOCABULARY, WORD
 from metaux.networks.backbones import chosen
-from metaux.runs.model import Model
+from metaux.runs.classical import AnyModel, ClassicalModel
 from metaux.runs.record import Run
 
 # What the input is called, and its type.
 _INPUTS = {"image": ("images", "uint8"), "table": ("table", "float32"), "text": ("words", "int64")}
 
 
-def describe(run: Run, model: Model, in_graph: bool) -> dict[str, Any]:
+def describe(run: Run, model: AnyModel, in_graph: bool) -> dict[str, Any]:
     """Return the content of `metaux.json`.
 
     Args:
         run: the network's.
-        model: the network.
+        model: the network, or a classical model.
         in_graph: whether the exported network normalises its input by itself, and ends in probabilities.
     """
     preprocessing = model.preprocessing
@@ -25,7 +25,7 @@ def describe(run: Run, model: Model, in_graph: bool) -> dict[str, Any]:
     name, dtype = _INPUTS[kind]
     shape = (preprocessing.channels, *(preprocessing.image_size or ()))
     about: dict[str, Any] = {
-        "backbone": chosen(model.settings.backbone, shape, kind),
+        "backbone": None if isinstance(model, ClassicalModel) else chosen(model.settings.backbone, shape, kind),
         "class_names": list(model.hierarchy.class_names),
         "input": {"name": name, "kind": kind, "dtype": dtype, "shape": ["n", *shape]},
         "output": {

@@ -13,7 +13,7 @@ from metaux.evidence.quality import calibration_error
 from metaux.evidence.statistics import mean_over_samples, over_groups
 from metaux.export.forms import FORMS
 from metaux.export.rebuilt import Rebuilt
-from metaux.runs.model import Model
+from metaux.runs.classical import AnyModel
 from metaux.runs.record import Run
 from metaux.settings import Settings, changed
 from metaux.training.evaluate import class_recalls
@@ -32,12 +32,12 @@ _PATHS = ("hierarchy", "features", "embedding", "labels")
 _MOST_NAMES = 50
 
 
-def card(run: Run, model: Model, about: Mapping[str, Any], to: str, made: Rebuilt | None) -> str:
+def card(run: Run, model: AnyModel, about: Mapping[str, Any], to: str, made: Rebuilt | None) -> str:
     """Return a model card in the Hugging Face format: YAML, then Markdown.
 
     Args:
         run: the network's.
-        model: the network.
+        model: the network, or a classical model.
         about: as `metaux.export.about.describe` returned it.
         to: the form's name.
         made: how to make the network that weights are loaded into, where the form needs it.
@@ -46,7 +46,7 @@ def card(run: Run, model: Model, about: Mapping[str, Any], to: str, made: Rebuil
     front = {
         "library_name": "metaux",
         "pipeline_tag": _TASKS[model.preprocessing.kind],
-        "tags": ["metaux", "auxiliary-learning", to, str(about["backbone"]).partition(":")[0]],
+        "tags": ["metaux", "auxiliary-learning", to, (about["backbone"] or run.method).partition(":")[0]],
         "datasets": [name],
         "metrics": ["accuracy"],
     }

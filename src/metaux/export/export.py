@@ -9,7 +9,7 @@ from metaux.export.about import describe
 from metaux.export.card import card
 from metaux.export.forms import ABOUT, FORMS
 from metaux.files import OURS, write_json, write_text_atomic
-from metaux.runs.model import Model
+from metaux.runs.classical import read_model
 from metaux.runs.record import Run
 from metaux.runs.store import check_writable
 
@@ -32,7 +32,7 @@ def export(folder: Path, to: str, out: Path | None = None) -> Path:
     """
     choose("form", to, FORMS)
     run, form = Run.read(folder), FORMS[to]
-    model = Model.of(run)
+    model = read_model(run)
     out = folder / to if out is None else out
     _check(out)
     about = describe(run, model, form.is_whole)

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from metaux.errors import InputError
+from metaux.export.classical import write_classical
 from metaux.export.portable import Portable
 from metaux.export.rebuilt import Rebuilt, rebuilt
 from metaux.files import to_json, write_tensors
+from metaux.runs.classical import AnyModel, ClassicalModel
 from metaux.runs.model import Model
 
 ABOUT = "metaux.json"
@@ -34,12 +36,13 @@ class Form:
     """
 
     file: str
-    write: Callable[[Model, About, Path], Rebuilt | None]
+    write: Callable[[AnyModel, About, Path], Rebuilt | None]
     packages: tuple[str, ...]
     is_whole: bool = True
 
 
-def _safetensors(model: Model, about: About, file: Path) -> Rebuilt:
+def _safetensors(model: AnyModel, about: About, file: Path) -> Rebuilt:
+    model = _network(model)
     if model.source.predict is not None:
         raise InputError(
             "expected a method that predicts by the primary head alone to export to safetensors, found one with a rule "
@@ -51,19 +54,23 @@ def _safetensors(model: Model, about: About, file: Path) -> Rebuilt:
     return found
 
 
-def _torch_export(model: Model, about: About, file: Path) -> None:
-    program = torch.export.export(Portable(model), (_example(about),), dynamic_shapes=_ANY_NUMBER)
+def _torch_export(model: AnyModel, about: About, file: Path) -> None:
+    program = torch.export.export(Portable(_network(model)), (_example(about),), dynamic_shapes=_ANY_NUMBER)
     with file.open("wb") as opened:  # of a name that is no UTF-8, torch makes an abort of the process
         torch.export.save(program, opened, extra_files={ABOUT: to_json(about)})
 
 
-def _onnx(model: Model, about: About, file: Path) -> None:
+def _onnx(model: AnyModel, about: About, file: Path) -> None:
     # Looked for, not imported: onnxruntime would write a device's id below the home folder and look up a host.
     if None in map(find_spec, ("onnx", "onnxscript", "onnxruntime")):
         raise InputError(
             "expected onnx, onnxscript and onnxruntime to export to onnx, found that they aren't all installed; "
             "pip install 'metaux[onnx]'"
         )
+    properties = {"class_names": json.dumps(about["class_names"]), ABOUT: to_json(about)}
+    if isinstance(model, ClassicalModel):
+        write_classical(model, about, properties, file)
+        return
     program = torch.onnx.export(
         Portable(model),
         (_example(about),),
@@ -74,8 +81,14 @@ def _onnx(model: Model, about: About, file: Path) -> None:
         verbose=False,
     )
     assert program is not None
-    program.model.metadata_props.update({"class_names": json.dumps(about["class_names"]), ABOUT: to_json(about)})
+    program.model.metadata_props.update(properties)
     program.save(file, external_data=False)
+
+
+def _network(model: AnyModel) -> Model:
+    if isinstance(model, ClassicalModel):
+        raise InputError(f"expected the run of a network, found one of {model.method}; give --to onnx, or another run")
+    return model
 
 
 _ANY_NUMBER = ({0: torch.export.Dim("samples")},)

@@ -99,12 +99,14 @@ class ClassicalModel:
     """A fitted classical model with all it needs to take raw samples.
 
     Args:
+        method: its name.
         classifier: of scikit-learn.
         hierarchy: classes with their names.
         preprocessing: raw inputs to numbers.
         settings: the run's.
     """
 
+    method: str
     classifier: "BaseEstimator"
     hierarchy: Hierarchy
     preprocessing: Preprocessing
@@ -130,7 +132,7 @@ class ClassicalModel:
             raise damaged(run.folder, f"without {CLASSIFIER}") from None
         except Exception as error:  # of a file that is no archive, no schema, or holds another type
             raise damaged(path, f"that holds no model ({' '.join(str(error).split())})") from None
-        return cls(classifier, hierarchy, preprocessing, run.trial.settings)
+        return cls(run.method, classifier, hierarchy, preprocessing, run.trial.settings)
 
     def predict(self, samples: Samples) -> Predictions:
         """Return the logarithms of the classes' probabilities for raw samples."""
@@ -139,7 +141,10 @@ class ClassicalModel:
             return Predictions(_log_probabilities(self.classifier, numbers, self.hierarchy.classes), None)
 
 
-def read_model(run: Run, device: str = "cpu") -> "Model | ClassicalModel":
+AnyModel = Model | ClassicalModel
+
+
+def read_model(run: Run, device: str = "cpu") -> AnyModel:
     """Return what a finished run trained: both predict, and say what they take.
 
     Args:

@@ -6,8 +6,7 @@ from metaux.data.samples import Samples
 from metaux.data.sources import is_own, load, load_for_evaluation
 from metaux.errors import InputError
 from metaux.files import Progress
-from metaux.runs.classical import ClassicalModel
-from metaux.runs.model import Model
+from metaux.runs.classical import AnyModel
 from metaux.runs.record import Run, is_of
 
 
@@ -21,7 +20,7 @@ class Measured(NamedTuple):
 
 def samples_to_measure(
     run: Run,
-    model: Model | ClassicalModel,
+    model: AnyModel,
     data: str | None = None,
     hierarchy: str | None = None,
     progress: Progress | None = None,
