@@ -6,12 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 
 from metaux.cli.main import main
+
+PATIENCE = 300.0
+"""Seconds after which what another process was to do is said to hang, on a machine that may be busy."""
 
 
 class Result(NamedTuple):
@@ -42,6 +47,14 @@ def done(*words: object) -> str:
     return result.out
 
 
+@contextlib.contextmanager
+def own_time() -> Iterator[None]:
+    """Count the processor's time in this process as the time that passes: what else the machine does takes none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "perf_counter", time.process_time)
+        yield
+
+
 def start(*words: object) -> subprocess.Popen[str]:
     """Start the command line as a shell would, in a process group of its own."""
 
@@ -60,7 +73,7 @@ def start(*words: object) -> subprocess.Popen[str]:
 
 def wait_for_records(process: subprocess.Popen[str], out: Path, epochs: int) -> None:
     """Wait until that many epochs of any runs are recorded, while the command still works."""
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + PATIENCE
     while sum(len(file.read_text().splitlines()) for file in out.rglob("records.jsonl")) < epochs:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -81,7 +94,7 @@ def session(leader: int) -> list[str]:
 
 
 def wait_for_the_end(leader: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while left := session(leader):
         assert time.monotonic() < deadline, left
         time.sleep(0.1)

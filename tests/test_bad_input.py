@@ -351,9 +351,9 @@ def test_images_that_differ_are_made_alike_with_a_notice(tmp_path: Path) -> None
     assert "12 of 13 images are greyscale and were turned into RGB" in said
 
 
-@pytest.mark.parametrize("words", [["compare", "--seeds", "0"], ["predict"]])
-def test_from_a_shell(words: list[str], tmp_path: Path) -> None:
-    found = subprocess.run([sys.executable, "-m", "metaux", *words], cwd=tmp_path, capture_output=True, text=True)
+def test_from_a_shell(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "metaux", "compare", "--seeds", "0"]
+    found = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert (found.returncode, found.stdout, found.stderr.count("\n")) == (2, "", 1)
     assert found.stderr.startswith("metaux: expected")
     assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
-from torch.multiprocessing.spawn import spawn
 from torch.nn import functional as F
 from torch.utils._pytree import tree_map_only
 from torch.utils.checkpoint import checkpoint
@@ -567,15 +565,6 @@ def test_bfloat16_autocast() -> None:
 # data-parallel processes
 
 
-def average_over_processes(tensors: Sequence[Tensor], samples: int) -> list[Tensor]:
-    count = torch.tensor(float(samples))
-    torch.distributed.all_reduce(count)
-    averaged = [tensor * samples for tensor in tensors]
-    for tensor in averaged:
-        torch.distributed.all_reduce(tensor)
-    return [tensor / count for tensor in averaged]
-
-
 def two_process_case() -> Case:
     torch.manual_seed(0)
     return classification(two_layers(), 5, (torch.randn(9, 5),), momentum=0.9)
@@ -596,27 +585,31 @@ def split(case: Case, rows: slice) -> Case:
     return Case(case.network, case.target[rows], inputs, inner_loss, inputs, outer_loss, case.optimizer)
 
 
-def one_of_two_processes(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    torch.set_default_dtype(torch.float64)
-    torch.distributed.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=2)
-    part = split(two_process_case(), slice(0, 3) if rank == 0 else slice(3, 9))
-    torch.save([part.run(way, average=average_over_processes) for way in WAYS], f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
+@each_way
+def test_two_uneven_processes_equal_one(way: MetaGradient) -> None:
+    case, rows = two_process_case(), (slice(0, 3), slice(3, 9))
+    averages: list[list[Tensor]] = []
 
+    def share(own: slice) -> tuple[TargetGradient, list[list[Tensor]]]:
+        """Return what a process finds that goes on with `averages`, and what it gives to each of them."""
+        given: list[list[Tensor]] = []
 
-def test_two_uneven_processes_equal_one(tmp_path: Path) -> None:
-    spawn(one_of_two_processes, (str(tmp_path),), nprocs=2)
-    parts = [torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in (0, 1)]
-    case = two_process_case()
-    for way, first, second in zip(WAYS, *parts, strict=True):
-        whole = case.run(way)
-        # each process returns its own share: the mean over its own samples
-        joined = torch.cat([first.gradient * 3 / 9, second.gradient * 6 / 9])
-        bound = 1e-6 if way is finite_difference else 1e-10
-        assert distance(TargetGradient(joined, first.outer_loss), whole) < bound
-        torch.testing.assert_close(first.outer_loss, whole.outer_loss, rtol=1e-10, atol=0)
-        torch.testing.assert_close(second.outer_loss, whole.outer_loss, rtol=1e-10, atol=0)
+        def average(tensors: Sequence[Tensor], samples: int) -> list[Tensor]:
+            given.append([tensor * samples for tensor in tensors])
+            return averages[len(given) - 1] if averages else list(tensors)
+
+        return split(case, own).run(way, average=average), given
+
+    for _ in range(3):  # with no average, with that of the look-ahead's gradient, with that of v as well
+        (first, gave), (second, also) = map(share, rows)
+        averages = [[(a + b) / 9 for a, b in zip(*both, strict=True)] for both in zip(gave, also, strict=True)]
+    assert len(averages) == 2
+    # each process returns its own share: the mean over its own samples
+    joined = torch.cat([first.gradient * 3 / 9, second.gradient * 6 / 9])
+    bound, whole = 1e-6 if way is finite_difference else 1e-10, case.run(way)
+    assert distance(TargetGradient(joined, first.outer_loss), whole) < bound
+    for part in (first, second):
+        torch.testing.assert_close(part.outer_loss, whole.outer_loss, rtol=1e-10, atol=0)
 
 
 # errors

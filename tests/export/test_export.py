@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from metaux.runs.model import Model
 from metaux.runs.record import Run
 from shell import below, done, metaux, write_images
 
-FORMS = ("safetensors", "torch-export", "onnx")
+Array = np.ndarray[Any, Any]
 FAST = ("--epochs", 1, "--subclasses", 2)
 NAMES = ("image", "table", "text", "timm", "torchvision")
 MEASURE = """
@@ -85,38 +86,55 @@ def code_of(out: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.fixture(scope="module", params=FORMS)
+@pytest.fixture(scope="module")
+def samples(runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Array]]:
+    """The test samples of every run, in a file, and the probabilities that the run's network gives of them."""
+    path, found = tmp_path_factory.mktemp("samples"), {}
+    for name in NAMES:
+        own = samples_of(runs[name])
+        np.save(path / f"{name}.npy", own.inputs[0].numpy())
+        found[name] = path / f"{name}.npy", Model.read(runs[name]).predict(own).logits.softmax(-1).numpy()
+    return found
+
+
+@pytest.fixture(scope="module", params=[("safetensors", "torch-export"), ("onnx",)], ids=["torch", "onnx"])
 def measured(
-    request: pytest.FixtureRequest, runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
-    """What the lines of every run's card give of its samples, and of one of them."""
-    if request.param == "onnx":
+    request: pytest.FixtureRequest,
+    runs: dict[str, Path],
+    samples: dict[str, tuple[Path, Array]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[tuple[str, str], dict[str, Array]]:
+    """What the lines of every run's card give of its samples, and of one of them; in one process for all."""
+    if "onnx" in request.param:
         pytest.importorskip("onnxscript", reason="onnx, onnxscript or onnxruntime isn't installed")
     path = tmp_path_factory.mktemp("measured")
-    jobs = {}
-    for name in NAMES:
-        assert str(runs[name] / request.param) in done("export", runs[name], "--to", request.param)
-        np.save(path / f"{name}.npy", samples_of(runs[name]).inputs[0].numpy())
-        jobs[name] = (runs[name] / request.param, path / f"{name}.npy", path / f"{name}.npz")
-    if request.param == "safetensors":
-        with contextlib.chdir(path):
-            exec(MEASURE, {"jobs": [jobs.pop(name) for name in ("image", "table", "text")]})  # backbones of metaux
-    words = [sys.executable, "-c", WITHOUT_METAUX, *(word for job in jobs.values() for word in job)]
+    here, alone = [], []
+    for form, name in product(request.param, NAMES):
+        assert str(runs[name] / form) in done("export", runs[name], "--to", form)
+        # Lines of safetensors build backbones of metaux from metaux.
+        of_metaux = form == "safetensors" and name in ("image", "table", "text")
+        (here if of_metaux else alone).append((runs[name] / form, samples[name][0], path / f"{name}.{form}.npz"))
+    with contextlib.chdir(path):
+        exec(MEASURE, {"jobs": here})
+    words = [sys.executable, "-c", WITHOUT_METAUX, *(word for job in alone for word in job)]
     found = subprocess.run(words, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
-    return {name: dict(np.load(path / f"{name}.npz")) for name in NAMES}
+    return {(form, name): dict(np.load(path / f"{name}.{form}.npz")) for form, name in product(request.param, NAMES)}
 
 
 @pytest.mark.filterwarnings("default")  # the exporters' own
 @pytest.mark.parametrize("name", NAMES)
 def test_the_card_s_lines_give_the_same_probabilities_without_metaux(
-    name: str, runs: dict[str, Path], measured: dict[str, dict[str, np.ndarray[Any, Any]]]
+    name: str,
+    runs: dict[str, Path],
+    samples: dict[str, tuple[Path, Array]],
+    measured: dict[tuple[str, str], dict[str, Array]],
 ) -> None:
-    found, model = measured[name], Model.read(runs[name])
-    expected = model.predict(samples_of(runs[name])).logits.softmax(-1).numpy()
-    assert found["class_names"].tolist() == list(model.hierarchy.class_names)
-    np.testing.assert_allclose(found["all"], expected, atol=1e-5)
-    np.testing.assert_allclose(found["one"], expected[:1], atol=1e-5)
+    class_names, (_, expected) = list(Model.read(runs[name]).hierarchy.class_names), samples[name]
+    for found in (own for (_, of), own in measured.items() if of == name):
+        assert found["class_names"].tolist() == class_names
+        np.testing.assert_allclose(found["all"], expected, atol=1e-5)
+        np.testing.assert_allclose(found["one"], expected[:1], atol=1e-5)
 
 
 @pytest.mark.filterwarnings("default")

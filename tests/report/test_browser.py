@@ -11,6 +11,7 @@ import pytest
 from full_runs import HOSTILE, full_run, full_runs, write_page
 
 from metaux.report.recorded import Recorded
+from shell import PATIENCE
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -49,6 +50,7 @@ def hostile_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(browser: Any, file: Path, width: int = 1280, scheme: str = "light") -> Iterator[Any]:
     """Open the file without a network; afterwards nothing may have been asked for, and nothing complained of."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+    context.set_default_timeout(1000 * PATIENCE)
     page, said, asked = context.new_page(), [], []
     page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: said.append(str(error)))

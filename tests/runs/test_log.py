@@ -14,7 +14,7 @@ import pytest
 from metaux.errors import InputError
 from metaux.runs.log import LOGGED, catch_up, opened
 from metaux.runs.record import Run
-from shell import done, metaux, write_table
+from shell import PATIENCE, done, metaux, write_table
 
 FAST = ("--epochs", 2, "--backbone", "mlp")
 RECORDS = [{"epoch": n, "test_accuracy": n / 10, "train_loss": float("nan") if n == 2 else 1.0} for n in range(1, 5)]
@@ -109,7 +109,7 @@ def test_wandb_offline_goes_on_under_the_same_name(tmp_path: Path, monkeypatch: 
     assert [row["test_accuracy"] for row in rows] == run.curve("test_accuracy").tolist()
     with opened("wandb", tmp_path / "run", "maxl-0", {}) as write:
         write([*run.epochs, {"epoch": 3, "test_accuracy": 0.5}])
-    until = time.monotonic() + 20  # wandb's own process may still be writing, on a busy machine
+    until = time.monotonic() + PATIENCE  # wandb's own process may still be writing, on a busy machine
     while len(of_wandb(tmp_path / "run")) < 3 and time.monotonic() < until:
         time.sleep(0.1)
     assert [row["_step"] for row in of_wandb(tmp_path / "run")] == [1, 2, 3]

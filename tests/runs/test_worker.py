@@ -23,7 +23,7 @@ from metaux.runs.store import claim
 from metaux.runs.trial import Trial
 from metaux.runs.worker import CHECKPOINT
 from metaux.settings import Settings
-from shell import below, done, metaux, start, wait_for_records, wait_for_the_end, write_table
+from shell import PATIENCE, below, done, metaux, start, wait_for_records, wait_for_the_end, write_table
 
 FAST = Settings(epochs=2, train_size=100, backbone="mlp")
 
@@ -198,7 +198,7 @@ class TestProcesses:
         process = start(*("train", "digits", "--processes", 2, "--method", "maxl"), "--out", tmp_path / "out")
         wait_for_records(process, tmp_path / "out", 1)
         os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, err.count("\n")) == (130, 1), err
         wait_for_the_end(process.pid)
         assert json.loads((tmp_path / "out" / "records.jsonl").read_text().splitlines()[0])["epoch"] == 1

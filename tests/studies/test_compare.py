@@ -24,7 +24,18 @@ from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.compare import default_methods
 from metaux.words import duration
-from shell import below, done, metaux, session, start, wait_for_records, wait_for_the_end, write_images, write_table
+from shell import (
+    PATIENCE,
+    below,
+    done,
+    metaux,
+    session,
+    start,
+    wait_for_records,
+    wait_for_the_end,
+    write_images,
+    write_table,
+)
 
 FAST = ("--epochs", 2, "--backbone", "mlp", "--jobs", 1)
 
@@ -277,7 +288,7 @@ class TestInterruption:
         process = start(*words)
         wait_for_records(process, tmp_path / "out", 1)
         os.killpg(process.pid, sent)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 128 + sent
         again = shlex.join(["metaux", *map(str, words)])
         assert err == f"metaux: interrupted; to go on from the last finished epoch of each run: {again}\n"
@@ -287,12 +298,12 @@ class TestInterruption:
     def test_ctrl_c_while_workers_start(self, tmp_path: Path) -> None:
         words = ("compare", write_table(tmp_path / "t.npz", 400), *self.WORDS, "--out", tmp_path / "out")
         process = start(*words)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while len(session(process.pid)) < 3:  # a worker is there, and imports
             assert time.monotonic() < deadline
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, err.count("\n")) == (130, 1), err
         wait_for_the_end(process.pid)
 
@@ -305,7 +316,7 @@ def test_a_worker_that_dies_is_told_in_one_line(tmp_path: Path) -> None:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     workers = [pid for pid in children if "popen_loky" in Path(f"/proc/{pid}/cmdline").read_text()]
     os.kill(int(workers[0]), signal.SIGKILL)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err.count("\n")) == (1, 1), err
     assert "killed from outside" in err
 

@@ -45,9 +45,9 @@ from metaux.studies.search.final import Outcome, entrants, measure
 from metaux.studies.search.halving import Halving, _better_half
 from metaux.studies.search.length import TESTED, lengthened, minutes_for_longer
 from metaux.training.timing import Cost
-from shell import below, done, metaux
+from shell import below, done, metaux, own_time
 
-MINUTES = 0.25
+MINUTES = 0.1
 WORDS = ("recommend", "digits", "--train-size", 100, "--backbone", "mlp", "--epochs", 4, "--jobs", 1, "--device", "cpu")
 KMEANS = next(row for row in ENTRANTS if row.name == "kmeans")
 
@@ -61,7 +61,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(out: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(done(*WORDS, "--minutes", MINUTES, "--out", out, "--json"))
+    with own_time():
+        found: dict[str, Any] = json.loads(done(*WORDS, "--minutes", MINUTES, "--out", out, "--json"))
     return found
 
 

@@ -146,15 +146,15 @@ def seconds(device: str) -> dict[str, list[float]]:
     return times
 
 
-def peak_memory(name: str, device: str) -> float:
+def peak_memory(name: str, device: str, backbone: str = "vgg16") -> float:
     """Run a variant twice in a process of its own, or none for any other name; return the peak memory, MB."""
-    command = [sys.executable, "-m", __name__, name, device, str(torch.get_num_threads())]
+    command = [sys.executable, "-m", __name__, name, device, backbone, str(torch.get_num_threads())]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def _print_peak_memory(name: str, device: str, threads: str) -> None:
+def _print_peak_memory(name: str, device: str, backbone: str, threads: str) -> None:
     torch.set_num_threads(int(threads))
-    bench = Bench(device)
+    bench = Bench(device, backbone=backbone)
     for _ in range(2 if name in VARIANTS else 0):
         VARIANTS[name](bench)
     if bench.device.type == "cuda":
