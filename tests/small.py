@@ -70,11 +70,6 @@ def plan(source: MakeSource, protocol: str = "tuned", epochs: int = 2, **changes
     return replace(made, **changes)
 
 
-def same_weights(first: nn.Module, second: nn.Module) -> bool:
-    ours, theirs = first.state_dict(), second.state_dict()
-    return all(ours[name].equal(theirs[name]) for name in ours)
-
-
 def cpu() -> Fabric:
     return Fabric(accelerator="cpu", devices=1)
 

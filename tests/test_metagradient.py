@@ -605,6 +605,8 @@ def test_two_uneven_processes_equal_one(way: MetaGradient) -> None:
         averages = [[(a + b) / 9 for a, b in zip(*both, strict=True)] for both in zip(gave, also, strict=True)]
     assert len(averages) == 2
     # each process returns its own share: the mean over its own samples
+    assert isinstance(first.gradient, Tensor)
+    assert isinstance(second.gradient, Tensor)
     joined = torch.cat([first.gradient * 3 / 9, second.gradient * 6 / 9])
     bound, whole = 1e-6 if way is finite_difference else 1e-10, case.run(way)
     assert distance(TargetGradient(joined, first.outer_loss), whole) < bound

@@ -108,7 +108,8 @@ def measured(
     if "onnx" in request.param:
         pytest.importorskip("onnxscript", reason="onnx, onnxscript or onnxruntime isn't installed")
     path = tmp_path_factory.mktemp("measured")
-    here, alone = [], []
+    here: list[tuple[Path, Path, Path]] = []
+    alone: list[tuple[Path, Path, Path]] = []
     for form, name in product(request.param, NAMES):
         assert str(runs[name] / form) in done("export", runs[name], "--to", form)
         # Lines of safetensors build backbones of metaux from metaux.
@@ -116,7 +117,7 @@ def measured(
         (here if of_metaux else alone).append((runs[name] / form, samples[name][0], path / f"{name}.{form}.npz"))
     with contextlib.chdir(path):
         exec(MEASURE, {"jobs": here})
-    words = [sys.executable, "-c", WITHOUT_METAUX, *(word for job in alone for word in job)]
+    words = [sys.executable, "-c", WITHOUT_METAUX, *(str(word) for job in alone for word in job)]
     found = subprocess.run(words, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     return {(form, name): dict(np.load(path / f"{name}.{form}.npz")) for form, name in product(request.param, NAMES)}

@@ -21,6 +21,7 @@ from metaux.runs.record import Run
 from metaux.settings import Settings
 from metaux.training.loop import take_step
 from metaux.training.step import multi_task_losses
+from properties import assert_same_weights
 from shell import done, metaux, write_images, write_table
 from small import digits, learner, trained
 
@@ -97,8 +98,7 @@ def test_the_control_averages_what_each_view_says_of_the_class() -> None:
 
 def test_one_view_is_another_prediction_of_the_same_network() -> None:
     averaged, single = (trained(SOURCES[name]) for name in ("rotation", "rotation-single"))
-    first, second = averaged.network.state_dict(), single.network.state_dict()
-    assert all(first[name].equal(second[name]) for name in first)
+    assert_same_weights(averaged.network, single.network)
     test = digits().test.inputs[0].float() / 255 - 0.3
     outputs: Outputs = single.network.eval()(test)
     torch.testing.assert_close(single.test_logits, outputs.primary)

@@ -1,5 +1,6 @@
 """One battery that every label source must pass, and what is particular to each."""
 
+import copy
 from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
@@ -20,7 +21,13 @@ from metaux.networks.multitask import LabelGenerator
 from metaux.training.learner import Learner
 from metaux.training.loop import Fitted, fit, take_step
 from metaux.training.step import multi_task_losses
-from properties import assert_distributions, assert_same_weights, assert_within_own_slots
+from properties import (
+    assert_distributions,
+    assert_same_parameters,
+    assert_same_weights,
+    assert_within_own_slots,
+    different_weights,
+)
 from small import digits, human_labels, learner, trained
 
 TASKS = [name for name, known in SOURCES.items() if known.source_class is not Single]
@@ -145,17 +152,16 @@ def test_kmeans_needs_as_many_samples_as_clusters() -> None:
 
 def test_frozen_generator_stays_as_it_started() -> None:
     made = learner(SOURCES["frozen"])
-    before = {name: value.clone() for name, value in made.source.named_parameters()}
+    before = copy.deepcopy(made.source)
     fit(made)
-    assert all(before[name].equal(value) for name, value in made.source.named_parameters())
+    assert_same_parameters(made.source, before)
 
 
 def test_maxl_starts_as_frozen_and_learns() -> None:
     maxl, frozen = learner(SOURCES["maxl"]), learner(SOURCES["frozen"])
-    parameters = dict(frozen.source.named_parameters())
-    assert all(parameters[name].equal(value) for name, value in maxl.source.named_parameters())
+    assert_same_weights(maxl.source, frozen.source)
     fit(maxl)
-    assert not all(parameters[name].equal(value) for name, value in maxl.source.named_parameters())
+    assert different_weights(maxl.source, frozen.source)
 
 
 class Weighing(SubclassSource):

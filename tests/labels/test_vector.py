@@ -1,5 +1,7 @@
 """The arbitrary auxiliary task: its meta-gradient, exactly; and that its targets do not collapse."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from metaux.metagradient import LookAhead, MetaGradient, alone, double_backward,
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
 from metaux.networks.vector_generator import VectorGenerator
 from metaux.training.loop import fit
+from properties import assert_same_parameters, assert_same_weights, different_weights
 from small import digits, learner, trained
 
 N, D, RATE = 7, 5, 0.3
@@ -139,12 +142,12 @@ def test_the_entropy_keeps_the_dimensions_in_use() -> None:
 
 def test_frozen_vector_starts_as_vector_and_never_learns() -> None:
     vector, frozen = learner(SOURCES["vector"]), learner(SOURCES["frozen-vector"])
-    before = {name: value.clone() for name, value in frozen.source.named_parameters()}
-    assert all(before[name].equal(value) for name, value in vector.source.named_parameters())
+    before = copy.deepcopy(frozen.source)
+    assert_same_weights(vector.source, before)
     records = fit(frozen).records
     fit(vector)
-    assert all(before[name].equal(value) for name, value in frozen.source.named_parameters())
-    assert not all(before[name].equal(value) for name, value in vector.source.named_parameters())
+    assert_same_parameters(frozen.source, before)
+    assert different_weights(vector.source, before)
     assert records[0]["target_dimensions"] == pytest.approx(records[-1]["target_dimensions"], rel=1e-4)
     assert "meta_gradient_norm" not in records[0]
 

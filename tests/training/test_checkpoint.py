@@ -1,8 +1,7 @@
 """An interrupted run goes on to the same bits; a checkpoint of anything else is refused."""
 
-import multiprocessing
 import os
-import signal
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from metaux.training.evaluate import Record
 from metaux.training.learner import make_learner
 from metaux.training.loop import Fitted, fit
 from metaux.training.plan import Plan
-from small import cpu, digits, plan, same_weights, trained
+from properties import assert_same_weights
+from small import cpu, digits, plan, trained
 
 
 class Stopped(Exception):
@@ -45,7 +45,7 @@ def test_an_interrupted_run_ends_in_the_same_bits(method: str, tmp_path: Path) -
     with pytest.raises(Stopped):
         going_on(plan(SOURCES[method], epochs=3), tmp_path, stop_after=2)
     found = going_on(plan(SOURCES[method], epochs=3), tmp_path)
-    assert same_weights(found.network, expected.network)
+    assert_same_weights(found.network, expected.network)
     assert found.test_correct.equal(expected.test_correct)
     assert untimed(found) == untimed(expected)
 
@@ -74,25 +74,24 @@ def test_what_was_learned_before_the_training_is_not_learned_again(
     kept = Checkpoint(tmp_path / "checkpoint.pt", begun.data.digest).read()
     monkeypatch.delattr(work)
     assert make_learner(begun, cpu(), kept).preparation > 0.99 * kept["preparation"] > 0
-    assert same_weights(going_on(begun, tmp_path).network, expected.network)
+    assert_same_weights(going_on(begun, tmp_path).network, expected.network)
 
 
-def test_a_killed_run_goes_on(tmp_path: Path) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=_train_and_die, args=(tmp_path,))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    found = going_on(plan(SOURCES["maxl"]), tmp_path)
+def test_what_a_kill_leaves_of_a_run_goes_on(tmp_path: Path) -> None:
+    begun, killed = plan(SOURCES["maxl"]), tmp_path / "killed"
+
+    def keep(records: list[Record]) -> None:
+        """Keep what is on the disk at this moment, as a kill would."""
+        if len(records) == 1:
+            shutil.copytree(tmp_path / "whole", killed)
+
+    (tmp_path / "whole").mkdir()
+    checkpoint = Checkpoint(tmp_path / "whole" / "checkpoint.pt", begun.data.digest)
+    whole = fit(make_learner(begun, cpu()), checkpoint, on_epoch=keep)
+    found = going_on(begun, killed)
     assert len(found.records) == 2
-    assert same_weights(found.network, trained(SOURCES["maxl"]).network)
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "checkpoint.before.pt"}
-
-
-def _train_and_die(folder: Path) -> None:
-    torch.set_num_threads(1)
-    chosen = plan(SOURCES["maxl"])
-    checkpoint = Checkpoint(folder / "checkpoint.pt", chosen.data.digest)
-    fit(make_learner(chosen, cpu()), checkpoint, on_epoch=lambda _: os.kill(os.getpid(), signal.SIGKILL))
+    assert_same_weights(found.network, whole.network)
+    assert {path.name for path in killed.iterdir()} == {"checkpoint.pt", "checkpoint.before.pt"}
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nonsense"])
@@ -146,7 +145,7 @@ def test_a_damaged_checkpoint_costs_one_epoch(tmp_path: Path) -> None:
     assert "the run goes on from the epoch before" in checkpoint.notice
     assert len(checkpoint.read()["records"]) == 2
     found = going_on(plan(SOURCES["maxl"], epochs=4), tmp_path)
-    assert same_weights(found.network, expected.network)
+    assert_same_weights(found.network, expected.network)
     assert untimed(found) == untimed(expected)
     assert not checkpoint.notice
     checkpoint.delete()

@@ -14,7 +14,8 @@ from metaux.losses import mask_softmax
 from metaux.protocols import Protocol
 from metaux.training.evaluate import Evaluation
 from metaux.training.loop import fit, train_epoch
-from small import digits, learner, same_weights, trained
+from properties import assert_same_weights
+from small import digits, learner, trained
 
 PLAIN = ("epoch", "seconds", "learning_rate", "train_loss", "train_accuracy")
 
@@ -23,7 +24,7 @@ def test_permuting_the_test_set_changes_no_weight() -> None:
     data = digits()
     permuted = replace(data, test=replace(data.test, primary=data.test.primary.flip(0)))
     first, second = (trained(SOURCES["maxl"], epochs=1, data=d) for d in (data, permuted))
-    assert same_weights(first.network, second.network)
+    assert_same_weights(first.network, second.network)
     assert first.records[0]["test_accuracy"] != second.records[0]["test_accuracy"]
 
 
@@ -32,7 +33,7 @@ def test_measuring_changes_no_weight(method: str) -> None:
     blind = learner(SOURCES[method])
     for epoch in range(2):
         train_epoch(blind, epoch)
-    assert same_weights(trained(SOURCES[method]).network, blind.network)
+    assert_same_weights(trained(SOURCES[method]).network, blind.network)
 
 
 def test_measuring_on_the_way_changes_nothing() -> None:

@@ -1,5 +1,6 @@
 """The loop: what a seed means, which step follows which, and what is left untouched."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,13 @@ from metaux.labels.sources import SOURCES
 from metaux.training.checkpoint import Checkpoint
 from metaux.training.devices import computing
 from metaux.training.loop import fit, steps_of, take_step
-from small import digits, learner, same_weights, trained
+from properties import assert_same_weights, different_weights
+from small import digits, learner, trained
 
 
 def test_another_seed_changes_the_weights() -> None:
     first, second = (trained(SOURCES["single"], epochs=1, seed=seed) for seed in (0, 1))
-    assert not same_weights(first.network, second.network)
+    assert different_weights(first.network, second.network)
 
 
 def test_inputs_do_not_depend_on_the_method() -> None:
@@ -43,10 +45,10 @@ def test_inputs_do_not_depend_on_the_method() -> None:
 def test_a_meta_step_leaves_the_network_as_it_was(protocol: str) -> None:
     made = learner(SOURCES["maxl"], protocol)
     made.network.train()
-    before = {name: value.clone() for name, value in made.network.state_dict().items()}
+    before = copy.deepcopy(made.network)
     random_state = torch.get_rng_state()
     take_step(made, "meta", made.batches.order(0), 0, 1.0)
-    assert all(before[name].equal(value) for name, value in made.network.state_dict().items())
+    assert_same_weights(made.network, before)
     assert all(parameter.grad is None for parameter in made.network.parameters())
     assert torch.get_rng_state().equal(random_state)
 

@@ -1,5 +1,6 @@
 """The differentiation method of the meta-gradient is chosen once, before the training, and recorded."""
 
+import copy
 import io
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -24,6 +25,7 @@ from metaux.studies.compare import compare
 from metaux.training.learner import make_learner
 from metaux.training.loop import fit
 from metaux.training.meta_gradients import choose_meta_gradient
+from properties import assert_same_weights
 from small import cpu, learner, plan
 
 
@@ -84,13 +86,13 @@ def test_the_exact_method_wherever_the_network_allows_it(
 ) -> None:
     torch.manual_seed(0)
     network = make()
-    before = {name: value.clone() for name, value in network.state_dict().items()}
+    before = copy.deepcopy(network)
     state = torch.get_rng_state()
     found, notice = choose_meta_gradient(network, batch(inputs), nullcontext())
     assert found is method
     assert said in notice
     assert bool(notice) == bool(said)
-    assert all(value.equal(before[name]) for name, value in network.state_dict().items())
+    assert_same_weights(network, before)
     assert all(parameter.grad is None for parameter in network.parameters())
     assert torch.get_rng_state().equal(state)
     assert network.training
