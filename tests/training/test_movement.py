@@ -10,7 +10,8 @@ from metaux.training.learner import prepared_source
 from metaux.training.loop import fit
 from metaux.training.movement import label_movement, labels_in_training
 from metaux.training.step import mean_cosine
-from small import learner, same_weights, trained
+from properties import assert_same_weights
+from small import learner, trained
 
 
 @pytest.mark.parametrize("protocol", ["iclr", "neurips"])
@@ -27,7 +28,7 @@ def test_published_protocols_start_from_xavier_with_zero_biases(protocol: str) -
 
 def test_a_backbone_with_weights_keeps_them() -> None:
     kept, tuned = learner(SOURCES["maxl"], "iclr", own_weights=True), learner(SOURCES["maxl"], "tuned")
-    assert same_weights(kept.network.trunk, tuned.network.trunk)
+    assert_same_weights(kept.network.trunk, tuned.network.trunk)
     head = kept.network.primary_head
     assert isinstance(head, nn.Linear)
     assert not head.bias.any()
@@ -35,8 +36,8 @@ def test_a_backbone_with_weights_keeps_them() -> None:
 
 def test_methods_share_the_initialisation_of_trunk_and_primary_head() -> None:
     first, second = (learner(SOURCES[name], "iclr").network for name in ("single", "human"))
-    assert same_weights(first.trunk, second.trunk)
-    assert same_weights(first.primary_head, second.primary_head)
+    assert_same_weights(first.trunk, second.trunk)
+    assert_same_weights(first.primary_head, second.primary_head)
 
 
 @pytest.mark.parametrize("protocol", ["iclr", "neurips"])
@@ -88,6 +89,6 @@ def test_cosine_of_the_released_code_by_hand() -> None:
 
 def test_the_cosine_is_measured_on_so_many_batches_and_changes_nothing() -> None:
     measured, plain = (trained(SOURCES["random"], epochs=2, cosine_batches=count) for count in (3, 0))
-    assert same_weights(measured.network, plain.network)
+    assert_same_weights(measured.network, plain.network)
     assert all(-1 <= record["mean_cosine"] <= 1 for record in measured.records)
     assert not any("mean_cosine" in record for record in plain.records)
