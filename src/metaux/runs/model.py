@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,8 +20,10 @@ from metaux.runs.record import Run
 from metaux.settings import Settings
 from metaux.training.devices import computing, make_fabric
 from metaux.training.evaluate import evaluated_on, primary_outputs
-from metaux.training.fabric import Fabric
 from metaux.training.learner import make_network
+
+if TYPE_CHECKING:
+    from metaux.training.fabric import Fabric
 
 
 def read_description(run: Run) -> tuple[Hierarchy, Preprocessing, tuple[int, ...]]:
@@ -68,7 +70,7 @@ class Model:
     hierarchy: Hierarchy
     preprocessing: Preprocessing
     settings: Settings
-    fabric: Fabric
+    fabric: "Fabric"
 
     @classmethod
     def read(cls, folder: str | Path, device: str = "cpu") -> "Model":

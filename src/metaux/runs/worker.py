@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -22,12 +22,14 @@ from metaux.settings import to_mapping
 from metaux.training.checkpoint import Checkpoint
 from metaux.training.devices import computing, quieten
 from metaux.training.evaluate import Record, evaluated_on
-from metaux.training.fabric import Fabric
 from metaux.training.learner import make_learner
 from metaux.training.loop import Fitted, fit
 from metaux.training.meta_gradients import name_of
 from metaux.training.movement import label_movement
 from metaux.training.plan import Plan
+
+if TYPE_CHECKING:
+    from metaux.training.fabric import Fabric
 
 CHECKPOINT = "checkpoint.pt"
 FEATURE_SAMPLES = 1000
@@ -37,7 +39,7 @@ quieten()
 
 
 def run_share(
-    fabric: Fabric, trial: Trial, folder: Path, log: str | None = None, curve: bool = True
+    fabric: "Fabric", trial: Trial, folder: Path, log: str | None = None, curve: bool = True
 ) -> InputError | TrainingError | None:
     """Do one process's share of a run, making its own plan: objects such as a function in one can't travel.
 
@@ -54,7 +56,7 @@ def run_share(
 
 
 def train_and_record(
-    fabric: Fabric,
+    fabric: "Fabric",
     trial: Trial,
     data: LabelledData,
     folder: Path,

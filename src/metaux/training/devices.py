@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from metaux.errors import InputError, TooLittleMemoryError
 from metaux.settings import Settings
-from metaux.training.fabric import Fabric
+
+if TYPE_CHECKING:
+    from metaux.training.fabric import Fabric
 
 MOST_AT_ONCE = 1024
 """Threads, or processes: more than that the system may not be able to start."""
@@ -44,12 +47,14 @@ def device_of(settings: Settings) -> torch.device:
     return torch.device("cpu") if kind == "cpu" else torch.device(kind, int(index or 0))
 
 
-def make_fabric(settings: Settings) -> Fabric:
+def make_fabric(settings: Settings) -> "Fabric":
     """Return the Fabric for these settings; launch it before use if there is more than one process.
 
     Raises:
         InputError: as `device_of`.
     """
+    from metaux.training.fabric import Fabric  # imports all that compiles networks: not for what only reads a run
+
     device = device_of(settings)
     quieten()
     if settings.processes > 1:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn, optim
@@ -17,13 +17,15 @@ from metaux.metagradient import Average, LookAhead, MetaGradient, forward_mode
 from metaux.networks.multitask import MultiTaskNetwork, feature_size, initialise, make_head, to_channels_last
 from metaux.rng import derive_seed, seeded
 from metaux.training.batches import Batches
-from metaux.training.fabric import Fabric
 from metaux.training.features import of_pixels
 from metaux.training.loader import Loader
 from metaux.training.meta_gradients import choose_meta_gradient
 from metaux.training.plan import Plan
 from metaux.training.processes import averager, take_from_first
 from metaux.training.teachers import pretrain
+
+if TYPE_CHECKING:
+    from metaux.training.fabric import Fabric
 
 
 class Trouble(NamedTuple):
@@ -53,7 +55,7 @@ class Learner:
     """
 
     plan: Plan
-    fabric: Fabric
+    fabric: "Fabric"
     source: LabelSource
     network: MultiTaskNetwork
     optimizer: optim.Optimizer
@@ -110,7 +112,7 @@ def _finite(module: nn.Module) -> bool:
 
 
 def make_learner(
-    plan: Plan, fabric: Fabric, state: Mapping[str, Any] | None = None, rehearsal: bool = False
+    plan: Plan, fabric: "Fabric", state: Mapping[str, Any] | None = None, rehearsal: bool = False
 ) -> Learner:
     """Prepare the label source and make the network.
 
@@ -185,7 +187,7 @@ def _example(plan: Plan) -> tuple[Tensor, ...]:
 
 
 def prepared_source(
-    plan: Plan, fabric: Fabric, state: Mapping[str, Any], rehearsal: bool
+    plan: Plan, fabric: "Fabric", state: Mapping[str, Any], rehearsal: bool
 ) -> tuple[LabelSource, float, float]:
     """Return the label source, the seconds of its preparation, and those that were spared of them."""
     device, left_out = fabric.device, 0.0

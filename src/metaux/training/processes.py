@@ -1,15 +1,18 @@
 """What data-parallel processes tell each other."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from metaux.metagradient import Average, alone
-from metaux.training.fabric import Fabric
+
+if TYPE_CHECKING:
+    from metaux.training.fabric import Fabric
 
 
-def averager(fabric: Fabric) -> Average:
+def averager(fabric: "Fabric") -> Average:
     """Return the mean over processes, weighted by each one's number of samples; with one process, the tensors.
 
     One message carries all tensors, whatever their number.
@@ -29,7 +32,7 @@ def averager(fabric: Fabric) -> Average:
     return average
 
 
-def take_from_first(module: nn.Module, fabric: Fabric) -> None:
+def take_from_first(module: nn.Module, fabric: "Fabric") -> None:
     """Give every process the first one's parameters and buffers: what each computed may differ by rounding on a GPU."""
     if fabric.world_size == 1:
         return

@@ -3,15 +3,18 @@
 import time
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from metaux.training.devices import wait_for
 from metaux.training.evaluate import Evaluation
-from metaux.training.fabric import Fabric
 from metaux.training.learner import Learner, make_learner
 from metaux.training.loop import steps_of, take_step
 from metaux.training.plan import Plan
+
+if TYPE_CHECKING:
+    from metaux.training.fabric import Fabric
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Cost:
         return self.preparation + self.epoch * epochs
 
 
-def time_run(plan: Plan, fabric: Fabric, curve: bool = True) -> tuple[Cost, str]:
+def time_run(plan: Plan, fabric: "Fabric", curve: bool = True) -> tuple[Cost, str]:
     """Time the preparation and a few steps of a run, with a learner that is thrown away.
 
     Args:
