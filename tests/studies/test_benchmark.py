@@ -18,7 +18,7 @@ from metaux.evidence.statistics import seeds_needed
 from metaux.evidence.verdict import judge
 from metaux.labels.sources import Role
 from metaux.protocols import resolve
-from metaux.runs.loading import _read_once, load_once
+from metaux.runs.loading import _read_once
 from metaux.runs.pool import train
 from metaux.runs.record import Run, read_runs
 from metaux.runs.store import Store, by_method
@@ -29,7 +29,6 @@ from metaux.studies.benchmark.benchmark import benchmark
 from metaux.studies.benchmark.datasets import DATASETS, found
 from metaux.studies.benchmark.measured import FIRST_SEED, SECOND_NETWORK, measured
 from metaux.studies.benchmark.plan import decide, pilot
-from metaux.studies.benchmark.probe import probe
 from metaux.studies.benchmark.rules import ENTRANTS, Entrant, Rules, entered
 from shell import below, metaux, write_table
 
@@ -198,14 +197,6 @@ def test_a_damaged_file_is_told_and_nothing_is_decided_anew(file: str, content: 
     assert list(tmp_path.iterdir()) == [tmp_path / "few-digits"]
 
 
-@pytest.mark.parametrize("content", DAMAGED.values())
-def test_damaged_measures_of_a_probe_are_told(content: str, tmp_path: Path) -> None:
-    (tmp_path / "probe.json").write_text(content)
-    row = next(row for row in ENTRANTS if row.name == "linear probe")
-    with pytest.raises(InputError, match=r"expected a whole .*probe\.json"):
-        probe(BED["few-digits"], row, load_once(BED["few-digits"]), [100], tmp_path)
-
-
 def test_a_plan_is_of_its_data_set(plan: bytes, tmp_path: Path) -> None:
     (tmp_path / "few-digits").mkdir()
     (tmp_path / "few-digits" / "plan.json").write_bytes(plan)
@@ -264,15 +255,14 @@ def test_outside_data_take_part_only_where_they_are_named(tmp_path: Path, monkey
     stripes[y == 0, ::2], stripes[y == 1, :, ::2] = 200, 200
     np.savez(tmp_path / "stripes.npz", x=stripes + generator.integers(0, 50, stripes.shape, np.uint8), y=y)
     bed = Settings(data=str(tmp_path / "stripes.npz"), subclasses=(2,), epochs=1, device="cpu")
-    rows = entered(("linear probe", "fine-tuned"))
+    rows = entered(("linear-probe", "fine-tuned"))
     benchmark({"stripes": bed}, rows, replace(RULES, learning_rates=(0.05,)), tmp_path, 1, "test", QUIET)
     found = json.loads((tmp_path / "stripes" / "benchmark.json").read_text())
     table = {row["method"]: row for row in found["table"]}
-    assert table["linear probe"]["accuracies"] == [1.0] * len(table["single"]["seeds"])
-    assert table["linear probe"]["differences"].keys() == {"single", "uniform", "frozen"}
+    assert table["linear-probe"]["accuracies"] == [1.0] * len(table["single"]["seeds"])
+    assert table["linear-probe"]["differences"].keys() == {"single"}
     assert [note for note in found["notes"] if note.startswith("fine-tuned: not run: expected")]
-    measured = json.loads((tmp_path / "stripes" / "probe.json").read_text())
-    assert [int(seed) for seed in measured] == table["single"]["seeds"]
+    assert table["linear-probe"]["seeds"] == table["single"]["seeds"]
 
 
 def test_a_row_that_came_through_with_some_seeds_only_is_above_nothing(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from metaux.evidence.comparison import Comparison
 from metaux.evidence.table import table, to_csv, to_json
 from metaux.evidence.verdict import judge
 from metaux.files import write_json, write_text_atomic
+from metaux.runs.launch import rehearse
 from metaux.runs.loading import load_once
 from metaux.runs.plan import check, make_plan
 from metaux.runs.pool import longest_first, summarise_failures, train
@@ -25,8 +26,7 @@ from metaux.settings import Settings, changed
 from metaux.studies.benchmark.alternatives import alternatives, alternatives_table
 from metaux.studies.benchmark.measured import measured, planned, shuffled
 from metaux.studies.benchmark.plan import best, decide, longer, pilot, planned_values, tried, tuning
-from metaux.studies.benchmark.probe import is_probed, probe
-from metaux.studies.benchmark.rules import ENTRANTS, HUMAN, PROBE, SINGLE, Entrant, Rules
+from metaux.studies.benchmark.rules import ENTRANTS, HUMAN, SINGLE, Entrant, Rules
 from metaux.terminal import make_table, print_notes, print_whole
 from metaux.words import listed, percent, shell_command
 
@@ -126,8 +126,8 @@ class _OnDataSet:
         self.folder = store.out / name
         self.notes: list[str] = []
         entries = self._that_can_run(entrants)
-        self.probes = [row for row in entries if row.method == PROBE]
-        self.entries = [row for row in entries if row.method != PROBE]
+        self.classical = [row for row in entries if row.classical]
+        self.entries = [row for row in entries if not row.classical]
         self.plan = read_kept(self.folder / PLAN, seeds=int, why=str, rows=dict)
         self.planned = bool(self.plan)
         self.result = read_kept(self.folder / RESULT) or read_kept(self.folder / _EARLIER_RESULT)
@@ -194,6 +194,12 @@ class _OnDataSet:
             write_json(self.folder / PLAN, self.plan)
         console.print(f"{self.name}: {self.plan['seeds']} seeds: {self.plan['why']}", soft_wrap=True)
         self.trials = planned(self.settings, self.known, self.plan, self.rules)
+        named, self.classical = self.classical, []
+        for row in filter(lambda row: row.classical, ENTRANTS):
+            trials = [Trial(self.settings, row.method, trial.seed) for trial in self.trials[SINGLE]]
+            if row in named or self.store.find(trials[0]):  # those of earlier calls too
+                self.classical.append(row)
+                self.trials[row.name] = trials
 
     def tests(self) -> list[Trial]:
         """Return the runs on test data of the rows that are named now; of others, what is there is used."""
@@ -208,14 +214,8 @@ class _OnDataSet:
 
     def compare(self, console: Console) -> Comparison:
         """Compare the rows, write the result, and print it."""
-        seeds = [trial.seed for trial in self.trials[SINGLE]]
-        if not self.probes and is_probed(self.folder):
-            self.probes = [row for row in ENTRANTS if row.method == PROBE]
-        with console.status(f"{self.name}: features of a pretrained network, and a linear classifier for each seed"):
-            data = load_once(self.settings)
-            probes = {row.name: probe(self.settings, row, data, seeds, self.folder) for row in self.probes}
-        rows = [*self.known, *self.probes]
-        comparison = measured(rows, self.trials, self.store, probes)
+        rows = [*self.known, *self.classical]
+        comparison = measured(rows, self.trials, self.store)
         verdict = judge(comparison)
         command = self._command([row.name for row in rows if row.role != "control"])
         plain = to_json(comparison, verdict)
@@ -249,6 +249,9 @@ class _OnDataSet:
         # Its package may not be installed, or its weights can't be fetched.
         settings = replace(self.settings, **row.changes)
         try:
+            if row.classical:
+                rehearse(Trial(settings, row.method, 0), data)
+                return ""
             check(settings)
             features = make_plan(Trial(settings, SINGLE, 0), data).features
             if features is not None:

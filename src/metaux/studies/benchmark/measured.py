@@ -93,7 +93,6 @@ def measured(
     entrants: Sequence[Entrant],
     trials: Mapping[str, Sequence[Trial]],
     store: Store,
-    probes: Mapping[str, Sequence[Result]] | None = None,
 ) -> Comparison:
     """Return what each row reached, in the order of the table: baselines, then each row above its shuffled labels.
 
@@ -101,10 +100,9 @@ def measured(
         entrants: the rows, single task first.
         trials: their runs, and those of the rows that follow from them.
         store: where the runs are.
-        probes: what the rows reached that are no runs.
     """
     runs = {name: [run for trial in own if (run := store.find(trial)) is not None] for name, own in trials.items()}
-    results = {name: [Result.of(run) for run in own] for name, own in runs.items()} | dict(probes or {})
+    results = {name: [Result.of(run) for run in own] for name, own in runs.items()}
     results[ENSEMBLE] = _ensembles(runs[SINGLE], runs[ENSEMBLE])
     by_name = {row.name: row for row in entrants}
     more = sorted(name for name in results if name not in by_name)
@@ -118,7 +116,8 @@ def measured(
         if entrant is None:
             contenders.append(Contender(name, results[name], "control", (SINGLE,)))
             continue
-        others = [*REFERENCES, *entrant.controls, *([shuffled[name]] if name in shuffled else [])]
+        references = (SINGLE,) if entrant.classical else REFERENCES
+        others = [*references, *entrant.controls, *([shuffled[name]] if name in shuffled else [])]
         baselines = tuple(other for other in dict.fromkeys(others) if other != name)
         contenders.append(Contender(name, results.get(name, ()), entrant.role, baselines))
     return Comparison.of(contenders, runs[SINGLE])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from metaux.errors import choose
-from metaux.labels.sources import ANY_KIND, REFERENCES, Role, entry
+from metaux.labels.sources import ANY_KIND, CLASSICAL, REFERENCES, Role, entry
 from metaux.settings import as_words
 from metaux.words import shell_command
 
@@ -32,6 +32,11 @@ class Entrant:
     controls: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ANY_KIND
 
+    @property
+    def classical(self) -> bool:
+        """Whether it is a classical model, which has no configurations to try."""
+        return self.role == "classical"
+
     def in_words(self) -> str:
         """Return the label source and the settings that differ from the data set's, as a command line has them.
 
@@ -42,8 +47,6 @@ class Entrant:
 
 
 SINGLE, HUMAN = "single", "human"
-# The method of a row that is no network that is trained.
-PROBE = "probe"
 _IMAGES = ("image",)
 _TRANSFORMED = ("transformed", "transformation", "transformation-shuffled")
 _FEATURES = {"features": "efficientnet-lite0"}
@@ -54,7 +57,10 @@ def _rows(*methods: str) -> tuple[Entrant, ...]:
     """Return a row for each of these label sources, as it is."""
     known = {name: entry(name) for name in methods}
     controls = {name: tuple(filter(None, (own.control, own.shuffled))) for name, own in known.items()}
-    return tuple(Entrant(name, name, {}, own.role, False, controls[name], own.kinds) for name, own in known.items())
+    return tuple(
+        Entrant(name, name, {}, own.role, own.uses_outside_data, controls[name], own.kinds)
+        for name, own in known.items()
+    )
 
 
 def _changed(
@@ -84,9 +90,9 @@ ENTRANTS = (
     *_TWICE,
     *_rows("rotated", "rotation", "rotation-shuffled", "rotated-single", "rotation-single"),
     *_rows("self-distilled", "distilled", "self-distilled-cross", "distilled-cross", HUMAN),
-    Entrant("kmeans, pretrained", "kmeans", _FEATURES, "outside", True, controls=("linear probe",), kinds=_IMAGES),
-    Entrant("linear probe", PROBE, _FEATURES, "outside", True, kinds=_IMAGES),
+    Entrant("kmeans, pretrained", "kmeans", _FEATURES, "outside", True, controls=("linear-probe",), kinds=_IMAGES),
     Entrant("fine-tuned", SINGLE, _FINE_TUNED, "outside", True, kinds=_IMAGES),
+    *_rows(*CLASSICAL),
 )
 
 
