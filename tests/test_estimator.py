@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -48,6 +50,69 @@ def labels_of(classifier: MetauxClassifier) -> Array:
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_scikit_learn_contract(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
+
+
+def fitted_bits(method: str, seed: int) -> list[Tensor]:
+    classifier = quick(method=method, random_state=seed).fit(FLOWERS, KINDS)
+    return [*classifier.network_.state_dict().values(), torch.from_numpy(classifier.predict_proba(FLOWERS))]
+
+
+def global_states() -> tuple[Any, ...]:
+    numpys = np.random.get_state()  # noqa: NPY002
+    return random.getstate(), str(numpys), torch.get_rng_state().tolist(), torch.get_num_threads()
+
+
+class TestThreads:
+    """Two fits at a time do what each does alone, and leave the global generators as they were."""
+
+    FITS = tuple((method, seed) for method in ("maxl", "random") for seed in (0, 1))
+
+    def test_of_joblib(self) -> None:
+        before = global_states()
+        alone = [fitted_bits(*fit) for fit in self.FITS]
+        side_by_side = Parallel(n_jobs=4, backend="threading")(delayed(fitted_bits)(*fit) for fit in self.FITS)
+        for first, second in zip(alone, side_by_side, strict=True):
+            assert all(ours.equal(theirs) for ours, theirs in zip(first, second, strict=True))
+        assert global_states() == before
+
+    def test_of_optuna(self) -> None:
+        optuna = pytest.importorskip("optuna")
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+        def accuracy(trial: Any) -> float:
+            rate = trial.suggest_categorical("rate", [0.01, 0.1])
+            return float(quick(learning_rate=rate).fit(FLOWERS, KINDS).score(FLOWERS, KINDS))
+
+        def values(jobs: int) -> dict[float, float]:
+            study = optuna.create_study(sampler=optuna.samplers.GridSampler({"rate": [0.01, 0.1]}, seed=0))
+            study.optimize(accuracy, n_trials=2, n_jobs=jobs)
+            return {trial.params["rate"]: trial.value for trial in study.trials}
+
+        assert values(1) == values(2)
+
+    def test_of_a_dataset_that_draws(self) -> None:
+        class Noisy(Dataset[Any]):
+            def __len__(self) -> int:
+                return 60
+
+            def __getitem__(self, row: int) -> tuple[Tensor, int]:
+                noise = torch.rand(4) + random.random() + np.random.random()  # noqa: NPY002
+                return torch.tensor(FLOWERS[row], dtype=torch.float32) + noise, int(KINDS[row])
+
+        losses, before = [], global_states()
+        for _ in range(2):
+            losses.append(quick().fit(Noisy()).history_[-1]["train_loss"])
+            assert global_states() == before
+            for draw in (torch.rand, np.random.random, lambda _: random.random()):
+                draw(1)
+            before = global_states()
+        assert losses[0] == losses[1]
+
+    def test_without_gradients(self) -> None:
+        alone = fitted_bits("maxl", 0)
+        for mode in (torch.no_grad, torch.inference_mode):
+            with mode():
+                assert all(ours.equal(theirs) for ours, theirs in zip(fitted_bits("maxl", 0), alone, strict=True))
 
 
 def test_auto_is_what_did_best_on_data_of_the_kind() -> None:

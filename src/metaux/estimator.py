@@ -37,6 +37,7 @@ from metaux.labels.base import LabelSource, MakeSource
 from metaux.labels.sources import AUTO, SOURCES, best
 from metaux.networks.backbones import make_backbone
 from metaux.protocols import Protocol, resolve
+from metaux.rng import ALONE, all_seeded
 from metaux.runs.plan import assemble
 from metaux.settings import Settings, from_mapping
 from metaux.training.devices import computing, make_fabric
@@ -58,7 +59,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     - any other tensor, passed to the network as it is: float images that the program normalised itself, or token
       numbers for a network of one's own;
     - a map-style `Dataset` of tensors or of tuples of tensors (a network with several inputs). Without `y`, its items
-      end in their label. It is read once, into memory: random transforms are drawn once.
+      end in their label. It is read once, into memory: random transforms are drawn once, by `random_state` in `fit`.
 
     `y` holds numbers, strings or any other hashable labels. There are no sample weights.
 
@@ -98,7 +99,9 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: of the arithmetic: 32-true or bf16-mixed.
         threads: CPU threads; equal bits need equal threads.
-        random_state: the seed of everything random; None draws one from NumPy's global state.
+        random_state: the seed of everything random; None draws one from NumPy's global state. Fits of equal seed give
+            equal bits in threads too, where one waits for the other, and leave the global generators of torch, NumPy
+            and Python as they were. Other code that draws from these meanwhile, in another thread, disturbs a fit.
 
     Attributes:
         classes_: the labels, sorted; in order of appearance if they can't be.
@@ -191,11 +194,14 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             TrainingError: if the loss is no longer finite.
         """
         new = copy(self)  # so that a fit that fails leaves this one as it was
-        new._fit(X, y, auxiliary, given)
+        seed = self._seed()
+        # Seeded for what draws at random in code that is not ours, such as a Dataset; called without gradients, too.
+        with all_seeded(seed, "fit"), torch.inference_mode(False), torch.enable_grad():
+            new._fit(X, y, auxiliary, given, seed)
         self.__dict__ = new.__dict__
         return self
 
-    def _fit(self, X: Any, y: Any, auxiliary: Any, given: Any) -> None:
+    def _fit(self, X: Any, y: Any, auxiliary: Any, given: Any, seed: int) -> None:
         settings = self._settings()
         found = self._read(X, fitting=True, labelled=y is None)
         self.classes_, primary = read_labels(found.labels if y is None else y, len(found.inputs[0]))
@@ -208,7 +214,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         name = self.method if isinstance(self.method, str) else "this method"
         own_weights = self.pretrained or not isinstance(self.backbone, str)
         protocol = resolve(settings, own)
-        plan = assemble(settings, data, self._seed(), protocol, source, trunk, name, own_weights)
+        plan = assemble(settings, data, seed, protocol, source, trunk, name, own_weights)
         fabric = make_fabric(settings)
         with computing(settings.threads):
             learner = make_learner(plan, fabric)
@@ -240,6 +246,10 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             InputError: for samples of another form.
         """
         check_is_fitted(self)
+        with ALONE:
+            return self._probabilities(X)
+
+    def _probabilities(self, X: Any) -> Array:
         settings = self._settings()
         inputs = self._read(X, fitting=False).inputs
         samples = Samples(inputs, torch.zeros(len(inputs[0]), dtype=torch.int64))

@@ -19,6 +19,7 @@ from torch.nn.utils import get_total_norm
 from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 from metaux.errors import InputError
+from metaux.rng import ALONE
 
 Tensors = Tensor | tuple[Tensor, ...]
 Parameters = dict[str, Tensor]
@@ -206,6 +207,7 @@ def _random_stream(seed: int, tensors: list[Tensor]) -> Iterator[None]:
     """Draw from a stream that starts at `seed`, on the tensors' devices too; restore the global ones."""
     kinds = {tensor.device.type for tensor in tensors} - {"cpu", "meta"}
     with ExitStack() as stack:
+        stack.enter_context(ALONE)
         stack.enter_context(torch.random.fork_rng(devices=[]))
         torch.default_generator.manual_seed(seed)
         for kind in kinds:

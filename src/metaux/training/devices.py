@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from metaux.errors import InputError, TooLittleMemoryError
+from metaux.rng import ALONE
 from metaux.settings import Settings
 
 if TYPE_CHECKING:
@@ -102,15 +103,15 @@ def quieten() -> None:
 
 @contextmanager
 def computing(threads: int) -> Iterator[None]:
-    """Within the block, torch and scikit-learn use that many CPU threads.
+    """Within the block, torch and scikit-learn use that many CPU threads; one thread of a process at a time is in it.
 
     Raises:
         TooLittleMemoryError: if the block asks for memory that is not there.
     """
     from threadpoolctl import threadpool_limits
 
-    before = torch.get_num_threads()
-    with threadpool_limits(threads):
+    with ALONE, threadpool_limits(threads):
+        before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
             yield

@@ -54,7 +54,7 @@ def agreement_within_classes(first: "Array", second: "Array", primary: "Array") 
     total = 0.0
     for class_ in np.unique(primary):
         rows = np.flatnonzero(primary == class_)
-        total += len(rows) * normalized_mutual_info_score(first[rows], second[rows])
+        total += len(rows) * float(normalized_mutual_info_score(first[rows], second[rows]))
     return total / len(primary)
 
 
