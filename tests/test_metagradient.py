@@ -386,6 +386,55 @@ def test_single_precision_is_no_worse_than_double_backward(build: Build) -> None
     assert distance(single.run(forward_mode), exact) < allowed
 
 
+class Unseen(nn.Module):
+    """Divides by a statistic, keeps a moving average and works in place, all of which the gradient does not see."""
+
+    average: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 6)
+        self.head = nn.Linear(6, 6)
+        self.register_buffer("average", torch.zeros(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden: Tensor = self.layer(x)
+        with torch.no_grad():
+            scale = hidden.abs().mean(0)
+            self.average.mul_(0.9).add_(scale, alpha=0.1)
+        found: Tensor = self.head(torch.tanh(hidden / (scale + 0.1)) + self.average)
+        return found
+
+
+class InPlace(nn.Module):
+    """Changes what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.layer(x.mul_(2).sub_(1))
+        return found
+
+
+def test_what_the_gradient_does_not_see_no_tangent_does() -> None:
+    case = classification(Unseen(), 6, (torch.randn(8, 5),))
+    exact = case.run(double_backward)
+    assert distance(case.run(forward_mode), exact) < EXACT
+    assert distance(case.run(finite_difference), exact) > 10 * CLOSE  # a difference sees through it
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_network_that_works_in_place_leaves_the_batch_as_it_was(way: MetaGradient) -> None:
+    case = classification(InPlace(), 6, (torch.randn(8, 5),))
+    before = [part.clone() for part in (*case.inner_inputs, *case.outer_inputs)]
+    first, again = case.run(way), case.run(way)
+    assert all(a.equal(b) for a, b in zip(before, (*case.inner_inputs, *case.outer_inputs), strict=True))
+    assert distance(first, again) == 0
+    assert distance(first, case.run(double_backward)) < CLOSE
+
+
 class Adapted(nn.Module):
     """Trained layers in single precision beside frozen ones in half."""
 

@@ -5,7 +5,7 @@ parameters, gradients, running statistics and the global random state stay as th
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache, cached_property
 from typing import Any
 from warnings import catch_warnings, filterwarnings
@@ -16,6 +16,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import get_total_norm
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 from metaux.errors import InputError
@@ -51,13 +52,14 @@ class PureNetwork:
         seed: int,
         use: Callable[[Any], Any] = lambda outputs: outputs,
     ) -> Any:
-        """Return `use(outputs)` of the network's outputs at `parameters`.
+        """Return `use(outputs)` of the network's outputs at `parameters`; it may modify its copies of the inputs.
 
         The substitutes are there for `use`, too, since a backward pass calls the modules again that
         `torch.utils.checkpoint` holds.
         """
+        own = tuple(part.detach().clone() for part in inputs)
         with _random_stream(seed, [*parameters.values(), *inputs]):
-            return functional_call(_Used(self.network, use), self._substitutes(parameters), inputs, tie_weights=False)
+            return functional_call(_Used(self.network, use), self._substitutes(parameters), own, tie_weights=False)
 
     def _substitutes(self, parameters: Parameters) -> Parameters:
         """Return what stands in for the network's tensors in a forward pass: `parameters`, and clones of buffers."""
@@ -242,6 +244,20 @@ def attention_unfused() -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+
+
+class TangentsStopWithGradient(TorchFunctionMode):
+    """Within a network's `torch.no_grad()` blocks, let no tangent pass, as no gradient does.
+
+    PyTorch's forward mode ignores `torch.no_grad()`: its tangents would see what the gradient does not.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call a function of PyTorch, without forward mode where gradients are off."""
+        with nullcontext() if torch.is_grad_enabled() else forward_ad._set_fwd_grad_enabled(False):
+            return func(*args, **(kwargs or {}))
 
 
 @cache

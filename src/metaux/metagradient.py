@@ -40,6 +40,7 @@ from torch.utils._pytree import tree_flatten
 from metaux.functional import (
     Parameters,
     PureNetwork,
+    TangentsStopWithGradient,
     Tensors,
     as_leaves,
     attention_unfused,
@@ -257,9 +258,10 @@ def forward_mode(problem: _Problem) -> TargetGradient:
     def tangents(direction: Parameters) -> list[Tensor | None]:
         theta = problem.network.parameters
         load_forward_formulas()
-        with named_gap("forward_mode"), torch.no_grad(), attention_unfused(), forward_ad.dual_level():
+        with named_gap("forward_mode"), attention_unfused(), forward_ad.dual_level():
             duals = {name: forward_ad.make_dual(value, direction[name]) for name, value in theta.items()}
-            moved = tree_flatten(problem.network(duals, problem.inner_inputs, problem.seed))[0]
+            with TangentsStopWithGradient():
+                moved = tree_flatten(problem.network(duals, problem.inner_inputs, problem.seed))[0]
             return [forward_ad.unpack_dual(x).tangent if isinstance(x, Tensor) else None for x in moved]
 
     return problem.through(tangents, attention_unfused())
@@ -270,10 +272,11 @@ def finite_difference(problem: _Problem) -> TargetGradient:
     """Return the meta-gradient by a central difference of the outputs; arguments as in `MetaGradient`.
 
     o' = (o(theta + h u) - o(theta - h u)) / 2h, two forward passes without a graph. For any network, except that a
-    difference sees through what hides from the gradient (`detach`, straight-through estimators). Rounding errs in
-    proportion to 1 / h, a ReLU that switches within the step in proportion to h; so h is small for a central
-    difference: min(sqrt(p), 10 p^(2/3)) |theta| / |u| at precision p. In float64 the relative error is below 1e-3,
-    and in float32 it is below 1e-3 for smooth networks; for deep ReLU networks in float32 it is tens of per cent.
+    difference sees through what hides from the gradient (`detach`, `torch.no_grad`, straight-through estimators).
+    Rounding errs in proportion to 1 / h, a ReLU that switches within the step in proportion to h; so h is small for a
+    central difference: min(sqrt(p), 10 p^(2/3)) |theta| / |u| at precision p. In float64 the relative error is below
+    1e-3, and in float32 it is below 1e-3 for smooth networks; for deep ReLU networks in float32 it is tens of per
+    cent.
 
     The released code's "first order" variant takes the difference of the losses' gradients at a step of
     0.01 / |v|, with an error of 25 % (VGG-16), and drops the entropy loss.

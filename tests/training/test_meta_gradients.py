@@ -55,6 +55,21 @@ class Bag(nn.Module):
         return found
 
 
+class Scaled(Recurrent):
+    """Divides by a statistic that the gradient does not see."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        hidden = super().forward(images)
+        with torch.no_grad():
+            scale = hidden.abs().mean(0)
+        return hidden / (scale + 0.1)
+
+
+class InPlace(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mul_(2).flatten(1)
+
+
 IMAGES = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 WORDS = torch.arange(10).view(2, 5) % 9
 
@@ -189,3 +204,25 @@ def test_the_estimator_takes_a_library_network_and_says_what_has_no_weights() ->
     for backbone, found in (("mlp", "found mlp, which has none"), (Recurrent(), "found Recurrent; load its weights")):
         with pytest.raises(InputError, match=found):
             MetauxClassifier(backbone=backbone, pretrained=True).fit(images, labels)
+
+
+def test_a_finite_difference_that_sees_more_than_the_gradient_is_not_used() -> None:
+    chosen = plan(Maxl, trunk=Scaled, meta_gradient=None, epochs=1)
+    made = make_learner(chosen, cpu())
+    assert made.meta_gradient is double_backward
+    assert "no forward-mode formula for" in made.notice
+    assert made.notice.endswith("it is by double backward, which is exact and slow")
+    with pytest.raises(InputError, match=r"found an error of [\d.]+% \(torch.no_grad\(\) .* choose the meta-gradient"):
+        make_learner(replace(chosen, meta_gradient=finite_difference), cpu())
+
+
+def test_a_trunk_that_works_in_place_is_trained_on_the_batch_as_it_is() -> None:
+    """As one that does the same on a copy."""
+
+    class Copying(InPlace):
+        def forward(self, images: Tensor) -> Tensor:
+            return super().forward(images.clone())
+
+    first, second = (fit(learner(Maxl, trunk=trunk, epochs=1)) for trunk in (InPlace, Copying))
+    assert all(a.equal(b) for a, b in zip(first.network.parameters(), second.network.parameters(), strict=True))
+    assert all(a.equal(b) for a, b in zip(first.source.parameters(), second.source.parameters(), strict=True))

@@ -39,6 +39,10 @@ class Batch(NamedTuple):
     own: int | None = None
     primary_factor: float = 1.0
 
+    def copies(self) -> tuple[Tensor, ...]:
+        """Return copies of the inputs, for a network that may work in place; others see the batch after it."""
+        return tuple(part.clone() for part in self.inputs)
+
     def unchanged(self) -> "Batch":
         """Return the samples as they are: all, or without the transformed copies."""
         if self.own is None:

@@ -56,5 +56,5 @@ class Frozen(SubclassSource):
 
     def target(self, batch: Batch) -> Tensor:
         """Return the generated labels, `[batch, K]`."""
-        labels: Tensor = self.generator(*batch.inputs, primary=batch.primary)
+        labels: Tensor = self.generator(*batch.copies(), primary=batch.primary)
         return labels

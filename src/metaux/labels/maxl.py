@@ -38,7 +38,7 @@ class Maxl(SubclassSource):
 
     def target(self, batch: Batch) -> Tensor:
         """Return the generated labels, `[batch, K]`, with the generator's graph."""
-        labels: Tensor = self.generator(*batch.inputs, primary=batch.primary)
+        labels: Tensor = self.generator(*batch.copies(), primary=batch.primary)
         return labels
 
     def objectives(self, step: MetaStep) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ class VectorSource(LabelSource):
 
     def target(self, batch: Batch) -> Tensor:
         """Return the target vectors, `[batch, D]`, with the generator's graph."""
-        vectors: Tensor = self.generator(*batch.inputs)
+        vectors: Tensor = self.generator(*batch.copies())
         return vectors
 
     def auxiliary_head(self, features: int) -> nn.Module:

@@ -13,13 +13,13 @@ from torch import Tensor, nn, optim
 from metaux.errors import InputError
 from metaux.labels.base import Batch, BatchLoss, LabelSource, MetaStep, Preparation, PrimaryLoss
 from metaux.losses import focal_loss
-from metaux.metagradient import Average, LookAhead, MetaGradient, forward_mode
+from metaux.metagradient import Average, LookAhead, MetaGradient, finite_difference, forward_mode
 from metaux.networks.multitask import MultiTaskNetwork, feature_size, initialise, make_head, to_channels_last
 from metaux.rng import derive_seed, seeded
 from metaux.training.batches import Batches
 from metaux.training.features import of_pixels
 from metaux.training.loader import Loader
-from metaux.training.meta_gradients import choose_meta_gradient
+from metaux.training.meta_gradients import FEW, check_difference, choose_meta_gradient
 from metaux.training.plan import Plan
 from metaux.training.processes import averager, take_from_first
 from metaux.training.teachers import pretrain
@@ -137,9 +137,12 @@ def make_learner(
     batches = Batches(plan, source, fabric.device, (fabric.global_rank, fabric.world_size))
     _check_smallest_batch(network, batches)
     meta_gradient, notice = plan.meta_gradient if source.meta_step else None, ""
-    if source.meta_step and meta_gradient is None:
-        few = batches.train.load(torch.arange(min(2, len(plan.train))))
-        meta_gradient, notice = choose_meta_gradient(network, few, fabric.autocast())
+    if source.meta_step and meta_gradient in (None, finite_difference):
+        few = batches.train.load(torch.arange(min(FEW, len(plan.train))))
+        if meta_gradient is None:
+            meta_gradient, notice = choose_meta_gradient(network, few, fabric.autocast())
+        else:
+            check_difference(network, few)
     primary_loss, average = make_primary_loss(plan), averager(fabric)
     made = source, network, optimizer, primary_loss, batches, average, meta_gradient, notice
     return Learner(plan, fabric, *made, preparation, left_out)

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import AbstractContextManager
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch.utils._pytree import tree_flatten
 
 from metaux.errors import InputError
 from metaux.labels.base import Batch
+from metaux.losses import at_least_single
 from metaux.metagradient import LookAhead, MetaGradient, double_backward, finite_difference, forward_mode
 
 META_GRADIENTS: dict[str, MetaGradient] = {
@@ -16,6 +18,10 @@ META_GRADIENTS: dict[str, MetaGradient] = {
     "finite-difference": finite_difference,
     "double-backward": double_backward,
 }
+
+# Of a finite difference in float64: one of a deep network of ReLUs stays below 1e-3.
+TOLERANCE, LEAST = 5e-3, 1e-3
+FEW = 8
 
 
 def name_of(method: MetaGradient) -> str:
@@ -34,13 +40,15 @@ def choose_meta_gradient(
 
     It tries one forward-mode pass on a few samples, which leaves the network and the random state as they were.
 
+    Where a finite difference is not near (`check_difference`) it is `double_backward`.
+
     Args:
         network: as it will be trained, on its device.
         batch: a few samples.
         autocast: the arithmetic that it will be trained in.
 
     Returns:
-        The method, and what the user should know about it: nothing, if it is exact.
+        The method, and what the user should know about it: nothing, if it is exact and no slower.
     """
     with autocast:
         try:
@@ -50,11 +58,39 @@ def choose_meta_gradient(
                 raise
             named = re.search(r"forward AD with (\w+)", str(error.__cause__))
             operation = named.group(1) if named else "an operation of the network"
-            return finite_difference, (
-                f"PyTorch has no forward-mode formula for {operation}: the meta-gradient is a finite difference, which "
-                "is approximate"
-            )
-    return forward_mode, ""
+            lacking = f"PyTorch has no forward-mode formula for {operation}"
+        else:
+            return forward_mode, ""
+    try:
+        check_difference(network, batch)
+    except InputError as error:
+        return double_backward, f"{lacking}, and {error}: it is by double backward, which is exact and slow"
+    return finite_difference, f"{lacking}: the meta-gradient is a finite difference, which is approximate"
+
+
+def check_difference(network: nn.Module, batch: Batch) -> None:
+    """Check that finite differences see no more of a network than its gradient, on a few samples in float64.
+
+    Nothing is checked where the network has no second derivative, or cannot compute in float64.
+
+    Raises:
+        InputError: if not.
+    """
+    try:
+        wide = deepcopy(network).double()
+        inputs = tuple(part.double() if part.is_floating_point() else part for part in batch.inputs)
+        problem = wide, torch.ones((), dtype=torch.float64), inputs, _sum, inputs, _sum_alone, LookAhead(1.0)
+        exact, found = (way(*problem).gradient for way in (double_backward, finite_difference))
+    except (InputError, RuntimeError, TypeError):
+        return
+    assert isinstance(exact, Tensor)
+    assert isinstance(found, Tensor)
+    if float((found - exact).abs()) > TOLERANCE * max(float(exact.abs()), LEAST):
+        raise InputError(
+            "expected a network whose gradient sees all that its outputs depend on, for a meta-gradient by finite "
+            f"difference, found an error of {float((found / exact - 1).abs()):.1%} (torch.no_grad() or detach() in its "
+            "forward pass?); choose the meta-gradient double-backward"
+        )
 
 
 def _sum(outputs: object, target: Tensor) -> Tensor:
@@ -63,4 +99,4 @@ def _sum(outputs: object, target: Tensor) -> Tensor:
 
 def _sum_alone(outputs: object) -> Tensor:
     numbers = [x for x in tree_flatten(outputs)[0] if isinstance(x, Tensor) and x.is_floating_point()]
-    return torch.stack([x.float().square().mean() for x in numbers]).sum()
+    return torch.stack([x.to(at_least_single(x)).square().mean() for x in numbers]).sum()

@@ -16,7 +16,7 @@ def multi_task_losses(
 
     No gradient flows into the source.
     """
-    outputs: Outputs = network(*batch.inputs)
+    outputs: Outputs = network(*batch.copies())
     output = outputs.primary[: batch.own]
     primary = primary_loss(output, batch.unchanged()) if len(output) else output.sum()
     task = source.auxiliary(batch)
