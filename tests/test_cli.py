@@ -40,6 +40,14 @@ class TestHelp:
         else:
             assert all(f" {name} " in said for name in COMMANDS)
 
+    def test_is_there_whatever_the_configuration_holds(self, tmp_path: Path) -> None:
+        for content in (None, "epochs: [", "epocs: 1", "&a [*a]"):
+            file = tmp_path / f"{len(content or '')}.yaml"
+            if content is not None:
+                file.write_text(content)
+            assert "usage: metaux train" in done("train", "--config", file, "--help")
+            assert metaux("train", "--config", file).code == 2
+
     def test_no_command_is_a_call_for_help(self) -> None:
         assert done() == done("--help")
 

@@ -75,12 +75,18 @@ def bound_in_points(fraction: float, decimals: int = 1) -> str:
     return f"{100 * fraction:+.{decimals}f}"
 
 
+def named(name: str) -> str:
+    """Return a name as it stands in a sentence: in quotes, if it has a comma."""
+    return f"'{name}'" if "," in name else name
+
+
 def listed(names: Sequence[str]) -> str:
     """Return names as an enumeration.
 
-    >>> listed(["single", "uniform", "frozen"])
-    'single, uniform and frozen'
+    >>> listed(["single", "uniform", "frozen"]), listed(["frozen", "kmeans, shuffled"])
+    ('single, uniform and frozen', "frozen and 'kmeans, shuffled'")
     """
+    names = [named(name) for name in names]
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 

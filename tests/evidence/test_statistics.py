@@ -95,7 +95,7 @@ def test_bootstrap_is_scipys() -> None:
         n_resamples=20_000,
         batch=2000,
         method="percentile",
-        rng=np.random.default_rng(0),
+        random_state=np.random.default_rng(0),
     ).confidence_interval
     assert ours.low == pytest.approx(theirs.low, abs=3e-3)
     assert ours.high == pytest.approx(theirs.high, abs=3e-3)

@@ -23,6 +23,7 @@ from metaux.runs.store import LOCK
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.compare import default_methods
+from metaux.training.timing import Cost
 from metaux.words import duration
 from shell import (
     PATIENCE,
@@ -319,6 +320,20 @@ def test_a_worker_that_dies_is_told_in_one_line(tmp_path: Path) -> None:
     _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err.count("\n")) == (1, 1), err
     assert "killed from outside" in err
+
+
+def test_a_method_is_timed_as_its_first_missing_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[tuple[str, int]] = []
+
+    def rehearse(trial: Trial, data: Any) -> Any:
+        timed.append((trial.method, trial.seed))
+        return Cost(0.1, 0.1), ""
+
+    monkeypatch.setattr("metaux.studies.compare.rehearse", rehearse)
+    words = ("compare", write_table(tmp_path / "t.npz"), "--epochs", 1, "--backbone", "mlp", "--no-report", "--jobs", 1)
+    done(*words, "--methods", "single", "--seeds", 1, "--out", tmp_path / "out")
+    done(*words, "--methods", "single", "uniform", "--seeds", 3, "--out", tmp_path / "out")
+    assert timed == [("single", 0), ("uniform", 0), ("single", 1)]
 
 
 def test_data_that_changed_is_not_compared_with_what_was_there(tmp_path: Path) -> None:

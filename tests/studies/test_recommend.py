@@ -1,5 +1,6 @@
 """From data and minutes to a network: what is searched where, how long it takes, and what is handed over."""
 
+import io
 import json
 import re
 import shlex
@@ -207,8 +208,9 @@ class TestMeasure:
         tried: Sequence[int] = (),
         seeds: int = 1,
         method: str = "single",
+        console: Console = QUIET,
     ) -> Outcome:
-        race = Halving(self.BED, Affordable(1, (), SHORT_GRID), {}, out, workers, QUIET)
+        race = Halving(self.BED, Affordable(1, (), SHORT_GRID), {}, out, workers, console)
 
         def left() -> float:
             return seconds if len(self.state.get("tried", ())) < seeds else 0  # after so many, the time is over
@@ -219,6 +221,12 @@ class TestMeasure:
         folder = Store(out).folder(replace(self.trials[name], seed=seed))
         folder.mkdir(parents=True)
         (folder / "checkpoint.pt").write_text("not one: this run cannot be finished")
+
+    def test_however_many_seeds_there_are_one_line_says_what_is_tested(self, tmp_path: Path) -> None:
+        file = io.StringIO()
+        self.measured(tmp_path, 1000, seeds=2, console=Console(file=file, width=100))
+        assert self.state["tried"] == [100, 101]
+        assert file.getvalue().count("\n") == 1
 
     def test_a_seed_with_a_run_that_diverges_does_not_count_and_is_told(self, tmp_path: Path) -> None:
         self.spoil(tmp_path, "uniform", 100)

@@ -93,7 +93,12 @@ def _subcommands(arguments: Sequence[str]) -> Any:
         if option == "--config" and (path or len(arguments) > position + 1):
             from metaux.runs.store import read_settings
 
-            settings, rest = read_settings(Path(path or arguments[position + 1]))
+            try:
+                settings, rest = read_settings(Path(path or arguments[position + 1]))
+            except InputError:
+                if {"-h", "--help"} & set(arguments):
+                    continue  # help is there whatever the file holds
+                raise
             known = {"settings": settings, **rest}
     is_listed = not arguments or arguments[0].startswith(_BEFORE_A_COMMAND)
     kinds: list[Any] = []

@@ -59,7 +59,7 @@ def train(
     store: Store,
     jobs: int,
     console: Console,
-    what: str = "",
+    what: str | None = "",
     start: float | None = None,
     log: str | None = None,
     curve: bool = True,
@@ -72,7 +72,7 @@ def train(
         store: where they are recorded.
         jobs: runs side by side; 0 for as many as suit the machine.
         console: for one line on what is to be done, and progress.
-        what: the runs are, in words.
+        what: the runs are, in words; None where a line has said so.
         start: the seconds that several processes take before their first run, where the trials' seconds are estimates
             from which the time for all is to be told; else None.
         log: tensorboard or wandb, for a log of every epoch in the folder of its run.
@@ -95,8 +95,9 @@ def train(
     (store.out / "runs").mkdir(exist_ok=True)
     workers = min(jobs or default_workers(trials[0].settings), len(todo))
     seconds = None if start is None else expected(todo, workers) + (start if workers > 1 else 0)
-    line = f"{counted(len(todo), 'run')}{f' ({what})' if what else ''}, {workers} at a time"
-    console.print(line + ("" if seconds is None else f": about {duration(seconds)}"), soft_wrap=True)
+    if what is not None:
+        line = f"{counted(len(todo), 'run')}{f' ({what})' if what else ''}, {workers} at a time"
+        console.print(line + ("" if seconds is None else f": about {duration(seconds)}"), soft_wrap=True)
     with shown(todo, seconds, console):
         return [text for text in _outcomes(todo, workers, partial(_work, log=log, curve=curve), load) if text]
 

@@ -154,11 +154,14 @@ def _trials(
         kept = Checkpoint(folder / CHECKPOINT, data.digest)
         kept.read()
         print_notes([kept.notice] if kept.notice else [], console)
+    first: dict[str, Trial] = {}
+    for trial in missing.values():
+        first.setdefault(trial.method, trial)
     seconds: dict[str, float] = {}
     notes: dict[str, None] = {}  # in order, each once: methods that learn their labels say the same
     refused: set[str] = set()
     with console.status("timing a few steps") if console.is_terminal else nullcontext():
-        for method, trial in {trial.method: trial for trial in missing.values()}.items():
+        for method, trial in first.items():
             try:
                 cost, notice = rehearse(trial, data)
             except InputError as error:

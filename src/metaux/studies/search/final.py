@@ -147,7 +147,7 @@ class _Seeds:
         failed: list[str] = []
         for more in (False, True):  # shuffled labels wait for those that they are made of
             trials = [t for seed in seeds for name, t in self.rows(seed).items() if (name == SHUFFLED) == more]
-            failed += train(longest_first(trials), search.store, workers, search.console, curve=False)
+            failed += train(longest_first(trials), search.store, workers, search.console, None, curve=False)
         search.took(time.perf_counter() - begin, len(seeds) * self.each, self.longest)
         return failed
 
