@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaux.data.table import read_csv
+from metaux.data.frames import read_table
 from metaux.files import cell_text, to_csv
 from metaux.terminal import make_console, make_table, print_json, print_notes
 from metaux.words import visible
@@ -25,7 +25,7 @@ def test_a_formula_becomes_text_and_is_read_back(start: str, tmp_path: Path) -> 
     [[cell, number]] = list(csv.reader(io.StringIO(text, newline="")))[1:]
     assert (cell, number) == (f"'{start}1+1", "-0.5")
     (tmp_path / "t.csv").write_text(text, encoding="utf-8", newline="")
-    assert read_csv(tmp_path / "t.csv").column("label") == (f"{start}1+1",)
+    assert tuple(read_table(tmp_path / "t.csv").cells["label"]) == (f"{start}1+1",)
 
 
 @pytest.mark.parametrize("text", ["-1", "+2.5", "-1e-05", "cat", "'tis", "a=b", ""])
@@ -51,8 +51,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_commands_write_no_formula(command: str, trained: Path) -> None:
     out = trained / f"{command}.csv"
     done(command, trained / "run", *([trained / "t.npz"] if command == "predict" else []), "--out", out)
-    table = read_csv(out)
-    assert set(table.column("class")) <= {FORMULA, CLEAR}
+    table = read_table(out).cells
+    assert set(table["class"]) <= {FORMULA, CLEAR}
     cells = [cell for row in csv.reader(io.StringIO(out.read_text("utf-8"))) for cell in row]
     assert not [cell for cell in cells if cell.startswith("=")]
 

@@ -88,9 +88,9 @@ def refused(where: Path, *words: Any) -> str:
 
 
 def test_bad_files(texts: Path, animals: Path, tmp_path: Path) -> None:
-    missing = write_rows(tmp_path / "m.csv", "height,label", ["1,a", "2,b", ",a"])
+    missing = write_rows(tmp_path / "m.csv", "height,label", ["1,a", "2,b", "3,a", "4,b", "?,a", "five,b", "6,a"])
     out = ("--out", tmp_path / "out")
-    assert "found none in line 4" in refused(tmp_path, "train", missing, *out)
+    assert "found 'five' in line 7" in refused(tmp_path, "train", missing, *out)
     assert "text-cnn for texts" in refused(tmp_path, "train", texts / "t.csv", "--backbone", "mlp", *out)
     assert "takes texts" in refused(tmp_path, "train", animals / "t.csv", "--backbone", "text-cnn", *out)
     assert "the augmentation crop" in refused(tmp_path, "train", texts / "t.csv", "--augment", "crop", *out)

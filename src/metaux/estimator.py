@@ -280,7 +280,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if tensors:
             found = read_tensors(tensors)
         elif isinstance(X, np.ndarray | list | tuple) and (array := as_array(X)).ndim > 2:
-            found = read_images(array, None if form is None or form.kind != "image" else form.unit)
+            found = read_images(array, None if form is None or form.kind != "image" else form.pixel_range)
         else:
             found = self._table(X, fitting, form)
         if form is not None:

@@ -37,10 +37,21 @@ class Settings:
         subclasses: sub-classes per class, without a hierarchy: one number, or one per class (5 by default).
         train_size: train on this many of the training samples (all by default). Each seed draws its own.
         train_seed: draw them by this seed instead, so that runs of several seeds train on the same samples.
+        label: the column of the classes in a file of a table (label by default, else the last one if it is called as
+            usual).
+        ignore: columns that are not looked at.
+        group: the column that says which samples belong together ('' for none, by default the one called so).
+        split: the column that says which part a sample is of (likewise).
+        header: the first row of a table has the columns' names; if not, they are called 1, 2, 3, ...
         evaluate_on: the part that accuracy is measured on. validation is the data's own validation part, or else a
             fifth of the training samples, always the same; the test part is then not used.
-        image_size: resize images to this many pixels a side (by default, they stay as they are if all are alike).
-        augment: random crops and horizontal flips; auto is what suits the data set.
+        image_size: resize images to this many pixels a side. By default, they stay as they are if all are alike, else
+            it is the median of their short sides, from 32 to 224.
+        resize: how images of other proportions get that size. crop keeps the proportions and cuts off what is over.
+        pixel_range: the values of black and white, of images that are no whole numbers from 0 to 255.
+        skip_damaged: leave out images that can't be read, and say which.
+        augment: random crops and horizontal flips; auto is what suits the data set. Images of your own are not flipped
+            unless you say so, since that can turn one class into another.
         class_weights: balanced weights each class in the primary loss inversely to its frequency.
         backbone: the network: auto, mlp, small-cnn, conv4, vgg16, vgg16-quarter (a quarter as wide), resnet32,
             text-cnn, torchvision:NAME or timm:NAME.
@@ -82,8 +93,16 @@ class Settings:
     subclasses: Counts = None
     train_size: Count = None
     train_seed: Count = None
+    label: Text = None
+    ignore: Annotated[tuple[str, ...], arg(metavar="TEXT ...", help_behavior_hint="")] = ()
+    group: Text = None
+    split: Text = None
+    header: bool = True
     evaluate_on: Literal["test", "validation"] = "test"
     image_size: Count = None
+    resize: Literal["crop", "stretch"] = "crop"
+    pixel_range: Annotated[tuple[float, float] | None, arg(metavar="BLACK WHITE", help_behavior_hint="")] = None
+    skip_damaged: bool = False
     augment: Literal["auto", "none", "crop", "crop-flip"] = "auto"
     class_weights: Literal["none", "balanced"] = "none"
     backbone: str = "auto"
@@ -228,7 +247,9 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin is Literal:
         return isinstance(value, str) and value in arguments
     if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(item, arguments[0]) for item in value)
+        if not isinstance(value, tuple) or (arguments[1:] != (...,) and len(arguments) != len(value)):
+            return False
+        return all(_fits(item, arguments[0]) for item in value)
     if kind is float:
         return isinstance(value, float) and math.isfinite(value)
     return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
@@ -246,5 +267,6 @@ def _in_words(kind: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(map(repr, arguments))
     if origin is tuple:
-        return f"a list, each of it {_in_words(arguments[0])}"
+        count = "" if arguments[1:] == (...,) else f"of {len(arguments)}, "
+        return f"a list, {count}each of it {_in_words(arguments[0])}"
     return {bool: "true or false", int: "a whole number", float: "a number", str: "text", NoneType: "null"}[kind]

@@ -45,7 +45,7 @@ def data_name(data: str) -> str:
         name = data.partition(":")[2]
         return PurePath(name).name if name.count("/") > 1 or name.startswith((".", "~")) else name.partition(":")[0]
     path = PurePath(data)
-    return path.stem if path.suffix.lower() in (".csv", ".npz") else path.name or data
+    return path.stem if path.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx", ".npz") else path.name or data
 
 
 def percent(fraction: float, decimals: int = 1) -> str:
@@ -88,6 +88,16 @@ def listed(names: Sequence[str]) -> str:
     """
     names = [named(name) for name in names]
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def few(names: Sequence[str], most: int = 5) -> str:
+    """Return the first of many names, and how many more there are.
+
+    >>> few(["a", "b", "c"]), few(["a", "b", "c"], 2)
+    ('a, b, c', 'a, b and 1 more')
+    """
+    rest = len(names) - most
+    return ", ".join(names) if rest <= 0 else f"{', '.join(names[:most])} and {rest:,} more"
 
 
 def counted(number: int, what: str) -> str:

@@ -20,13 +20,18 @@ def test_class_folders(tmp_path: Path) -> None:
     assert data.hierarchy.class_names == ("cat", "dog")
     assert data.hierarchy.slots == (5, 5)
     assert data.train.human is None
-    assert (data.kind, data.augmentation) == ("image", "crop-flip")
+    assert (data.kind, data.augmentation) == ("image", "crop")
     for part in (data.train, data.test):
         for name, label in zip(part.names, part.primary.tolist(), strict=True):
             assert ("cat", "dog")[label] in name
-    skipped, drawn = data.notices
-    assert skipped.startswith("1 files that aren't images were skipped, among them ")
-    assert drawn == "no test part: 6 of 31 samples were set aside to measure, the same for all seeds"
+    told: tuple[str, ...] = (
+        "1 images lie in sub-folders of their class",
+        "1 files that aren't images were skipped below",
+    )
+    told += ("1 hidden images or thumbnails were skipped below", "no test part: 6 of 31 samples were set aside to")
+    told += ("images are shifted at random but not mirrored",)
+    assert len(data.notices) == len(told)
+    assert all(notice.startswith(start) for notice, start in zip(data.notices, told, strict=True))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
@@ -49,7 +54,9 @@ def test_parts(tmp_path: Path) -> None:
     assert all("/train/" in name for name in data.train.names)
     assert all("/test/" in name for name in data.test.names)
     assert data.hierarchy.slots == (2, 3)
-    assert data.notices == ()
+    flip, same = data.notices
+    assert flip.startswith("images are shifted")
+    assert same.startswith("6 of 6 test images are also training images, pixel for pixel")
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
@@ -156,5 +163,6 @@ def test_parts_in_another_spelling_and_images_in_no_class(tmp_path: Path) -> Non
     data = load(Settings(data=str(tmp_path), subclasses=(2,)))
     assert data.validation is not None
     assert [len(part) for part in (data.train, data.validation, data.test)] == [8, 4, 6]
-    (notice,) = data.notices
+    parts, notice, *_ = data.notices
+    assert parts == "'Dev' is the val part, 'Training' is the train part"
     assert notice.startswith("1 images in no class folder were skipped, among them ")

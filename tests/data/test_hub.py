@@ -11,7 +11,7 @@ from metaux.data import hub
 from metaux.data.reader import RawData, Request
 from metaux.data.samples import LabelledData
 from metaux.data.sources import load, load_for_evaluation
-from metaux.data.texts import encode
+from metaux.data.texts import encode, learn_tokens
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 from metaux.settings import Settings
@@ -75,7 +75,7 @@ def test_images_with_coarse_and_fine_labels(tmp_path: Path) -> None:
     assert data.train.inputs[0].equal(torch.from_numpy(pixels(16)).permute(0, 3, 1, 2))
     assert data.train.human is not None
     assert [data.hierarchy.subclass_names[flat] for flat in data.train.human] == FINE * 4
-    assert (data.kind, data.augmentation) == ("image", "crop-flip")
+    assert (data.kind, data.augmentation) == ("image", "crop")
     assert read(tmp_path / "d", primary="fine_label", image_size=4).train.inputs[0].shape == (16, 3, 4, 4)
 
 
@@ -102,14 +102,15 @@ def test_a_folder_of_parquet_files(tmp_path: Path) -> None:
     texts(6).to_parquet(tmp_path / "d/data/test-00000-of-00001.parquet")
     data = read(tmp_path / "d")
     assert (data.kind, data.hierarchy.class_names, len(data.train), len(data.test)) == ("text", ("neg", "pos"), 20, 6)
-    assert data.train.inputs[0].equal(encode(texts()["text"]))
+    assert data.train.inputs[0].equal(encode(texts()["text"], learn_tokens(texts()["text"])))
 
 
 def test_texts_of_a_run_s_length(tmp_path: Path) -> None:
     texts().save_to_disk(tmp_path / "d")
-    preprocessing = Preprocessing("text", 2, None, (), ())
+    tokenizer = learn_tokens(texts()["text"])
+    preprocessing = Preprocessing("text", 2, None, (), (), tokenizer=tokenizer)
     found, _ = load_for_evaluation(Settings(), ("neg", "pos"), preprocessing, f"hf:{tmp_path / 'd'}")
-    assert found.inputs[0].equal(encode(texts()["text"], 2))
+    assert found.inputs[0].equal(encode(texts()["text"], tokenizer, 2))
     assert found.primary.tolist() == [0, 1] * 10
 
 
@@ -140,7 +141,8 @@ def test_columns_that_not_every_part_has(tmp_path: Path) -> None:
     table = datasets.Dataset.from_dict(rows)
     datasets.DatasetDict({"train": table, "test": table.remove_columns("age")}).save_to_disk(tmp_path / "d")
     raw = read_raw(tmp_path / "d")
-    assert raw.columns == (("height",),)
+    assert not isinstance(raw.inputs, tuple | torch.Tensor)
+    assert list(raw.inputs) == ["height"]
     assert "the columns age are not in every part, and are not used" in raw.notices
 
 
@@ -148,9 +150,12 @@ def test_tables(tmp_path: Path) -> None:
     columns = {"height": [float(row) for row in range(8)], "tame": [True, False] * 4, "colour": ["red", "blue"] * 4}
     table = datasets.Dataset.from_dict({**columns, "label": [3, 7] * 4})
     table.save_to_disk(tmp_path / "d")
-    raw = read_raw(tmp_path / "d")
-    assert raw.columns == (("height",), ("tame",), ("colour", "blue", "red"))
-    assert raw.inputs[:2].tolist() == [[0, 1, 0, 1], [1, 0, 1, 0]]
+    data, raw = read(tmp_path / "d"), read_raw(tmp_path / "d")
+    assert [name for column in data.columns for name in column.features][:2] == ["height", "tame"]
+    assert data.train.ids is not None
+    heights = data.train.inputs[0][:, 0].tolist()
+    assert heights == data.train.ids.tolist()
+    assert data.train.inputs[0][:, 1].tolist() == [float(row % 2 == 0) for row in heights]
     assert raw.labels["label"] == ("3", "7") * 4
     assert read_raw(tmp_path / "d", label_columns=("colour", "weight")).labels.keys() == {"label", "colour"}
     with pytest.raises(InputError, match="expected images, found a table in"):
@@ -162,9 +167,8 @@ def test_tables(tmp_path: Path) -> None:
     [
         ({"text": ["a", "b"], "stars": [1, 2]}, "expected a column of labels .* found text, stars; name one"),
         ({"text": ["a", "b"], "label": [0, None]}, "expected a label in column 'label' of .*, found none in row 1"),
-        ({"x": [1.0, None], "label": [0, 1]}, "expected a value in column 'x', found none in row 1 of train"),
         ({"text": ["a", "b"], "label": [0.5, 1.5]}, "expected classes in column 'label'"),
-        ({"x": [[1], [2]], "label": [0, 1]}, "expected images, texts, numbers or words in"),
+        ({"x": [[1], [2]], "a": [1, 2], "label": [0, 1]}, "expected images, texts, numbers or words in column 'x'"),
     ],
 )
 def test_what_can_not_be_learned_from(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
@@ -181,7 +185,9 @@ def test_a_missing_image(tmp_path: Path) -> None:
         read(tmp_path / "d")
     broken = [{"bytes": b"no image", "path": None}] * 2
     datasets.Dataset.from_dict({"img": broken, "label": [0, 1]}, features=features).save_to_disk(tmp_path / "e")
-    with pytest.raises(InputError, match=r"found 'hf:.*, row 0 of train' that can't be read as one"):
+    with pytest.raises(
+        InputError, match=r"2 of 2 files that can't be read: 'hf:.*, row 0 of train' that can't be read as one"
+    ):
         read(tmp_path / "e")
 
 
@@ -224,4 +230,21 @@ def test_labels_that_are_numbers_may_be_minus_one(tmp_path: Path) -> None:
     datasets.Dataset.from_dict(table).save_to_disk(tmp_path / "d")
     raw = read_raw(tmp_path / "d")
     assert raw.labels == {"label": ("-1", "1") * 10}
-    assert raw.inputs.shape == (20, 2)
+    assert not isinstance(raw.inputs, tuple)
+    assert tuple(raw.inputs.shape) == (20, 2)
+
+
+def test_lists_are_text_or_images(tmp_path: Path) -> None:
+    words = [f"{('awful', 'lovely')[row % 2]} film" for row in range(20)]
+    rows = {"tokens": [text.split() for text in words], "label": [row % 2 for row in range(20)], "n": list(range(20))}
+    datasets.Dataset.from_dict(rows).save_to_disk(tmp_path / "d")
+    data = read(tmp_path / "d")
+    assert (data.kind, data.texts) == ("text", tuple(words))
+    assert "the texts are in column 'tokens'; not used: 'n'" in data.notices
+    values = np.arange(20 * 4 * 4, dtype=np.uint8).reshape(20, 4, 4)
+    features = datasets.Features({"x": datasets.Array2D((4, 4), "uint8"), "label": datasets.Value("int64")})
+    table = datasets.Dataset.from_dict({"x": list(values), "label": rows["label"]}, features=features)
+    table.save_to_disk(tmp_path / "e")
+    found = read_raw(tmp_path / "e").inputs
+    assert isinstance(found, torch.Tensor)
+    assert found[:, 0].numpy().tolist() == values.tolist()

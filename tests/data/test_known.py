@@ -95,7 +95,7 @@ def test_a_run_on_the_name_is_measured_on_a_class_folder(tmp_path: Path, monkeyp
     assert "100 samples, all of" in " ".join(said.split())
     refused = metaux("evaluate", tmp_path / "run", folder)
     assert (refused.code, refused.err.count("\n")) == (2, 1)
-    assert "found 'apple'; rename it, or give --hierarchy" in refused.err
+    assert "found 'apple' (1 of 100 samples); rename it" in refused.err
 
 
 def test_cifar100_comes_with_its_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

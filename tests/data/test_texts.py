@@ -2,48 +2,53 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 from metaux.data.sources import load, load_for_evaluation, read_unlabelled
-from metaux.data.texts import LONGEST, VOCABULARY, encode, word_counts, word_id, words
+from metaux.data.texts import LONGEST, VOCABULARY, encode, learn_tokens, word_counts
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 from metaux.settings import Settings
 from written import write_rows, write_texts
 
 
+def tokens(tokenizer: str, text: str) -> list[str]:
+    return Tokenizer.from_str(tokenizer).encode(text).tokens
+
+
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("texts", "text", "found"),
     [
-        ("The CAT, the cat", ["the", "cat", "the", "cat"]),
-        ("it's 3.5 o’clock", ["it's", "3", "5", "o’clock"]),
-        ("naïve Straße 東京", ["naïve", "straße", "東京"]),
-        ("snake_case -- 'quoted'", ["snake", "case", "quoted"]),
-        ("...", []),
+        (["The CAT, the cat"], "the Cat!", ["the", "cat", "[UNK]"]),
+        (["cafe\u0301 cafe\u0301"], "caf\u00e9", ["caf\u00e9"]),
+        (["snake_case snake_case"], "snake_case", ["snake_case"]),
+        (["我喜欢电影", "他喜欢菜", "我讨厌书", "他讨厌歌"], "医生喜欢菜", ["[UNK]", "[UNK]", "喜欢", "菜"]),
+        (["กินข้าว กินข้าว"], "กินข้าว", ["กินข้าว"]),
     ],
 )
-def test_words(text: str, found: list[str]) -> None:
-    assert words(text) == found
+def test_tokens(texts: list[str], text: str, found: list[str]) -> None:
+    assert tokens(learn_tokens(texts), text) == found
 
 
-def test_ids_are_the_same_in_every_process() -> None:
-    assert [word_id(word) for word in ("cat", "naïve")] == [15659, 5554]
-
-
-def test_texts_are_padded_and_cut() -> None:
-    encoded = encode(["one two three", "one", ""])
+def test_training_texts_alone_decide_and_always_alike() -> None:
+    texts = [f"word{number % 40} and {number % 7}" for number in range(400)]
+    assert learn_tokens(texts) == learn_tokens(texts)
+    encoded = encode(["one two three three", "one", ""], learn_tokens(["one two three"] * 2))
     assert encoded.dtype == torch.int64
-    assert encoded.tolist() == [[word_id("one"), word_id("two"), word_id("three")], [word_id("one"), 0, 0], [0, 0, 0]]
-    assert encode(["a " * 500]).shape == (1, LONGEST)
-    assert encode(["one two"], 1).tolist() == [[word_id("one")]]
-    many = encode([f"word{number}" for number in range(5000)])
-    assert 0 < int(many.min()) < int(many.max()) < VOCABULARY
+    first, second, third, fourth = encoded[0].tolist()
+    assert len({first, second, third, 0, 1}) == 5
+    assert (third, encoded[1].tolist(), encoded[2].tolist()) == (fourth, [first, 0, 0, 0], [0, 0, 0, 0])
+    assert encode(["a " * 500], learn_tokens(["a"])).shape == (1, LONGEST)
+    assert encode(["two one"], learn_tokens(["one two"] * 2), 1).shape == (1, 1)
+    many = encode([f"w{number}x" for number in range(300)], learn_tokens([f"w{number}x " * 2 for number in range(300)]))
+    assert 0 <= int(many.min()) < int(many.max()) < VOCABULARY
 
 
 def test_word_counts_forget_order_and_padding() -> None:
-    counts = word_counts(encode(["a b b", "b a b", "c"]))
+    counts = word_counts(torch.tensor([[2, 3, 3], [3, 2, 3], [4, 0, 0]]))
     assert counts.shape == (3, 1024)
     assert counts[0].equal(counts[1])
-    assert counts[0][word_id("b") % 1024] == pytest.approx(2 / 5**0.5)
+    assert counts[0][3] == pytest.approx(2 / 5**0.5)
     assert counts[2].count_nonzero() == 1
 
 
@@ -75,14 +80,14 @@ def test_a_run_s_length_is_kept(tmp_path: Path) -> None:
     data = load(Settings(data=str(write_texts(tmp_path / "t.csv"))))
     preprocessing = Preprocessing.fit(data, "data")
     length = data.train.inputs[0].shape[1]
-    assert preprocessing.describe() == f"texts of up to {length} words"
+    assert preprocessing.describe() == f"texts of up to {length} tokens"
     assert preprocessing(data.test.inputs)[0].equal(data.test.inputs[0])
     short = write_rows(tmp_path / "new.csv", "text", ["warm " * 50, "cold"])
     assert read_unlabelled([short], preprocessing).inputs[0].shape == (2, length)
     other = write_rows(tmp_path / "other.csv", "text,label", ["cold,complaint", "warm,praise"])
     found, _ = load_for_evaluation(Settings(data="t.csv"), data.hierarchy.class_names, preprocessing, str(other))
-    assert found.inputs[0].tolist() == encode(["cold", "warm"], length).tolist()
-    with pytest.raises(InputError, match=r"data like the run's \(texts of up to \d+ words\), found table inputs"):
+    assert found.inputs[0].tolist() == encode(["cold", "warm"], data.tokenizer, length).tolist()
+    with pytest.raises(InputError, match=r"data like the run's \(texts of up to \d+ tokens\), found table inputs"):
         load_for_evaluation(Settings(data="t.csv"), ("setosa",), preprocessing, "iris")
 
 
@@ -90,8 +95,8 @@ def test_a_run_s_length_is_kept(tmp_path: Path) -> None:
     ("rows", "message"),
     [
         (["a,x", ",y"], "expected a text in line 3"),
-        (["a,x", "b,"], "expected a label in line 3"),
-        (["...,x", "!,y"], "expected texts of words, found none with a word in it"),
+        (["a,x", "b,"], "expected two classes or more"),
+        (["...,x", "!,y", "...,x", "!,y"], "expected texts of words, found none with a word in it"),
     ],
 )
 def test_bad_texts(tmp_path: Path, rows: list[str], message: str) -> None:
@@ -114,4 +119,4 @@ def test_an_empty_text_keeps_its_row(tmp_path: Path) -> None:
 def test_of_long_texts_it_says_what_is_looked_at(tmp_path: Path) -> None:
     rows = [f"{'word ' * (200 if row == 3 else 5)},{'ab'[row % 2]}" for row in range(20)]
     data = load(Settings(data=str(write_rows(tmp_path / "t.csv", "text,label", rows))))
-    assert "1 of 20 texts have more than 128 words, of which the first 128 are looked at" in data.notices
+    assert "1 of 20 texts have more than 128 tokens, of which the first 128 count" in data.notices

@@ -148,12 +148,19 @@ class TestFolder:
         assert about["image"]["input"]["shape"] == ["n", 1, 16, 16]
         assert about["image"]["backbone"] == "small-cnn"
         assert about["table"]["class_names"] == ["cat", "dog"]
-        assert about["table"]["columns"][1] == {"name": "colour", "categories": ["blue, dark", "red"]}
+        assert about["table"]["columns"][1] == {
+            "name": "colour",
+            "kind": "category",
+            "categories": ["blue, dark", "red"],
+        }
         assert about["table"]["input"]["features"] == ["height", "colour = blue, dark", "colour = red"]
-        assert about["text"]["words"]["length"] == samples_of(runs["text"]).inputs[0].shape[1]
+        assert about["text"]["tokens"]["length"] == samples_of(runs["text"]).inputs[0].shape[1]
 
-    def test_the_card_of_texts_makes_their_ids(self, runs: dict[str, Path], tmp_path: Path) -> None:
+    def test_the_card_of_texts_makes_their_ids(
+        self, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         out = export(runs["text"], "torch-export", tmp_path / "out")
+        monkeypatch.chdir(out)
         variables: dict[str, Any] = {}
         exec(code_of(out)[1], variables)
         known = samples_of(runs["text"]).inputs[0].tolist()

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from metaux.data.texts import encode
+from metaux.data.texts import encode, learn_tokens
 from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
 from metaux.losses import focal_loss
@@ -11,7 +11,8 @@ from metaux.networks.backbones import make_backbone
 from metaux.networks.multitask import LabelGenerator, MultiTaskNetwork, Outputs
 from metaux.networks.text import TextCNN
 
-WORDS = encode(["the room was warm", "cold", "the meal was rather dull and cold", "warm and bright"])
+TEXTS = ["the room was warm", "cold", "the meal was rather dull and cold", "warm and bright"]
+WORDS = encode(TEXTS, learn_tokens(TEXTS * 2))
 
 
 @pytest.mark.parametrize("length", [1, 2, 128])

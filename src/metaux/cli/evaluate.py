@@ -55,7 +55,7 @@ class Evaluate(Command):
         model = read_model(run, self.device)
         settings, names = model.settings, model.hierarchy.class_names
         with reading(console) as progress:
-            samples, part, notice = samples_to_measure(run, model, self.data, self.hierarchy, progress)
+            samples, part, notices = samples_to_measure(run, model, self.data, self.hierarchy, progress)
         logits, _ = model.predict(samples)
         found = measures(logits, samples.primary)
         calibration = calibration_error(logits.softmax(-1), samples.primary)
@@ -71,6 +71,7 @@ class Evaluate(Command):
                     "part": part,
                     "class_names": names,
                     "confusion": counts,
+                    "notices": notices,
                 }
             )
             return
@@ -84,7 +85,7 @@ class Evaluate(Command):
         console.print(
             make_table(("measure", "value"), rows, f"{len(samples):,} {which} of {self.data or settings.data}")
         )
-        print_notes([notice] if notice else [], console)
+        print_notes(notices, console)
         if (reported := min(run.trial.protocol.reported_epochs, len(run.epochs))) > 1:
             console.print(f"The run's own table has the mean of its last {reported} epochs; this is its final weights.")
         print_confusion(counts, names, console)

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 from metaux.cli.interruption import Interrupted, interruptible
@@ -28,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def say_interrupted() -> None:
         _say(f"metaux: interrupted{again}")
 
+    # A service, or pythonw, has neither.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stderr = sys.stderr or sys.stdout
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name may have characters that the terminal doesn't
         sys.stdout.reconfigure(errors="backslashreplace")
     if arguments[:1] == ["contest"]:

@@ -1,6 +1,7 @@
 """`metaux predict`."""
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -30,22 +31,28 @@ class Predict(Command):
         inputs: image files, folders of images, one .npz with x, or one CSV file (of texts or of the run's columns).
         out: the CSV file.
         device: auto, cpu, cuda, cuda:1 or mps.
+        skip_damaged: go on without the images that can't be read, and say which they are.
     """
 
     folder: RunFolder
     inputs: Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGES ...", help_behavior_hint="(required)")]
     out: OutFile = None
     device: str = "auto"
+    skip_damaged: bool = False
 
     def run(self) -> None:
         """Write the predictions."""
         from metaux.data.sources import read_unlabelled
         from metaux.runs.classical import read_model
         from metaux.runs.record import Run
+        from metaux.words import visible
 
         check_csv(COLUMNS, self.out)
         model = read_model(Run.read(self.folder), self.device)
-        samples = read_unlabelled(self.inputs, model.preprocessing)
+        settings = replace(model.settings, skip_damaged=self.skip_damaged)
+        samples = read_unlabelled(self.inputs, model.preprocessing, settings)
+        for notice in samples.notices:
+            print(f"note: {visible(notice)}", file=sys.stderr)
         logits, subclasses = model.predict(samples)
         top = logits.softmax(-1).max(-1)
         classes, finer = model.hierarchy.class_names, model.hierarchy.subclass_names

@@ -1,13 +1,14 @@
 """From what a reader found to `LabelledData`: classes, parts, and the checks before any training."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from hashlib import blake2b
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from metaux.data.classes import find_classes
+from metaux.data.encoding import encode_by
 from metaux.data.reader import RawData
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.splits import split
@@ -30,67 +31,90 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
 
     Raises:
         InputError: for one class only, a class with a single training sample or none, groups that straddle
-            the source's parts, a training size that is too large, a training sample without its given label, and all
-            that `assign` refuses.
+            the source's parts, a training size that is too large, and all that `assign` refuses.
     """
     classes = find_classes(raw, settings)
-    samples = Samples((raw.inputs,), classes.primary, classes.human, raw.names, groups=_numbered(raw.groups))
-    rows = {part: _rows(raw.parts, part, len(samples)) for part in ("train", "val", "test")}
+    groups = _numbered(raw.groups)
+    rows = {part: _rows(raw.parts, part, len(raw)) for part in ("train", "val", "test")}
     _check_parts(rows, classes.primary, classes.hierarchy.class_names)
     if raw.groups is not None:
         _check_groups(rows, raw.groups)
     notices = (*raw.notices, *classes.notices)
     if len(rows["test"]) == 0:
         count = len(rows["train"])
-        rows["train"], rows["test"] = _set_aside(samples, rows["train"], TEST_SEED)
+        rows["train"], rows["test"] = _set_aside(classes.primary, groups, rows["train"], TEST_SEED)
         notices += (
             f"no test part: {len(rows['test'])} of {count} samples were set aside to measure, the same for all seeds",
         )
     if settings.evaluate_on == "validation":
         if len(rows["val"]) == 0:
-            rows["train"], rows["val"] = _set_aside(samples, rows["train"], VALIDATION_SEED)
+            rows["train"], rows["val"] = _set_aside(classes.primary, groups, rows["train"], VALIDATION_SEED)
         rows["test"], rows["val"] = rows["val"], rows["val"][:0]
     if settings.train_size is not None and settings.train_size > len(rows["train"]):
         raise InputError(
             f"expected a training size of at most {len(rows['train'])} (the training samples), found "
             f"{settings.train_size}; correct --train-size"
         )
+    if raw.kind == "image" and settings.augment == "auto" and raw.augmentation == "crop" and raw.levels is None:
+        notices += (
+            "images are shifted at random but not mirrored, since left and right may matter in them; --augment "
+            "crop-flip mirrors them too, and metaux recommend tries it",
+        )
     given, given_names = _given(raw, rows["train"])
-    samples = replace(samples, given=given, given_names=given_names)
+    encoded = encode_by(raw, rows["train"], classes.primary)
+    samples = Samples((encoded.inputs,), classes.primary, classes.human, raw.names, None, groups, given, given_names)
+    train, test = samples.take(rows["train"]), samples.take(rows["test"])
     return LabelledData(
-        samples.take(rows["train"]),
-        samples.take(rows["test"]),
+        train,
+        test,
         classes.hierarchy,
         raw.kind,
         samples.take(rows["val"]) if len(rows["val"]) else None,
         raw.augmentation,
-        notices,
-        raw.columns,
+        (*notices, *encoded.notices, *_known_already(train, test, raw.kind)),
+        encoded.columns,
+        raw.inputs if isinstance(raw.inputs, tuple) else (),
+        encoded.tokenizer,
+        raw.pixel_range,
     )
 
 
-def _set_aside(samples: Samples, rows: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+def _set_aside(primary: Tensor, groups: Tensor | None, rows: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """Split rows in those to learn from and a fifth to measure on."""
-    found = samples.take(rows)
-    first, second = split(found.primary, found.groups, TEST_FRACTION, np.random.default_rng(seed))
+    own = None if groups is None else groups[rows]
+    first, second = split(primary[rows], own, TEST_FRACTION, np.random.default_rng(seed))
     return rows[first], rows[second]
+
+
+def _known_already(train: Samples, test: Samples, kind: str) -> tuple[str, ...]:
+    """Say how many test images are pixel for pixel training images: they measure nothing."""
+    if kind != "image":
+        return ()
+    first, second = (
+        [blake2b(image.numpy().tobytes(), digest_size=16).digest() for image in part.inputs[0]]
+        for part in (train, test)
+    )
+    known = {digest: row for row, digest in enumerate(first)}
+    same = [row for row, digest in enumerate(second) if digest in known]
+    if not same:
+        return ()
+    names = (test.names[same[0]], train.names[known[second[same[0]]]]) if test.names else ()
+    example = f" ('{names[0]}' is '{names[1]}')" if names else ""
+    return (
+        f"{len(same):,} of {len(test):,} test images are also training images, pixel for pixel{example}: the "
+        "accuracy on these says nothing of new ones",
+    )
 
 
 def _given(raw: RawData, train: Tensor) -> tuple[Tensor | None, tuple[str, ...]]:
     """Return the place of each sample's given label among those of the training samples, -1 if not there; and these."""
     if raw.given is None:
         return None, ()
-    names = sorted(_taken(raw.given, train))
-    if "" in names:
-        row = next(row for row in train.tolist() if not raw.given[row])
-        raise InputError(
-            f"expected a given label for every training sample, found none for {raw.place(row)}; fill it in, or leave "
-            "out the sample"
-        )
+    names = sorted(set(_taken(raw.given, train)) - {""})
     if len(names) < 2:
         raise InputError(
-            f"expected two different given labels or more among the training samples, found only '{names[0]}'; "
-            "give others, or none"
+            f"expected two different given labels or more among the training samples, found "
+            f"{' '.join(names) or 'none'} alone; give others, or none"
         )
     number = {name: index for index, name in enumerate(names)}
     return torch.tensor([number.get(label, -1) for label in raw.given]), tuple(names)

@@ -1,5 +1,8 @@
 """From label names to classes: the primary class and human sub-class of each sample, and the hierarchy."""
 
+import math
+import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import NamedTuple
@@ -7,12 +10,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from metaux.data import csv_file
+from metaux.data import table_file
 from metaux.data.levels import Levels
 from metaux.data.reader import RawData
 from metaux.errors import InputError, nearest
 from metaux.hierarchy import Hierarchy
 from metaux.settings import Settings
+from metaux.words import few
 
 DEFAULT_SUBCLASSES = 5
 MOST_OF_ONE = 10_000
@@ -45,6 +49,63 @@ def find_classes(raw: RawData, settings: Settings) -> Classes:
         return _by_columns(raw, settings)
     labels = next(iter(raw.labels.values()))
     return assign(levels, labels, settings.primary, settings.auxiliary, settings.subclasses)
+
+
+def check_labels(column: str, labels: Sequence[str]) -> None:
+    """Check that labels are those of classes, each written in one way.
+
+    Raises:
+        InputError: for numbers that measure something, and for one value in two spellings.
+
+    >>> check_labels("label", ["cat", "dog", "cat"])
+    """
+    counts = Counter(labels)
+    numbers = [value for value in map(_number, counts) if value is not None]
+    if len(numbers) == len(counts) > 10 and (
+        any(value % 1 for value in numbers) or (len(counts) > 50 and 2 * len(counts) > len(labels))
+    ):
+        raise InputError(
+            f"expected classes in '{column}', found {len(counts):,} different numbers from {min(numbers):g} to "
+            f"{max(numbers):g} for {len(labels):,} samples: that is regression, which metaux doesn't do; make "
+            "classes of them (pandas.cut), or name another column with --label"
+        )
+    spellings: dict[object, str] = {}
+    for label in counts:
+        if (other := spellings.setdefault(spelling(label), label)) != label:
+            same = "the same number" if _number(label) is not None else "the same but for capitals or spaces"
+            raise InputError(
+                f"expected each class in one spelling in '{column}', found '{other}' ({counts[other]:,} times) and "
+                f"'{label}' ({counts[label]:,} times), which are {same}; write '{other}' throughout (pandas: "
+                f"replace({label!r}, {other!r}))"
+            )
+
+
+def spelling(label: str) -> object:
+    """Return what two spellings of one value have in common; single letters differ by their case.
+
+    >>> spelling("1.0") == spelling("1"), spelling("Yes") == spelling("yes"), spelling("a") == spelling("A")
+    (True, True, False)
+    """
+    number = _number(label)
+    words = " ".join(label.split())
+    return (words.casefold() if len(words) > 1 else words) if number is None else number
+
+
+def composed(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return labels in Unicode's composed form, in which equal ones are equal.
+
+    >>> composed(["cafe\u0301"]) == ("caf\u00e9",)
+    True
+    """
+    return tuple(unicodedata.normalize("NFC", label) for label in labels)
+
+
+def _number(label: str) -> float | None:
+    try:
+        value = float(label)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and "_" not in label else None
 
 
 def assign(
@@ -147,32 +208,41 @@ def slots(subclasses: Sequence[int] | None, classes: int, option: str = "--subcl
     return found
 
 
-def primary_names(raw: RawData, settings: Settings, class_names: Sequence[str]) -> tuple[str, ...]:
-    """Return each sample's class among those of a finished run.
+def primary_names(
+    raw: RawData, settings: Settings, class_names: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return each sample's class among those of a finished run, and what a user should know of that.
 
     The samples' labels are class names, or lie below classes of that name in the hierarchy. Of several columns of
     labels, the run's own is meant, or else the first; if none of its labels is a class, another one of class names.
+    A label in another spelling than the class, such as 1.0 for 1, is taken for it.
 
     Raises:
         InputError: with an example of a label that isn't.
     """
     known = set(class_names)
-    labels = raw.labels.get(settings.primary or "", next(iter(raw.labels.values())))
-    for column in raw.labels.values() if known.isdisjoint(labels) else (labels,):
+    own = {spelling(name): name for name in class_names}
+    columns = {name: composed(labels) for name, labels in raw.labels.items()}
+    labels = columns.get(settings.primary or "", next(iter(columns.values())))
+    for column in columns.values() if known.isdisjoint(labels) else (labels,):
         if known.issuperset(column):
-            return column
+            return column, ()
+        if len(own) == len(known) and all(spelling(label) in own for label in set(column)):
+            other = next(label for label in column if label not in known)
+            said = f"labels in another spelling than the run's are taken for its classes: '{other}' for "
+            return tuple(own[spelling(label)] for label in column), (f"{said}'{own[spelling(other)]}'",)
     levels = Levels.read(settings.hierarchy) if settings.hierarchy else raw.levels
     if levels is not None:
         level = levels.level_of(labels)
         for coarser in levels.names[: levels.index(level) + 1]:
             above = levels.above(level, coarser)
             if known.issuperset(above[label] for label in labels) and known.issubset(levels.classes(coarser)):
-                return tuple(above[label] for label in labels)
+                return tuple(above[label] for label in labels), ()
     outside = next(label for label in labels if label not in known)
     raise InputError(
         "expected labels among the run's classes "
-        f"({', '.join(class_names[:5])}{', ...' if len(known) > 5 else ''}), found '{outside}'; rename it, "
-        "or give --hierarchy"
+        f"({few(class_names)}), found '{outside}' ({labels.count(outside):,} of {len(labels):,} samples); rename it, "
+        "leave its samples out, or give --hierarchy"
     )
 
 
@@ -180,26 +250,65 @@ def _by_columns(raw: RawData, settings: Settings) -> Classes:
     """Decide the classes by label columns; say which other columns could be finer labels."""
     finer = settings.subclasses is None
     primary, auxiliary = choose_columns(raw.labels, settings.primary, settings.auxiliary, finer)
-    chosen = {name: raw.labels[name] for name in (primary, auxiliary) if name is not None}
-    for name, cells in chosen.items():
-        if "" in cells:
-            raise InputError(
-                f"expected a label in column '{name}' for every sample, found none for {raw.place(cells.index(''))}; "
-                "fill it in"
-            )
-    if auxiliary is not None and settings.auxiliary is None:
-        return _by_the_only_other_column(chosen, primary, auxiliary, csv_file.takes(settings.data))
-    labels = raw.labels[auxiliary or primary]
+    chosen = {name: composed(raw.labels[name]) for name in (primary, auxiliary) if name is not None}
+    if "" in chosen[primary]:
+        raise InputError(
+            f"expected a label in column '{primary}' for every sample, found none for "
+            f"{raw.place(chosen[primary].index(''))}; fill it in, or leave the sample out"
+        )
+    check_labels(primary, chosen[primary])
+    asked = settings.auxiliary is not None
+    if auxiliary is None or "" not in chosen[auxiliary]:
+        return _of_chosen(raw, settings, chosen, primary, auxiliary, asked)
+    return _where_known(raw, settings, chosen, primary, auxiliary, asked)
+
+
+def _where_known(
+    raw: RawData, settings: Settings, chosen: Mapping[str, tuple[str, ...]], primary: str, auxiliary: str, asked: bool
+) -> Classes:
+    """Decide the classes where some samples have no finer label: their auxiliary loss has weight 0."""
+    kept = [row for row, label in enumerate(chosen[auxiliary]) if label]
+    known = {name: tuple(labels[row] for row in kept) for name, labels in chosen.items()}
+    lost = set(chosen[primary]) - set(known[primary])
+    if lost:
+        raise InputError(
+            f"expected a finer label in column '{auxiliary}' for a sample of every class, found none for "
+            f"'{min(lost)}'; fill some in, or leave the column out with --subclasses 5"
+        )
+    found = _of_chosen(raw, settings, known, primary, auxiliary, asked)
+    assert found.human is not None
+    number = {name: index for index, name in enumerate(found.hierarchy.class_names)}
+    human = torch.full((len(raw),), -1)
+    human[kept] = found.human
+    notice = (
+        f"{len(raw) - len(kept):,} of {len(raw):,} samples have no finer label in column '{auxiliary}': methods that "
+        "learn them learn nothing of these"
+    )
+    classes = torch.tensor([number[label] for label in chosen[primary]])
+    return found._replace(primary=classes, human=human, notices=(*found.notices, notice))
+
+
+def _of_chosen(
+    raw: RawData,
+    settings: Settings,
+    chosen: Mapping[str, Sequence[str]],
+    primary: str,
+    auxiliary: str | None,
+    asked: bool,
+) -> Classes:
+    if auxiliary is not None and not asked:
+        return _by_the_only_other_column(chosen, primary, auxiliary, table_file.takes(settings.data))
+    labels = chosen[auxiliary or primary]
     classes = assign(Levels.from_columns(chosen), labels, primary, auxiliary, settings.subclasses)
     others = [name for name in raw.labels if name not in chosen]
-    if others and finer and auxiliary is None and primary == next(iter(raw.labels)):
+    if others and settings.subclasses is None and auxiliary is None and primary == next(iter(raw.labels)):
         notice = f"not used: the columns {', '.join(others)} (--auxiliary NAME takes one for finer labels)"
         return classes._replace(notices=(*classes.notices, notice))
     return classes
 
 
 def _by_the_only_other_column(
-    chosen: Mapping[str, Sequence[str]], primary: str, auxiliary: str, of_csv: bool
+    chosen: Mapping[str, Sequence[str]], primary: str, auxiliary: str, of_table: bool
 ) -> Classes:
     """Take a column for finer labels that nobody asked for: say so, and how to leave it out."""
     labels = chosen[auxiliary]
@@ -211,9 +320,9 @@ def _by_the_only_other_column(
     try:
         classes = assign(Levels.from_columns(chosen), labels, primary, auxiliary)
     except InputError as error:
-        beside = f", or learn it beside the classes with --method given --given {auxiliary}" if of_csv else ""
+        beside = f", or learn it beside the classes with --method given --given {auxiliary}" if of_table else ""
         raise InputError(f"{error}; or leave column '{auxiliary}' out with --subclasses 5{beside}") from None
-    if auxiliary.endswith(("fine", "_label")):  # its name says so
+    if auxiliary == "fine":  # the array y_fine
         return classes
     notice = f"column '{auxiliary}' gives the finer labels (--subclasses 5 leaves it out)"
     return classes._replace(notices=(*classes.notices, notice))

@@ -3,14 +3,14 @@
 torchvision's `ImageFolder` takes hidden files, repeats what lies behind a link to a folder above, and skips in silence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from unicodedata import normalize
 
-from metaux.data.images import EXTENSIONS, find_images, read_images
-from metaux.data.reader import PARTS, RawData, Request, missing_path
+from metaux.data.images import THUMBNAILS, FoundImages, extensions, find_images, read_files
+from metaux.data.reader import PARTS, RawData, Request, missing_path, part_of
 from metaux.errors import InputError
-
-ADVICE = f"add images ({', '.join(EXTENSIONS)}) or remove the folder"
+from metaux.words import few
 
 missing = missing_path
 
@@ -23,54 +23,81 @@ def takes(data: str) -> bool:
 def read(request: Request) -> RawData:
     """Read a folder of images; a class's images may lie in sub-folders of its folder.
 
-    The folder has parts if all its sub-folders are called train, val, test or the like, in whatever case.
+    The folder has parts if its sub-folders are called train, val, test or the like, alone or beside other words. Of
+    folders with nothing but one folder in them, the innermost is meant.
 
     Raises:
         InputError: for a folder without class folders, or a class without images.
     """
     path = request.path
-    parts_of = {place: PARTS.get(place.name.lower()) for place in _folders(path)}
-    split = bool(parts_of) and None not in parts_of.values()
-    if not split:
-        _check_one_layout(path, parts_of)
-        parts_of = {path: "train"}
-    files, labels, parts = list[Path](), list[str](), list[str]()
-    others, loose = list[Path](), list[Path]()
-    for root, part in parts_of.items():
-        loose += _loose(root)
-        for folder in _class_folders(root):
-            images, rest = find_images(folder)
-            if part == "train" and not images:
-                raise InputError(f"expected images in the class folder '{folder}', found none; {ADVICE}")
-            files += images
-            labels += [folder.name] * len(images)
-            parts += [str(part)] * len(images)
-            others += rest
+    while len(inside := _folders(path)) == 1 and not _loose(path) and len(_folders(inside[0])) > 1:
+        if part_of(inside[0].name) is not None:
+            break
+        path = inside[0]
+    notices: tuple[str, ...] = () if path == request.path else (f"the classes are read below '{path}'",)
+    parts_of, said = _parts(path)
+    notices += said
+    files, labels, parts, deeper = list[Path](), list[str](), list[str](), list[Path]()
+    every = FoundImages([], [], [])
+    for root, part in (parts_of or {path: "train"}).items():
+        inner = _unwrapped(root)
+        if loose := _loose(inner):
+            notices += (f"{len(loose):,} images in no class folder were skipped, among them '{loose[0]}'",)
+        for folder in _class_folders(inner):
+            found = find_images(folder)
+            if part == "train" and not found.images:
+                raise InputError(f"expected images in the class folder '{folder}', found none; {_advice()}")
+            files += found.images
+            labels += [normalize("NFC", folder.name)] * len(found.images)
+            parts += [part] * len(found.images)
+            deeper += [file for file in found.images if file.parent != folder]
+            for known, new in zip(every, found, strict=True):
+                known += new
     if not files:
-        raise InputError(f"expected images in '{path}', found none; {ADVICE}")
-    inputs, notices = read_images(files, request.image, request.progress)
-    for skipped, what in ((others, "files that aren't images"), (loose, "images in no class folder")):
-        if skipped:
-            notices += (f"{len(skipped)} {what} were skipped, among them '{skipped[0]}'",)
+        raise InputError(f"expected images in '{path}', found none; {_advice()}")
+    if deeper:
+        notices += (f"{len(deeper):,} images lie in sub-folders of their class, and count as it: '{deeper[0]}'",)
+    images, kept, said = read_files(files, request.image, request.skip_damaged, request.progress)
     return RawData(
-        inputs,
+        images,
         "image",
-        {"label": tuple(labels)},
-        tuple(parts) if split else None,
-        tuple(map(str, files)),
-        augmentation="crop-flip",
-        notices=notices,
+        {"label": tuple(labels[row] for row in kept)},
+        tuple(parts[row] for row in kept) if parts_of else None,
+        tuple(str(files[row]) for row in kept),
+        augmentation="crop",
+        notices=(*notices, *every.notices(path), *said),
     )
 
 
-def _check_one_layout(path: Path, parts_of: dict[Path, str | None]) -> None:
-    train = next((place for place, part in parts_of.items() if part == "train"), None)
-    if train is not None and _folders(train):
-        other = next(place.name for place, part in parts_of.items() if part is None)
+def _unwrapped(path: Path) -> Path:
+    """Return a folder, or the only one in it if that has its name: archives are unpacked like that."""
+    inside = _folders(path)
+    return inside[0] if [place.name for place in inside] == [path.name] else path
+
+
+def _parts(path: Path) -> tuple[Mapping[Path, str], tuple[str, ...]]:
+    """Return the folders that are parts, if there are some, and what to say of that.
+
+    Raises:
+        InputError: for folders of which some are parts and others classes.
+    """
+    parts = {place: part_of(place.name) for place in _folders(path)}
+    known = {place: part for place, part in parts.items() if part is not None}
+    if "train" not in known.values() or not any(_folders(place) for place, part in known.items() if part == "train"):
+        exact = known and all(place.name.lower() in PARTS for place in parts)
+        return (known if exact else {}), ()
+    left = [place for place in parts if place not in known]
+    others = [place for place in left if _folders(_unwrapped(place)) or len(set(known.values())) == 1]
+    if others:
+        train = next(place for place, part in known.items() if part == "train")
         raise InputError(
             f"expected either one folder per class or train/, val/ and test/ in '{path}', found both "
-            f"'{train.name}' and '{other}'; move one of them"
+            f"'{train.name}' and '{others[0].name}'; move one of them"
         )
+    said = [f"'{place.name}' is the {part} part" for place, part in known.items() if place.name.lower() != part]
+    if left:
+        said.append(f"without class folders and left out: {few([repr(place.name) for place in left])}")
+    return known, (", ".join(said),) if said else ()
 
 
 def _class_folders(root: Path) -> Sequence[Path]:
@@ -86,8 +113,16 @@ def _class_folders(root: Path) -> Sequence[Path]:
 
 
 def _folders(path: Path) -> Sequence[Path]:
-    return sorted(place for place in path.iterdir() if place.is_dir() and not place.name.startswith("."))
+    """Return the folders in a folder that are no programs' own, sorted as their names are in composed Unicode."""
+    places = [place for place in path.iterdir() if place.is_dir() and not place.name.startswith(".")]
+    own = [place for place in places if place.name.lower() not in THUMBNAILS]
+    return sorted(own, key=lambda place: normalize("NFC", place.name))
 
 
 def _loose(path: Path) -> Sequence[Path]:
-    return sorted(place for place in path.iterdir() if place.name.lower().endswith(EXTENSIONS) and place.is_file())
+    found = (place for place in path.iterdir() if place.name.lower().endswith(extensions()) and place.is_file())
+    return sorted(place for place in found if not place.name.startswith("."))
+
+
+def _advice() -> str:
+    return f"add images ({', '.join(extensions())}) or remove the folder"

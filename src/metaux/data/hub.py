@@ -9,11 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from metaux.data.columns import read_cells
-from metaux.data.images import ImageFile, read_images
+import numpy as np
+
+from metaux.data.columns import tidy
+from metaux.data.images import ImageFile, read_files
+from metaux.data.pixels import conform, image_tensor
 from metaux.data.reader import PARTS, RawData, Request
 from metaux.errors import InputError
 from metaux.files import check_file
+from metaux.words import few
 
 HUB = "hf:"
 OWN = ("label", "labels")
@@ -49,7 +53,9 @@ def read(request: Request) -> RawData:
     where = request.data
     parts, notices = _load_parts(where.removeprefix(HUB))
     features = next(iter(parts.values())).features
-    labels = _label_columns(features, request.label_columns)
+    labels = _label_columns(features, [*filter(None, [request.label]), *request.label_columns])
+    if request.label in labels:
+        labels = list(dict.fromkeys([str(request.label), *labels]))
     if not labels:
         raise InputError(
             f"expected a column of labels (label, labels, or one of type ClassLabel) in '{where}', found "
@@ -70,16 +76,29 @@ def read(request: Request) -> RawData:
     }
     inputs = {column: feature for column, feature in features.items() if column not in labels}
     images = [column for column, feature in inputs.items() if _is(feature, "Image")]
-    raw = _read_images(parts, images[0], request) if images else _read_cells(parts, inputs, request)
-    return replace(
-        raw,
-        labels=classes,
-        parts=tuple(part for part, rows in parts.items() for _ in range(len(rows))) if len(parts) > 1 else None,
-        notices=(*notices, *raw.notices),
-    )
+    arrays = [column for column, feature in inputs.items() if _is(feature, "Array2D") or _is(feature, "Array3D")]
+    part_of = tuple(part for part, rows in parts.items() for _ in range(len(rows)))
+    if images:
+        raw, kept = _read_images(parts, images[0], request)
+        if len(kept) < len(part_of):
+            part_of = tuple(part_of[row] for row in kept)
+            classes = {column: tuple(labels[row] for row in kept) for column, labels in classes.items()}
+    else:
+        raw = _read_arrays(parts, arrays[0], request) if arrays else _read_cells(parts, inputs, request)
+    if (used := (*images, *arrays)[:1]) and (others := [f"'{column}'" for column in inputs if column not in used]):
+        notices += (f"the images are in column '{used[0]}'; not used: {few(others)}",)
+    return replace(raw, labels=classes, parts=part_of if len(parts) > 1 else None, notices=(*notices, *raw.notices))
 
 
-def _read_images(parts: Mapping[str, Any], column: str, request: Request) -> RawData:
+def _read_arrays(parts: Mapping[str, Any], column: str, request: Request) -> RawData:
+    """Read a column of arrays of one shape, which are images."""
+    values = np.concatenate([np.asarray(rows.with_format("numpy")[column]) for rows in parts.values()])
+    found = image_tensor(f"column '{column}'", values, request.image.pixel_range)
+    images = conform(found.images, request.image)
+    return RawData(images, "image", {}, augmentation="crop", notices=found.notices, pixel_range=found.pixel_range)
+
+
+def _read_images(parts: Mapping[str, Any], column: str, request: Request) -> tuple[RawData, list[int]]:
     import datasets
 
     files = [
@@ -89,25 +108,38 @@ def _read_images(parts: Mapping[str, Any], column: str, request: Request) -> Raw
             _places(part, rows), rows.cast_column(column, datasets.Image(decode=False))[column], strict=True
         )
     ]
-    pixels, notices = read_images(files, request.image, request.progress)
-    return RawData(pixels, "image", {}, augmentation="crop-flip", notices=notices)
+    pixels, kept, notices = read_files(files, request.image, request.skip_damaged, request.progress)
+    return RawData(pixels, "image", {}, augmentation="crop", notices=notices), kept
 
 
 def _read_cells(parts: Mapping[str, Any], inputs: Mapping[str, Any], request: Request) -> RawData:
     import pandas as pd
 
-    plain = [column for column, feature in inputs.items() if _dtype(feature) is not None]
-    if not plain:
-        raise InputError(f"expected images, texts, numbers or words in '{request.data}', found {', '.join(inputs)}")
-    cells = pd.DataFrame(
-        {column: [_cell(value) for rows in parts.values() for value in rows[column]] for column in plain},
-        index=[place for part, rows in parts.items() for place in _places(part, rows)],
-        dtype=object,
-    )
-    texts = [column for column in plain if _dtype(inputs[column]) in ("string", "large_string")]
-    named = [column for column in TEXTS if column in texts]
-    text = named[0] if named else texts[0] if len(texts) == len(plain) == 1 else None
-    return read_cells(cells, text, request.like)
+    tokens = [column for column, feature in inputs.items() if _is_of_words(feature)]
+    texts = [column for column in inputs if _dtype(inputs[column]) in ("string", "large_string")]
+    named = [column for column in TEXTS if column in texts] or tokens
+    text = named[0] if named else texts[0] if len(texts) == len(inputs) == 1 else None
+    wrong = [column for column, feature in inputs.items() if _dtype(feature) is None]
+    if text is None and wrong:
+        raise InputError(
+            f"expected images, texts, numbers or words in column '{wrong[0]}' of '{request.data}', found "
+            f"{inputs[wrong[0]]}; take the column out (datasets: remove_columns), or turn it into images or text"
+        )
+    used = list(inputs) if text is None else [text]
+    frame = pd.concat([rows.select_columns(used).to_pandas() for rows in parts.values()], ignore_index=True)
+    frame.index = [place for part, rows in parts.items() for place in _places(part, rows)]
+    if text is None:
+        return RawData(tidy(frame), "table", {})
+    if text in tokens:
+        frame[text] = [" ".join(words) if words is not None else "" for words in frame[text]]
+    others = [f"'{column}'" for column in inputs if column != text]
+    notices = (f"the texts are in column '{text}'; not used: {few(others)}",) if others else ()
+    return RawData(tuple(map(str, tidy(frame)[text])), "text", {}, notices=notices)
+
+
+def _is_of_words(feature: Any) -> bool:
+    """Return whether a column holds lists of words."""
+    return _is(feature, "List") and _dtype(feature.feature) in ("string", "large_string")
 
 
 def _places(part: str, rows: Any) -> list[str]:
@@ -175,10 +207,6 @@ def _is(feature: Any, kind: str) -> bool:
 def _dtype(feature: Any) -> str | None:
     """Return the type of a column of plain values, None for any other column."""
     return feature.dtype if _is(feature, "Value") or _is(feature, "ClassLabel") else None
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else str(int(value) if isinstance(value, bool) else value).strip()
 
 
 def _load_parts(name: str) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -4,43 +4,93 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
-from itertools import repeat
+from functools import cache, partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from statistics import median_low
+from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from torch import Tensor
 
-from metaux.data.pixels import AS_FOUND, Array, ImageFormat, allocate
+from metaux.data.pixels import AS_FOUND, Array, ImageFormat, allocate, to_bytes
 from metaux.errors import InputError
 from metaux.files import Progress, check_file
+from metaux.words import few
 
 if TYPE_CHECKING:
     from PIL import Image
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 # Those that Pillow decodes itself, the vague ones last. It hands PostScript to Ghostscript, which runs it as a program.
 FORMATS = (
     *("PNG", "JPEG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000", "QOI", "SGI", "ICO", "PCX", "TGA"),
 )
-DEFAULT_SIZE = 32
+THUMBNAILS = ("@eadir", "__macosx", "thumbnails", "thumbs", "__pycache__")
+"""Folders of what programs made of the images, in lower case; those that begin with a dot are hidden anyway."""
+LEAST, MOST = 32, 224
+"""Pixels a side that images of different sizes are brought to."""
+CUT_OFF = 0.02
+"""How much proportions may differ without a word."""
 LARGEST_IMAGE = 2**30 // 12
 """The pixels that one image may have: RGB ones of that many take a quarter of a GiB."""
-GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
+GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 
 ImageFile = Path | IO[bytes]
 """A file by its path, or one in memory whose `str` says where it came from."""
+T = TypeVar("T")
 
 
-def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the image files anywhere below a folder, and the other files, both sorted; none hidden, links followed."""
-    images: list[Path] = []
-    others: list[Path] = []
+class FoundImages(NamedTuple):
+    """What lies below a folder: images, other files, and images among thumbnails or hidden."""
+
+    images: list[Path]
+    others: list[Path]
+    thumbnails: list[Path]
+
+    def notices(self, where: Path) -> tuple[str, ...]:
+        """Say what was left out below a folder."""
+        said = []
+        for files, what in (
+            (self.others, "files that aren't images"),
+            (self.thumbnails, "hidden images or thumbnails"),
+        ):
+            if files:
+                said.append(f"{len(files):,} {what} were skipped below '{where}', among them '{files[0]}'")
+        return tuple(said)
+
+
+class ReadImages(NamedTuple):
+    """Images, uint8 `[n, channels, height, width]`; which of the files they are; and what was changed."""
+
+    images: Tensor
+    kept: list[int]
+    notices: tuple[str, ...]
+
+
+class _Survey(NamedTuple):
+    """What the header of an image file says; `deep` are bits per channel beyond 8."""
+
+    size: tuple[int, int]
+    mode: str
+    frames: int
+    deep: bool
+    transparent: bool
+
+
+@cache
+def extensions() -> tuple[str, ...]:
+    """Return what the names of image files end in, in lower case: all that Pillow knows for `FORMATS`."""
+    from PIL import Image
+
+    return tuple(sorted(end for end, name in Image.registered_extensions().items() if name in FORMATS))
+
+
+def find_images(folder: Path) -> FoundImages:
+    """Return the image files anywhere below a folder, and what else there is; links are followed."""
+    found = FoundImages([], [], [])
     visited = set[str]()
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
@@ -48,59 +98,182 @@ def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
             folders.clear()
             continue
         visited.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders.sort()
+        inside = Path(place).relative_to(folder).parts
+        left_out = any(part.startswith(".") or part.lower() in THUMBNAILS for part in inside)
         for name in sorted(files):
-            if not name.startswith("."):
-                (images if name.lower().endswith(EXTENSIONS) else others).append(Path(place, name))
-    return images, others
+            is_image, path = name.lower().endswith(extensions()), Path(place, name)
+            if left_out or name.startswith("."):
+                if is_image:
+                    found.thumbnails.append(path)
+            else:
+                (found.images if is_image else found.others).append(path)
+    return found
 
 
 def read_images(
     files: Sequence[ImageFile], wanted: ImageFormat = AS_FOUND, progress: Progress | None = None
 ) -> tuple[Tensor, tuple[str, ...]]:
+    """Return `read_files` where each file has to be whole: images and notices."""
+    found = read_files(files, wanted, False, progress)
+    return found.images, found.notices
+
+
+def read_files(
+    files: Sequence[ImageFile], wanted: ImageFormat, skip_damaged: bool, progress: Progress | None = None
+) -> ReadImages:
     """Read image files.
 
-    Images of different sizes become 32x32 unless a size is wanted; larger ones are smoothed as they shrink,
-    and the shape is stretched rather than cropped. Photographs are turned upright as their camera says,
-    transparency is dropped, 16-bit greyscale becomes 8-bit, and of an animation the first frame is read.
+    Images of different sizes become squares of the median of their shorter sides, from 32 to 224 pixels, unless a size
+    is wanted; they keep their proportions, and what is over is cut off. Larger ones are smoothed as they shrink.
+    Photographs are turned upright as their camera says, what is transparent becomes white, 16 bits per channel become
+    8, and of several frames the first is read. All of that is said.
 
-    Returns:
-        uint8 `[n, channels, height, width]` in the order of the files, and notices about what was changed.
+    Args:
+        files: of images.
+        wanted: their size, channels, and range of values.
+        skip_damaged: leave out what can't be read.
+        progress: called now and then with how many have been read, and how many there are.
 
     Raises:
-        InputError: naming the first file that is missing, no plain file, no image of `FORMATS` or of more pixels than
-            `LARGEST_IMAGE`; or if they don't fit in memory.
+        InputError: naming the files that are missing, no plain files, no images of `FORMATS` or of more pixels than
+            `LARGEST_IMAGE`; for fractions without a range; or if they don't fit in memory.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on harmless oddities of single files
-        surveys = [_survey(file) for file in files]
-        sizes, greys = [size for size, _ in surveys], sum(mode in GREY for _, mode in surveys)
-        deep = sum(mode.startswith("I") for _, mode in surveys)
-        size = wanted.size or (sizes[0] if len(set(sizes)) == 1 else (DEFAULT_SIZE, DEFAULT_SIZE))
-        channels = wanted.channels or (1 if greys == len(files) else 3)
-        notices = []
-        resized = sum(found != size for found in sizes)
-        if resized and wanted.size is None:
-            low, high = min(sizes), max(sizes)
-            what = f"{low[0]}x{low[1]} to {high[0]}x{high[1]}"
-            notices.append(
-                f"{resized} of {len(files)} images were resized to {size[0]}x{size[1]} pixels because their "
-                f"sizes differ ({what}); --image-size chooses another size"
-            )
-        if channels == 3 and greys and wanted.channels is None:
-            notices.append(f"{greys} of {len(files)} images are greyscale and were turned into RGB")
-        if deep:
-            notices.append(
-                f"{deep} of {len(files)} images have 16 bits, of which the upper 8 are kept; rescale them before if "
-                "they use less than the whole range"
-            )
-        images = allocate(len(files), channels, size)
-        array = images.numpy()
-        for row, pixels in enumerate(_decode_all(files, channels, size, sizes)):
+        damaged = dict[int, InputError]()
+        surveys = dict(_each(files, range(len(files)), partial(_survey, wanted=wanted), damaged))
+        _check_damaged(files, damaged, skip_damaged)
+        sizes = [found.size for found in surveys.values()]
+        size = wanted.size or (sizes[0] if len(set(sizes)) == 1 else (_fitting(sizes),) * 2)
+        channels = wanted.channels or (1 if all(found.mode in GREY for found in surveys.values()) else 3)
+        images = allocate(len(surveys), channels, size)
+        array, row, rows, most, clear = images.numpy(), 0, list[int](), 0, 0
+        decode = partial(_decode, wanted=wanted._replace(size=size, channels=channels))
+        threads = max(height * width for height, width in sizes) >= 256 * 256
+        for number, (pixels, largest, see_through) in _each(files, list(surveys), decode, damaged, threads):
             array[row] = pixels if channels == 1 else pixels.transpose(2, 0, 1)
-            if progress is not None and (row % 100 == 99 or row + 1 == len(files)):
-                progress(row + 1, len(files))
-    return images, tuple(notices)
+            rows.append(number)
+            row, most, clear = row + 1, max(most, largest), clear + see_through
+            if progress is not None and (row % 100 == 0 or row == len(surveys)):
+                progress(row, len(surveys))
+        _check_damaged(files, damaged, skip_damaged)
+    own = {number: surveys[number] for number in rows}
+    notices = [*_told_size(own, size, wanted), *_told(files, own, channels, wanted, most, clear)]
+    if damaged:
+        notices.append(f"{len(damaged):,} of {len(files):,} images can't be read and are left out: {_reasons(damaged)}")
+    if clear and len({image.tobytes() for image in array[:row]}) < len({_content(files[number]) for number in rows}):
+        notices.append("different files are the same image now; is what tells them apart in what was transparent?")
+    return ReadImages(images[:row], rows, tuple(notices))
+
+
+def _each(
+    files: Sequence[ImageFile],
+    rows: Sequence[int],
+    act: Callable[[ImageFile], T],
+    damaged: dict[int, InputError],
+    threads: bool = False,
+) -> Iterator[tuple[int, T]]:
+    """Yield what comes of each file, in order; note the ones that can't be read.
+
+    Threads pay only for large images, for small ones Python is the bottleneck.
+    """
+
+    def attempt(row: int) -> T | InputError:
+        try:
+            return act(files[row])
+        except InputError as error:
+            return error
+
+    workers = (os.cpu_count() or 1) if threads else 1
+    with ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(rows), 16 * workers):
+            part = rows[start : start + 16 * workers]
+            for row, found in zip(part, pool.map(attempt, part) if threads else map(attempt, part), strict=True):
+                if isinstance(found, InputError):
+                    damaged[row] = found
+                else:
+                    yield row, found
+
+
+def _check_damaged(files: Sequence[ImageFile], damaged: dict[int, InputError], skip: bool) -> None:
+    if len(damaged) == 1 and not skip:
+        raise next(iter(damaged.values()))
+    if damaged and not skip:
+        raise InputError(
+            f"expected images, found {len(damaged):,} of {len(files):,} files that can't be read: {_reasons(damaged)}; "
+            "repair or remove them, or go on without them: --skip-damaged"
+        )
+    if len(damaged) == len(files):
+        raise InputError(f"expected images, found none that can be read: {_reasons(damaged)}; name others")
+
+
+def _reasons(damaged: dict[int, InputError]) -> str:
+    return few(
+        [str(error).removeprefix("expected an image, found ").partition(";")[0] for error in damaged.values()], 20
+    )
+
+
+def _content(file: ImageFile) -> bytes:
+    if isinstance(file, Path):
+        return file.read_bytes()
+    file.seek(0)
+    return file.read()
+
+
+def _fitting(sizes: Sequence[tuple[int, int]]) -> int:
+    return min(max(median_low(map(min, sizes)), LEAST), MOST)
+
+
+def _told_size(surveys: dict[int, _Survey], size: tuple[int, int], wanted: ImageFormat) -> Iterator[str]:
+    sizes = [found.size for found in surveys.values()]
+    resized, total = sum(found != size for found in sizes), len(sizes)
+    if resized and wanted.size is None:
+        low, high = min(sizes), max(sizes)
+        cost = round(size[0] * size[1] / LEAST**2)
+        yield (
+            f"{resized:,} of {total:,} images were resized to {size[0]}x{size[1]} pixels because their sizes differ "
+            f"({low[0]}x{low[1]} to {high[0]}x{high[1]}); it is the median of their short sides, from {LEAST} to {MOST}"
+            + (f", and costs about {cost} times what {LEAST}x{LEAST} does" if cost > 1 else "")
+            + "; --image-size chooses another size"
+        )
+    other = sum(abs(height * size[1] / (width * size[0]) - 1) > CUT_OFF for height, width in sizes)
+    if other:
+        how = "keep their proportions, and what is over is cut off on both sides (--resize stretch keeps all of it)"
+        if wanted.resize == "stretch":
+            how = "are stretched (--resize crop keeps their proportions)"
+        yield f"{other:,} of {total:,} images have other proportions than {size[0]}x{size[1]}: they {how}"
+
+
+def _told(
+    files: Sequence[ImageFile],
+    surveys: dict[int, _Survey],
+    channels: int,
+    wanted: ImageFormat,
+    most: int,
+    clear: int,
+) -> Iterator[str]:
+    total = len(surveys)
+    greys = sum(found.mode in GREY for found in surveys.values())
+    if channels == 3 and greys and wanted.channels is None:
+        yield f"{greys:,} of {total:,} images are greyscale and were turned into RGB"
+    if clear:
+        yield f"{clear:,} of {total:,} images are transparent in places, and were laid on white"
+    if (deep := sum(found.deep for found in surveys.values())) and wanted.pixel_range is None:
+        few_bits = (
+            f"; none of them is above {most:,}, so if that is white: --pixel-range 0 {2 ** most.bit_length() - 1}"
+        )
+        yield (
+            f"{deep:,} of {total:,} images have 16 bits, of which the upper 8 are kept; state the range that they use "
+            "with --pixel-range if it is less" + (few_bits if 0 < most < 2**15 else "")
+        )
+    several = [number for number, found in surveys.items() if found.frames > 1]
+    if several:
+        frames = surveys[several[0]].frames
+        yield (
+            f"{len(several):,} of {total:,} images have several frames or pages, of which the first is read, such as "
+            f"'{files[several[0]]}' ({frames})"
+        )
 
 
 @contextmanager
@@ -125,7 +298,8 @@ def _open(file: ImageFile) -> "Iterator[Image.Image]":
     except BROKEN as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it"
+            f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it, or go on "
+            "without it: --skip-damaged"
         ) from None
 
 
@@ -138,52 +312,61 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _survey(file: ImageFile) -> tuple[tuple[int, int], str]:
-    """Return the (height, width) of an image file and its Pillow mode, from its header."""
+def _survey(file: ImageFile, wanted: ImageFormat) -> _Survey:
+    """Return what the header of an image file says, from (height, width) on."""
     with _open(file) as image:
         # 5 to 8 are the orientations that swap height and width
-        turned = image.format in ("JPEG", "MPO", "WEBP") and image.getexif().get(0x0112, 1) >= 5
-        if image.mode == "F":
-            raise InputError(f"expected whole numbers for pixels, found fractions in '{file}'; convert it to 8 bits")
-        return (image.size if turned else image.size[::-1]), image.mode
+        turned = image.getexif().get(0x0112, 1) >= 5
+        if image.mode == "F" and wanted.pixel_range is None:
+            raise InputError(
+                f"expected whole numbers for pixels, found fractions in '{file}'; say what black and white are, such "
+                "as --pixel-range 0 1"
+            )
+        # Pillow reads 16 bits of colour as 8 without a word.
+        packed = any("16" in str(part) for tile in getattr(image, "tile", ()) for part in tile[3:])
+        frames = int(getattr(image, "n_frames", 1))
+        size = image.size if turned else image.size[::-1]
+        return _Survey(size, image.mode, frames, image.mode.startswith("I") or packed, image.has_transparency_data)
 
 
-def _decode_all(
-    files: Sequence[ImageFile], channels: int, size: tuple[int, int], sizes: Iterable[tuple[int, int]]
-) -> Iterator[Array]:
-    """Decode in order; threads pay only for large images, for small ones Python is the bottleneck."""
-    if max(height * width for height, width in sizes) < 256 * 256:
-        yield from (_decode(file, channels, size) for file in files)
-        return
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(files), 16 * workers):
-            yield from pool.map(_decode, files[start : start + 16 * workers], repeat(channels), repeat(size))
-
-
-def _decode(file: ImageFile, channels: int, size: tuple[int, int]) -> Array:
-    """Return the pixels of an image file, uint8 `[height, width]` or `[height, width, 3]`."""
+def _decode(file: ImageFile, wanted: ImageFormat) -> tuple[Array, int, bool]:
+    """Return the pixels of an image file, uint8 `[height, width]` or `[height, width, 3]`, its largest value where it
+    has more than 8 bits, and whether any of it was transparent."""
     from PIL import Image, ImageOps
 
+    assert wanted.size is not None
     with _open(file) as opened:
-        image = opened
-        if image.format in ("JPEG", "MPO", "WEBP"):
-            # a JPEG decodes several times faster at a fraction of its size
-            image.draft(None, (2 * max(size), 2 * max(size)))
-            image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I"):
+        image, largest, clear = opened, 0, False
+        # a JPEG decodes several times faster at a fraction of its size
+        image.draft(None, (2 * max(wanted.size), 2 * max(wanted.size)))
+        image = ImageOps.exif_transpose(image)
+        if image.mode == "F" or image.mode.startswith("I"):
             deep = np.asarray(image).astype(np.float64)
-            if deep.min() < 0 or deep.max() > 65535:
-                raise InputError(
-                    f"expected pixels of up to 16 bits, found {deep.min():.0f} to {deep.max():.0f} in '{file}'; "
-                    "convert it to 8 bits"
-                )
-            image = Image.fromarray((deep / 257).round().astype(np.uint8))
+            largest = int(deep.max())
+            image = Image.fromarray(to_bytes(deep, wanted.pixel_range or (0, 65535), f"'{file}'"))
+        elif image.has_transparency_data:
+            image = image.convert("RGBA")
+            clear = image.getchannel("A").getextrema() != (255, 255)
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image)
         elif image.mode == "P":
-            image = image.convert("RGBA")  # straight to RGB, Pillow warns about some transparent palettes
-        mode = "L" if channels == 1 else "RGB"
+            image = image.convert("RGB")
+        mode = "L" if wanted.channels == 1 else "RGB"
         if image.mode != mode:
             image = image.convert(mode)
-        if image.size != size[::-1]:
-            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-        return np.asarray(image)
+        if image.size != wanted.size[::-1]:
+            image = _resized(image, wanted)
+        return np.asarray(image), largest, clear
+
+
+def _resized(image: "Image.Image", wanted: ImageFormat) -> "Image.Image":
+    """Return an image of the size that is wanted: the middle of it, unless it is to be stretched."""
+    from PIL import Image
+
+    assert wanted.size is not None
+    (height, width), box = wanted.size, None
+    if wanted.resize == "crop":
+        scale = min(image.height / height, image.width / width)
+        left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
+        box = (left, top, image.width - left, image.height - top)
+    return image.resize((width, height), Image.Resampling.BILINEAR, box=box)

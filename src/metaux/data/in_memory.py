@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from metaux.data.classes import slots
-from metaux.data.pixels import Array, image_tensor
+from metaux.data.pixels import Array, Range, image_tensor
 from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
 
@@ -24,12 +24,12 @@ class Form:
     Args:
         kind: `image`, `table` or `other` (passed to the network as it is), as in `LabelledData`.
         shapes: of each input of one sample.
-        unit: images came with values from 0 to 1.
+        pixel_range: what black and white were in an array of images.
     """
 
     kind: Literal["image", "table", "other"]
     shapes: tuple[tuple[int, ...], ...]
-    unit: bool = False
+    pixel_range: Range | None = None
 
     def check(self, found: "Form") -> None:
         """Raise `InputError` unless samples of the form that was found fit this one."""
@@ -67,21 +67,21 @@ def as_array(samples: Any) -> Array:
         raise InputError("expected samples of one shape, found different ones; bring them to one size") from None
 
 
-def read_images(x: Array, unit: bool | None = None) -> InMemory:
+def read_images(x: Array, pixel_range: Range | None = None) -> InMemory:
     """Read an array of images, (n, h, w) or (n, h, w, channels), as in an .npz file.
 
     Args:
-        x: whole numbers from 0 to 255, or floats from 0 to 1 or to 255.
-        unit: whether the values go to 1 rather than 255; by default, whether none is above 1.
+        x: whole numbers from 0 to 255, or floats from 0 to 1 or of the range that is stated.
+        pixel_range: the values of black and white.
 
     Raises:
         InputError: for another shape, or values that are not finite or out of range.
 
     >>> read_images(np.zeros((5, 8, 8))).form
-    Form(kind='image', shapes=((1, 8, 8),), unit=True)
+    Form(kind='image', shapes=((1, 8, 8),), pixel_range=(0, 1))
     """
-    images, unit = image_tensor("X", x, unit)
-    return InMemory((images,), Form("image", (tuple(images.shape[1:]),), unit))
+    images, pixel_range, _ = image_tensor("X", x, pixel_range)
+    return InMemory((images,), Form("image", (tuple(images.shape[1:]),), pixel_range))
 
 
 def read_tensors(tensors: Sequence[Tensor]) -> InMemory:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from metaux.data.table import read_csv
+from metaux.data.frames import read_table
 from metaux.errors import InputError
 from metaux.files import check_file
 from metaux.strict_yaml import parse_yaml
@@ -26,7 +26,7 @@ def read_rows(path: Path) -> Rows:
         raise InputError(f"expected a hierarchy file ending in .csv, .yaml or .yml (or: cifar100), found '{path}'")
     check_file(path, "a hierarchy file")
     if suffix == ".csv":
-        table = read_csv(path)
+        table = read_table(path)
         return table.names, [tuple(row) for row in table.cells.to_numpy() if any(row)]
     try:
         return _yaml_rows(path.read_text(encoding="utf-8-sig"))

@@ -24,6 +24,14 @@ UNSUSPICIOUS = 2**28
 BROKEN = (ValueError, TypeError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
+class ObjectArrayError(ValueError):
+    """An array of Python objects, which only a pickle holds; `array` is its name."""
+
+    def __init__(self, array: str):
+        super().__init__(f"{array} holds objects")
+        self.array = array
+
+
 def read_arrays(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], tuple[str, ...]]:
     """Read arrays of an .npz file by their names.
 
@@ -47,13 +55,14 @@ def read_arrays(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], 
             if len(members) != len(packed.infolist()):
                 raise ValueError("two arrays of one name")
             found = {name: member for name, member in members.items() if name in wanted}
-            _check_total(sum(member.file_size for member in found.values()), path)
+            check_total(sum(member.file_size for member in found.values()), path)
             arrays = {}
             for name, member in found.items():
                 if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise ValueError(f"{name} packed as NumPy doesn't")
                 with packed.open(member) as opened:
-                    _check_header(opened, member.file_size, path)
+                    if _check_header(opened, member.file_size, path):
+                        raise ObjectArrayError(name)
                 with packed.open(member) as opened:
                     arrays[name] = np.lib.format.read_array(opened, allow_pickle=False)
     return arrays, tuple(name for name in members if name not in found)
@@ -69,8 +78,8 @@ def read_array(path: Path) -> Array:
     return array
 
 
-def _check_header(file: IO[bytes], size: int, path: Path) -> None:
-    """Check that an array takes no more than is there of it, in bytes, by its header alone."""
+def _check_header(file: IO[bytes], size: int, path: Path) -> bool:
+    """Check that an array takes no more than is there of it, in bytes, by its header alone; is it one of objects?"""
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read is None:
@@ -78,12 +87,14 @@ def _check_header(file: IO[bytes], size: int, path: Path) -> None:
     shape, _, kind = read(file)
     if min(shape, default=1) < 0 or max(shape, default=1) > 2**62 or not kind.itemsize:
         raise ValueError(f"an array of {kind} and shape {shape}")
-    _check_total(math.prod(shape) * kind.itemsize, path)
+    check_total(math.prod(shape) * kind.itemsize, path)
     if math.prod(shape) * kind.itemsize > size and not kind.hasobject:
         raise ValueError(f"an array of shape {shape} that is cut off")
+    return bool(kind.hasobject)
 
 
-def _check_total(claimed: int, path: Path) -> None:
+def check_total(claimed: int, path: Path) -> None:
+    """Raise `InputError` for more bytes than such a file should unpack to."""
     size = path.stat().st_size
     most = min(LARGEST, max(UNSUSPICIOUS, MOST_PACKED * size))
     if claimed > most:

@@ -29,9 +29,9 @@ def read(request: Request) -> RawData:
     """Read an .npz file with `x`, `y` and optionally `y_fine` (finer labels), `y_given` (labels of another kind, of
     `x` only), `x_test`, `y_test`, `y_fine_test`; without labels only `x` is looked at.
 
-    `x` is a table (n, features), or images (n, h, w) or (n, h, w, channels). Image values are whole numbers
-    from 0 to 255, or floats: from 0 to 1 if none in `x` is above 1, else from 0 to 255. Labels are whole
-    numbers or strings. What is to be learned from must be numbers that float32 can tell apart.
+    `x` is a table (n, features), or images (n, h, w) or (n, h, w, channels). Image values are whole numbers from 0 to
+    255, or fractions from 0 to 1, or of the request's range. Labels are whole numbers or strings. What is to be learned
+    from must be numbers that float32 can tell apart.
 
     Raises:
         InputError: for a file that isn't one, missing or superfluous arrays, shapes that don't fit, and
@@ -65,8 +65,9 @@ def _read_labelled(arrays: Mapping[str, Array], others: Sequence[str], request: 
         raw.kind,
         labels,
         ("train",) * len(arrays["x"]) + ("test",) * tested if len(suffixes) == 2 else None,
-        notices=(f"the arrays {', '.join(others)} are not used",) if others else (),
+        notices=(*raw.notices, *([f"the arrays {', '.join(others)} are not used"] if others else [])),
         given=given,
+        pixel_range=raw.pixel_range,
     )
 
 
@@ -86,6 +87,11 @@ def _load(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], tuple[
         raise
     except BROKEN as error:
         reason = " ".join(str(error).split())
+        if name := getattr(error, "array", ""):
+            raise InputError(
+                f"expected plain number or string arrays, found Python objects in {name} of '{path}', as pandas has "
+                f"them; save labels as strings: {name}.astype(str)"
+            ) from None
         raise InputError(
             f"expected an .npz file of plain number or string arrays, found '{path}' that isn't one "
             f"({reason}); save it with numpy.savez"
@@ -138,11 +144,20 @@ def _inputs(arrays: Mapping[str, Array], request: Request) -> RawData:
     """Return the samples of all arrays, which have rows of one shape: a table, or images of one range."""
     if arrays["x"].ndim == 2:
         return RawData(torch.cat([_table(name, x) for name, x in arrays.items()]), "table", {})
-    unit, images = None, list[Tensor]()
+    images, notices, pixel_range = list[Tensor](), dict[str, None](), request.image.pixel_range
+    if request.like is not None and request.like.pixel_range is not None:
+        pixel_range = request.like.pixel_range
     for name, x in arrays.items():
-        part, unit = image_tensor(name, x, unit)
-        images.append(part)
-    return RawData(conform(torch.cat(images), request.image), "image", {})
+        found = image_tensor(name, x, pixel_range)
+        pixel_range = found.pixel_range
+        images.append(found.images)
+        notices |= dict.fromkeys(found.notices)
+    whole = torch.cat(images)
+    if request.image.size not in (None, tuple(whole.shape[-2:])):
+        notices[f"the images of {whole.shape[-2]}x{whole.shape[-1]} pixels were resized"] = None
+    return RawData(
+        conform(whole, request.image), "image", {}, notices=tuple(notices), pixel_range=pixel_range, augmentation="none"
+    )
 
 
 def _table(name: str, x: Array) -> Tensor:

@@ -51,7 +51,7 @@ def read(request: Request) -> RawData:
 
 def _cinic10(request: Request, _known: Published) -> RawData:
     """Read CINIC-10 (Darlow et al. 2018); its part `valid` is the validation part."""
-    return folder.read(replace(request, data=str(request.root / "CINIC-10")))
+    return replace(folder.read(replace(request, data=str(request.root / "CINIC-10"))), augmentation="crop-flip")
 
 
 def _ucf101(request: Request, _known: Published) -> RawData:
@@ -69,7 +69,7 @@ def _ucf101(request: Request, _known: Published) -> RawData:
                 "recipe of docs/data.md"
             )
         groups.append(f"{label} {found[2]}")
-    return replace(raw, groups=tuple(groups))
+    return replace(raw, groups=tuple(groups), augmentation="crop-flip")
 
 
 def _imagenet32(request: Request, known: Published) -> RawData:
@@ -125,6 +125,7 @@ def _cifar10_1(request: Request, known: Published) -> RawData:
         raise _another(known, request.root, known.archives[0], found)
     cifar = torchvision_sets.read(replace(request, data="cifar10"))
     assert cifar.parts is not None
+    assert isinstance(cifar.inputs, torch.Tensor)
     assert cifar.levels is not None
     classes = cifar.levels.classes("label")
     images = conform(torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(), request.image)

@@ -4,22 +4,36 @@ A reader is a module with the three functions of `Reader`. There is one for each
 `metaux.data.sources` lists them.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from torch import Tensor
 
+from metaux.data.columns import Columns
 from metaux.data.levels import Levels
-from metaux.data.pixels import AS_FOUND, ImageFormat
-from metaux.data.samples import Columns
+from metaux.data.pixels import ImageFormat, Range
 from metaux.data.transforms import Preprocessing
 from metaux.files import Progress
 
-PARTS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
-PARTS |= dict.fromkeys(("val", "valid", "validation", "dev"), "val")
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+PARTS = {"train": "train", "training": "train", "trn": "train", "test": "test", "testing": "test", "tst": "test"}
+PARTS |= dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val")
 """The names of parts that folders, columns and the hub use, and what they mean."""
+
+
+def part_of(name: str) -> str | None:
+    """Return the part that a name means, in whatever case and beside other words; None for another name.
+
+    >>> part_of("Testing"), part_of("seg_train"), part_of("testimony")
+    ('test', 'train', None)
+    """
+    found = {PARTS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in PARTS}
+    return found.pop() if len(found) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -27,8 +41,8 @@ class RawData:
     """Every sample of a data source, one row each, whatever its part.
 
     Args:
-        inputs: uint8 images `[n, channels, height, width]`, a float32 table `[n, features]`, or the words of texts,
-            int64 `[n, length]`.
+        inputs: uint8 images `[n, channels, height, width]`, a float32 table `[n, features]`, a tidy table of cells (see
+            `metaux.data.columns`), or texts. Of the last two, how they become numbers is learned from training samples.
         kind: `image`, `table` or `text`.
         labels: a class name per sample under the name of each label column; the first column is the data's
             own. Empty where no labels were asked for.
@@ -38,11 +52,13 @@ class RawData:
         levels: the hierarchy that comes with the source.
         augmentation: what `--augment auto` means for the source.
         notices: what a user should know about how it was read.
-        columns: the name and categories of each column of a table, where they are known (see `metaux.data.columns`).
+        columns: the columns of a table of numbers, where their names are known.
         given: the given label of each sample, of any kind, where the source has them; empty for a sample without.
+        separator: of the columns in the file of a table of cells.
+        pixel_range: what black and white were in an array of images.
     """
 
-    inputs: Tensor
+    inputs: "Tensor | DataFrame | tuple[str, ...]"
     kind: Literal["image", "table", "text"]
     labels: Mapping[str, tuple[str, ...]]
     parts: tuple[str, ...] | None = None
@@ -53,22 +69,31 @@ class RawData:
     notices: tuple[str, ...] = ()
     columns: Columns = ()
     given: tuple[str, ...] | None = None
+    separator: str = ","
+    pixel_range: Range | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
 
     def place(self, row: int) -> str:
         """Return what to call a sample in errors."""
         return f"sample {row} ({self.names[row] if self.names else 'counted from 0'})"
 
     def of_part(self, part: str) -> "RawData":
-        """Return the inputs, labels and names of the samples of one part."""
+        """Return the samples of one part, without parts, groups and given labels."""
         rows = [row for row, name in enumerate(self.parts or ()) if name == part]
+
+        def chosen(values: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(values[row] for row in rows) if values else ()
+
+        inputs = self.inputs
+        if isinstance(inputs, tuple):
+            inputs = chosen(inputs)
+        else:
+            inputs = inputs[rows] if isinstance(inputs, Tensor) else inputs.iloc[rows]
+        labels = {column: chosen(labels) for column, labels in self.labels.items()}
         return replace(
-            self,
-            inputs=self.inputs[rows],
-            labels={column: tuple(labels[row] for row in rows) for column, labels in self.labels.items()},
-            parts=None,
-            names=tuple(self.names[row] for row in rows) if self.names else (),
-            groups=None,
-            given=None,
+            self, inputs=inputs, labels=labels, parts=None, names=chosen(self.names), groups=None, given=None
         )
 
 
@@ -80,6 +105,14 @@ class Request:
         data: the source, named as `Settings.data` is.
         root: the folder of the published data sets.
         image_size: the height and width that images are to have; by default they stay as they are.
+        resize: how images of other proportions get that size.
+        pixel_range: the values of black and of white, of images that are no whole numbers up to 255.
+        skip_damaged: leave out images that can't be read.
+        header: whether a file of a table has the columns' names in its first row.
+        label: the column of the classes; by default it is found by its name.
+        ignore: columns that are not looked at.
+        group: the column of groups, empty for none; by default the one called so.
+        split: the column of parts, likewise.
         label_columns: further columns that are labels; names that the source doesn't have are left out.
         given: the column of given labels, where there is one.
         like: what a finished run takes: images get its size and channels, texts its length, words its categories.
@@ -90,6 +123,14 @@ class Request:
     data: str
     root: Path = Path("data")
     image_size: int | None = None
+    resize: Literal["crop", "stretch"] = "crop"
+    pixel_range: Range | None = None
+    skip_damaged: bool = False
+    header: bool = True
+    label: str | None = None
+    ignore: Sequence[str] = ()
+    group: str | None = None
+    split: str | None = None
     label_columns: Sequence[str] = ()
     given: str | None = None
     like: Preprocessing | None = None
@@ -105,8 +146,9 @@ class Request:
     def image(self) -> ImageFormat:
         """The format that images are to be brought to."""
         if self.like is not None and self.like.kind == "image":
-            return ImageFormat(self.like.image_size, self.like.channels)
-        return AS_FOUND if self.image_size is None else ImageFormat((self.image_size, self.image_size))
+            return ImageFormat(self.like.image_size, self.like.channels, self.resize, self.pixel_range)
+        size = None if self.image_size is None else (self.image_size, self.image_size)
+        return ImageFormat(size, None, self.resize, self.pixel_range)
 
 
 class Reader(Protocol):

@@ -8,10 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from metaux.data.columns import Columns
+from metaux.data.pixels import Range
 from metaux.hierarchy import Hierarchy
-
-Columns = tuple[tuple[str, ...], ...]
-"""For each column of a table its name, followed by its categories in order; a column of numbers has none."""
 
 # As many as fit beside each other wherever a batch fits that is learned from.
 AT_ONCE = 500
@@ -26,13 +25,15 @@ class Samples:
             `[n, channels, height, width]`, tables float32 `[n, features]`, texts int64 `[n, length]`, anything else is
             passed on as it is.
         primary: the primary class, int64 `[n]`.
-        human: the flat index of the human-defined sub-class, int64 `[n]`, where the data has finer labels.
+        human: the flat index of the human-defined sub-class, int64 `[n]`, where the data has finer labels; -1 for a
+            sample without one.
         names: what to call each sample (its file), in order of `ids`; empty if samples have no names.
         ids: the row of each sample in the data source, int64 `[n]`; it survives every selection and shuffle.
         groups: samples of one group never straddle a split, int64 `[n]`.
         given: the place of each sample's given label among `given_names`, int64 `[n]`, where the data has labels of
-            another kind; -1 for one that no training sample has.
+            another kind; -1 for none, or one that no training sample has.
         given_names: the different given labels of all training samples that the data has.
+        notices: what a user should know about how samples for a finished run were read.
     """
 
     inputs: tuple[Tensor, ...]
@@ -43,6 +44,7 @@ class Samples:
     groups: Tensor | None = None
     given: Tensor | None = None
     given_names: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.ids is None:
@@ -79,7 +81,10 @@ class LabelledData:
             words) or `other`; the last two are passed to the network as they are.
         augmentation: what `--augment auto` means for this data set: `none`, `crop` or `crop-flip`.
         notices: what a user should know about how the data was read (images resized, files skipped).
-        columns: the name and categories of each column of a table, where they are known.
+        columns: the columns of a table, where they are known.
+        texts: of a set of texts, each by its id.
+        tokenizer: what makes ids of texts.
+        pixel_range: what black and white were in an array of images.
     """
 
     train: Samples
@@ -90,6 +95,9 @@ class LabelledData:
     augmentation: str = "none"
     notices: tuple[str, ...] = ()
     columns: Columns = ()
+    texts: tuple[str, ...] = ()
+    tokenizer: str = ""
+    pixel_range: Range | None = None
 
     @cached_property
     def digest(self) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from metaux.data.columns import Column
 from metaux.data.levels import Levels
 from metaux.data.pixels import conform
 from metaux.data.reader import RawData, Request
@@ -30,8 +31,8 @@ def read(request: Request) -> RawData:
     """Read a data set that ships with scikit-learn, a table with its columns' names.
 
     >>> raw = read(Request("iris"))
-    >>> tuple(raw.inputs.shape), raw.columns[0], sorted(set(raw.labels["label"]))
-    ((150, 4), ('sepal length (cm)',), ['setosa', 'versicolor', 'virginica'])
+    >>> tuple(raw.inputs.shape), raw.columns[0].name, sorted(set(raw.labels["label"]))
+    ((150, 4), 'sepal length (cm)', ['setosa', 'versicolor', 'virginica'])
     """
     from sklearn import datasets
 
@@ -42,5 +43,5 @@ def read(request: Request) -> RawData:
         images = torch.from_numpy(found.images * (255 / 16)).round().byte().unsqueeze(1)
         images = conform(images, request.image)
         return RawData(images, "image", {"digit": labels}, levels=PARITY, augmentation="crop")
-    columns = tuple((str(column),) for column in found.feature_names)
+    columns = tuple(Column(str(name)) for name in found.feature_names)
     return RawData(torch.from_numpy(found.data).float(), "table", {"label": labels}, columns=columns)

@@ -7,10 +7,11 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from metaux.data import csv_file, folder, hub, npz_file, published, scikit_sets, torchvision_sets
+from metaux.data import folder, hub, npz_file, published, scikit_sets, table_file, torchvision_sets
 from metaux.data.assemble import assemble
 from metaux.data.classes import primary_names
-from metaux.data.images import find_images, read_images
+from metaux.data.encoding import encode_like
+from metaux.data.images import find_images, read_files
 from metaux.data.reader import RawData, Reader, Request
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.transforms import Preprocessing
@@ -19,10 +20,14 @@ from metaux.files import Progress
 from metaux.settings import Settings
 
 NAMES = (*scikit_sets.NAMES, *torchvision_sets.NAMES, *published.NAMES)
-READERS: tuple[Reader, ...] = (scikit_sets, torchvision_sets, published, hub, folder, csv_file, npz_file)
+READERS: tuple[Reader, ...] = (scikit_sets, torchvision_sets, published, hub, folder, table_file, npz_file)
 """The readers of all kinds of data sources; the first that takes the data reads it."""
 # Of these the settings may name columns as labels.
-_OF_COLUMNS: tuple[Reader, ...] = (hub, csv_file)
+_OF_READING = (
+    *("data", "root", "image_size", "resize", "pixel_range", "skip_damaged"),
+    *("header", "label", "ignore", "group", "split", "given"),
+)
+_OF_COLUMNS: tuple[Reader, ...] = (hub, table_file)
 
 
 def load(settings: Settings, progress: Progress | None = None) -> LabelledData:
@@ -54,12 +59,22 @@ def read(settings: Settings, progress: Progress | None = None) -> RawData:
     size = settings.image_size
     if size is not None and size < 1:
         raise InputError(f"expected an image size of 1 pixel or more, found {size}; correct --image-size")
-    if settings.given is not None and not csv_file.takes(settings.data):
-        raise InputError(
-            f"expected a CSV file for --given {settings.given}, found '{settings.data}'; leave --given out (an .npz "
-            "file has its given labels in the array y_given)"
-        )
+    _check_columns(settings)
     return _read(replace(_request(settings), image_size=size, given=settings.given, progress=progress))
+
+
+def _check_columns(settings: Settings) -> None:
+    """Raise `InputError` for options that name columns, of data that has none."""
+    own, fixed = for_reading(settings), Settings()
+    if table_file.takes(settings.data):
+        return
+    for name in ("given", "label", "ignore", "group", "split", "header"):
+        if getattr(own, name) != getattr(fixed, name) and not (name == "label" and hub.takes(settings.data)):
+            more = " (an .npz file has its given labels in the array y_given)" if name == "given" else ""
+            option = f"--{name}" if own.header else "--no-header"
+            raise InputError(
+                f"expected a file of a table for {option}, found '{settings.data}'; leave {option} out{more}"
+            )
 
 
 def for_reading(settings: Settings) -> Settings:
@@ -68,7 +83,7 @@ def for_reading(settings: Settings) -> Settings:
     Of a CSV file or a hub data set, the levels may name label columns, which are then no features; nor is the column
     of given labels.
     """
-    own = Settings(data=settings.data, root=settings.root, image_size=settings.image_size, given=settings.given)
+    own = Settings(**{name: getattr(settings, name) for name in _OF_READING})
     if any(reader.takes(settings.data) for reader in _OF_COLUMNS):
         return replace(own, primary=settings.primary, auxiliary=settings.auxiliary)
     return own
@@ -103,21 +118,33 @@ def load_for_evaluation(
     """
     if hierarchy is not None:
         settings = replace(settings, hierarchy=hierarchy)
-    request = _request(replace(settings, data=data))
-    raw = _read(replace(request, like=preprocessing, progress=progress))
-    preprocessing.check(raw.kind, raw.inputs)
+    raw = _read(replace(_request(replace(settings, data=data)), like=preprocessing, progress=progress))
     part: Literal["test", "all"] = "test" if "test" in (raw.parts or ()) else "all"
     if part == "test":
         raw = raw.of_part("test")
+    found = encode_like(raw, preprocessing)
     number = {name: index for index, name in enumerate(class_names)}
-    primary = torch.tensor([number[name] for name in primary_names(raw, settings, class_names)])
-    return Samples((raw.inputs,), primary, names=raw.names), part
+    names, notices = primary_names(raw, settings, class_names)
+    primary = torch.tensor([number[name] for name in names])
+    notices = (*raw.notices, *notices, *found.notices)
+    return Samples((found.inputs,), primary, names=raw.names, notices=notices), part
 
 
-def read_unlabelled(paths: Sequence[Path], preprocessing: Preprocessing) -> Samples:
-    """Read image files, folders of images, one .npz with `x`, or one CSV file, as a finished run takes them.
+def read_unlabelled(
+    paths: Sequence[Path],
+    preprocessing: Preprocessing,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Samples:
+    """Read image files, folders of images, one .npz with `x`, or one file of a table, as a finished run takes them.
 
-    A CSV file of images has a column `file`, relative to itself.
+    A table of images has a column `file`, relative to itself.
+
+    Args:
+        paths: as `metaux predict` has them; a pattern such as `*.jpg` that no shell has replaced is replaced here.
+        preprocessing: the run's.
+        settings: the run's, for how files are read.
+        progress: called now and then with how many images have been read, and how many there are.
 
     Returns:
         Samples with names (files, or row numbers); their `primary` is 0 throughout and means nothing.
@@ -125,22 +152,39 @@ def read_unlabelled(paths: Sequence[Path], preprocessing: Preprocessing) -> Samp
     Raises:
         InputError: for nothing to read, or inputs that the run did not learn from.
     """
-    if len(paths) == 1 and (csv_file.takes(str(paths[0])) or npz_file.takes(str(paths[0]))):
-        raw = _read(Request(str(paths[0]), like=preprocessing, labelled=False))
-        preprocessing.check(raw.kind, raw.inputs)
-        inputs, names = raw.inputs, raw.names or tuple(map(str, range(len(raw.inputs))))
+    paths = [found for path in paths for found in _matching(path)]
+    request = replace(_request(settings or Settings()), like=preprocessing, labelled=False, progress=progress)
+    if len(paths) == 1 and (table_file.takes(str(paths[0])) or npz_file.takes(str(paths[0]))):
+        raw = _read(replace(request, data=str(paths[0])))
+        found = encode_like(raw, preprocessing)
+        inputs, notices = found.inputs, (*raw.notices, *found.notices)
+        names = raw.names or tuple(map(str, range(len(raw))))
     elif preprocessing.kind != "image":
         raise InputError(
             f"expected one .npz or .csv file of inputs like the run's ({preprocessing.describe()}), found "
             f"{' and '.join(map(str, paths)) or 'none'}; give one"
         )
     else:
-        files = [file for path in paths for file in _image_files(path)]
+        files, left = list[Path](), tuple[str, ...]()
+        for path in paths:
+            images, said = _image_files(path)
+            files += images
+            left += said
         if not files:
             raise InputError("expected image files, folders of images, one .npz or one CSV file, found none; name some")
-        inputs = read_images(files, Request("", like=preprocessing).image)[0]
-        names = tuple(map(str, files))
-    return Samples((inputs,), torch.zeros(len(inputs), dtype=torch.int64), names=names)
+        inputs, kept, notices = read_files(files, request.image, request.skip_damaged, progress)
+        names, notices = tuple(str(files[row]) for row in kept), (*left, *notices)
+    return Samples((inputs,), torch.zeros(len(inputs), dtype=torch.int64), names=names, notices=notices)
+
+
+def _matching(path: Path) -> Sequence[Path]:
+    """Return the files that a pattern stands for, or the path itself."""
+    if path.exists() or not any(sign in path.name for sign in "*?"):
+        return [path]
+    found = sorted(path.parent.glob(path.name))
+    if not found:
+        raise InputError(f"expected files like '{path}', found none; name others")
+    return found
 
 
 def availability(data: str, root: Path) -> str | None:
@@ -176,17 +220,23 @@ def located(name: str, root: str) -> Located:
     return Located(name, availability(name, folder) or "")
 
 
+def is_known(data: str) -> bool:
+    """Return whether data is named by a known name, or as one of the hub: not by a path."""
+    return data in NAMES or hub.takes(data)
+
+
 def is_own(data: str, settings: Settings) -> bool:
     """Return whether this is the data of these settings, under another path perhaps."""
     own = settings.data
-    if data in NAMES or own in NAMES or hub.takes(data):
+    if is_known(data) or is_known(own):
         return data == own
     return Path(data).expanduser().resolve() == Path(own).expanduser().resolve()
 
 
 def _request(settings: Settings) -> Request:
     labels = [level for level in (settings.primary, settings.auxiliary) if level is not None]
-    return Request(settings.data, Path(settings.root).expanduser(), label_columns=labels)
+    same = {name: getattr(settings, name) for name in _OF_READING if name not in ("root", "image_size", "given")}
+    return Request(**same, root=Path(settings.root).expanduser(), label_columns=labels)
 
 
 def _read(request: Request) -> RawData:
@@ -209,10 +259,10 @@ def _reader_of(data: str) -> Reader:
     )
 
 
-def _image_files(path: Path) -> Sequence[Path]:
+def _image_files(path: Path) -> tuple[Sequence[Path], tuple[str, ...]]:
     if not path.is_dir():
-        return [path]
-    images = find_images(path)[0]
-    if not images:
+        return [path], ()
+    found = find_images(path)
+    if not found.images:
         raise InputError(f"expected images in the folder '{path}', found none; name another")
-    return images
+    return found.images, found.notices(path)

@@ -1,84 +1,87 @@
-"""Texts to numbers: lower-cased words, each hashed to one of a fixed number of ids."""
+"""Texts to numbers: the tokens of a byte-pair model that is trained on the training texts and kept with the run."""
 
-import re
-import zlib
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from metaux.errors import InputError
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 VOCABULARY = 2**14
-"""How many ids there are; 0 is padding, so that words have 1 to 16,383."""
+"""How many ids a network has room for; 0 is padding, 1 what the training texts do not have."""
+LARGEST = 8000
+"""The most tokens of a model. A pair that comes once among the training texts is none."""
 LONGEST = 128
-"""Words of a text beyond these are not looked at."""
+"""Tokens of a text beyond these are not looked at."""
 BUCKETS = 1024
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+PADDING, UNKNOWN = "[PAD]", "[UNK]"
 
 
-def words(text: str) -> list[str]:
-    """Return the words of a text: runs of letters and digits, in lower case.
+def learn_tokens(texts: Sequence[str]) -> str:
+    """Train a byte-pair model on texts; return it as `tokenizers` writes it.
 
-    >>> words("Don't panic: 42 is fine!")
-    ["don't", 'panic', '42', 'is', 'fine']
+    Letters are in lower case, in Unicode's composed form. A token is part of one word or of one run of signs.
+
+    Raises:
+        InputError: if no text has a word.
+
+    >>> [len(row.unique()) for row in encode(["the cat", "a cat"], learn_tokens(["the cat", "the dog", "a cat"]))]
+    [2, 2]
     """
-    return [word.lower() for word in WORD.findall(text)]
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    if not any(character.isalnum() for text in texts for character in text):
+        raise InputError("expected texts of words, found none with a word in it; correct the texts")
+    model = Tokenizer(models.BPE(unk_token=UNKNOWN))
+    model.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    model.pre_tokenizer = pre_tokenizers.Whitespace()
+    trainer = trainers.BpeTrainer(
+        vocab_size=LARGEST, min_frequency=2, special_tokens=[PADDING, UNKNOWN], show_progress=False
+    )
+    model.train_from_iterator(texts, trainer)
+    written: str = model.to_str()
+    return written
 
 
-def word_id(word: str) -> int:
-    """Return a word's id, the same on every machine and in every process (Python's own hash is not).
-
-    >>> word_id("cat") == word_id("cat"), 0 < word_id("dog") < VOCABULARY
-    (True, True)
-    """
-    return 1 + zlib.crc32(word.encode()) % (VOCABULARY - 1)
-
-
-def encode(texts: Sequence[str], length: int | None = None) -> Tensor:
-    """Return the ids of the words of each text, padded with 0.
+def encode(texts: Sequence[str], tokenizer: str, length: int | None = None) -> Tensor:
+    """Return the ids of the tokens of each text, padded with 0.
 
     Args:
         texts: one per sample.
-        length: how many words to keep of each; by default those of the longest text, at most 128.
+        tokenizer: as `learn_tokens` returned it.
+        length: how many tokens to keep of each; by default those of the longest text, at most 128.
 
     Returns:
         int64 `[n, length]`.
-
-    Raises:
-        InputError: if no text has a word, and the length isn't given.
-
-    >>> encode(["the cat", "the"]).shape, int(encode(["the cat", "the"])[1, 1])
-    (torch.Size([2, 2]), 0)
     """
-    ids = [[word_id(word) for word in words(text)] for text in texts]
+    ids = _ids(texts, tokenizer)
     if length is None:
-        length = min(max(map(len, ids), default=0), LONGEST)
-        if length == 0:
-            raise InputError("expected texts of words, found none with a word in it; correct the texts")
+        length = max(1, min(max(map(len, ids), default=0), LONGEST))
     encoded = torch.zeros(len(ids), length, dtype=torch.int64)
     for row, text in enumerate(ids):
-        kept = text[:length]
-        encoded[row, : len(kept)] = torch.tensor(kept, dtype=torch.int64)
+        encoded[row, : len(text[:length])] = torch.tensor(text[:length], dtype=torch.int64)
     return encoded
 
 
-def cut_off(texts: Sequence[str], length: int | None = None) -> tuple[str, ...]:
-    """Say how many texts have more words than are looked at; nothing if none has, or `encode` is given the length.
-
-    >>> cut_off(["a b"]), cut_off(["a " * 129, "b"])
-    ((), ('1 of 2 texts have more than 128 words, of which the first 128 are looked at',))
-    """
-    if length is not None:
-        return ()
-    # No text has more words than half of its characters.
-    long = sum(len(text) > 2 * LONGEST and len(words(text)) > LONGEST for text in texts)
-    notice = f"{long} of {len(texts)} texts have more than {LONGEST} words, of which the first {LONGEST} are looked at"
-    return (notice,) if long else ()
+def told(texts: Sequence[str], tokenizer: str, length: int) -> tuple[str, ...]:
+    """Say how many texts have more tokens than are looked at, and how many have none that the training texts have."""
+    ids = _ids(texts, tokenizer)
+    long, odd = sum(len(text) > length for text in ids), [row for row, text in enumerate(ids) if not set(text) - {1}]
+    said: tuple[str, ...] = ()
+    if long:
+        said = (f"{long:,} of {len(texts):,} texts have more than {length} tokens, of which the first {length} count",)
+    if odd:
+        said += (f"{len(odd):,} of {len(texts):,} texts have no known token, such as '{texts[odd[0]][:40]}'",)
+    return said
 
 
 def word_counts(encoded: Tensor) -> Tensor:
-    """Return how often each bucket of words occurs in a text, of length 1: what texts are clustered by.
+    """Return how often each bucket of tokens occurs in a text, of length 1: what texts are clustered by.
 
     Ids themselves can't be: they are names, not measures.
 
@@ -88,9 +91,20 @@ def word_counts(encoded: Tensor) -> Tensor:
     Returns:
         float32 `[n, 1024]`.
 
-    >>> word_counts(encode(["a a", "a"])).norm(dim=1).tolist()
+    >>> word_counts(torch.tensor([[2, 2], [2, 0]])).norm(dim=1).tolist()
     [1.0, 1.0]
     """
     counts = torch.zeros(len(encoded), BUCKETS)
     counts.scatter_add_(1, encoded % BUCKETS, (encoded > 0).float())
     return torch.nn.functional.normalize(counts)
+
+
+@lru_cache(maxsize=2)
+def _model(tokenizer: str) -> "Tokenizer":
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_str(tokenizer)
+
+
+def _ids(texts: Sequence[str], tokenizer: str) -> list[list[int]]:
+    return [found.ids for found in _model(tokenizer).encode_batch(list(texts), add_special_tokens=False)]

@@ -1,14 +1,16 @@
 """From stored samples to network inputs: normalisation, and random crops and flips of whole batches."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from metaux.data.samples import Columns, LabelledData
+from metaux.data.columns import Column, Columns
+from metaux.data.pixels import Range
+from metaux.data.samples import LabelledData
 from metaux.errors import InputError, choose
 from metaux.transfer import to_device
 
@@ -25,7 +27,9 @@ class Preprocessing:
         image_size: (height, width) of images in pixels.
         mean: per channel or column.
         deviation: the standard deviation per channel or column; 1 where all training values are equal.
-        columns: the name and categories of each column of a table that was read from a CSV file.
+        columns: the columns of a table, where they are known.
+        tokenizer: what makes ids of texts, as `tokenizers` writes it.
+        pixel_range: what black and white are in arrays of images.
 
     >>> fixed = Preprocessing("image", 1, (1, 2), (0.5,), (0.2,))
     >>> [x] = fixed((torch.tensor([[[[0, 255]]]], dtype=torch.uint8),))
@@ -39,6 +43,8 @@ class Preprocessing:
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     columns: Columns = ()
+    tokenizer: str = field(default="", repr=False)
+    pixel_range: Range | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what was computed from the values: a pickle made with a GPU is opened without one."""
@@ -57,15 +63,17 @@ class Preprocessing:
             return cls("other", 0, None, (), ())
         x = data.train.inputs[0]
         if data.kind == "text":
-            return cls("text", x.shape[1], None, (), ())
+            return cls("text", x.shape[1], None, (), (), tokenizer=data.tokenizer)
         if data.kind == "table":
             mean, deviation = _column_statistics(x)
             return cls("table", x.shape[1], None, mean, deviation, data.columns)
         channels, size = x.shape[1], (x.shape[2], x.shape[3])
         if normalisation == "fixed":
-            return cls("image", channels, size, (0.5,) * channels, (0.2,) * channels)
-        statistics = [_pixel_statistics(x[:, channel]) for channel in range(channels)]
-        return cls("image", channels, size, tuple(m for m, _ in statistics), tuple(d for _, d in statistics))
+            mean, deviation = (0.5,) * channels, (0.2,) * channels
+        else:
+            statistics = [_pixel_statistics(x[:, channel]) for channel in range(channels)]
+            mean, deviation = tuple(m for m, _ in statistics), tuple(d for _, d in statistics)
+        return cls("image", channels, size, mean, deviation, pixel_range=data.pixel_range)
 
     def __call__(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Normalise the first of the inputs `[batch, ...]`, on its device; further ones are passed on as they
@@ -98,10 +106,11 @@ class Preprocessing:
     def check(self, kind: str, inputs: Tensor) -> None:
         """Raise `InputError` unless inputs `[n, ...]` are of the run's kind and form."""
         if kind != self.kind or inputs.shape[1] != self.channels:
-            raise InputError(
-                f"expected data like the run's ({self.describe()}), found {kind} inputs of shape "
-                f"{tuple(inputs.shape[1:])}; give data of that form"
-            )
+            raise self.refusal(f"{kind} inputs of shape {tuple(inputs.shape[1:])}")
+
+    def refusal(self, found: str) -> InputError:
+        """Return the error for inputs of another form."""
+        return InputError(f"expected data like the run's ({self.describe()}), found {found}; give data of that form")
 
     def describe(self) -> str:
         """Say what inputs it takes.
@@ -112,18 +121,19 @@ class Preprocessing:
         if self.kind == "image" and self.image_size is not None:
             return f"images of {self.image_size[0]}x{self.image_size[1]} pixels and {self.channels} channels"
         if self.kind == "text":
-            return f"texts of up to {self.channels} words"
+            return f"texts of up to {self.channels} tokens"
         return f"tables of {self.channels} columns" if self.kind == "table" else "other inputs"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON types; `from_dict` reads it back."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return plain | {"columns": [column.to_dict() for column in self.columns]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
         """Make it from what `to_dict` returned."""
-        plain: dict[str, Any] = {name: _tuples(value) for name, value in values.items()}
-        return cls(**plain)
+        plain: dict[str, Any] = {name: _tuples(value) for name, value in values.items() if name != "columns"}
+        return cls(**plain, columns=tuple(map(Column.of, values.get("columns", ()))))
 
 
 @dataclass(frozen=True)

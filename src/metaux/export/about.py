@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from metaux.data.samples import Columns
-from metaux.data.texts import VOCABULARY, WORD
 from metaux.networks.backbones import chosen
 from metaux.runs.classical import AnyModel, ClassicalModel
 from metaux.runs.record import Run
 
+TOKENIZER = "tokenizer.json"
+"""What makes ids of texts, as the library `tokenizers` writes it."""
 # What the input is called, and its type.
-_INPUTS = {"image": ("images", "uint8"), "table": ("table", "float32"), "text": ("words", "int64")}
+_INPUTS = {"image": ("images", "uint8"), "table": ("table", "float32"), "text": ("tokens", "int64")}
 
 
 def describe(run: Run, model: AnyModel, in_graph: bool) -> dict[str, Any]:
@@ -37,13 +37,7 @@ def describe(run: Run, model: AnyModel, in_graph: bool) -> dict[str, Any]:
         "versions": dict(run.result.get("versions", {})),
     }
     if kind == "text":
-        about["words"] = {
-            "pattern": WORD.pattern,
-            "lower_case": True,
-            "id": f"1 + crc32(utf-8) % {VOCABULARY - 1}",
-            "padding": 0,
-            "length": preprocessing.channels,
-        }
+        about["tokens"] = {"file": TOKENIZER, "padding": 0, "length": preprocessing.channels}
     else:
         about["preprocessing"] = {
             "scale": 1 / 255 if kind == "image" else 1.0,
@@ -53,19 +47,6 @@ def describe(run: Run, model: AnyModel, in_graph: bool) -> dict[str, Any]:
             "in_graph": in_graph,
         }
     if preprocessing.columns:
-        about["columns"] = [{"name": name, "categories": values} for name, *values in preprocessing.columns]
-        about["input"]["features"] = features(preprocessing.columns)
+        about["columns"] = [column.to_dict() for column in preprocessing.columns]
+        about["input"]["features"] = [name for column in preprocessing.columns for name in column.features]
     return about
-
-
-def features(columns: Columns) -> list[str]:
-    """Return what each number of a table's row is: a column's, or whether it is of a category, 1 or 0.
-
-    >>> features((("height",), ("colour", "blue", "red")))
-    ['height', 'colour = blue', 'colour = red']
-    """
-    return [
-        f"{name} = {category}" if category else name
-        for name, *categories in columns
-        for category in (categories or [""])
-    ]

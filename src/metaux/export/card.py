@@ -8,7 +8,6 @@ import torch
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from metaux.data.texts import VOCABULARY, WORD
 from metaux.evidence.quality import calibration_error
 from metaux.evidence.statistics import mean_over_samples, over_groups
 from metaux.export.forms import FORMS
@@ -62,7 +61,7 @@ def card(run: Run, model: AnyModel, about: Mapping[str, Any], to: str, made: Reb
     return environment.get_template("card.md.jinja").render(
         front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True).rstrip(),
         run=run,
-        about={"words": None, "columns": None, **about},
+        about={"tokens": None, "columns": None, **about},
         name=name,
         takes=model.preprocessing.describe(),
         epochs=counted(run.result["epochs"], "epoch"),
@@ -74,8 +73,6 @@ def card(run: Run, model: AnyModel, about: Mapping[str, Any], to: str, made: Reb
         to=to,
         made=made,
         packages=listed([f"`{package}`" for package in packages]),
-        pattern=repr(WORD.pattern),
-        vocabulary=VOCABULARY,
         most=_MOST_NAMES,
     )
 

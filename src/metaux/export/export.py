@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from metaux.errors import InputError, choose
-from metaux.export.about import describe
+from metaux.export.about import TOKENIZER, describe
 from metaux.export.card import card
 from metaux.export.forms import ABOUT, FORMS
 from metaux.files import OURS, write_json, write_text_atomic
@@ -43,6 +43,8 @@ def export(folder: Path, to: str, out: Path | None = None) -> Path:
         new.mkdir()
         made = form.write(model, about, new / form.file)
         write_json(new / ABOUT, about)
+        if model.preprocessing.tokenizer:
+            write_text_atomic(new / TOKENIZER, model.preprocessing.tokenizer)
         write_text_atomic(new / CARD, card(run, model, about, to, made))
         _replace(home, new, Path(place) / "old")
     return out
@@ -54,7 +56,7 @@ def _check(out: Path) -> None:
         raise InputError(f"expected a folder to export to, found the file '{out}'; give another --out")
     if out.resolve() == Path.cwd():
         raise InputError(f"expected a folder to make or replace, found the current one, '{out}'; give another --out")
-    own = {ABOUT, CARD, *(form.file for form in FORMS.values())}
+    own = {ABOUT, CARD, TOKENIZER, *(form.file for form in FORMS.values())}
     found = {path.name for path in out.iterdir()} if out.is_dir() else set()
     if found and not (ABOUT in found and found <= own):
         other = min(found - own) if found - own else f"no {ABOUT}"

@@ -2,7 +2,8 @@
 
 from typing import final
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from metaux.errors import InputError
 from metaux.labels.base import Auxiliary, Batch, ChoiceSource, Preparation
@@ -26,6 +27,12 @@ class Human(FixedLabels):
             )
         return preparation.samples.human
 
+    def target(self, batch: Batch) -> Tensor:
+        """Return the one-hot label of each sample, `[batch, K]`; zero, so that it has no loss, for one without."""
+        own = self.assigned[batch.index]
+        chosen = nn.functional.one_hot(own.clamp(min=0), self.hierarchy.size).to(torch.get_default_dtype())
+        return chosen * (own >= 0).unsqueeze(-1)
+
 
 @final
 class Given(ChoiceSource):
@@ -40,6 +47,7 @@ class Given(ChoiceSource):
     """
 
     given: Tensor
+    has_gaps: bool
 
     def prepare(self, preparation: Preparation) -> None:
         """Keep the given labels of the training samples.
@@ -56,7 +64,9 @@ class Given(ChoiceSource):
             )
         self.auxiliary_names = samples.given_names
         self.register_buffer("given", samples.given.to(preparation.device))
+        self.has_gaps = bool((samples.given < 0).any())
 
     def auxiliary(self, batch: Batch) -> Auxiliary:
-        """Return the given label of each sample, `[batch]`."""
-        return Auxiliary(self.given[batch.index])
+        """Return the given label of each sample, `[batch]`; those without one weigh nothing."""
+        own = self.given[batch.index]
+        return Auxiliary(own.clamp(min=0), (own >= 0).to(torch.get_default_dtype()) if self.has_gaps else None)

@@ -51,6 +51,8 @@ class Prototypical(SoftLabels):
                 "expected finer labels than the primary ones for method prototypical, found none in this data; "
                 "name them with --hierarchy and --auxiliary, give them to fit as auxiliary, or leave the method out"
             )
+        meta = meta.take((meta.human >= 0).nonzero().flatten())
+        assert meta.human is not None
         self._check(meta)
         known = _embedded(preparation, meta)
         means, counts = prototypes(known, meta.human, self.hierarchy.size)

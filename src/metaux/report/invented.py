@@ -142,7 +142,8 @@ def _of_class(run: Run, number: int, labels: "Array", ids: "Array", human: "Arra
     used = np.bincount(top, minlength=labels.shape[1])
     order = np.argsort(-used, kind="stable")
     kept = [int(slot) for slot in order[:MOST_SUBCLASSES] if used[slot]]
-    kinds, counts = (np.array([], int), np.array([], int)) if human is None else np.unique(human, return_counts=True)
+    known = np.array([], int) if human is None else human[human >= 0]
+    kinds, counts = np.unique(known, return_counts=True)
     largest = kinds[np.argsort(-counts, kind="stable")][:MOST_HUMAN]
     subclasses = []
     for slot in kept:

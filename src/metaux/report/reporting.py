@@ -1,15 +1,16 @@
 """The report of a folder: its runs, and the few samples of their data that the page shows."""
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from metaux.data.columns import Column
 from metaux.data.samples import LabelledData
 from metaux.data.samples import Samples as DataSamples
-from metaux.data.table import read_csv
 from metaux.errors import InputError
 from metaux.files import write_text_atomic
 from metaux.labels.base import SubclassSource
@@ -80,7 +81,7 @@ def _samples(page: Report, data: Callable[[], LabelledData]) -> Samples:
     if found.kind == "image":
         shown: Sequence[Sequence[Any]] = [list(part.inputs[0].numpy()) for part in (train, test)]
     else:
-        columns, cells = _cells(runs[0], found)
+        columns, cells = _cells(found)
         shown = [cells(train), cells(test)]
     by_id, by_row = (
         dict(zip(keys, own, strict=True)) for keys, own in zip((page.train_ids, page.test_rows), shown, strict=True)
@@ -88,31 +89,24 @@ def _samples(page: Report, data: Callable[[], LabelledData]) -> Samples:
     return Samples("image" if found.kind == "image" else "rows", by_id, by_row, columns)
 
 
-def _cells(run: Run, data: LabelledData) -> tuple[Sequence[str], Callable[[DataSamples], list[tuple[str, ...]]]]:
+def _cells(data: LabelledData) -> tuple[Sequence[str], Callable[[DataSamples], list[tuple[str, ...]]]]:
     """Return what a row of the data has, and how to write the rows of some samples."""
-    path = Path(str(run.settings.get("data", ""))).expanduser()
-    if data.kind == "text" and path.suffix.lower() == ".csv" and path.is_file():
-        # Words have been hashed; the file still has them.
-        texts = read_csv(path).column("text")
-        return ("text",), lambda samples: [(_cut(texts[id_]),) for id_ in _ids(samples)]
+    if data.texts:
+        return ("text",), lambda samples: [(_cut(data.texts[id_]),) for id_ in _ids(samples)]
     if data.kind != "table":
         return ("sample",), lambda samples: [(str(id_),) for id_ in _ids(samples)]
     width = data.train.inputs[0][0].numel()
-    columns = data.columns or [(f"column {number + 1}",) for number in range(width)]
-    starts, start = [], 0
-    for column in columns:
-        starts.append((start, column[1:]))
-        start += max(len(column) - 1, 1)
+    columns = [column for column in data.columns if column.features]
+    columns = columns or [Column(f"column {number + 1}") for number in range(width)]
+    ends = list(accumulate(len(column.features) for column in columns))
+    shown = list(zip(columns, [0, *ends], ends, strict=False))[:MOST_COLUMNS]
 
     def rows(samples: DataSamples) -> list[tuple[str, ...]]:
-        return [tuple(_cell(x, place, words) for place, words in starts[:MOST_COLUMNS]) for x in samples.inputs[0]]
+        return [
+            tuple(column.show(row[start:end]) for column, start, end in shown) for row in samples.inputs[0].tolist()
+        ]
 
-    return [column[0] for column in columns][:MOST_COLUMNS], rows
-
-
-def _cell(row: Tensor, place: int, words: Sequence[str]) -> str:
-    """Return one cell as it was in the table: a number, or the category whose column is 1."""
-    return words[int(row[place : place + len(words)].argmax())] if words else f"{float(row[place]):g}"
+    return [column.name for column, _, _ in shown], rows
 
 
 def _ids(samples: DataSamples) -> list[int]:

@@ -1,9 +1,10 @@
 """What a finished run is measured on: the test samples of its own data, or other data."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 from metaux.data.samples import Samples
-from metaux.data.sources import is_own, load, load_for_evaluation
+from metaux.data.sources import is_known, is_own, load, load_for_evaluation
 from metaux.errors import InputError
 from metaux.files import Progress
 from metaux.runs.classical import AnyModel
@@ -15,7 +16,7 @@ class Measured(NamedTuple):
 
     samples: Samples
     part: str
-    notice: str = ""
+    notices: tuple[str, ...] = ()
 
 
 def samples_to_measure(
@@ -43,11 +44,17 @@ def samples_to_measure(
             settings, model.hierarchy.class_names, model.preprocessing, data, progress, hierarchy
         )
         notice = "If the run learned from some of these samples, this is not its accuracy on new ones."
-        return Measured(found, part, notice if part == "all" else "")
+        return Measured(found, part, (*found.notices, *([notice] if part == "all" else [])))
     if hierarchy is not None:
         raise InputError(
             f"expected other data than the run's own for --hierarchy {hierarchy}, found "
             f"{'none' if data is None else data}; name DATA after the run, or leave --hierarchy out"
+        )
+    place = Path(settings.data).expanduser()
+    if not (is_known(settings.data) or place.is_absolute() or place.exists()):
+        raise InputError(
+            f"expected the run's own data, found nothing at '{settings.data}', which was named from another folder; "
+            f"name it after the run: metaux evaluate {run.folder} DATA"
         )
     own = load(settings, progress)
     same_classes = own.hierarchy.class_names == model.hierarchy.class_names
@@ -57,4 +64,4 @@ def samples_to_measure(
             "the run may have learned from some of them; name other data after the run"
         )
     notice = "The data has changed since the run: it may have learned from some of these samples."
-    return Measured(own.test, settings.evaluate_on, "" if is_of(run, own) else notice)
+    return Measured(own.test, settings.evaluate_on, (*own.notices, *([] if is_of(run, own) else [notice])))

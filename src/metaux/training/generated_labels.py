@@ -36,7 +36,11 @@ def human_agreement(labels: Tensor, samples: Samples) -> float | None:
     """Return the agreement of top and human sub-class within classes; None where there are no human ones."""
     if samples.human is None:
         return None
-    return agreement_within_classes(samples.human.numpy(), labels.argmax(-1).numpy(), samples.primary.numpy())
+    known = samples.human >= 0
+    if not known.any():
+        return None
+    human, top, primary = (part[known].numpy() for part in (samples.human, labels.argmax(-1), samples.primary))
+    return agreement_within_classes(human, top, primary)
 
 
 def agreement_within_classes(first: "Array", second: "Array", primary: "Array") -> float:

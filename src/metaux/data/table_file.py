@@ -1,0 +1,203 @@
+"""A file of a table: rows of features, or a list of images or of texts; which of them, its columns say."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metaux.data.columns import is_missing, tidy
+from metaux.data.frames import TEXT, TYPED, Table, read_table
+from metaux.data.images import read_files
+from metaux.data.reader import RawData, Request, missing_path, part_of
+from metaux.errors import InputError
+from metaux.words import few
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+USUAL = ("label", "labels", "class", "classes", "target", "y", "outcome", "category", "species", "diagnosis", "result")
+"""What the last column of a table is called where it is the class, in any case."""
+
+missing = missing_path
+
+
+def takes(data: str) -> bool:
+    """Return whether the data is named as a file of a table is."""
+    return Path(data).suffix.lower() in (*TEXT, *TYPED)
+
+
+def read(request: Request) -> RawData:
+    """Read a file of samples, one per row.
+
+    With a column `file` (relative to the file) it is a list of images; with a column `text`, a set of texts; otherwise
+    a table. The class is in the column that the request names, in `label`, or in the last one if it is called so
+    usually. There may be columns that name a part (`split`) and a group (`group`). Every other column of a list or of
+    texts is a finer label. In a table, finer labels are the columns called `..._label` and the request's
+    `label_columns`; what remains are its features.
+
+    Rows without a label are left out. Whatever is decided here by a name alone is said.
+
+    Raises:
+        InputError: naming the line, for a missing column, an incomplete row, a value that can't be taken, and an image
+            that is missing, broken or listed twice.
+    """
+    table = read_table(request.path, request.header)
+    if not request.labelled:
+        return _read_inputs(table, request)
+    names = [name for name in table.names if name not in request.ignore]
+    if request.like is None:
+        table.require([*request.ignore, *filter(None, (request.given, request.group, request.split))])
+    label, said = _label_column(names, table, request)
+    source = next((name for name in ("file", "text") if name in names and name != label), None)
+    roles = {name: getattr(request, name) for name in ("split", "group")}
+    for name in roles:
+        if roles[name] is None and name in names and name != label:
+            roles[name] = name
+            said.append(f"column '{name}' {_MEANINGS[name]}; if it is a feature like others: --{name} ''")
+    if source:
+        said.append(f"column '{source}' makes this a list of {source}s, and other columns labels; else rename it")
+    given = None if request.given in request.label_columns else request.given
+    taken = (label, source, given, *roles.values())
+    rest = [name for name in names if name not in taken]
+    finer = [name for name in rest if source or name.endswith("_label") or name in request.label_columns]
+    inputs = [source] if source else [name for name in rest if name not in finer]
+    cells, dropped = _labelled(table, label)
+    if not len(cells):
+        raise InputError(f"expected one row per sample in '{table.name}', found none with a label; add the samples")
+    if not inputs:
+        raise InputError(f"expected columns beside the labels in '{table.name}', found none; add the features")
+    if source == "file":
+        _check_files(cells, request.path.parent)
+    raw, cells = _read(cells, inputs, source, request, table.separator)
+    split, group = (words_of(cells[roles[name]]) if roles[name] in names else None for name in ("split", "group"))
+    parts = _parts(split, cells) if split is not None else None
+    if group is not None and "" in group:
+        raise InputError(f"expected a group in {cells.index[group.index('')]}, found none; fill it in")
+    labels = {
+        name: words_of(cells[name]) for name in dict.fromkeys((label, *request.label_columns, *finer)) if name in cells
+    }
+    if request.given is not None and request.like is None:
+        raw = replace(raw, given=words_of(cells[request.given]))
+    return replace(
+        raw,
+        labels=labels,
+        parts=parts,
+        groups=group,
+        notices=(*table.notices, *said, *dropped, *raw.notices, *_misspelled(inputs)),
+    )
+
+
+_MEANINGS = {"split": "says which part a sample is of", "group": "says which samples belong together"}
+
+
+def _label_column(names: Sequence[str], table: Table, request: Request) -> tuple[str, list[str]]:
+    """Return the column of the classes, and what to say of it."""
+    if request.label is not None and (request.label in names or request.like is None):
+        table.require([request.label])
+        return request.label, []
+    if "label" in names:
+        return "label", []
+    if not names:
+        table.require(["label"])
+    last = names[-1]
+    if request.header and last.lower() not in USUAL:
+        raise InputError(
+            f"expected the column label in '{table.name}', found {few(names, 20)}; say which column has the classes: "
+            "--label COLUMN"
+        )
+    return last, [f"the class is in the last column, '{last}' (--label names another one)"]
+
+
+def _labelled(table: Table, label: str) -> tuple["DataFrame", list[str]]:
+    """Return the rows that have a label, and what to say of the others."""
+    absent = is_missing(table.cells[label])
+    said = []
+    if absent.any():
+        what = f"without a label in column '{label}'"
+        said = [f"{absent.sum():,} of {len(absent):,} rows are left out, {what}, the first in {absent.idxmax()}"]
+    return table.cells[~absent], said
+
+
+def words_of(cells: "Series[Any]") -> tuple[str, ...]:
+    """Return tidy cells as text, whole numbers without a fraction, and empty where there is no value."""
+    if cells.dtype == float:
+        return tuple("" if cell != cell else f"{int(cell)}" if cell == round(cell) else repr(cell) for cell in cells)
+    return tuple(cells.astype(str).where(~is_missing(cells), ""))
+
+
+def _read_inputs(table: Table, request: Request) -> RawData:
+    """Read the rows as a finished run takes its inputs; other columns are not looked at."""
+    like = request.like
+    assert like is not None
+    source = {"image": "file", "text": "text"}.get(like.kind)
+    names = [column.name for column in like.columns]
+    if not source and not names:
+        raise InputError(f"expected inputs like the run's ({like.describe()}), found the file '{table.name}'")
+    if not request.header and not source and len(table.names) == len(names):
+        table = table._replace(cells=table.cells.set_axis(names, axis=1))  # without the column of the label
+    inputs = [source] if source else [column.name for column in like.columns if column.features]
+    table.require(inputs)
+    if not len(table.cells):
+        raise InputError(f"expected one row per sample in '{table.name}', found none; add the samples")
+    return replace(_read(table.cells, inputs, source, request, table.separator)[0], notices=table.notices)
+
+
+def _read(
+    cells: "DataFrame", inputs: Sequence[str], source: str | None, request: Request, separator: str
+) -> tuple[RawData, "DataFrame"]:
+    """Return the inputs, and the rows that are left where damaged images are skipped."""
+    if source is None:
+        return RawData(tidy(cells[list(inputs)]), "table", {}, separator=separator), cells
+    for place, cell in cells[source].items():
+        if not cell:
+            raise InputError(f"expected a {source} in {place}, found nothing; fill it in")
+    values = tuple(map(str, cells[source]))
+    if source == "text":
+        return RawData(values, "text", {}), cells
+    places = [_place(request.path.parent, name) for name in values]
+    images, kept, notices = read_files(places, request.image, request.skip_damaged, request.progress)
+    names = tuple(values[row] for row in kept)
+    return RawData(images, "image", {}, names=names, augmentation="crop", notices=notices), cells.iloc[kept]
+
+
+def _place(folder: Path, name: str) -> Path:
+    """Return where a file is that a list names; one written on Windows has other separators."""
+    path = folder / name
+    return path if path.exists() or "\\" not in name else folder / name.replace("\\", "/")
+
+
+def _check_files(cells: "DataFrame", folder: Path) -> None:
+    files = cells["file"].map(lambda name: _place(folder, name))
+    for place, file in files[files.duplicated()].items():
+        first = files.index[files == file][0]
+        raise InputError(f"expected each file once, found '{file}' in {first} and {place}; remove one of the rows")
+    for place, file in files.items():
+        if not file.exists():
+            other = [name for name in _names_in(file.parent) if name.lower() == file.name.lower()]
+            near = f"; there is '{other[0]}'" if other else ""
+            raise InputError(f"expected an image file, found nothing at '{file}' ({place}){near}; correct it")
+
+
+def _names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+
+
+def _parts(cells: Sequence[str], rows: "DataFrame") -> tuple[str, ...]:
+    parts = list(map(part_of, cells))
+    if None in parts:
+        row = parts.index(None)
+        found = f"'{cells[row]}'" if cells[row] else "nothing"
+        raise InputError(
+            f"expected the split train, val or test in {rows.index[row]}, found {found}; correct it, or name another "
+            "column: --split"
+        )
+    return tuple(map(str, parts))
+
+
+def _misspelled(inputs: Sequence[str]) -> tuple[str, ...]:
+    """Say which features are called almost as the columns that are none."""
+    return tuple(
+        f"the column '{name}' is a feature like others; if it {_MEANINGS[name.lower()]}: --{name.lower()} '{name}'"
+        for name in inputs
+        if name.lower() in _MEANINGS and name != name.lower()
+    )
