@@ -7,29 +7,25 @@ import warnings
 from collections.abc import Callable, Sequence
 from copy import copy, deepcopy
 from dataclasses import fields
+from functools import partial
 from math import prod
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch import nn
 
 from metaux.data.classes import DEFAULT_SUBCLASSES
-from metaux.data.columns import check_resolution
 from metaux.data.in_memory import (
-    Form,
     InMemory,
-    as_array,
-    read_dataset,
+    plain_numbers,
     read_given,
     read_hierarchy,
-    read_images,
     read_labels,
-    read_tensors,
+    read_samples,
 )
 from metaux.data.samples import LabelledData, Samples
 from metaux.errors import InputError, choose
@@ -53,9 +49,10 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     `X` may be
 
-    - a table (n, columns) of numbers: an array, a data frame, a float tensor; standardised per column;
-    - an array of images, (n, h, w) or (n, h, w, channels): whole numbers from 0 to 255, or floats from 0 to 1 or to
-      255; or a uint8 tensor in torch's order, (n, channels, h, w); normalised per channel;
+    - a table (n, columns): an array or float tensor of numbers, or a data frame of numbers, words, dates and missing
+      values (what becomes of them is warned of); standardised per column;
+    - an array of images, (n, h, w) or (n, h, w, channels): whole numbers from 0 to 255, or fractions from 0 to 1, or of
+      `pixel_range`; or a uint8 tensor in torch's order, (n, channels, h, w); normalised per channel;
     - any other tensor, passed to the network as it is: float images that the program normalised itself, or token
       numbers for a network of one's own;
     - a map-style `Dataset` of tensors or of tuples of tensors (a network with several inputs). Without `y`, its items
@@ -93,6 +90,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             batch in one step, or like images of their own, in as many times the steps.
         auxiliary_weight: factor on the auxiliary loss.
         augment: random crops and horizontal flips of images: none, crop or crop-flip.
+        pixel_range: the values of black and white in arrays of images; without it, whole numbers are from 0 to 255
+            and fractions from 0 to 1.
         class_weights: balanced weighs the primary loss inversely to class frequency; or none.
         meta_gradient: auto, forward-mode, finite-difference or double-backward. auto is forward-mode, which is exact,
             or finite-difference, with a warning, where the network has an operation without a forward-mode formula.
@@ -144,6 +143,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         views: Literal["together", "apart"] | None = None,
         auxiliary_weight: float | None = None,
         augment: str = "none",
+        pixel_range: tuple[float, float] | None = None,
         class_weights: str = "none",
         pretrained: bool = False,
         meta_gradient: str = "auto",
@@ -168,6 +168,7 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.views = views
         self.auxiliary_weight = auxiliary_weight
         self.augment = augment
+        self.pixel_range = pixel_range
         self.class_weights = class_weights
         self.pretrained = pretrained
         self.meta_gradient = meta_gradient
@@ -204,7 +205,11 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _fit(self, X: Any, y: Any, auxiliary: Any, given: Any, seed: int) -> None:
         settings = self._settings()
         found = self._read(X, fitting=True, labelled=y is None)
-        self.classes_, primary = read_labels(found.labels if y is None else y, len(found.inputs[0]))
+        self.classes_, primary = read_labels(found.labels if y is None else y, len(found))
+        found = found.encoded(primary)
+        # That fractions are from 0 to 1 is what this class says of itself.
+        for notice in found.notices if found.form.pixel_range != (0, 1) else ():
+            warnings.warn(notice, stacklevel=3)
         hierarchy, human = read_hierarchy(self.classes_, primary, auxiliary, self.subclasses)
         given_labels, given_names = read_given(given, len(primary))
         samples = Samples(found.inputs, torch.from_numpy(primary), human, given=given_labels, given_names=given_names)
@@ -236,6 +241,10 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         chosen: Array = self.classes_[rows]
         return chosen
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy on samples; whole numbers that are held as objects are the numbers that they are."""
+        return float(super().score(X, plain_numbers(np.asarray(y)), sample_weight))
+
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, float32 `[n, classes]`, classes as in `classes_`.
 
@@ -251,7 +260,10 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _probabilities(self, X: Any) -> Array:
         settings = self._settings()
-        inputs = self._read(X, fitting=False).inputs
+        found = self._read(X, fitting=False)
+        for notice in found.notices:
+            warnings.warn(notice, stacklevel=2)
+        inputs = found.inputs
         samples = Samples(inputs, torch.zeros(len(inputs[0]), dtype=torch.int64))
         fabric = make_fabric(settings)
         network, source = self.network_, self._source
@@ -271,34 +283,13 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _read(self, X: Any, fitting: bool, labelled: bool = False) -> InMemory:
         """Return what X holds; when predicting, only if it is as it was fitted."""
-        form: Form | None = None if fitting else self._form
-        tensors, labels = [X] if isinstance(X, Tensor) else [], None
-        if isinstance(X, Dataset):
-            tensors, labels = read_dataset(X, None if form is None else len(form.shapes), labelled)
-        if len(tensors) == 1 and tensors[0].dim() <= 2 and tensors[0].is_floating_point():
-            X = tensors.pop().detach().cpu().numpy()
-        if tensors:
-            found = read_tensors(tensors)
-        elif isinstance(X, np.ndarray | list | tuple) and (array := as_array(X)).ndim > 2:
-            found = read_images(array, None if form is None or form.kind != "image" else form.pixel_range)
-        else:
-            found = self._table(X, fitting, form)
-        if form is not None:
-            form.check(found.form)
-        elif found.form.kind != "table":
+        pixel_range = None if self.pixel_range is None else (float(self.pixel_range[0]), float(self.pixel_range[1]))
+        check_table = partial(validate_data, self, reset=fitting)
+        found = read_samples(X, None if fitting else self._form, labelled, pixel_range, check_table)
+        if fitting and found.form.kind != "table":
             validate_data(self, X, skip_check_array=True, ensure_2d=False)  # forgets an earlier table's columns
             self.n_features_in_ = prod(found.form.shapes[0])
-        return InMemory(found.inputs, found.form, labels)
-
-    def _table(self, X: Any, fitting: bool, form: Form | None) -> InMemory:
-        if form is not None and form.kind != "table":
-            form.check(Form("table", (tuple(np.shape(X)[1:]),)))
-        with np.errstate(over="ignore"):  # what float32 can't hold is refused by name
-            x = validate_data(self, X, reset=fitting, dtype=np.float32)
-        if fitting:
-            names = getattr(self, "feature_names_in_", range(x.shape[1]))
-            check_resolution(check_array(X, dtype=[np.float64, np.float32]), [f"X, column {name}" for name in names])
-        return InMemory((torch.tensor(x),), Form("table", (x.shape[1:],)))
+        return found
 
     def _make_source(self, kind: str) -> MakeSource:
         if isinstance(self.method, str):

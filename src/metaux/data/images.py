@@ -1,6 +1,7 @@
 """Image files to one uint8 tensor: all of one size, and RGB unless every image is greyscale."""
 
 import os
+import re
 import struct
 import warnings
 import zlib
@@ -217,8 +218,11 @@ def _reasons(damaged: dict[int, InputError]) -> str:
 def _content(file: ImageFile) -> bytes:
     if isinstance(file, Path):
         return file.read_bytes()
+    place = file.tell()
     file.seek(0)
-    return file.read()
+    content = file.read()
+    file.seek(place)
+    return content
 
 
 def _fitting(sizes: Sequence[tuple[int, int]]) -> int:
@@ -315,18 +319,26 @@ def _formats() -> tuple[str, ...]:
 def _survey(file: ImageFile, wanted: ImageFormat) -> _Survey:
     """Return what the header of an image file says, from (height, width) on."""
     with _open(file) as image:
-        # 5 to 8 are the orientations that swap height and width
-        turned = image.getexif().get(0x0112, 1) >= 5
         if image.mode == "F" and wanted.pixel_range is None:
             raise InputError(
                 f"expected whole numbers for pixels, found fractions in '{file}'; say what black and white are, such "
                 "as --pixel-range 0 1"
             )
-        # Pillow reads 16 bits of colour as 8 without a word.
+        # Pillow reads 16 bits of colour as 8 without a word. It forgets the tiles when it reads a PNG's orientation.
         packed = any("16" in str(part) for tile in getattr(image, "tile", ()) for part in tile[3:])
         frames = int(getattr(image, "n_frames", 1))
-        size = image.size if turned else image.size[::-1]
+        size = image.size if _is_turned(image, file) else image.size[::-1]
         return _Survey(size, image.mode, frames, image.mode.startswith("I") or packed, image.has_transparency_data)
+
+
+def _is_turned(image: "Image.Image", file: ImageFile) -> bool:
+    """Return whether an image is to be turned so that width and height change places, without decoding it."""
+    if image.format == "TIFF":  # Pillow tells the size that it will have
+        return False
+    # To look for it behind the pixels, Pillow decodes a PNG; most have none.
+    if image.format == "PNG" and not re.search(b"eXIf|Raw profile type", _content(file)):
+        return False
+    return bool(image.getexif().get(0x0112, 1) >= 5)
 
 
 def _decode(file: ImageFile, wanted: ImageFormat) -> tuple[Array, int, bool]:

@@ -1,20 +1,24 @@
 """Samples that a program has in memory, image arrays, tensors and map-style Datasets, and the labels beside them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from metaux.data.classes import slots
+from metaux.data.columns import Columns, check_resolution, encode_columns, learn_columns, tidy
 from metaux.data.pixels import Array, Range, image_tensor
 from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -25,20 +29,26 @@ class Form:
         kind: `image`, `table` or `other` (passed to the network as it is), as in `LabelledData`.
         shapes: of each input of one sample.
         pixel_range: what black and white were in an array of images.
+        columns: of a data frame with more than numbers in it, as its training samples had them.
     """
 
     kind: Literal["image", "table", "other"]
     shapes: tuple[tuple[int, ...], ...]
     pixel_range: Range | None = None
+    columns: Columns = ()
 
     def check(self, found: "Form") -> None:
         """Raise `InputError` unless samples of the form that was found fit this one."""
         same = (found.kind, len(found.shapes)) == (self.kind, len(self.shapes))
         # Of other inputs (texts of another length) only the network knows what fits.
         if not same or (self.kind != "other" and found.shapes != self.shapes):
-            raise InputError(
-                f"expected inputs like those that were fitted ({self}), found {found}; give inputs of that form"
-            )
+            raise self.refusal(found)
+
+    def refusal(self, found: "Form") -> InputError:
+        """Return the error for samples of another form."""
+        return InputError(
+            f"expected inputs like those that were fitted ({self}), found {found}; give inputs of that form"
+        )
 
     def __str__(self) -> str:
         shapes = " and ".join(str(list(shape)) for shape in self.shapes)
@@ -48,11 +58,99 @@ class Form:
 
 @dataclass(frozen=True)
 class InMemory:
-    """What was found: inputs as in `Samples`, their form, and the labels where a Dataset brings them."""
+    """What was found: inputs as in `Samples`, their form, the labels where a Dataset brings them, and what to say.
+
+    `frame` are the tidy cells of a data frame that are still to be encoded; then there are no inputs.
+    """
 
     inputs: tuple[Tensor, ...]
     form: Form
     labels: list[Any] | None = None
+    notices: tuple[str, ...] = ()
+    frame: "DataFrame | None" = None
+
+    def __len__(self) -> int:
+        return len(self.inputs[0]) if self.frame is None else len(self.frame)
+
+    def encoded(self, primary: Array) -> "InMemory":
+        """Learn from the classes of the samples, int64 `[n]`, how the cells of a data frame become numbers."""
+        if self.frame is None:
+            return self
+        columns, notices = learn_columns(self.frame, np.arange(len(self.frame)), primary)
+        inputs, _ = encode_columns(self.frame, columns)
+        form = Form("table", (tuple(inputs.shape[1:]),), columns=columns)
+        return InMemory((inputs,), form, self.labels, notices)
+
+
+def read_samples(
+    samples: Any, form: Form | None, labelled: bool, pixel_range: Range | None, check_table: Callable[..., Array]
+) -> InMemory:
+    """Read what a program has: a table, a data frame, images, tensors or a Dataset.
+
+    Args:
+        samples: as `MetauxClassifier` describes them.
+        form: what the samples that were fitted are made of; None to fit these.
+        labelled: items of a Dataset end in a label.
+        pixel_range: the values of black and white in an array of images.
+        check_table: scikit-learn's checks of a table, which return it in float32; with `skip_check_array`, of its
+            columns' names alone.
+
+    Raises:
+        InputError: for samples of another form.
+        ValueError: as scikit-learn says it.
+    """
+    tensors, labels = [samples] if isinstance(samples, Tensor) else [], None
+    if isinstance(samples, Dataset):
+        tensors, labels = read_dataset(samples, None if form is None else len(form.shapes), labelled)
+    if len(tensors) == 1 and tensors[0].dim() <= 2 and tensors[0].is_floating_point():
+        samples = tensors.pop().detach().cpu().numpy()
+    if tensors:
+        found = read_tensors(tensors)
+    elif isinstance(samples, np.ndarray | list | tuple) and (array := as_array(samples)).ndim > 2:
+        found = read_images(array, form.pixel_range if form is not None and form.kind == "image" else pixel_range)
+    elif form is not None and form.kind != "table":
+        raise form.refusal(Form("table", (tuple(np.shape(samples)[1:]),)))
+    elif form.columns if form is not None else _has_more_than_numbers(samples):
+        check_table(samples, skip_check_array=True)
+        found = _read_frame(samples, form)
+    else:
+        with np.errstate(over="ignore"):  # what float32 can't hold is refused by name
+            x = check_table(samples, dtype=np.float32)
+        if form is None:
+            names = list(samples) if _is_frame(samples) else range(x.shape[1])
+            check_resolution(
+                check_array(samples, dtype=[np.float64, np.float32]), [f"X, column {name}" for name in names]
+            )
+        found = InMemory((torch.tensor(x),), Form("table", (x.shape[1:],)))
+    if form is not None:
+        form.check(found.form)
+    return replace(found, labels=labels)
+
+
+def _is_frame(samples: Any) -> bool:
+    import pandas as pd
+
+    return isinstance(samples, pd.DataFrame)
+
+
+def _has_more_than_numbers(samples: Any) -> bool:
+    """Return whether samples are a data frame with words, dates or missing values in it."""
+    if not _is_frame(samples):
+        return False
+    return any(kind.kind not in "fiub" for kind in samples.dtypes) or bool(samples.isna().to_numpy().any())
+
+
+def _read_frame(samples: Any, form: Form | None) -> InMemory:
+    import pandas as pd
+
+    if form is not None and not _is_frame(samples):
+        samples = pd.DataFrame(np.asarray(samples, dtype=object), columns=[column.name for column in form.columns])
+    frame = tidy(samples)
+    frame.index = pd.Index([f"row {row}" for row in range(len(frame))])
+    if form is None:
+        return InMemory((), Form("table", ((frame.shape[1],),)), frame=frame)
+    inputs, notices = encode_columns(frame, form.columns)
+    return InMemory((inputs,), replace(form, shapes=(tuple(inputs.shape[1:]),)), notices=notices)
 
 
 def as_array(samples: Any) -> Array:
@@ -80,8 +178,8 @@ def read_images(x: Array, pixel_range: Range | None = None) -> InMemory:
     >>> read_images(np.zeros((5, 8, 8))).form
     Form(kind='image', shapes=((1, 8, 8),), pixel_range=(0, 1))
     """
-    images, pixel_range, _ = image_tensor("X", x, pixel_range)
-    return InMemory((images,), Form("image", (tuple(images.shape[1:]),), pixel_range))
+    images, pixel_range, notices = image_tensor("X", x, pixel_range)
+    return InMemory((images,), Form("image", (tuple(images.shape[1:]),), pixel_range), notices=notices)
 
 
 def read_tensors(tensors: Sequence[Tensor]) -> InMemory:
@@ -260,7 +358,7 @@ def _column(labels: Any, name: str, count: int) -> Array:
         column = np.empty(len(labels), dtype=object)  # NumPy would take tuples for rows
         column[:] = labels
     else:
-        column = column_or_1d(labels, warn=True)
+        column = plain_numbers(column_or_1d(labels, warn=True))
     assert_all_finite(column, input_name=name)
     if column.dtype == object and any(label is None for label in column):
         raise InputError(
@@ -270,6 +368,16 @@ def _column(labels: Any, name: str, count: int) -> Array:
         check_classification_targets(column)
     check_consistent_length(range(count), column)
     return column
+
+
+def plain_numbers(labels: Array) -> Array:
+    """Return labels of whole numbers that are held as objects as the numbers that they are; others as they are.
+
+    >>> plain_numbers(np.array([1, 2], dtype=object)).dtype
+    dtype('int64')
+    """
+    whole = labels.dtype == object and all(type(label) is int or isinstance(label, np.integer) for label in labels)
+    return labels.astype(np.int64) if whole and len(labels) else labels
 
 
 def _numbered(labels: Array) -> tuple[Array, Array]:

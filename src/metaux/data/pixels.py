@@ -115,7 +115,7 @@ def image_tensor(name: str, x: Array, pixel_range: Range | None = None) -> Pixel
                 f"fractions up to {largest:g}; say what black and white are, such as --pixel-range 0 {largest:g} "
                 "(pixel_range in Python)"
             )
-        if x.dtype.kind == "f" or (pixel_range[1] == 255 and largest < 128):
+        if x.dtype.kind == "f":
             kind = "whole numbers" if whole else "fractions"
             notices = (
                 f"the images in {name} are {kind} up to {largest:g}, taken as {pixel_range[0]} (black) to "

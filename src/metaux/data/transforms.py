@@ -79,12 +79,12 @@ class Preprocessing:
         """Normalise the first of the inputs `[batch, ...]`, on its device; further ones are passed on as they
         are.
 
-        Images of whole numbers come back in torch's default float type, everything else in its own type.
+        Images and tables come back in torch's default float type, everything else in its own type.
         """
         if self.kind in ("text", "other"):
             return inputs
         first, *rest = inputs
-        x = first if first.is_floating_point() else first.to(torch.get_default_dtype())
+        x = first.to(torch.get_default_dtype())
         kind = (x.device, x.dtype)
         if kind not in self._placed:
             scale, shift = self.scale_and_shift()

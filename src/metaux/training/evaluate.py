@@ -26,11 +26,14 @@ def evaluated_on(
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yield the network's inputs batch by batch, in order; until the last it evaluates, and nothing has a graph."""
     loader = Loader(samples, preprocess, device)
+    # That of its training, whatever torch's default is now.
+    kind = next((weight.dtype for weight in network.parameters()), torch.get_default_dtype())
     training = network.training
     network.eval()
     with torch.inference_mode():
         for rows in samples.in_parts():
-            yield loader.load(rows).inputs
+            inputs = loader.load(rows).inputs
+            yield tuple(x.to(kind) if x.is_floating_point() else x for x in inputs)
     network.train(training)
 
 
