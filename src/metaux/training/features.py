@@ -18,7 +18,8 @@ def of_pixels(preprocess: Preprocess) -> Features:
     """
 
     def features(samples: Samples) -> Tensor:
-        pixels = torch.empty(len(samples), sum(tensor.shape[1:].numel() for tensor in samples.inputs))
+        width = sum(tensor.shape[1:].numel() for tensor in samples.inputs)
+        pixels = torch.empty(len(samples), width, dtype=torch.float32)
         for rows in samples.in_parts():  # in parts, since they may be large
             inputs = preprocess(samples.take(rows).inputs)
             pixels[rows] = torch.cat([tensor.flatten(1).float() for tensor in inputs], 1)

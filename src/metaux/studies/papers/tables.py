@@ -17,7 +17,7 @@ TABLE_1: dict[str, dict[str, object]] = {
     "cifar10": {},
     "imagenet32": {},
     "cinic10": {},
-    "ucf101": {"backbone": "resnet32", "image_size": 32},
+    "ucf101": {"backbone": "resnet32", "image_size": 32, "resize": "stretch"},
     "cifar100": {},
 }
 PSI = 5
