@@ -208,8 +208,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, primary = read_labels(found.labels if y is None else y, len(found))
         found = found.encoded(primary)
         # That fractions are from 0 to 1 is what this class says of itself.
-        for notice in found.notices if found.form.pixel_range != (0, 1) else ():
-            warnings.warn(notice, stacklevel=3)
+        if found.notices and found.form.pixel_range != (0, 1):
+            warnings.warn(". ".join(found.notices), stacklevel=3)
         hierarchy, human = read_hierarchy(self.classes_, primary, auxiliary, self.subclasses)
         given_labels, given_names = read_given(given, len(primary))
         samples = Samples(found.inputs, torch.from_numpy(primary), human, given=given_labels, given_names=given_names)
@@ -261,8 +261,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _probabilities(self, X: Any) -> Array:
         settings = self._settings()
         found = self._read(X, fitting=False)
-        for notice in found.notices:
-            warnings.warn(notice, stacklevel=2)
+        if found.notices:
+            warnings.warn(". ".join(found.notices), stacklevel=2)
         inputs = found.inputs
         samples = Samples(inputs, torch.zeros(len(inputs[0]), dtype=torch.int64))
         fabric = make_fabric(settings)

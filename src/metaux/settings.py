@@ -226,7 +226,7 @@ def from_mapping(values: Mapping[str, Any], extra: Mapping[str, Any] | None = No
 def _plain(value: Any, kind: Any) -> Any:
     """Return what YAML read in the type that was meant: a tuple for a list, a number for 010 or 1e-5, true for yes."""
     kinds = (kind, *get_args(kind))
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         items = [get_args(option)[0] for option in kinds if get_origin(option) is tuple]
         return tuple(_plain(item, items[0]) if items else item for item in value)
     number = float if float in kinds else int if int in kinds and isinstance(value, str) else None
