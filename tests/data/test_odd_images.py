@@ -42,7 +42,8 @@ def png(path: Path, pixels: Array, *late: bytes) -> Path:
 def test_upright_in_every_format(ending: str, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(HALF).save(tmp_path / f"a.{ending}", exif=exif, **({"lossless": True} if ending == "webp" else {}))
+    options: dict[str, Any] = {"lossless": True} if ending == "webp" else {}
+    Image.fromarray(HALF).save(tmp_path / f"a.{ending}", exif=exif, **options)
     found = read_images([tmp_path / f"a.{ending}"])[0][0, 0].numpy()
     assert found.shape == (16, 8)
     assert (found[:8].mean() > 250, found[8:].mean() < 5) == (True, True)
