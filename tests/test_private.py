@@ -54,8 +54,12 @@ sys.addaudithook(told)
 RUN_ALL = """
 import shlex
 import sys
+from functools import partial
 
 from metaux.cli.main import main
+from metaux.studies.benchmark import rules
+
+rules.Rules = partial(rules.Rules, (0.05,), (5e-4,))  # one configuration of each method is enough here
 
 for line in sys.stdin:
     try:
@@ -69,6 +73,8 @@ COMMANDS = f"""
 train table.npz {FAST} --method maxl --subclasses 2 --out out/run
 train images --epochs 1 --device cpu --method uniform --out out/images
 compare table.npz {FAST} --methods single uniform --seeds 1 --jobs 1 --out out/compare
+recommend digits --train-size 100 --epochs 4 --backbone mlp --device cpu --jobs 1 --minutes 0.25 --out out/recommend
+benchmark wine --methods kmeans --stage tune --jobs 1 --device cpu --out out/benchmark
 predict out/run table.npz --out out/classes.csv
 evaluate out/run
 evaluate out/images images
