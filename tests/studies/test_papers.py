@@ -28,6 +28,7 @@ from metaux.runs.trial import Trial
 from metaux.settings import changed
 from metaux.studies.papers import complexity, invented, meta_step
 from metaux.studies.papers.catalogue import ITEMS
+from metaux.studies.papers.claims import WORDS
 from metaux.studies.papers.curves import PAIRS
 from metaux.studies.papers.estimate import Clock
 from metaux.studies.papers.invented import between_runs
@@ -267,7 +268,8 @@ class TestRuns:
 
     def test_figure_3(self, figure3: Path) -> None:
         names = {path.name for path in figure3.iterdir()}
-        assert names == {"figure3.png", "figure3.svg", "figure3.csv", "figure3-curves.csv", "summary.json"}
+        tables = {"figure3.csv", "figure3-curves.csv", "figure3-claims.csv", "figure3-movement.csv"}
+        assert names == {"figure3.png", "figure3.svg", "summary.json", *tables}
         table = rows(figure3 / "figure3.csv")
         assert len(table) == 27
         assert {row["n"] for row in table} == {"2"}
@@ -276,7 +278,16 @@ class TestRuns:
         summary = json.loads((figure3 / "summary.json").read_text())
         assert summary["runs"] == 2 * (2 * 2 + 3 * 7)
         assert summary["command"] == "metaux reproduce figure3 --scale tiny --seeds 2"
-        assert "of 3 pairs" in summary["found"]
+        assert set(summary["verdicts"].values()) <= set(WORDS)
+        claims = rows(figure3 / "figure3-claims.csv")
+        assert len(claims) == 3 * (4 + 2 + 1)
+        assert {float(row["level"]) for row in claims} == {round(1 - 0.05 / len(claims), 6)}
+        moved = rows(figure3 / "figure3-movement.csv")
+        assert {row["method"] for row in moved} == {"maxl"}
+        assert len(moved) == 3 * 2
+        # One epoch of two steps at the published rate moves nothing: no claim about MAXL is tested.
+        assert all(float(row["total_variation"]) < 0.05 for row in moved)
+        assert {row["word"] for row in claims if row["comparison"].startswith("maxl")} == {"not tested"}
         assert len(summary["lines"]) == 27
 
     @pytest.mark.parametrize("name", ["figure5", "cosine", "agreement"])

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from metaux.evidence.statistics import Estimate
 
-# Okabe and Ito's colours, which colour-blind readers tell apart; without yellow, too pale on white.
+# Okabe and Ito's colours, which colour-blind readers tell apart, without yellow, too pale on white; two of Tol's.
 # A method is known by its dashes and symbol too.
-COLOURS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7")
+COLOURS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#332288", "#882255")
 BETTER, WORSE = COLOURS[3], COLOURS[4]
 FAINT = "#8c8c8c"
 DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot")
@@ -33,7 +33,7 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     Look(colour='#0072B2', dash='dash', symbol='square')
     """
     return {
-        name: Look(COLOURS[place % 7], DASHES[(place + place // 7) % 6], SYMBOLS[place % 10])
+        name: Look(COLOURS[place % len(COLOURS)], DASHES[(place + place // len(COLOURS)) % 6], SYMBOLS[place % 10])
         for place, name in enumerate(names)
     }
 

@@ -12,7 +12,7 @@ from metaux.evidence.comparison import Comparison, by_method, in_order
 from metaux.evidence.statistics import Estimate
 from metaux.report.chart import COLOURS, Axis, Chart, Line, Look, Point, Points, ends, looks
 from metaux.report.differences import differences_chart
-from metaux.report.learning import EPOCH, curve, over_seeds
+from metaux.report.learning import EPOCH, curve
 from metaux.report.to_matplotlib import Heading, described, key_of_intervals, save_charts
 from metaux.runs.record import Run
 from metaux.words import data_name
@@ -119,7 +119,7 @@ def curve_panels(
     measure: str = "test_accuracy",
     axis: Axis = PERCENT,
 ) -> tuple[Path, ...]:
-    """Draw one recorded measure of every epoch, a panel for each task: means over seeds with 95 % intervals.
+    """Draw one recorded measure of every epoch, a panel for each task: means and the lowest to highest seed.
 
     Args:
         panels: the runs of each panel, by its title.
@@ -132,14 +132,14 @@ def curve_panels(
     look = looks(in_order(run.method for runs in panels.values() for run in runs))
     charts = []
     for title, runs in panels.items():
-        found = [curve(own, measure, look[method], over_seeds) for method, own in by_method(runs).items()]
+        found = [curve(own, measure, look[method]) for method, own in by_method(runs).items()]
         lines = [line for line in found if line is not None]
         # The first epochs, and the intervals of few seeds, may span more than all there is to see.
         late = [value for line in lines for value in line.y[len(line.y) // 4 :]]
         charts.append(Chart(lines, EPOCH, _around(late, axis, 0.08, 0.5 / axis.factor), title))
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    how = "lines: means over seeds; bands: 95 % intervals over seeds (Student t)"
+    how = "lines: means over seeds; bands: lowest to highest seed (not a confidence interval)"
     inches = 3.4 * columns + 0.6, 2.7 * rows + 1.2
     return save_charts(charts, folder, name, Heading(*heading, how), inches, columns)
 

@@ -1,11 +1,10 @@
 """How did training go? Every recorded measure, epoch by epoch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from metaux.evidence.statistics import mean_over_seeds
-from metaux.report.chart import Axis, Chart, Line, Look, ends, looks
+from metaux.report.chart import Axis, Chart, Line, Look, looks
 from metaux.report.parts import Panel, Section
 from metaux.report.recorded import Recorded
 from metaux.runs.record import Run
@@ -75,29 +74,13 @@ def learning(recorded: Recorded) -> Section:
     return Section(panels, {"training": rows})
 
 
-def lowest_to_highest(values: "Array") -> "tuple[Array, Array]":
-    """Return the lowest and highest seed of `[seeds, epochs]`, epoch by epoch."""
-    return values.min(axis=0), values.max(axis=0)
-
-
-def over_seeds(values: "Array") -> "tuple[Array, Array]":
-    """Return the ends of the 95 % interval over seeds, likewise; of one seed the value itself."""
-    import numpy as np
-
-    low, high = np.array([ends(mean_over_seeds(own)) for own in values.T]).T
-    return low, high
-
-
-def curve(
-    runs: Sequence[Run], key: str, look: Look, spread: "Callable[[Array], tuple[Array, Array]]" = lowest_to_highest
-) -> Line | None:
-    """Return one recorded measure of a method's runs by epoch: the mean over seeds and a band around it.
+def curve(runs: Sequence[Run], key: str, look: Look) -> Line | None:
+    """Return one recorded measure of a method's runs by epoch: the mean over seeds, and the lowest and highest seed.
 
     Args:
         runs: the method's.
         key: of the records; None is returned where no epoch has it in all runs.
         look: the line's.
-        spread: from the values `[seeds, epochs]` to the band's ends.
     """
     import numpy as np
 
@@ -106,7 +89,7 @@ def curve(
     if len(measured) == 0:
         return None
     values = values[:, measured]
-    low, high = spread(values)
+    low, high = values.min(axis=0), values.max(axis=0)
     epochs = [int(epoch) + 1 for epoch in measured]
     return Line(runs[0].method, look, epochs, values.mean(axis=0).tolist(), low.tolist(), high.tolist())
 

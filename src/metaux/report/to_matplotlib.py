@@ -56,7 +56,7 @@ def names_below(figure: "Figure", handles: dict[str, Any]) -> None:
     """Write a legend under a figure, in as many columns as its width has room for."""
     if not handles:
         return
-    entry = 0.6 + max(map(len, handles)) / CHARACTERS_PER_INCH  # inches: the line, then the longest name
+    entry = 0.85 + max(map(len, handles)) / CHARACTERS_PER_INCH  # inches: the line, then the longest name
     columns = max(1, min(len(handles), int(figure.get_figwidth() / entry)))
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, frameon=False)
 

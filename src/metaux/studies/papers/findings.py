@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaux.evidence import statistics
-from metaux.evidence.comparison import Comparison, compare_runs
+from metaux.evidence.comparison import Comparison as Table
+from metaux.evidence.comparison import compare_runs
 from metaux.evidence.intervals import difference_in_points
 from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.files import to_csv, write_text_atomic
@@ -17,6 +18,7 @@ from metaux.report.chart import Axis
 from metaux.report.figures import PERCENT, curve_panels, gain_rows
 from metaux.report.to_matplotlib import caption, save
 from metaux.runs.record import Run
+from metaux.studies.papers.claims import Comparison
 from metaux.studies.papers.scales import Scale
 from metaux.words import counted
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 # What may differ between the lines of one panel: they stay comparable, seed by seed.
 VARY = (
     *("auxiliary", "subclasses", "features", "embedding", "protocol", "entropy_weight", "focal_gamma"),
-    *("generator_learning_rate", "meta_gradient", "pretrained"),
+    *("generator_learning_rate", "generator_decay", "meta_gradient", "pretrained"),
     # Runs are found by their content, of which these are no part: the name of the data is, its place is not.
     *("data", "root", "device", "threads", "processes"),
 )
@@ -56,7 +58,7 @@ class Findings:
     folder: Path
 
     @cached_property
-    def comparisons(self) -> dict[str, Comparison]:
+    def comparisons(self) -> dict[str, Table]:
         """The methods of each panel side by side."""
         return {panel: compare_runs(runs, vary=VARY) for panel, runs in self.panels.items()}
 
@@ -67,6 +69,7 @@ class Findings:
         counts = [
             _range([run.train_size for run in runs], "training image"),
             _range([len(run.epochs) for run in runs], "epoch"),
+            f"accuracy of the last {_range([run.trial.protocol.reported_epochs for run in runs], 'epoch')}",
             _range([len({run.seed for run in found}) for found in self.panels.values()], "seed"),
         ]
         data = dict.fromkeys(self.titles[panel] for panel in self.panels)
@@ -92,23 +95,56 @@ class Findings:
                 rows[-1] |= bounds(name, mean_over_seeds([measure(run) for run in runs]))
         return rows
 
-    def differences(self, first: str, second: str, measure: Measure = accuracy) -> dict[str, Estimate]:
-        """Return by panel how much higher one label's runs measure than another's, where they share a seed."""
-        found = {}
-        for panel, runs in self.panels.items():
-            own, theirs = ({run.seed: measure(run) for run in runs if run.method == label} for label in (first, second))
-            if by_seed := statistics.paired(own, theirs):
-                found[panel] = mean_over_seeds(by_seed)
-        return found
+    def runs(self, panel: str, label: str) -> list[Run]:
+        """Return the runs of a label in a panel; none where there are none."""
+        return [run for run in self.panels.get(panel, ()) if run.method == label]
 
-    def gains(self, label: str) -> list[str]:
-        """Return the panels where a label gains: beats single task, uniform and frozen together."""
-        rows = {panel: comparison.row(label) for panel, comparison in self.comparisons.items()}
-        return [panel for panel, row in rows.items() if row is not None and row.gain]
+    def compare(
+        self, first: tuple[str, str], second: tuple[str, str], measure: Measure = accuracy, above: bool = True
+    ) -> list[Comparison]:
+        """Return the comparison of two labels, each with its panel, where they share a seed; else none.
+
+        Args:
+            first: panel and label.
+            second: likewise; it is subtracted.
+            measure: of a run.
+            above: whether the papers say that the first measures more, not less.
+        """
+        own, theirs = (self.runs(*place) for place in (first, second))
+        by_seed = statistics.paired(*({run.seed: measure(run) for run in runs} for runs in (own, theirs)))
+        if not by_seed:
+            return []
+        (panel, label), (other, control) = first, second
+        name = f"{label} minus {control}" if panel == other else f"{label}: {panel} minus {other}"
+        return [Comparison(panel if panel == other else "", name, by_seed, above, movement(own))]
+
+    def in_each_panel(
+        self, first: str, *others: str, measure: Measure = accuracy, above: bool = True
+    ) -> list[Comparison]:
+        """Return the comparison of a label with others in every panel that has both."""
+        places = [(panel, other) for panel in self.panels for other in others]
+        return [
+            found for panel, other in places for found in self.compare((panel, first), (panel, other), measure, above)
+        ]
+
+    def differences(self, first: str, second: str, measure: Measure = accuracy) -> dict[str, Estimate]:
+        """Return by panel how much higher one label's runs measure than another's, with 95 % intervals."""
+        return {found.panel: found.estimate(0.95) for found in self.in_each_panel(first, second, measure=measure)}
 
     def minus(self, first: str, second: str) -> str:
         """Say by panel how much more accurate one label's runs are than another's."""
         return f"{first} minus {second}: {in_points(self.differences(first, second))}."
+
+    def write_movement(self) -> None:
+        """Write how far the labels of each run moved from those of its untrained generator, where they could."""
+        rows = [
+            {"panel": panel, "method": run.method, "seed": run.seed, **moved}
+            for panel, runs in self.panels.items()
+            for run in runs
+            if (moved := run.result.get("label_movement"))
+        ]
+        if rows:
+            self.write(rows, "-movement")
 
     def write(self, rows: Iterable[Mapping[str, object]], suffix: str = "") -> None:
         """Write rows, all with the same keys, as CSV."""
@@ -145,6 +181,7 @@ class Findings:
         axis: Axis = PERCENT,
         suffix: str = "",
         numbers: str = "-curves",
+        also: Sequence[str] = (),
     ) -> None:
         """Draw one recorded measure of every epoch, a panel each, and write it.
 
@@ -154,11 +191,13 @@ class Findings:
             axis: of its values.
             suffix: of the files' names.
             numbers: of that of the CSV file, besides.
+            also: other keys that are written.
         """
         heading = (title, self.setting)
         curve_panels(self.panels, self.folder, f"{self.name}{suffix}", heading, measure, axis)
         rows = (
-            {"panel": panel, "method": run.method, "seed": run.seed, "epoch": record["epoch"], measure: record[measure]}
+            {"panel": panel, "method": run.method, "seed": run.seed, "epoch": record["epoch"]}
+            | {name: record.get(name) for name in (measure, *also)}
             for panel, runs in self.panels.items()
             for run in runs
             for record in run.epochs
@@ -218,15 +257,10 @@ def in_points(differences: Mapping[str, Estimate]) -> str:
     return "; ".join(f"{name} {difference_in_points(found)}" for name, found in differences.items())
 
 
-def tally(differences: Mapping[str, Estimate], of: str = "") -> str:
-    """Say of how many differences the interval excludes zero.
-
-    >>> tally({"maxl": Estimate(0.012, 0.004, 0.02), "human": Estimate(0.0)}, "pairs")
-    'better in 1, worse in 0 of 2 pairs'
-    """
-    better = sum(found.above for found in differences.values())
-    worse = sum(found.below for found in differences.values())
-    return f"better in {better}, worse in {worse} of {len(differences)} {of}".strip()
+def movement(runs: Sequence[Run]) -> float | None:
+    """Return the mean total variation between the labels of runs and of their untrained generators; None without."""
+    found = [run.result["label_movement"]["total_variation"] for run in runs if run.result.get("label_movement")]
+    return sum(found) / len(found) if found else None
 
 
 def _range(values: Sequence[int], noun: str) -> str:

@@ -1,5 +1,6 @@
 """What the generator invents: whether its labels are the same in every run, and whether they collapse."""
 
+from collections.abc import Iterable
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
@@ -7,9 +8,10 @@ import numpy as np
 
 from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.runs.record import Run
+from metaux.studies.papers.claims import Comparison
 from metaux.studies.papers.curves import PAIRS
 from metaux.studies.papers.datasets import data_set
-from metaux.studies.papers.findings import Findings, Rows, accuracy, bounds, by_panel
+from metaux.studies.papers.findings import Findings, Rows, accuracy, bounds, by_panel, movement
 from metaux.studies.papers.item import METHODS, Item, Line, line, on_pairs
 from metaux.studies.papers.scales import Scale
 from metaux.training.generated_labels import agreement_within_classes
@@ -89,9 +91,26 @@ def _draw_bars(findings: Findings, rows: Rows) -> None:
             axes.set_title(kind)
             axes.set_xticks(range(len(panels)), [panel.replace(", ", "\n") for panel in panels], fontsize=7)
         figure.axes[0].set_ylabel("normalised mutual information")
-        figure.axes[0].legend(frameon=False)
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
 
     findings.save(draw, (10.0, 4.2), "Agreement of the labels", "means over pairs of seeds, and over seeds")
+
+
+def _claims_of_agreement(findings: Findings) -> dict[str, list[Comparison]]:
+    """Compare, in each pair of levels, with half of the information; the pairs of levels are what is repeated."""
+    own = {panel: findings.runs(panel, "maxl") for panel in findings.panels}
+    between = {panel: [between_runs(*pair)[0] for pair in combinations(runs, 2)] for panel, runs in own.items()}
+    human = {panel: [_with_human(run)[0] for run in runs] for panel, runs in own.items()}
+    moved = movement([run for runs in own.values() for run in runs])
+
+    def below_half(name: str, found: dict[str, list[float]]) -> list[Comparison]:
+        values = [float(np.mean(nmi)) - 0.5 for nmi in found.values() if nmi]
+        return [Comparison("", f"{name} minus 0.5, over pairs of levels", values, False, moved)] if values else []
+
+    return {
+        "two runs share less than half of their labels' information": below_half("NMI between runs", between),
+        "and so do generated and human labels": below_half("NMI with human labels", human),
+    }
 
 
 AGREEMENT = Item(
@@ -101,6 +120,7 @@ AGREEMENT = Item(
     "re-trained from scratch; and it shows no clear human-understandable knowledge.",
     on_pairs(*PAIRS, methods={name: METHODS[name] for name in ("maxl", "prototypical", "kmeans")}),
     _draw_agreement,
+    _claims_of_agreement,
 )
 
 SIZES = (2, 10, 100)
@@ -120,10 +140,16 @@ def _collapse(scale: Scale, root: str) -> list[Line]:
     return found
 
 
+def share_in_use(run: Run) -> float:
+    """Return the share of sub-classes that are the most probable one of some training sample, in the end."""
+    slots: list[int] = run.result["model"]["slots"]
+    return float(run.curve("subclasses_used")[-1]) / sum(slots)
+
+
 def _draw_collapse(findings: Findings) -> str:
     rows = findings.measure(
         CELLS,
-        share_in_use=lambda run: float(run.curve("subclasses_used")[-1]) / sum(run.result["model"]["slots"]),
+        share_in_use=share_in_use,
         effective_subclasses=lambda run: float(np.exp(run.curve("class_entropy")[-1])),
         top_probability=lambda run: float(run.curve("label_top_probability")[-1]),
         accuracy=accuracy,
@@ -154,13 +180,36 @@ def _draw_grid(findings: Findings, rows: Rows) -> None:
             axes.set_xticks(range(len(RATES)), [f"{rate:g}" for rate in RATES])
             axes.set_yticks(range(len(SIZES)), list(map(str, SIZES)))
             axes.set_title(panel)
-            axes.set_xlabel("generator learning rate")
+            axes.set_xlabel("published generator learning rate")
             axes.grid(visible=False)
         figure.axes[0].set_ylabel("sub-classes per class")
         figure.colorbar(figure.axes[0].images[0], ax=figure.axes, label="sub-classes in use (%)")
 
     how = "means over seeds (intervals in collapse.csv); in brackets: exp(entropy of a class's mean label)"
     findings.save(draw, (9.0, 3.8), "Sub-classes in use after training", how)
+
+
+def _claims_of_collapse(findings: Findings) -> dict[str, list[Comparison]]:
+    used, without = list(PANELS)
+    small, large = min(RATES), max(RATES)
+
+    def cell(panel: str, psi: int, rate: float) -> tuple[str, str]:
+        return panel, f"psi {psi}, rate {rate:g}"
+
+    def all_of(pairs: Iterable[tuple[tuple[str, str], tuple[str, str]]], above: bool) -> list[Comparison]:
+        return [found for pair in pairs for found in findings.compare(*pair, share_in_use, above)]
+
+    return {
+        "without the entropy loss, fewer sub-classes are used at a large rate": all_of(
+            ((cell(without, psi, large), cell(without, psi, small)) for psi in SIZES), False
+        ),
+        "and with a large psi": all_of(
+            ((cell(without, max(SIZES), rate), cell(without, min(SIZES), rate)) for rate in RATES), False
+        ),
+        "the entropy loss prevents it": all_of(
+            ((cell(used, psi, large), cell(without, psi, large)) for psi in SIZES), True
+        ),
+    }
 
 
 COLLAPSE = Item(
@@ -170,4 +219,5 @@ COLLAPSE = Item(
     "psi; the entropy loss prevents it.",
     _collapse,
     _draw_collapse,
+    _claims_of_collapse,
 )

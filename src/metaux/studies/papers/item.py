@@ -1,6 +1,6 @@
 """What an experiment of the papers is to this package: the runs it needs, and how it is drawn."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
+from metaux.studies.papers.claims import Comparison
 from metaux.studies.papers.datasets import DataSet, data_set
 from metaux.studies.papers.estimate import Clock
 from metaux.studies.papers.findings import Findings
@@ -64,6 +65,7 @@ class Item:
         claim: what the papers print about it; empty where they print nothing.
         lines: of its figure at a scale, given where data is; none if nothing has to be trained.
         draw: writes figure and numbers; returns a paragraph that sets them beside the claim.
+        claims: what the claim is broken down into: the comparisons of each part.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Item:
     claim: str
     lines: Lines
     draw: Callable[[Findings], str]
+    claims: Callable[[Findings], Mapping[str, Sequence[Comparison]]] = lambda _: {}
 
 
 def line(panel: str, label: str, method: str, data: DataSet, scale: Scale, protocol: str, **values: Any) -> Line:

@@ -25,8 +25,6 @@ SHOWN_CLASSES, SHOWN_SUBCLASSES, EXAMPLES = 4, 3, 5
 
 
 def _draw_figure5(findings: Findings) -> str:
-    from sklearn.metrics import silhouette_score
-
     maps: dict[str, dict[str, tuple[Array, Array]]] = {}
     points: Rows = []
     for panel, method, runs in findings.groups():
@@ -38,7 +36,7 @@ def _draw_figure5(findings: Findings) -> str:
                 {"panel": panel, "method": method, "class": int(label), "x": f"{x:.3f}", "y": f"{y:.3f}"}
                 for (x, y), label in zip(flat, primary, strict=True)
             ]
-    separation = findings.measure(silhouette=lambda run: float(silhouette_score(*_features(run))))
+    separation = findings.measure(silhouette=_separation)
     findings.write(separation)
     findings.write(points, "-points")
     _draw_maps(findings, maps)
@@ -47,6 +45,13 @@ def _draw_figure5(findings: Findings) -> str:
         "Separation of the primary classes in the features (silhouette coefficient of up to 1,000 test samples, mean "
         f"over seeds): {'; '.join(parts)}."
     )
+
+
+def _separation(run: Run) -> float:
+    """Return the silhouette coefficient of the primary classes in the recorded features."""
+    from sklearn.metrics import silhouette_score
+
+    return float(silhouette_score(*_features(run)))
 
 
 def _features(run: Run) -> tuple[Array, Array]:
@@ -82,6 +87,12 @@ FIGURE5 = Item(
         methods={name: METHODS[name] for name in COMPARED},
     ),
     _draw_figure5,
+    lambda findings: {
+        f"{name} separates the classes better than single task": findings.in_each_panel(
+            label, *controls, measure=_separation
+        )
+        for name, label, controls in (("MAXL", "maxl", ("single", "single-split")), ("human", "human", ("single",)))
+    },
 )
 
 
@@ -122,9 +133,10 @@ def _draw_figure6(findings: Findings) -> str:
             ]
     findings.write(rows)
     _draw_sheets(findings, sheets)
-    own = sum(row["class"] == row["true_class"] for row in rows)
-    shown = f"Of the examples shown, {own} of {len(rows)} are of the sub-class's own primary class."
-    return shown + (f" {'; '.join(parts)}." if parts else "")
+    for panel in sheets:
+        own = [row["class"] == row["true_class"] for row in rows if row["panel"] == panel]
+        parts.append(f"{panel}: {sum(own)} of {len(own)} examples shown are of the sub-class's own primary class")
+    return f"{'; '.join(parts)}."
 
 
 def _probabilities(model: Model, samples: Samples) -> torch.Tensor:

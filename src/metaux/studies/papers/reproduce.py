@@ -15,6 +15,7 @@ from metaux.runs.pool import START_OF_A_PROCESS, summarise_failures, train
 from metaux.runs.store import Store, check_writable
 from metaux.settings import changed
 from metaux.studies.papers.catalogue import ITEMS
+from metaux.studies.papers.claims import judged
 from metaux.studies.papers.estimate import Clock
 from metaux.studies.papers.findings import Findings
 from metaux.studies.papers.item import Item, Line, finished, trials
@@ -64,9 +65,13 @@ def reproduce(
         check_in_place(out)
         findings.folder.mkdir(exist_ok=True)
         start = time.perf_counter()
-        found = item.draw(findings)
+        verdicts, comparisons, sentence = judged(item.claims(findings))
+        if comparisons:
+            findings.write(comparisons, "-claims")
+        findings.write_movement()
+        found = f"{item.draw(findings)} {sentence}".strip()
         said: dict[str, Any] = {"item": item.name, "shows": item.shows, "claim": item.claim}
-        said |= {"found": found, "notes": notes}
+        said |= {"verdicts": verdicts, "found": found, "notes": notes}
         said |= {"drawing_seconds": time.perf_counter() - start, **_summary(findings, lines, seeds)}
         write_json(findings.folder / "summary.json", said)
         if item.claim:
