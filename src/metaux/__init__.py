@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from metaux.metagradient import forward_mode as forward_mode
     from metaux.networks.multitask import LabelGenerator as LabelGenerator
     from metaux.networks.multitask import MultiTaskNetwork as MultiTaskNetwork
+    from metaux.trajectory import Step as Step
+    from metaux.unrolling import unrolled as unrolled
 
 # Loaded when first used, so that the command line can answer `--help` without importing torch.
 _HOMES = {
@@ -27,6 +29,8 @@ _HOMES = {
     "metaux.losses": ["entropy_loss", "focal_loss", "mask_softmax"],
     "metaux.metagradient": ["LookAhead", "double_backward", "finite_difference", "forward_mode"],
     "metaux.networks.multitask": ["LabelGenerator", "MultiTaskNetwork"],
+    "metaux.trajectory": ["Step"],
+    "metaux.unrolling": ["unrolled"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)  # pyright: ignore

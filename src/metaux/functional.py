@@ -1,13 +1,16 @@
-"""A network as a function of its parameters, and derivatives through it: the machinery of `metaux.metagradient`.
+"""A network as a function of its parameters, and derivatives through it.
+
+It is the machinery of `metaux.metagradient` and `metaux.trajectory`.
 
 Every pass runs on substitutes for the parameters, on clones of the buffers and on a random stream of its own:
 parameters, gradients, running statistics and the global random state stay as they are, bit for bit.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, TypeVar
 from warnings import catch_warnings, filterwarnings
 
 import torch
@@ -24,6 +27,7 @@ from metaux.rng import ALONE
 
 Tensors = Tensor | tuple[Tensor, ...]
 Parameters = dict[str, Tensor]
+Nest = TypeVar("Nest")
 
 
 class PureNetwork:
@@ -34,6 +38,7 @@ class PureNetwork:
 
     Attributes:
         parameters: those that require a gradient, detached, by name.
+        buffers: detached, by name.
 
     Raises:
         InputError: if there are none.
@@ -42,6 +47,7 @@ class PureNetwork:
     def __init__(self, network: nn.Module):
         self.network = network
         self.parameters = {name: value.detach() for name, value in network.named_parameters() if value.requires_grad}
+        self.buffers = self.present_buffers()
         if not self.parameters:
             raise InputError("expected a network with parameters that require a gradient, found none")
 
@@ -51,33 +57,35 @@ class PureNetwork:
         inputs: tuple[Tensor, ...],
         seed: int,
         use: Callable[[Any], Any] = lambda outputs: outputs,
+        buffers: Parameters | None = None,
     ) -> Any:
-        """Return `use(outputs)` of the network's outputs at `parameters`; it may modify its copies of the inputs.
+        """Return `use(outputs)` of the network's outputs at `parameters`, and at clones of `buffers` or its own.
+
+        It may modify its copies of the inputs.
 
         The substitutes are there for `use`, too, since a backward pass calls the modules again that
         `torch.utils.checkpoint` holds.
         """
         own = tuple(part.detach().clone() for part in inputs)
+        clones = {name: value.clone() for name, value in (self.buffers if buffers is None else buffers).items()}
+        known = parameters | clones
+        substitutes = {f"network.{name}": known[first] for name, first in self._first_names.items()}
         with _random_stream(seed, [*parameters.values(), *inputs]):
-            return functional_call(_Used(self.network, use), self._substitutes(parameters), own, tie_weights=False)
+            return functional_call(_Used(self.network, use), substitutes, own, tie_weights=False)
 
-    def _substitutes(self, parameters: Parameters) -> Parameters:
-        """Return what stands in for the network's tensors in a forward pass: `parameters`, and clones of buffers."""
-        clones = {id(buffer): buffer.clone() for buffer in self._tensors.values() if isinstance(buffer, Tensor)}
-        return {
-            f"network.{name}": parameters[tensor] if isinstance(tensor, str) else clones[id(tensor)]
-            for name, tensor in self._tensors.items()
-        }
+    def present_buffers(self) -> Parameters:
+        """Return the buffers that are in the network now: within `use`, those that the pass has changed."""
+        return {name: value.detach() for name, value in self.network.named_buffers()}
 
     @cached_property
-    def _tensors(self) -> dict[str, str | Tensor]:
-        """By every name of a tensor in the network: the parameter's first name, or the buffer.
+    def _first_names(self) -> dict[str, str]:
+        """By every name of a trained parameter or a buffer in the network: its first name.
 
         A tied tensor has all of its names here, a shared module only one: with more, `functional_call` leaves the
         substitutes in the real network (pytorch/pytorch#164759).
         """
-        known: dict[int, str | Tensor] = {id(buffer): buffer for buffer in self.network.buffers()}
-        known |= {id(value): name for name, value in self.network.named_parameters() if name in self.parameters}
+        known = {id(value): name for name, value in self.network.named_parameters() if name in self.parameters}
+        known |= {id(value): name for name, value in self.network.named_buffers()}
         return {
             name: known[id(value)]
             for prefix, module in self.network.named_modules()
@@ -105,37 +113,6 @@ class _Used(nn.Module):
     def forward(self, *inputs: Tensor) -> Any:
         """Return `use(outputs)`."""
         return self.use(self.network(*inputs))
-
-
-def sgd_values(
-    optimizer: torch.optim.Optimizer, network: nn.Module
-) -> tuple[float, float, float, Mapping[str, Tensor]]:
-    """Return learning rate, momentum, weight decay and momentum buffers by name of a plain SGD optimizer."""
-    if type(optimizer) is not torch.optim.SGD:
-        raise InputError(
-            f"expected torch.optim.SGD for the look-ahead, found {type(optimizer).__name__}; "
-            "construct a LookAhead from the values of your choice"
-        )
-    if len(optimizer.param_groups) != 1:
-        raise InputError(
-            f"expected one parameter group for the look-ahead, found {len(optimizer.param_groups)}; "
-            "give the optimizer all parameters in one"
-        )
-    [group] = optimizer.param_groups
-    for option in ("dampening", "nesterov", "maximize"):
-        if group[option]:
-            raise InputError(f"expected SGD without {option}, found {option}={group[option]}; leave it off")
-    trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
-    held = set(map(id, group["params"]))
-    missing = [name for name, value in trained.items() if id(value) not in held]
-    if missing:
-        raise InputError(
-            f"expected an optimizer of all the network's parameters, but it lacks {', '.join(missing)}; "
-            "add them to it or set their requires_grad to False"
-        )
-    buffers = {name: optimizer.state.get(value, {}).get("momentum_buffer") for name, value in trained.items()}
-    velocity = {name: buffer for name, buffer in buffers.items() if buffer is not None}
-    return float(group["lr"]), group["momentum"], group["weight_decay"], velocity
 
 
 def slopes(loss: Tensor, leaves: list[Tensor], name: str, create_graph: bool = False) -> list[Tensor]:
@@ -193,9 +170,9 @@ def detached(nest: Any) -> Any:
     return tree_map_only(Tensor, Tensor.detach, nest)
 
 
-def as_leaves(nest: Tensors) -> Tensors:
+def as_leaves(nest: Nest) -> Nest:
     """Return the same tensors as leaves that require a gradient."""
-    leaves: Tensors = tree_map_only(Tensor, lambda x: x.detach().requires_grad_(), nest)
+    leaves: Nest = tree_map_only(Tensor, lambda x: x.detach().requires_grad_(), nest)
     return leaves
 
 
@@ -220,8 +197,8 @@ def _random_stream(seed: int, tensors: list[Tensor]) -> Iterator[None]:
 
 
 @contextmanager
-def named_gap(method: str) -> Iterator[None]:
-    """Turn PyTorch's missing derivative formulas into the advice to use `finite_difference`."""
+def named_gap(method: str, remedy: str = "use finite_difference") -> Iterator[None]:
+    """Turn PyTorch's missing derivative formulas into an `InputError` that says what to do."""
     try:
         yield
     except RuntimeError as error:  # NotImplementedError is one; a missing second derivative is a plain one
@@ -230,8 +207,14 @@ def named_gap(method: str) -> Iterator[None]:
             raise
         raise InputError(
             f"{method} needs a PyTorch derivative formula for every operation of the network, found "
-            f"'{str(error).splitlines()[0]}'; use finite_difference"
+            f"'{str(error).splitlines()[0]}'; {remedy}"
         ) from error
+
+
+def operation_without_formula(error: InputError) -> str:
+    """Return what PyTorch cannot differentiate in forward mode, by an error of `named_gap`."""
+    named = re.search(r"forward AD with (\w+)", str(error.__cause__))
+    return named.group(1) if named else "an operation of the network"
 
 
 @contextmanager

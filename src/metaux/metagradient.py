@@ -50,9 +50,9 @@ from metaux.functional import (
     load_forward_formulas,
     named_gap,
     norm,
-    sgd_values,
     slopes,
 )
+from metaux.updates import sgd_values
 
 InnerLoss = Callable[[Any, Any], Tensor]
 OuterLoss = Callable[[Any], Tensor]

@@ -1,6 +1,5 @@
 """The differentiation method of a run's meta-gradient: by name, or the exact one wherever the network allows it."""
 
-import re
 from contextlib import AbstractContextManager
 from copy import deepcopy
 
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten
 
 from metaux.errors import InputError
+from metaux.functional import operation_without_formula
 from metaux.labels.base import Batch
 from metaux.losses import at_least_single
 from metaux.metagradient import LookAhead, MetaGradient, double_backward, finite_difference, forward_mode
@@ -56,9 +56,7 @@ def choose_meta_gradient(
         except InputError as error:
             if error.__cause__ is None:  # it isn't PyTorch that lacks something
                 raise
-            named = re.search(r"forward AD with (\w+)", str(error.__cause__))
-            operation = named.group(1) if named else "an operation of the network"
-            lacking = f"PyTorch has no forward-mode formula for {operation}"
+            lacking = f"PyTorch has no forward-mode formula for {operation_without_formula(error)}"
         else:
             return forward_mode, ""
     try:
