@@ -207,8 +207,8 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         found = self._read(X, fitting=True, labelled=y is None)
         self.classes_, primary = read_labels(found.labels if y is None else y, len(found))
         found = found.encoded(primary)
-        # That fractions are from 0 to 1 is what this class says of itself.
-        if found.notices and found.form.pixel_range != (0, 1):
+        # What values images have is what this class says of itself.
+        if found.notices and found.form.columns:
             warnings.warn(". ".join(found.notices), stacklevel=3)
         hierarchy, human = read_hierarchy(self.classes_, primary, auxiliary, self.subclasses)
         given_labels, given_names = read_given(given, len(primary))
