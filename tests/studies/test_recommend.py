@@ -45,6 +45,7 @@ from metaux.studies.search.conclusion import Conclusion, conclude
 from metaux.studies.search.final import Outcome, entrants, measure
 from metaux.studies.search.halving import Halving, _better_half
 from metaux.studies.search.length import TESTED, lengthened, minutes_for_longer
+from metaux.studies.search.mirroring import with_mirroring
 from metaux.training.timing import Cost
 from shell import below, done, metaux, own_time
 
@@ -402,6 +403,28 @@ class TestLengthened:
         race.costs = {"single": Cost(0.0, 10.0), "kmeans": Cost(0.0, 20.0)}
         minutes, enough = minutes_for_longer(race), needed(race.costs, ["kmeans"], 40, GRID, 1, TESTED)
         assert (1 - TIMING) * 60 * (minutes - 1) < enough <= (1 - TIMING) * 60 * minutes
+
+
+def test_images_are_mirrored_only_where_that_helps(tmp_path: Path) -> None:
+    """A wedge that points to the left or to the right: mirrored, one class is the other."""
+    from PIL import Image
+
+    y, x = np.mgrid[:9, :9] - 4
+    for row in range(60):
+        sign = 1 if row % 2 else -1
+        pixels = np.random.default_rng(row).integers(0, 90, (9, 9)).astype(np.uint8)
+        pixels[abs(y) <= (4 - sign * x) / 2] = 255
+        folder = tmp_path / "wedges" / ("west", "east")[row % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / f"{row}.png")
+    (tmp_path / "out").mkdir()
+    settings = Settings(data=str(tmp_path / "wedges"), device="cpu", backbone="mlp", batch_size=8)
+    plan, costs = Affordable(10, ("kmeans",), SHORT_GRID), {"single": Cost(0.0, 0.01)}
+    search = Halving(settings, plan, costs, tmp_path / "out", 1, QUIET)
+    assert with_mirroring(search, 1e9) == "auto"
+    assert len(read_runs(tmp_path / "out")) == 6
+    assert with_mirroring(search, 0.1) == "auto"
+    assert search.data_set == settings
 
 
 class TestRace:

@@ -14,6 +14,7 @@ from metaux.data.samples import LabelledData, Samples
 from metaux.data.splits import split
 from metaux.errors import InputError
 from metaux.settings import Settings
+from metaux.words import few
 
 TEST_FRACTION = 0.2
 # Fixed, so that what is measured is the same whatever the run's seed.
@@ -143,11 +144,11 @@ def _check_parts(rows: dict[str, Tensor], primary: Tensor, names: Sequence[str])
                 )
     if len(names) < 2:
         raise InputError(f"expected two classes or more, found only '{names[0]}'; add samples of another class")
-    for name, count in zip(names, counts, strict=True):
-        if count < 2:
-            raise InputError(
-                f"expected two training samples or more of every class, found {count} of '{name}'; add some"
-            )
+    if rare := [f"{count} of '{name}'" for name, count in zip(names, counts, strict=True) if count < 2]:
+        raise InputError(
+            f"expected two training samples or more of every class, found {few(rare)}; add some, or leave its samples "
+            "out (in a table: empty their labels)"
+        )
 
 
 def _check_groups(rows: dict[str, Tensor], groups: Sequence[str]) -> None:

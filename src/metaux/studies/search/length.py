@@ -28,7 +28,7 @@ def lengthened(search: Halving, left: Callable[[], float]) -> Affordable:
     while _needed(search, 2 * epochs) <= left():
         for count in (epochs, 2 * epochs):
             if count not in reached:
-                reached[count] = _accuracy(search, count)
+                reached[count] = accuracy(search, count)
         if reached[2 * epochs] <= reached[epochs]:
             break
         epochs *= 2
@@ -51,7 +51,7 @@ def _needed(search: Halving, epochs: int) -> float:
     return needed(search.costs, [*search.costs][1:], epochs, GRID, search.workers, TESTED)
 
 
-def _accuracy(search: Halving, epochs: int) -> float:
+def accuracy(search: Halving, epochs: int) -> float:
     """Return what single task reaches on validation data, as a mean over seeds; 0 where it diverges."""
     candidate = Candidate(ROWS[SINGLE], {})
     search.train([candidate], epochs, LEAST_SEEDS, f"single task, {counted(epochs, 'epoch')}")

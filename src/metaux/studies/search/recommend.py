@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from metaux.data.samples import LabelledData
+from metaux.data.sources import is_known
 from metaux.errors import InputError
 from metaux.evidence.table import table, to_json
 from metaux.files import write_json
@@ -35,6 +36,7 @@ from metaux.studies.search.conclusion import Conclusion, conclude
 from metaux.studies.search.final import Outcome, classical_trials, entrants, measure
 from metaux.studies.search.halving import COLUMNS, Halving, best_of_each
 from metaux.studies.search.length import lengthened, minutes_for_longer
+from metaux.studies.search.mirroring import with_mirroring
 from metaux.terminal import print_notes, print_whole
 from metaux.training.timing import Cost
 from metaux.words import counted, duration, listed, shell_command
@@ -146,6 +148,11 @@ def _recommend(
     left_out = [row.name for row in suitable(data) if row.name not in plan.methods]
     print_notes([f"not tried, for want of time or not for such data: {listed(left_out)}"] if left_out else [], console)
     search = Halving(searched, plan, costs, out, workers, console, budget.state.get("slower", 1.0))
+    if data.kind == "image" and settings.augment == "auto" and not is_known(settings.data):
+        if "augment" not in budget.state:
+            budget.note(augment=with_mirroring(search, budget.left))
+        search.data_set = searched = replace(searched, augment=budget.state["augment"])
+        settings = replace(settings, augment=budget.state["augment"])
     if settings.epochs is None and "rungs" not in budget.state:
         search.plan = plan = lengthened(search, lambda: budget.left)
         budget.note(plan=asdict(plan), minutes_for_longer=minutes_for_longer(search))
