@@ -318,6 +318,19 @@ class TestRuns:
             reproduce(["figure3"], tiny, str(root), out, 2, 1, "cpu", quiet())
         result.write_text(before)
 
+    def test_runs_of_an_earlier_version_are_told_and_not_used(
+        self, figure3: Path, tiny: Scale, root: Path, tmp_path: Path
+    ) -> None:
+        """Their folders had other names, and their results no initialisation."""
+        earlier = tmp_path / "runs" / "cifar100-00000000-maxl-0"
+        earlier.mkdir(parents=True)
+        result = json.loads(next(figure3.parent.glob("runs/*/result.json")).read_text())
+        result.pop("initialisation")
+        (earlier / "result.json").write_text(json.dumps(result))
+        console = Console(record=True, width=200, file=io.StringIO())
+        reproduce(["hierarchy"], tiny, str(root), tmp_path, 1, 1, "cpu", console)
+        assert "1 run of an earlier version, of networks that started otherwise, are not used" in console.export_text()
+
     def test_agreement_of_a_run_with_itself_is_perfect(self, figure3: Path, tiny: Scale, root: Path, out: Path) -> None:
         line = next(line for line in ITEMS["figure3"].lines(tiny, str(root)) if line.method == "random")
         first, second = (Run.read(Store(out).folder(line.trial(seed))) for seed in (0, 1))

@@ -12,6 +12,8 @@ from metaux.errors import InputError, TrainingError, choose
 from metaux.files import check_in_place, write_json
 from metaux.runs.plan import check
 from metaux.runs.pool import START_OF_A_PROCESS, summarise_failures, train
+from metaux.runs.reading import parse_json, read_mapping
+from metaux.runs.record import RESULT
 from metaux.runs.store import Store, check_writable
 from metaux.settings import changed
 from metaux.studies.papers.catalogue import ITEMS
@@ -51,6 +53,7 @@ def reproduce(
         items.append((ITEMS[name], *_available(ITEMS[name], scale.on(device), root)))
     check_writable(out)
     out.mkdir(parents=True, exist_ok=True)
+    print_notes(_of_earlier_versions(out), console)
     clock, store, failures = Clock(scale.curve), Store(out), []
     for item, lines, notes in items:
         console.print(f"{item.name}: {item.shows}", style="bold", soft_wrap=True)
@@ -128,6 +131,16 @@ def _available(item: Item, scale: Scale, root: str) -> tuple[list[Line], list[st
     for line in there:
         check(line.settings)
     return there, [*_stand_ins(there), *(f"{title}: not run: no data ({why})" for title, why in lost.items())]
+
+
+def _of_earlier_versions(out: Path) -> list[str]:
+    """Say how many runs started from another initialisation, in folders of other names: they are trained anew."""
+    results = (read_mapping(path, parse_json) for path in out.glob(f"runs/*/{RESULT}"))
+    count = sum("initialisation" not in result for result in results)
+    if not count:
+        return []
+    runs = counted(count, "run")
+    return [f"{runs} of an earlier version, of networks that started otherwise, are not used; what is needed runs anew"]
 
 
 def _stand_ins(lines: Sequence[Line]) -> list[str]:
