@@ -69,7 +69,7 @@ class Findings:
         counts = [
             _range([run.train_size for run in runs], "training image"),
             _range([len(run.epochs) for run in runs], "epoch"),
-            f"accuracy of the last {_range([run.trial.protocol.reported_epochs for run in runs], 'epoch')}",
+            f"reported: last {_range([run.trial.protocol.reported_epochs for run in runs], 'epoch')}",
             _range([len({run.seed for run in found}) for found in self.panels.values()], "seed"),
         ]
         data = dict.fromkeys(self.titles[panel] for panel in self.panels)

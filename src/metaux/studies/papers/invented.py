@@ -140,17 +140,20 @@ def _collapse(scale: Scale, root: str) -> list[Line]:
     return found
 
 
-def share_in_use(run: Run) -> float:
-    """Return the share of sub-classes that are the most probable one of some training sample, in the end."""
+def effective_share(run: Run) -> float:
+    """Return exp(entropy of a class's mean label) / psi: 1 where all sub-classes are used alike.
+
+    The share that is the most probable one of some sample would count labels that are all but uniform as collapsed.
+    """
     slots: list[int] = run.result["model"]["slots"]
-    return float(run.curve("subclasses_used")[-1]) / sum(slots)
+    return float(np.exp(run.curve("class_entropy")[-1])) * len(slots) / sum(slots)
 
 
 def _draw_collapse(findings: Findings) -> str:
     rows = findings.measure(
         CELLS,
-        share_in_use=share_in_use,
-        effective_subclasses=lambda run: float(np.exp(run.curve("class_entropy")[-1])),
+        effective_share=effective_share,
+        most_probable_share=lambda run: float(run.curve("subclasses_used")[-1]) / sum(run.result["model"]["slots"]),
         top_probability=lambda run: float(run.curve("label_top_probability")[-1]),
         accuracy=accuracy,
     )
@@ -158,10 +161,10 @@ def _draw_collapse(findings: Findings) -> str:
     _draw_grid(findings, rows)
 
     def share(row: dict[str, Any]) -> str:
-        return f"psi {row['psi']} at {row['generator_learning_rate']:g} {100 * row['share_in_use']:.0f} %"
+        return f"psi {row['psi']} at {row['generator_learning_rate']:g} {100 * row['effective_share']:.0f} %"
 
     shares = by_panel(rows, share)
-    return f"Share of sub-classes that are the most probable one of some training sample: {shares}."
+    return f"Effective share of sub-classes, exp(entropy of a class's mean label) / psi: {shares}."
 
 
 def _draw_grid(findings: Findings, rows: Rows) -> None:
@@ -172,9 +175,9 @@ def _draw_grid(findings: Findings, rows: Rows) -> None:
             grid = np.full((len(SIZES), len(RATES)), np.nan)
             for row in (row for row in rows if row["panel"] == panel):
                 place = SIZES.index(row["psi"]), RATES.index(row["generator_learning_rate"])
-                grid[place] = 100 * row["share_in_use"]
+                grid[place] = 100 * row["effective_share"]
                 box = {"facecolor": "white", "alpha": 0.8, "lw": 0, "pad": 1.5}
-                text = f"{grid[place]:.0f} %\n({row['effective_subclasses']:.1f})"
+                text = f"{grid[place]:.0f} %\n({100 * row['most_probable_share']:.0f} %)"
                 axes.text(*place[::-1], text, ha="center", va="center", fontsize=8, bbox=box)
             axes.imshow(grid, vmin=0, vmax=100, aspect="auto", cmap="viridis")
             axes.set_xticks(range(len(RATES)), [f"{rate:g}" for rate in RATES])
@@ -183,9 +186,12 @@ def _draw_grid(findings: Findings, rows: Rows) -> None:
             axes.set_xlabel("published generator learning rate")
             axes.grid(visible=False)
         figure.axes[0].set_ylabel("sub-classes per class")
-        figure.colorbar(figure.axes[0].images[0], ax=figure.axes, label="sub-classes in use (%)")
+        figure.colorbar(figure.axes[0].images[0], ax=figure.axes, label="effective share of sub-classes (%)")
 
-    how = "means over seeds (intervals in collapse.csv); in brackets: exp(entropy of a class's mean label)"
+    how = (
+        "means over seeds of exp(entropy of a class's mean label) / psi (intervals in collapse.csv); in brackets: the "
+        "share that is the most probable one of some sample"
+    )
     findings.save(draw, (9.0, 3.8), "Sub-classes in use after training", how)
 
 
@@ -197,7 +203,7 @@ def _claims_of_collapse(findings: Findings) -> dict[str, list[Comparison]]:
         return panel, f"psi {psi}, rate {rate:g}"
 
     def all_of(pairs: Iterable[tuple[tuple[str, str], tuple[str, str]]], above: bool) -> list[Comparison]:
-        return [found for pair in pairs for found in findings.compare(*pair, share_in_use, above)]
+        return [found for pair in pairs for found in findings.compare(*pair, effective_share, above)]
 
     return {
         "without the entropy loss, fewer sub-classes are used at a large rate": all_of(
