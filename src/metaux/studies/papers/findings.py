@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from metaux.evidence import statistics
-from metaux.evidence.comparison import Comparison as Table
-from metaux.evidence.comparison import compare_runs
 from metaux.evidence.intervals import difference_in_points
-from metaux.evidence.statistics import Estimate, mean_over_seeds
+from metaux.evidence.statistics import Estimate, mean_over_seeds, paired
 from metaux.files import to_csv, write_text_atomic
 from metaux.labels.sources import REFERENCES
 from metaux.report.chart import Axis
@@ -25,13 +23,6 @@ from metaux.words import counted
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# What may differ between the lines of one panel: they stay comparable, seed by seed.
-VARY = (
-    *("auxiliary", "subclasses", "features", "embedding", "protocol", "entropy_weight", "focal_gamma"),
-    *("generator_learning_rate", "generator_decay", "meta_gradient", "pretrained"),
-    # Runs are found by their content, of which these are no part: the name of the data is, its place is not.
-    *("data", "root", "device", "threads", "processes"),
-)
 Rows = list[dict[str, Any]]
 Measure = Callable[[Run], float]
 accuracy: Measure = attrgetter("accuracy")
@@ -56,11 +47,6 @@ class Findings:
     scale: Scale
     device: str
     folder: Path
-
-    @cached_property
-    def comparisons(self) -> dict[str, Table]:
-        """The methods of each panel side by side."""
-        return {panel: compare_runs(runs, vary=VARY) for panel, runs in self.panels.items()}
 
     @cached_property
     def setting(self) -> str:
@@ -111,7 +97,7 @@ class Findings:
             above: whether the papers say that the first measures more, not less.
         """
         own, theirs = (self.runs(*place) for place in (first, second))
-        by_seed = statistics.paired(*({run.seed: measure(run) for run in runs} for runs in (own, theirs)))
+        by_seed = paired(*({run.seed: measure(run) for run in runs} for runs in (own, theirs)))
         if not by_seed:
             return []
         (panel, label), (other, control) = first, second
@@ -151,16 +137,15 @@ class Findings:
         write_text_atomic(self.folder / f"{self.name}{suffix}.csv", to_csv(list(rows)))
 
     def write_table(self) -> None:
-        """Write what each method reached (mean of the protocol's last epochs), and its differences to references."""
+        """Write what each method reached (mean of the reported epochs), and its differences to the references."""
         rows: Rows = []
-        for panel, comparison in self.comparisons.items():
-            for row in comparison.rows:
-                rows.append({"panel": panel, "method": row.name, "n": len(row.seeds)})
-                rows[-1] |= bounds("accuracy", row.accuracy)
-                for name in REFERENCES:
-                    difference = row.differences.get(name)
-                    rows[-1] |= bounds(f"minus_{name}", difference.seeds if difference else None)
-                rows[-1] |= {"gain": row.gain, "seconds_per_epoch": round(row.seconds_per_epoch, 3)}
+        for panel, label, runs in self.groups():
+            rows.append({"panel": panel, "method": label, "n": len(runs)})
+            rows[-1] |= bounds("accuracy", mean_over_seeds([run.accuracy for run in runs]))
+            for name in REFERENCES:
+                found = self.compare((panel, label), (panel, name)) if name != label else []
+                rows[-1] |= bounds(f"minus_{name}", found[0].estimate(0.95) if found else None)
+            rows[-1]["seconds_per_epoch"] = round(mean(run.seconds_per_epoch for run in runs), 3)
         self.write(rows)
 
     def save(
@@ -207,12 +192,10 @@ class Findings:
 
     def draw_gains(self, title: str, panel_title: str = "{}") -> None:
         """Draw how much more accurate each method is than single task, a panel each, and write the table."""
-        panels = {
-            panel_title.format(panel): {
-                row.name: row.differences["single"].seeds for row in comparison.rows if "single" in row.differences
-            }
-            for panel, comparison in self.comparisons.items()
-        }
+        panels: dict[str, dict[str, Estimate]] = {panel_title.format(panel): {} for panel in self.panels}
+        for panel, label, _ in self.groups():
+            for found in self.compare((panel, label), (panel, "single")) if label != "single" else []:
+                panels[panel_title.format(panel)][label] = found.estimate(0.95)
         gain_rows(panels, self.folder, self.name, (title, self.setting), "single task")
         self.write_table()
 
