@@ -52,7 +52,7 @@ def small_cnn() -> nn.Module:
 
 def plan(source: MakeSource, protocol: str = "tuned", epochs: int = 2, **changes: Any) -> Plan:
     data = digits()
-    changes = {"batch_size": 25, **changes}
+    changes = {"batch_size": 25, "iterations": 2, **changes}
     values = {name: changes.pop(name) for name in list(changes) if hasattr(PROTOCOLS[protocol], name)}
     made = Plan(
         data=data,

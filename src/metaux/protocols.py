@@ -49,6 +49,10 @@ class Protocol:
             every sample is once in each of its views.
         auxiliary_weight: factor on the auxiliary loss.
         reported_epochs: the reported accuracy is the mean over this many last epochs.
+        label_parameters: what the labels of `unrolled` are made of: a `table` with logits of each sample, `clusters`
+            with logits of each cluster of a network's features, or a `generator`, a network of the sample.
+        iterations: how often `unrolled` goes through the training.
+        horizon: how many of its last steps the gradient goes back through; all, if there are fewer.
         cosine_batches: training batches of each epoch, evenly spread, on which the cosine of the two tasks' gradients
             is measured as the released code does on all; 0 for none.
     """
@@ -79,6 +83,9 @@ class Protocol:
     views: Literal["together", "apart"]
     auxiliary_weight: float
     reported_epochs: int
+    label_parameters: Literal["table", "clusters", "generator"]
+    iterations: int
+    horizon: int
     cosine_batches: int
 
     def rate(self, epoch: int) -> float:
@@ -121,6 +128,9 @@ ICLR = Protocol(
     views="together",
     auxiliary_weight=1.0,
     reported_epochs=5,
+    label_parameters="table",
+    iterations=15,
+    horizon=1_000_000,
     cosine_batches=10,  # in place of all, which doubles the cost of a training step
 )
 
@@ -151,6 +161,9 @@ NEURIPS = Protocol(
     views="together",
     auxiliary_weight=1.0,
     reported_epochs=5,
+    label_parameters="table",
+    iterations=15,
+    horizon=1_000_000,
     cosine_batches=10,  # in place of all, which doubles the cost of a training step
 )
 
@@ -181,6 +194,9 @@ TUNED = Protocol(
     views="together",
     auxiliary_weight=1.0,
     reported_epochs=1,
+    label_parameters="table",
+    iterations=15,
+    horizon=1_000_000,
     cosine_batches=0,
 )
 

@@ -76,6 +76,10 @@ class Settings:
             views of a batch in one step. apart: each view like an image of its own, so that there are as many times
             the steps.
         auxiliary_weight: factor on the auxiliary loss.
+        label_parameters: what the labels of unrolled are made of: a table (each sample its own), clusters (of the
+            features of a network trained before), or a generator (a network of the sample).
+        iterations: how often unrolled trains the network to learn its labels, before it trains it on them.
+        horizon: of each such training, the last steps that the gradient goes back through (all by default).
         meta_gradient: how the label generator's gradient is computed. auto is forward-mode, which is exact, or
             finite-difference if the network has an operation without a forward-mode formula.
         device: auto, cpu, cuda, cuda:1 or mps.
@@ -123,6 +127,12 @@ class Settings:
         Literal["together", "apart"] | None, arg(metavar="{together,apart}", help_behavior_hint=_OF_PROTOCOL)
     ] = None
     auxiliary_weight: Override = None
+    label_parameters: Annotated[
+        Literal["table", "clusters", "generator"] | None,
+        arg(metavar="{table,clusters,generator}", help_behavior_hint=_OF_PROTOCOL),
+    ] = None
+    iterations: CountOverride = None
+    horizon: CountOverride = None
     meta_gradient: Literal["auto", "forward-mode", "finite-difference", "double-backward"] = "auto"
     device: str = "auto"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"

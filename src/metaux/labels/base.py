@@ -4,14 +4,16 @@ The training loop calls the hooks below at fixed places and never asks which sou
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import torch
 from torch import Tensor, nn
 
 from metaux.data.samples import Samples
+from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
 from metaux.losses import focal_loss_of_each
 from metaux.metagradient import Average, LookAhead, MetaGradient
@@ -66,6 +68,40 @@ class Auxiliary(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Course:
+    """The training that a run will take, step by step, for a source that goes through it before.
+
+    Args:
+        network: at the run's start, in training mode; a source leaves it as it is.
+        optimizer: of the network, likewise.
+        steps: how many there are.
+        batch: of a step's number, the same each time: what the run's training step learns.
+        rate: the schedule's factor on the learning rate, of a step's number.
+        seed_of: the seed of a step's random numbers, of its number.
+        load: the training samples at the rows given, without augmentation.
+        primary_loss: of the primary output and its batch; a scalar.
+        autocast: makes the arithmetic that the network is trained in.
+        rounds: the numbers of repetitions of the course, from a first one to a count; in a rehearsal only the first.
+    """
+
+    network: MultiTaskNetwork
+    optimizer: torch.optim.Optimizer
+    steps: int
+    batch: Callable[[int], Batch]
+    rate: Callable[[int], float]
+    seed_of: Callable[[int], int]
+    load: Callable[[Tensor], Batch]
+    primary_loss: PrimaryLoss
+    autocast: Callable[[], AbstractContextManager[object]]
+    rounds: Callable[[int, int], Iterator[int]]
+
+
+def no_course(source: "LabelSource") -> NoReturn:
+    """Say that a preparation is without the course of a run."""
+    raise InputError(f"expected the course of a run for {type(source).__name__}, found none; give the preparation one")
+
+
+@dataclass(frozen=True)
 class Preparation:
     """What a source may learn from before training starts.
 
@@ -83,6 +119,9 @@ class Preparation:
         device: where the networks are.
         own_weights: whether backbones come with weights that they keep.
         kept: the source's parameters and buffers as an interrupted run left them, by name; none at the start.
+        course: the training that the run will take with a source.
+        keep: keeps tensors by name, so that `kept` has them if the run is interrupted before the source is prepared.
+        notify: tells the user how far the preparation is.
     """
 
     samples: Samples
@@ -97,6 +136,9 @@ class Preparation:
     device: torch.device
     own_weights: bool = False
     kept: Mapping[str, Tensor] = field(default_factory=dict)
+    course: Callable[["LabelSource"], Course] = no_course
+    keep: Callable[[Mapping[str, Tensor]], None] = lambda _: None
+    notify: Callable[[str], None] = lambda _: None
 
     def trunk_and_head(
         self, name: str, outputs: int, kind: str, initialisation: Initialisation

@@ -58,9 +58,14 @@ class SoftLabels(SubclassSource):
 def own_slots(labels: Tensor, primary: Tensor, hierarchy: Hierarchy) -> Tensor:
     """Return each sample's label over the slots of its own class only, `[n, max(psi)]`, zero past the last slot."""
     slots = torch.arange(max(hierarchy.slots), device=labels.device)
-    counts = torch.tensor(hierarchy.slots, device=labels.device)[primary]
     flat = hierarchy.offsets.to(labels.device)[primary].unsqueeze(-1) + slots
-    return labels.gather(-1, flat.clamp(max=hierarchy.size - 1)) * (slots < counts.unsqueeze(-1))
+    return labels.gather(-1, flat.clamp(max=hierarchy.size - 1)) * slot_mask(primary, hierarchy)
+
+
+def slot_mask(primary: Tensor, hierarchy: Hierarchy) -> Tensor:
+    """Return which of max(psi) slots each sample's own class has, `[n, max(psi)]`."""
+    counts = torch.tensor(hierarchy.slots, device=primary.device)[primary]
+    return torch.arange(max(hierarchy.slots), device=primary.device) < counts.unsqueeze(-1)
 
 
 def over_all(own: Tensor, primary: Tensor, hierarchy: Hierarchy) -> Tensor:

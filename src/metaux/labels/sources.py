@@ -83,6 +83,7 @@ _SOURCES = {
     "human": Entry("given:Human", "outside", default=True, asks="human"),
     "given": Entry("given:Given", "outside", asks="given"),
     "maxl": Entry("maxl:Maxl", default=True),
+    "unrolled": Entry("unrolled:Unrolled"),
     "vector": Entry("vector:Vector", control="frozen-vector"),
     "frozen-vector": Entry("vector:FrozenVector", "control"),
     "transformation": Entry(

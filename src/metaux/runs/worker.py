@@ -1,7 +1,7 @@
 """One process of a recorded run: it trains, and the first one writes the folder of results."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,12 @@ def train_and_record(
         checkpoint = Checkpoint(folder / CHECKPOINT, data.digest, fabric.device)
         if checkpoint.notice:
             notify(checkpoint.notice)
-        learner = make_learner(plan, fabric, checkpoint.read())
+
+        def keep(made: Mapping[str, Tensor], seconds: float) -> None:
+            if first:
+                checkpoint.keep(plan, made, seconds)
+
+        learner = make_learner(plan, fabric, checkpoint.read(), keep=keep, notify=notify if first else lambda _: None)
         preparation = time.perf_counter() - start + learner.left_out
         if learner.notice:
             notify(learner.notice)

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from metaux.errors import InputError
 from metaux.files import check_file, check_in_place, write_bytes_atomic
 from metaux.training.evaluate import Record
 from metaux.training.learner import Learner
+from metaux.training.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,27 @@ class Checkpoint:
 
     def save(self, learner: Learner, records: list[Record], reported: list[Tensor]) -> None:
         """Keep the state of networks and optimizers, the records, and which test samples were right."""
+        self._write(
+            {
+                "network": learner.network.state_dict(),
+                "source": learner.source.state_dict(),
+                "optimizer": learner.optimizer.state_dict(),
+                "records": records,
+                "reported": reported,
+                "data": self.digest,
+                "preparation": learner.preparation,
+                "initialisation": learner.plan.protocol.initialisation,
+            }
+        )
+
+    def keep(self, plan: Plan, source: Mapping[str, Tensor], seconds: float) -> None:
+        """Keep what a source has made so far, while it is prepared, and the seconds that this has taken."""
+        initialisation = plan.protocol.initialisation
+        self._write({"source": source, "data": self.digest, "preparation": seconds, "initialisation": initialisation})
+
+    def _write(self, state: dict[str, Any]) -> None:
+        """Write the file; what was there is the state before."""
         content = io.BytesIO()
-        state: dict[str, Any] = {
-            "network": learner.network.state_dict(),
-            "source": learner.source.state_dict(),
-            "optimizer": learner.optimizer.state_dict(),
-            "records": records,
-            "reported": reported,
-            "data": self.digest,
-            "preparation": learner.preparation,
-            "initialisation": learner.plan.protocol.initialisation,
-        }
         torch.save(state, content)
         check_in_place(self.path.parent)
         if self.path.exists():
@@ -93,7 +104,7 @@ class Checkpoint:
             InputError: if the file is damaged, of another network, or of other data.
         """
         state = self.read()
-        if not state:
+        if "network" not in state:  # nothing, or a preparation that was interrupted
             return [], []
         with self._of_this_run():
             now, before = learner.plan.protocol.initialisation, state.get("initialisation", "pytorch")

@@ -11,17 +11,19 @@ import torch
 from torch import Tensor, nn, optim
 
 from metaux.errors import InputError
-from metaux.labels.base import Batch, BatchLoss, LabelSource, MetaStep, Preparation, PrimaryLoss
+from metaux.labels.base import Batch, BatchLoss, Course, LabelSource, MetaStep, Preparation, PrimaryLoss
 from metaux.losses import focal_loss
 from metaux.metagradient import Average, LookAhead, MetaGradient, finite_difference, forward_mode
 from metaux.networks.multitask import MultiTaskNetwork, feature_size, initialise, make_head, to_channels_last
 from metaux.rng import derive_seed, seeded
 from metaux.training.batches import Batches
+from metaux.training.course import make_course
 from metaux.training.features import of_pixels
 from metaux.training.loader import Loader
 from metaux.training.meta_gradients import FEW, check_difference, choose_meta_gradient
 from metaux.training.plan import Plan
 from metaux.training.processes import averager, take_from_first
+from metaux.training.step import make_optimizer
 from metaux.training.teachers import pretrain
 
 if TYPE_CHECKING:
@@ -112,7 +114,12 @@ def _finite(module: nn.Module) -> bool:
 
 
 def make_learner(
-    plan: Plan, fabric: "Fabric", state: Mapping[str, Any] | None = None, rehearsal: bool = False
+    plan: Plan,
+    fabric: "Fabric",
+    state: Mapping[str, Any] | None = None,
+    rehearsal: bool = False,
+    keep: Callable[[Mapping[str, Tensor], float], None] = lambda *_: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> Learner:
     """Prepare the label source and make the network.
 
@@ -121,19 +128,18 @@ def make_learner(
         fabric: device, precision and processes.
         state: of the run's checkpoint, so that nothing is prepared again.
         rehearsal: train teachers for one epoch only, since this is to be timed.
+        keep: keeps what the source has made so far, and the seconds that this has taken.
+        notify: tells the user how far the preparation is.
 
     Raises:
         InputError: for data that the source or the network can't learn from.
     """
-    source, preparation, left_out = prepared_source(plan, fabric, state or {}, rehearsal)
+    source, preparation, left_out = prepared_source(plan, fabric, state or {}, rehearsal, keep, notify)
     take_from_first(source, fabric)
     network = make_network(plan.trunk, _example(plan), source, plan.seed, plan.own_weights)
     to_channels_last(network, fabric.device)
     to_channels_last(source, fabric.device)
-    protocol = plan.protocol
-    optimizer = optim.SGD(
-        network.parameters(), protocol.learning_rate, protocol.momentum, weight_decay=protocol.weight_decay
-    )
+    optimizer = make_optimizer(network, plan.protocol)
     batches = Batches(plan, source, fabric.device, (fabric.global_rank, fabric.world_size))
     _check_smallest_batch(network, batches)
     meta_gradient, notice = plan.meta_gradient if source.meta_step else None, ""
@@ -190,7 +196,12 @@ def _example(plan: Plan) -> tuple[Tensor, ...]:
 
 
 def prepared_source(
-    plan: Plan, fabric: "Fabric", state: Mapping[str, Any], rehearsal: bool
+    plan: Plan,
+    fabric: "Fabric",
+    state: Mapping[str, Any],
+    rehearsal: bool,
+    keep: Callable[[Mapping[str, Tensor], float], None] = lambda *_: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> tuple[LabelSource, float, float]:
     """Return the label source, the seconds of its preparation, and those that were spared of them."""
     device, left_out = fabric.device, 0.0
@@ -209,7 +220,23 @@ def prepared_source(
         pretrain(network, loader, protocol, in_precision)
         left_out += (plan.protocol.epochs - protocol.epochs) * (time.perf_counter() - start)
 
+    def course(source: LabelSource) -> Course:
+        network = make_network(plan.trunk, _example(plan), source, plan.seed, plan.own_weights)
+        return make_course(
+            plan,
+            source,
+            fabric,
+            to_channels_last(network, device),
+            make_primary_loss(plan),
+            spare if rehearsal else None,
+        )
+
+    def spare(seconds: float) -> None:
+        nonlocal left_out
+        left_out += seconds
+
     source = plan.source(plan.data.hierarchy, plan.protocol)
+    unfinished = 0.0 if "network" in state else state.get("preparation", 0.0)
     preparation = Preparation(
         samples=plan.train,
         meta=plan.meta,
@@ -223,11 +250,16 @@ def prepared_source(
         device=device,
         own_weights=plan.own_weights,
         kept=state.get("source", {}),
+        course=course,
+        keep=lambda made: keep(made, unfinished + time.perf_counter() - start),
+        notify=notify,
     )
     start = time.perf_counter()
     source.prepare(preparation)
     spent = time.perf_counter() - start
-    left_out = max(left_out, state.get("preparation", 0.0) - spent)
+    if "network" in state:
+        left_out = max(left_out, state["preparation"] - spent)
+    left_out += unfinished
     return source, spent + left_out, left_out
 
 

@@ -7,6 +7,13 @@ from torch.nn.functional import cosine_similarity
 from metaux.labels.base import Batch, LabelSource, PrimaryLoss, auxiliary_term
 from metaux.metagradient import Average
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
+from metaux.protocols import Protocol
+
+
+def make_optimizer(network: nn.Module, protocol: Protocol) -> optim.SGD:
+    """Return the optimizer that a protocol trains a network with."""
+    values = protocol.learning_rate, protocol.momentum
+    return optim.SGD(network.parameters(), *values, weight_decay=protocol.weight_decay)
 
 
 def multi_task_losses(

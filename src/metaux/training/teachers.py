@@ -16,6 +16,7 @@ from metaux.networks.multitask import MultiTaskNetwork, make_head, to_channels_l
 from metaux.protocols import Protocol
 from metaux.rng import seeded
 from metaux.training.loader import Loader, Preprocess, shuffled
+from metaux.training.step import make_optimizer
 
 # Of the autoencoder; it takes so many steps at least, where the samples are few.
 EPOCHS, STEPS, BATCH_SIZE, LEARNING_RATE = 20, 500, 100, 1e-3
@@ -39,9 +40,7 @@ def pretrain(network: nn.Module, loader: Loader, protocol: Protocol, loss: Batch
         TrainingError: if the loss is no longer finite.
     """
     to_channels_last(network, loader.device)
-    optimizer = optim.SGD(
-        network.parameters(), protocol.learning_rate, protocol.momentum, weight_decay=protocol.weight_decay
-    )
+    optimizer = make_optimizer(network, protocol)
 
     def rate(epoch: int) -> float:
         return protocol.learning_rate * protocol.rate(epoch)

@@ -1,0 +1,136 @@
+"""Labels learned through the whole training: those whose learning lowers the primary loss at its end."""
+
+from math import ceil
+from typing import final
+
+import torch
+from torch import Tensor
+
+from metaux.errors import TrainingError
+from metaux.labels.base import Auxiliary, Batch, Course, Preparation, auxiliary_term
+from metaux.labels.fixed import SoftLabels, over_all, own_slots, slot_mask
+from metaux.labels.label_parameters import make_parameters
+from metaux.losses import mask_softmax
+from metaux.networks.multitask import Outputs
+from metaux.rng import generator
+from metaux.trajectory import OuterBatch, Step
+from metaux.unrolling import unrolled
+
+FOLDS = 5
+CAP = 2.0
+
+
+@final
+class Unrolled(SoftLabels):
+    """Each sample's label is learned before the training, by the gradient through a whole training like the run's own.
+
+    An iteration trains a copy of the network from the run's own start, in its order and with its augmentation, on all
+    training samples but one fold in five. That fold's samples stay in their batches, but are left out of both losses.
+    The outer loss is their primary loss at the end, in training mode and without augmentation. Its gradient for the
+    logits of all labels, through every step or the last `horizon` of them, is divided by its root mean square, and the
+    labels' parameters (`metaux.labels.label_parameters`) take a step. The next iteration leaves out the next fold.
+
+    The labels are those up to the iteration where the outer loss, as a mean over the last five folds, was least. The
+    network is then trained on all samples with them.
+    """
+
+    outer_losses: Tensor
+
+    def prepare(self, preparation: Preparation) -> None:
+        """Learn the labels, or go on with those of an interrupted run.
+
+        Raises:
+            TrainingError: if the loss or its gradient is no longer finite; the labels of the iterations before are
+                kept.
+        """
+        self.register_buffer("outer_losses", preparation.once("outer_losses", lambda: torch.zeros(0)))
+        self.primary, self.seed = preparation.samples.primary.to(preparation.device), preparation.seed
+        super().prepare(preparation)
+
+    def distribute(self, preparation: Preparation) -> Tensor:
+        """Return the label of every training sample, `[n, K]`."""
+        count, kept = self.protocol.iterations, preparation.kept
+        parameters = make_parameters(self.protocol.label_parameters, preparation, self.hierarchy, self.protocol)
+        best = self.labels_of(parameters.logits())
+        if "best" in kept:
+            parameters.load_state_dict({name: kept[f"parameters.{name}"] for name in parameters.state_dict()})
+            best = kept["best"].to(preparation.device)
+        course = preparation.course(self)
+        for number in course.rounds(len(self.outer_losses), count):
+            labels = self.labels_of(parameters.logits())
+            try:
+                loss, gradient = self.gradient(labels, course, number % FOLDS)
+            except TrainingError as error:
+                raise TrainingError(
+                    f"iteration {number + 1} of {count} of the labels: {error}; the labels before it are kept"
+                ) from error
+            parameters.move(gradient, number)
+            self.outer_losses = torch.cat([self.outer_losses, loss.reshape(1).to(self.outer_losses)])
+            if _last_is_best(self.outer_losses.tolist()):
+                best = self.labels_of(parameters.logits())
+            preparation.notify(f"labels: iteration {number + 1} of {count}, outer loss {float(loss):.4f}")
+            state = {f"parameters.{name}": value for name, value in parameters.state_dict().items()}
+            preparation.keep(state | {"best": best, "outer_losses": self.outer_losses})
+        return over_all(best, self.primary, self.hierarchy)
+
+    def labels_of(self, logits: Tensor) -> Tensor:
+        """Return the label of each sample over its own slots, `[n, max(psi)]`."""
+        return mask_softmax(logits, slot_mask(self.primary, self.hierarchy))
+
+    def gradient(self, labels: Tensor, course: Course, held_out: int) -> tuple[Tensor, Tensor]:
+        """Return the outer loss on a fold, and its gradient for the logits of all labels, `[n, max(psi)]`.
+
+        Args:
+            labels: over the own slots, `[n, max(psi)]`.
+            course: the run's training.
+            held_out: the fold.
+        """
+        fold = torch.randperm(len(labels), generator=generator(self.seed, "folds")).to(labels.device) % FOLDS
+        learned: dict[int, Tensor] = {}
+
+        def step(number: int) -> Step:
+            batch = course.batch(number)
+            learned[number] = batch.index
+            own = (fold[batch.index] != held_out).nonzero().squeeze(-1)
+
+            def loss(outputs: Outputs, target: Tensor) -> Tensor:
+                assert outputs.auxiliary is not None
+                if not len(own):
+                    return 0 * (outputs.primary.sum() + outputs.auxiliary.sum())
+                part = Batch((), batch.primary[own], batch.index[own])
+                auxiliary = auxiliary_term(self, outputs.auxiliary[own], Auxiliary(target[own]))
+                return course.primary_loss(outputs.primary[own], part) + auxiliary
+
+            target = over_all(labels[batch.index], batch.primary, self.hierarchy)
+            return Step(batch.inputs, target, loss, course.rate(number), course.seed_of(number))
+
+        rows = (fold == held_out).nonzero().squeeze(-1).cpu()
+        outer = [_outer(course, part) for part in rows.tensor_split(ceil(len(rows) / self.protocol.batch_size))]
+        with course.autocast():
+            found = unrolled(
+                course.network, course.optimizer, step, course.steps, outer, horizon=self.protocol.horizon, cap=CAP
+            )
+        of_labels = torch.zeros_like(labels)
+        for number, gradient in found.gradient.items():
+            assert isinstance(gradient, Tensor)
+            index = learned[number]
+            of_labels.index_add_(0, index, own_slots(gradient, self.primary[index], self.hierarchy).to(labels.dtype))
+        # Through the softmax that made the labels.
+        return found.outer_loss, labels * (of_labels - (labels * of_labels).sum(-1, keepdim=True))
+
+
+def _outer(course: Course, rows: Tensor) -> OuterBatch:
+    """Return a batch of the outer loss."""
+    batch = course.load(rows)
+    return batch.inputs, lambda outputs: course.primary_loss(outputs.primary, batch)
+
+
+def _last_is_best(losses: list[float]) -> bool:
+    """Return whether the mean loss of the last folds is the least of all such means.
+
+    >>> _last_is_best([5.0, 1.0, 1.0, 1.0, 1.0, 2.0]), _last_is_best([1.0, 1.0, 1.0, 1.0, 1.0, 2.0])
+    (True, False)
+    """
+    width = min(FOLDS, len(losses))
+    means = [sum(losses[end - width : end]) for end in range(width, len(losses) + 1)]
+    return means[-1] <= min(means)

@@ -1,0 +1,68 @@
+"""The training that a run will take, for a label source that goes through it before."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING
+
+from metaux.labels.base import Batch, Course, LabelSource, PrimaryLoss
+from metaux.networks.multitask import MultiTaskNetwork
+from metaux.rng import derive_seed
+from metaux.training.batches import Batches
+from metaux.training.plan import Plan
+from metaux.training.step import make_optimizer
+
+if TYPE_CHECKING:
+    from metaux.training.fabric import Fabric
+
+REHEARSED = 3  # steps of a course that is to be timed
+
+
+def make_course(
+    plan: Plan,
+    source: LabelSource,
+    fabric: "Fabric",
+    network: MultiTaskNetwork,
+    primary_loss: PrimaryLoss,
+    spare: Callable[[float], None] | None,
+) -> Course:
+    """Return the course of a run: its start, order, augmentation, schedule and random numbers.
+
+    Args:
+        plan: of the run.
+        source: the run's.
+        fabric: its device and precision; the course is that of a single process.
+        network: at the run's start, on the device.
+        primary_loss: the run's.
+        spare: in a rehearsal, told the seconds that were spared: the course then has a few steps, once.
+    """
+    batches = Batches(plan, source, fabric.device)
+    order = cache(batches.order)
+    epoch_steps = len(order(0).train)
+    steps = plan.protocol.epochs * epoch_steps
+    shown = steps if spare is None else min(REHEARSED, steps)
+
+    def batch(number: int) -> Batch:
+        epoch, position = divmod(number, epoch_steps)
+        return batches.training(order(epoch), position)
+
+    def rounds(first: int, count: int) -> Iterator[int]:
+        if spare is None or first >= count:
+            yield from range(first, count)
+            return
+        start = time.perf_counter()
+        yield first
+        spare((time.perf_counter() - start) * ((count - first) * steps / shown - 1))
+
+    return Course(
+        network=network.train(),
+        optimizer=make_optimizer(network, plan.protocol),
+        steps=shown,
+        batch=batch,
+        rate=lambda number: plan.protocol.rate(number // epoch_steps),
+        seed_of=lambda number: derive_seed(plan.seed, "train", *divmod(number, epoch_steps)),
+        load=batches.train.load,
+        primary_loss=primary_loss,
+        autocast=fabric.autocast,
+        rounds=rounds,
+    )
