@@ -459,7 +459,7 @@ def _told(
         )
     for column in columns:
         cells = frame[column.name]
-        if column.kind == "date" or column.thousands or column.unit:
+        if cells.dtype == object and (column.kind == "date" or column.thousands or column.unit):
             values = _values(column, cells)
             # An example that is not written as the number that it is.
             plain = cells.map(_number) if column.kind == "number" else np.nan
