@@ -19,14 +19,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from metaux.data.classes import DEFAULT_SUBCLASSES
-from metaux.data.in_memory import (
-    InMemory,
-    plain_numbers,
-    read_given,
-    read_hierarchy,
-    read_labels,
-    read_samples,
-)
+from metaux.data.in_memory import InMemory, read_samples
+from metaux.data.in_memory_labels import plain_numbers, read_given, read_hierarchy, read_labels
 from metaux.data.samples import LabelledData, Samples
 from metaux.errors import InputError, choose
 from metaux.labels.base import LabelSource, MakeSource

@@ -18,7 +18,8 @@ from pictures import class_folders, save
 from PIL import EpsImagePlugin, Image
 
 from metaux.data import images
-from metaux.data.images import FORMATS, read_images
+from metaux.data.decoding import FORMATS
+from metaux.data.images import read_images
 from metaux.data.pixels import ImageFormat
 from metaux.data.sources import load
 from metaux.errors import InputError

@@ -8,6 +8,7 @@ from torch import Tensor
 from metaux.data import columns as tables
 from metaux.data import texts
 from metaux.data.columns import Columns
+from metaux.data.find_columns import learn_columns
 from metaux.data.reader import RawData
 from metaux.data.transforms import Preprocessing
 
@@ -39,7 +40,7 @@ def encode_by(raw: RawData, train: Tensor, primary: Tensor) -> Encoded:
         tokenizer = texts.learn_tokens([raw.inputs[row] for row in rows])
         inputs = texts.encode(raw.inputs, tokenizer)
         return Encoded(inputs, tokenizer=tokenizer, notices=texts.told(raw.inputs, tokenizer, inputs.shape[1]))
-    columns, learned = tables.learn_columns(raw.inputs.iloc[rows], rows, primary[train].numpy(), raw.separator)
+    columns, learned = learn_columns(raw.inputs.iloc[rows], rows, primary[train].numpy(), raw.separator)
     new = np.ones(len(raw), bool)
     new[rows] = False
     inputs, said = tables.encode_columns(raw.inputs, columns, new)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from metaux.data.columns import tidy
-from metaux.data.images import ImageFile, read_files
+from metaux.data.decoding import ImageFile
+from metaux.data.images import read_files
 from metaux.data.pixels import conform, image_tensor
 from metaux.data.reader import PARTS, RawData, Request
 from metaux.errors import InputError

@@ -1,46 +1,31 @@
 """Image files to one uint8 tensor: all of one size, and RGB unless every image is greyscale."""
 
 import os
-import re
-import struct
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from statistics import median_low
-from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import numpy as np
 from torch import Tensor
 
-from metaux.data.pixels import AS_FOUND, Array, ImageFormat, allocate, to_bytes
+from metaux.data.decoding import FORMATS, GREY, ImageFile, Survey, content, decode, survey
+from metaux.data.pixels import AS_FOUND, ImageFormat, allocate
 from metaux.errors import InputError
-from metaux.files import Progress, check_file
+from metaux.files import Progress
 from metaux.words import few
 
 if TYPE_CHECKING:
-    from PIL import Image
+    pass
 
-# Those that Pillow decodes itself, the vague ones last. It hands PostScript to Ghostscript, which runs it as a program.
-FORMATS = (
-    *("PNG", "JPEG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000", "QOI", "SGI", "ICO", "PCX", "TGA"),
-)
 THUMBNAILS = ("@eadir", "__macosx", "thumbnails", "thumbs", "__pycache__")
 """Folders of what programs made of the images, in lower case; those that begin with a dot are hidden anyway."""
 LEAST, MOST = 32, 224
 """Pixels a side that images of different sizes are brought to."""
 CUT_OFF = 0.02
 """How much proportions may differ without a word."""
-LARGEST_IMAGE = 2**30 // 12
-"""The pixels that one image may have: RGB ones of that many take a quarter of a GiB."""
-GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
-
-ImageFile = Path | IO[bytes]
-"""A file by its path, or one in memory whose `str` says where it came from."""
 T = TypeVar("T")
 
 
@@ -69,16 +54,6 @@ class ReadImages(NamedTuple):
     images: Tensor
     kept: list[int]
     notices: tuple[str, ...]
-
-
-class _Survey(NamedTuple):
-    """What the header of an image file says; `deep` are bits per channel beyond 8."""
-
-    size: tuple[int, int]
-    mode: str
-    frames: int
-    deep: bool
-    transparent: bool
 
 
 @cache
@@ -143,16 +118,16 @@ def read_files(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on harmless oddities of single files
         damaged = dict[int, InputError]()
-        surveys = dict(_each(files, range(len(files)), partial(_survey, wanted=wanted), damaged))
+        surveys = dict(_each(files, range(len(files)), partial(survey, wanted=wanted), damaged))
         _check_damaged(files, damaged, skip_damaged)
         sizes = [found.size for found in surveys.values()]
         size = wanted.size or (sizes[0] if len(set(sizes)) == 1 else (_fitting(sizes),) * 2)
         channels = wanted.channels or (1 if all(found.mode in GREY for found in surveys.values()) else 3)
         images = allocate(len(surveys), channels, size)
         array, row, rows, most, clear = images.numpy(), 0, list[int](), 0, 0
-        decode = partial(_decode, wanted=wanted._replace(size=size, channels=channels))
+        act = partial(decode, wanted=wanted._replace(size=size, channels=channels))
         threads = max(height * width for height, width in sizes) >= 256 * 256
-        for number, (pixels, largest, see_through) in _each(files, list(surveys), decode, damaged, threads):
+        for number, (pixels, largest, see_through) in _each(files, list(surveys), act, damaged, threads):
             array[row] = pixels if channels == 1 else pixels.transpose(2, 0, 1)
             rows.append(number)
             row, most, clear = row + 1, max(most, largest), clear + see_through
@@ -163,7 +138,7 @@ def read_files(
     notices = [*_told_size(own, size, wanted), *_told(files, own, channels, wanted, most, clear)]
     if damaged:
         notices.append(f"{len(damaged):,} of {len(files):,} images can't be read and are left out: {_reasons(damaged)}")
-    if clear and len({image.tobytes() for image in array[:row]}) < len({_content(files[number]) for number in rows}):
+    if clear and len({image.tobytes() for image in array[:row]}) < len({content(files[number]) for number in rows}):
         notices.append("different files are the same image now; is what tells them apart in what was transparent?")
     return ReadImages(images[:row], rows, tuple(notices))
 
@@ -215,21 +190,11 @@ def _reasons(damaged: dict[int, InputError]) -> str:
     )
 
 
-def _content(file: ImageFile) -> bytes:
-    if isinstance(file, Path):
-        return file.read_bytes()
-    place = file.tell()
-    file.seek(0)
-    content = file.read()
-    file.seek(place)
-    return content
-
-
 def _fitting(sizes: Sequence[tuple[int, int]]) -> int:
     return min(max(median_low(map(min, sizes)), LEAST), MOST)
 
 
-def _told_size(surveys: dict[int, _Survey], size: tuple[int, int], wanted: ImageFormat) -> Iterator[str]:
+def _told_size(surveys: dict[int, Survey], size: tuple[int, int], wanted: ImageFormat) -> Iterator[str]:
     sizes = [found.size for found in surveys.values()]
     resized, total = sum(found != size for found in sizes), len(sizes)
     if resized and wanted.size is None:
@@ -251,7 +216,7 @@ def _told_size(surveys: dict[int, _Survey], size: tuple[int, int], wanted: Image
 
 def _told(
     files: Sequence[ImageFile],
-    surveys: dict[int, _Survey],
+    surveys: dict[int, Survey],
     channels: int,
     wanted: ImageFormat,
     most: int,
@@ -278,107 +243,3 @@ def _told(
             f"{len(several):,} of {total:,} images have several frames or pages, of which the first is read, such as "
             f"'{files[several[0]]}' ({frames})"
         )
-
-
-@contextmanager
-def _open(file: ImageFile) -> "Iterator[Image.Image]":
-    """Open an image file for the block. Every image is opened here, and a broken one becomes an `InputError` here."""
-    from PIL import Image
-
-    try:
-        if isinstance(file, Path):
-            check_file(file, "an image file")
-        with Image.open(file, formats=_formats()) as image:
-            if image.width * image.height > LARGEST_IMAGE:
-                raise Image.DecompressionBombError
-            yield image
-    except InputError:
-        raise
-    except Image.DecompressionBombError:
-        raise InputError(
-            f"expected images of at most {LARGEST_IMAGE // 10**6} million pixels, found more in '{file}'; make it "
-            "smaller, or remove it"
-        ) from None
-    except BROKEN as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it, or go on "
-            "without it: --skip-damaged"
-        ) from None
-
-
-@cache
-def _formats() -> tuple[str, ...]:
-    """Return those of `FORMATS` that this version of Pillow knows."""
-    from PIL import Image
-
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
-def _survey(file: ImageFile, wanted: ImageFormat) -> _Survey:
-    """Return what the header of an image file says, from (height, width) on."""
-    with _open(file) as image:
-        if image.mode == "F" and wanted.pixel_range is None:
-            raise InputError(
-                f"expected whole numbers for pixels, found fractions in '{file}'; say what black and white are, such "
-                "as --pixel-range 0 1"
-            )
-        # Pillow reads 16 bits of colour as 8 without a word. It forgets the tiles when it reads a PNG's orientation.
-        packed = any("16" in str(part) for tile in getattr(image, "tile", ()) for part in tile[3:])
-        frames = int(getattr(image, "n_frames", 1))
-        size = image.size if _is_turned(image, file) else image.size[::-1]
-        return _Survey(size, image.mode, frames, image.mode.startswith("I") or packed, image.has_transparency_data)
-
-
-def _is_turned(image: "Image.Image", file: ImageFile) -> bool:
-    """Return whether an image is to be turned so that width and height change places, without decoding it."""
-    if image.format == "TIFF":  # Pillow tells the size that it will have
-        return False
-    # To look for it behind the pixels, Pillow decodes a PNG; most have none.
-    if image.format == "PNG" and not re.search(b"eXIf|Raw profile type", _content(file)):
-        return False
-    return bool(image.getexif().get(0x0112, 1) >= 5)
-
-
-def _decode(file: ImageFile, wanted: ImageFormat) -> tuple[Array, int, bool]:
-    """Return the pixels of an image file, uint8 `[height, width]` or `[height, width, 3]`, its largest value where it
-    has more than 8 bits, and whether any of it was transparent."""
-    from PIL import Image, ImageOps
-
-    assert wanted.size is not None
-    with _open(file) as opened:
-        image, largest, clear = opened, 0, False
-        # a JPEG decodes several times faster at a fraction of its size
-        image.draft(None, (2 * max(wanted.size), 2 * max(wanted.size)))
-        image = ImageOps.exif_transpose(image)
-        if image.mode == "F" or image.mode.startswith("I"):
-            deep = np.asarray(image).astype(np.float64)
-            largest = int(deep.max())
-            image = Image.fromarray(to_bytes(deep, wanted.pixel_range or (0, 65535), f"'{file}'"))
-        elif image.has_transparency_data:
-            image = image.convert("RGBA")
-            clear = image.getchannel("A").getextrema() != (255, 255)
-            white = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(white, image)
-        elif image.mode == "P":
-            image = image.convert("RGB")
-        mode = "L" if wanted.channels == 1 else "RGB"
-        if image.mode != mode:
-            image = image.convert(mode)
-        if image.size != wanted.size[::-1]:
-            image = _resized(image, wanted)
-        return np.asarray(image), largest, clear
-
-
-def _resized(image: "Image.Image", wanted: ImageFormat) -> "Image.Image":
-    """Return an image of the size that is wanted: the middle of it, unless it is to be stretched."""
-    from PIL import Image
-
-    assert wanted.size is not None
-    (height, width), box = wanted.size, None
-    if wanted.resize == "crop":
-        scale = min(image.height / height, image.width / width)
-        left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
-        box = (left, top, image.width - left, image.height - top)
-    return image.resize((width, height), Image.Resampling.BILINEAR, box=box)

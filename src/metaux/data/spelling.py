@@ -1,0 +1,65 @@
+"""Labels that are no classes: numbers that measure something, and one value in two spellings."""
+
+import math
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+
+from metaux.errors import InputError
+
+
+def check_labels(column: str, labels: Sequence[str]) -> None:
+    """Check that labels are those of classes, each written in one way.
+
+    Raises:
+        InputError: for numbers that measure something, and for one value in two spellings.
+
+    >>> check_labels("label", ["cat", "dog", "cat"])
+    """
+    counts = Counter(labels)
+    numbers = [value for value in map(_number, counts) if value is not None]
+    if len(numbers) == len(counts) > 10 and (
+        any(value % 1 for value in numbers) or (len(counts) > 50 and 2 * len(counts) > len(labels))
+    ):
+        raise InputError(
+            f"expected classes in '{column}', found {len(counts):,} different numbers from {min(numbers):g} to "
+            f"{max(numbers):g} for {len(labels):,} samples: that is regression, which metaux doesn't do; make "
+            "classes of them (pandas.cut), or name another column with --label"
+        )
+    spellings: dict[object, str] = {}
+    for label in counts:
+        if (other := spellings.setdefault(spelling(label), label)) != label:
+            same = "the same number" if _number(label) is not None else "the same but for capitals or spaces"
+            raise InputError(
+                f"expected each class in one spelling in '{column}', found '{other}' ({counts[other]:,} times) and "
+                f"'{label}' ({counts[label]:,} times), which are {same}; write '{other}' throughout (pandas: "
+                f"replace({label!r}, {other!r}))"
+            )
+
+
+def spelling(label: str) -> object:
+    """Return what two spellings of one value have in common; single letters differ by their case.
+
+    >>> spelling("1.0") == spelling("1"), spelling("Yes") == spelling("yes"), spelling("a") == spelling("A")
+    (True, True, False)
+    """
+    number = _number(label)
+    words = " ".join(label.split())
+    return (words.casefold() if len(words) > 1 else words) if number is None else number
+
+
+def composed(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return labels in Unicode's composed form, in which equal ones are equal.
+
+    >>> composed(["cafe\u0301"]) == ("caf\u00e9",)
+    True
+    """
+    return tuple(unicodedata.normalize("NFC", label) for label in labels)
+
+
+def _number(label: str) -> float | None:
+    try:
+        value = float(label)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and "_" not in label else None
