@@ -79,12 +79,12 @@ class Preprocessing:
         """Normalise the first of the inputs `[batch, ...]`, on its device; further ones are passed on as they
         are.
 
-        Images and tables come back in torch's default float type, everything else in its own type.
+        Images and tables come back in torch's default float type, double precision and everything else in its own.
         """
         if self.kind in ("text", "other"):
             return inputs
         first, *rest = inputs
-        x = first.to(torch.get_default_dtype())
+        x = first if first.dtype == torch.float64 else first.to(torch.get_default_dtype())
         kind = (x.device, x.dtype)
         if kind not in self._placed:
             scale, shift = self.scale_and_shift()
