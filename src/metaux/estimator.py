@@ -83,6 +83,9 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         views: together or apart: whether methods that show the network several views of each image learn those of a
             batch in one step, or like images of their own, in as many times the steps.
         auxiliary_weight: factor on the auxiliary loss.
+        label_parameters: what the labels of unrolled are made of: table, clusters or generator.
+        iterations: how often unrolled trains the network to learn its labels.
+        horizon: of each such training, the last steps that the gradient goes back through.
         augment: random crops and horizontal flips of images: none, crop or crop-flip.
         pixel_range: the values of black and white in arrays of images; without it, whole numbers are from 0 to 255
             and fractions from 0 to 1.
@@ -136,6 +139,9 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         focal_gamma: float | None = None,
         views: Literal["together", "apart"] | None = None,
         auxiliary_weight: float | None = None,
+        label_parameters: Literal["table", "clusters", "generator"] | None = None,
+        iterations: int | None = None,
+        horizon: int | None = None,
         augment: str = "none",
         pixel_range: tuple[float, float] | None = None,
         class_weights: str = "none",
@@ -161,6 +167,9 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.focal_gamma = focal_gamma
         self.views = views
         self.auxiliary_weight = auxiliary_weight
+        self.label_parameters = label_parameters
+        self.iterations = iterations
+        self.horizon = horizon
         self.augment = augment
         self.pixel_range = pixel_range
         self.class_weights = class_weights

@@ -59,11 +59,13 @@ class Unrolled(SoftLabels):
         for number in course.rounds(len(self.outer_losses), count):
             labels = self.labels_of(parameters.logits())
             try:
-                loss, gradient = self.gradient(labels, course, number % FOLDS)
+                loss, gradient, notice = self.gradient(labels, course, number % FOLDS)
             except TrainingError as error:
                 raise TrainingError(
                     f"iteration {number + 1} of {count} of the labels: {error}; the labels before it are kept"
                 ) from error
+            if notice and not number:
+                preparation.notify(notice)
             parameters.move(gradient, number)
             self.outer_losses = torch.cat([self.outer_losses, loss.reshape(1).to(self.outer_losses)])
             if _last_is_best(self.outer_losses.tolist()):
@@ -77,8 +79,8 @@ class Unrolled(SoftLabels):
         """Return the label of each sample over its own slots, `[n, max(psi)]`."""
         return mask_softmax(logits, slot_mask(self.primary, self.hierarchy))
 
-    def gradient(self, labels: Tensor, course: Course, held_out: int) -> tuple[Tensor, Tensor]:
-        """Return the outer loss on a fold, and its gradient for the logits of all labels, `[n, max(psi)]`.
+    def gradient(self, labels: Tensor, course: Course, held_out: int) -> tuple[Tensor, Tensor, str]:
+        """Return the outer loss on a fold, its gradient for the logits of all labels, and what a user should know.
 
         Args:
             labels: over the own slots, `[n, max(psi)]`.
@@ -116,7 +118,7 @@ class Unrolled(SoftLabels):
             index = learned[number]
             of_labels.index_add_(0, index, own_slots(gradient, self.primary[index], self.hierarchy).to(labels.dtype))
         # Through the softmax that made the labels.
-        return found.outer_loss, labels * (of_labels - (labels * of_labels).sum(-1, keepdim=True))
+        return found.outer_loss, labels * (of_labels - (labels * of_labels).sum(-1, keepdim=True)), found.notice
 
 
 def _outer(course: Course, rows: Tensor) -> OuterBatch:
