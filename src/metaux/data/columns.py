@@ -24,7 +24,7 @@ BOOLEANS = {"true": 1.0, "yes": 1.0, "t": 1.0, "y": 1.0, "false": 0.0, "no": 0.0
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
 # A currency before or after a number, or a percent sign after it.
 _CURRENCY = r"[$€£¥₹₽₩₺₴]|R\$|USD|EUR|GBP|CHF|JPY|CNY|INR|kr|zł"
-UNIT = re.compile(rf"(?P<sign>[+\-−]?)\s*(?P<before>{_CURRENCY})?\s*(?P<number>.*?)\s*(?P<after>{_CURRENCY}|%)?")
+_UNIT = re.compile(rf"(?P<sign>[+\-−]?)\s*(?P<before>{_CURRENCY})?\s*(?P<number>.*?)\s*(?P<after>{_CURRENCY}|%)?")
 PLAIN = r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
 # (decimal mark, mark of thousands), in the order in which they are tried.
 MARKS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
@@ -212,6 +212,17 @@ def unresolved(table: Array) -> list[int]:
         return [column for column in close if (table[:, column] != table[:, column].astype(np.float32)).any()]
 
 
+def parts_of(cells: "Series[Any]") -> "DataFrame":
+    """Return sign, number and unit of each cell, as text; spaces and apostrophes in a number are written in one way."""
+    from pandas import DataFrame
+
+    found = cells.str.extract(_UNIT.pattern + r"$", expand=True)
+    found = found.where(found.notna(), "")
+    number = found["number"].str.replace("[\u00a0\u202f]", " ", regex=True).str.replace("’", "'")
+    unit = found["before"].where(found["before"] != "", found["after"])
+    return DataFrame({"sign": found["sign"], "number": number, "unit": unit})
+
+
 def pattern_of(decimal: str, thousands: str) -> str:
     """Return what a number matches that is written with these marks."""
     if not thousands:
@@ -242,14 +253,12 @@ def values_of(column: Column, cells: "Series[Any]") -> Array:
         return _checked(cells.str.lower().map(BOOLEANS).astype(float), cells, "true or false", column)
     text = cells
     if (column.decimal, column.thousands, column.unit) != (".", "", "") or cells.str.contains("[−\u00a0]").any():
-        parts = cells.str.extract(UNIT.pattern + r"$", expand=True)
-        unit = parts["before"].fillna(parts["after"]).fillna(column.unit)
-        text = parts["number"].where(unit == column.unit, "").fillna("")
-        text = text.str.replace("\u00a0", " ").str.replace("\u202f", " ").str.replace("’", "'")
+        parts = parts_of(cells)
+        text = parts["number"].where(parts["unit"].isin(("", column.unit)), "")
         if column.thousands:
             text = text.where(text.str.fullmatch(pattern_of(column.decimal, column.thousands), case=False), "")
             text = text.str.replace(column.thousands, "", regex=False).str.replace(column.decimal, ".", regex=False)
-        text = parts["sign"].fillna("").str.replace("−", "-") + text
+        text = parts["sign"].str.replace("−", "-") + text
     return _checked(text.map(number_of).astype(float), cells, "a number", column)
 
 

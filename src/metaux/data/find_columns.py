@@ -11,13 +11,13 @@ import numpy as np
 from metaux.data.columns import (
     BOOLEANS,
     MARKS,
-    UNIT,
     Column,
     Columns,
     codes_of,
     day_of,
     is_missing,
     number_of,
+    parts_of,
     pattern_of,
     unresolved,
     values_of,
@@ -117,11 +117,11 @@ def _numbers_of(name: str, present: "Series[Any]", comma: bool) -> Column | None
         return None
     marks = [(".", ""), *MARKS]
     best, most = None, 0
-    parts = present.str.extract(UNIT.pattern + r"$", expand=True)
-    units = parts["before"].fillna(parts["after"]).dropna().unique()
+    parts = parts_of(present)
+    units = set(parts["unit"]) - {""}
     if len(units) > 1:
         return None
-    numbers = parts["number"].fillna("").str.replace("\u00a0", " ").str.replace("\u202f", " ").str.replace("’", "'")
+    numbers = parts["number"]
     # In a file with decimal commas, 1.234 is a thousand and more, and 1,234 is not.
     order = sorted(marks, key=lambda mark: comma and mark[0] == ".")
     for decimal, thousands in order:
@@ -140,7 +140,7 @@ def _has_decimal_comma(cells: "Series[Any]", separator: str) -> bool:
     present = cells[~is_missing(cells, words=False)]
     if not len(present) or not present.str.contains(",", regex=False).any():
         return False
-    numbers = present.str.extract(UNIT.pattern + r"$", expand=True)["number"].fillna("").str.replace("\u00a0", " ")
+    numbers = parts_of(present)["number"]
     if separator != ";" and numbers.str.fullmatch(pattern_of(".", ","), case=False).all():
         return False
     return any(numbers.str.fullmatch(pattern_of(",", mark), case=False).all() for mark in (".", " ", "'"))
