@@ -15,6 +15,7 @@ BACKBONES = [
     ("torchvision:squeezenet1_1", (3, 32, 32), "features.0.weight"),
     ("torchvision:vgg11_bn", (1, 32, 32), "features.0.weight"),
     ("torchvision:mobilenet_v2", (3, 80, 80), "classifier.1.weight"),
+    ("torchvision:mnasnet0_5", (3, 64, 64), "classifier.1.weight"),
     ("torchvision:googlenet", (3, 32, 32), "fc.weight"),
     ("torchvision:shufflenet_v2_x0_5", (2, 32, 32), "fc.weight"),
     ("timm:resnet10t", (3, 32, 32), "fc.weight"),

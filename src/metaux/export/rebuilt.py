@@ -46,6 +46,8 @@ def _of_library(backbone: str, trunk: nn.Module, head: nn.Module, image: tuple[i
     imported = module.partition(".")[0], f"import {module}"
     words = ", ".join(f"{name}={value!r}" for name, value in options.items())
     lines = [f"network = {function}({words})"]
+    if model.startswith("mnasnet"):  # it wants a version beside the weights, which safetensors do not hold
+        lines.append("network._load_from_state_dict = super(type(network), network)._load_from_state_dict")
     pooled = library is torchvision_models and torchvision_models.is_pooled(model)
     prefix = {"0": "features"} if pooled else {}
     lines += _changes(library.build(model, image, pretrained=False), trunk, prefix)

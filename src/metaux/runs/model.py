@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -105,8 +105,12 @@ class Model:
         weights = {
             name.removeprefix("network."): value for name, value in run.weights().items() if name.startswith("network.")
         }
+        # With the versions of its layers, which some read (torchvision's MNASNet) and safetensors do not hold.
+        state: Any = network.state_dict()
+        versions, state = state._metadata, type(state)(weights)
+        state._metadata = versions
         try:
-            network.load_state_dict(weights)
+            network.load_state_dict(state)
         except RuntimeError:
             raise _other(run, "weights of another network") from None
         to_channels_last(network.eval(), fabric.device)
