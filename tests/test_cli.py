@@ -86,7 +86,8 @@ class TestParsing:
             "--augment crop --class-weights balanced --backbone mlp --pretrained --features f --embedding e "
             "--protocol iclr --epochs 2 --batch-size 5 --learning-rate 0.1 --weight-decay 0.2 "
             "--generator-learning-rate 0.3 --entropy-weight 0.4 --focal-gamma 2 --views apart --auxiliary-weight 2 "
-            "--meta-gradient finite-difference "
+            "--meta-gradient finite-difference --generator-decay 0.5 "
+            "--label-parameters clusters --iterations 3 --horizon 7 "
             "--device cpu --precision bf16-mixed --processes 2 --threads 3 --methods single maxl "
             "--seeds 5 --jobs 2 --out o"
         )
