@@ -2,7 +2,7 @@
 
 import pytest
 
-from metaux.studies.papers.claims import LEAST_MOVEMENT, Comparison, Word, judge, judged
+from metaux.studies.papers.claims import LEAST_MOVEMENT, Part, Word, judge, judged
 
 BETTER, WORSE, UNSURE = [0.02, 0.021, 0.019], [-0.02, -0.021, -0.019], [0.02, -0.03, 0.01]
 
@@ -21,7 +21,7 @@ BETTER, WORSE, UNSURE = [0.02, 0.021, 0.019], [-0.02, -0.021, -0.019], [0.02, -0
     ],
 )
 def test_word_of_a_comparison(differences: list[float], above: bool, movement: float | None, word: Word) -> None:
-    assert Comparison("", "", differences, above, movement).word(0.95) == word
+    assert Part("", "", differences, above, movement).word(0.95) == word
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ def test_word_of_a_claim(words: list[Word], word: Word) -> None:
 
 def test_more_comparisons_need_clearer_differences() -> None:
     """Alone, the interval of these is above zero; as one of twelve it is not (by hand: t(2) = 4.30 and 15.4)."""
-    close = Comparison("a panel", "maxl minus single", [0.02, 0.025, 0.03])
+    close = Part("a panel", "maxl minus single", [0.02, 0.025, 0.03])
     alone, rows, _ = judged({"it helps": [close]})
     assert alone == {"it helps": "agrees"}
     assert (rows[0]["level"], rows[0]["low"]) == (0.95, pytest.approx(0.025 - 4.3027 * 0.005 / 3**0.5, abs=1e-6))
-    many, rows, said = judged({"it helps": [close], "others do": [Comparison("", "", UNSURE)] * 11})
+    many, rows, said = judged({"it helps": [close], "others do": [Part("", "", UNSURE)] * 11})
     assert many == {"it helps": "not settled", "others do": "not settled"}
     assert rows[0]["level"] == pytest.approx(1 - 0.05 / 12, abs=1e-6)
     assert said.startswith("it helps: not settled (not settled 1). others do: not settled (not settled 11).")

@@ -26,8 +26,8 @@ LEAST_MOVEMENT = 0.05
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One comparison that a claim stands or falls with.
+class Part:
+    """One part of a claim: a comparison that it stands or falls with.
 
     Args:
         panel: of the figure.
@@ -50,7 +50,7 @@ class Comparison:
     def word(self, level: float) -> Word:
         """Return what became of the claim here.
 
-        >>> Comparison("", "", [0.02, 0.021, 0.019]).word(0.95), Comparison("", "", [0.02], movement=0.2).word(0.95)
+        >>> Part("", "", [0.02, 0.021, 0.019]).word(0.95), Part("", "", [0.02], movement=0.2).word(0.95)
         ('agrees', 'not tested')
         """
         found = self.estimate(level)
@@ -75,7 +75,7 @@ def judge(words: Iterable[Word]) -> Word:
     return "not tested" if found["not tested"] == found.total() else "not settled"
 
 
-def judged(claims: Mapping[str, Sequence[Comparison]]) -> tuple[dict[str, Word], list[dict[str, Any]], str]:
+def judged(claims: Mapping[str, Sequence[Part]]) -> tuple[dict[str, Word], list[dict[str, Any]], str]:
     """Return the word for each claim of a figure, a row for each comparison, and both in a sentence.
 
     Args:

@@ -2,7 +2,7 @@
 
 from metaux.evidence.statistics import Estimate
 from metaux.report.figures import PERCENT, gains_along
-from metaux.studies.papers.claims import Comparison
+from metaux.studies.papers.claims import Part
 from metaux.studies.papers.datasets import SOURCES, data_set
 from metaux.studies.papers.findings import Findings, Measure, accuracy, bounds, by_panel, in_points
 from metaux.studies.papers.item import ON_SAMPLES_OF_MAXL, Item, Line, line
@@ -57,7 +57,7 @@ def _draw_figure4(findings: Findings) -> str:
     return ". ".join(parts) + "."
 
 
-def _claims4(findings: Findings) -> dict[str, list[Comparison]]:
+def _claims4(findings: Findings) -> dict[str, list[Part]]:
     few, some, many = ((f"{psi} sub-classes per class", WITH) for psi in (2, 10, 100))
     return {
         "accuracy rises with psi (10 minus 2)": findings.compare(some, few),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from metaux.report.chart import Axis
-from metaux.studies.papers.claims import Comparison
+from metaux.studies.papers.claims import Part
 from metaux.studies.papers.findings import Findings, by_panel
 from metaux.studies.papers.item import METHODS, Item, on_pairs
 
@@ -17,7 +17,7 @@ def _draw_figure3(findings: Findings) -> str:
     return f"{findings.minus('maxl', 'human')} {findings.minus('human', 'single')}"
 
 
-def _claims3(findings: Findings) -> dict[str, list[Comparison]]:
+def _claims3(findings: Findings) -> dict[str, list[Part]]:
     return {
         "MAXL is better than the papers' baselines": findings.in_each_panel("maxl", *BASELINES),
         "MAXL is better than uniform and frozen labels (our question)": findings.in_each_panel(

@@ -16,7 +16,7 @@ from metaux.report.chart import Axis
 from metaux.report.figures import PERCENT, curve_panels, gain_rows
 from metaux.report.to_matplotlib import caption, save
 from metaux.runs.record import Run
-from metaux.studies.papers.claims import Comparison
+from metaux.studies.papers.claims import Part
 from metaux.studies.papers.scales import Scale
 from metaux.words import counted
 
@@ -87,7 +87,7 @@ class Findings:
 
     def compare(
         self, first: tuple[str, str], second: tuple[str, str], measure: Measure = accuracy, above: bool = True
-    ) -> list[Comparison]:
+    ) -> list[Part]:
         """Return the comparison of two labels, each with its panel, where they share a seed; else none.
 
         Args:
@@ -102,11 +102,9 @@ class Findings:
             return []
         (panel, label), (other, control) = first, second
         name = f"{label} minus {control}" if panel == other else f"{label}: {panel} minus {other}"
-        return [Comparison(panel if panel == other else "", name, by_seed, above, movement(own))]
+        return [Part(panel if panel == other else "", name, by_seed, above, movement(own))]
 
-    def in_each_panel(
-        self, first: str, *others: str, measure: Measure = accuracy, above: bool = True
-    ) -> list[Comparison]:
+    def in_each_panel(self, first: str, *others: str, measure: Measure = accuracy, above: bool = True) -> list[Part]:
         """Return the comparison of a label with others in every panel that has both."""
         places = [(panel, other) for panel in self.panels for other in others]
         return [

@@ -8,7 +8,7 @@ import numpy as np
 
 from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.runs.record import Run
-from metaux.studies.papers.claims import Comparison
+from metaux.studies.papers.claims import Part
 from metaux.studies.papers.curves import PAIRS
 from metaux.studies.papers.datasets import data_set
 from metaux.studies.papers.findings import Findings, Rows, accuracy, bounds, by_panel, movement
@@ -96,16 +96,16 @@ def _draw_bars(findings: Findings, rows: Rows) -> None:
     findings.save(draw, (10.0, 4.2), "Agreement of the labels", "means over pairs of seeds, and over seeds")
 
 
-def _claims_of_agreement(findings: Findings) -> dict[str, list[Comparison]]:
+def _claims_of_agreement(findings: Findings) -> dict[str, list[Part]]:
     """Compare, in each pair of levels, with half of the information; the pairs of levels are what is repeated."""
     own = {panel: findings.runs(panel, "maxl") for panel in findings.panels}
     between = {panel: [between_runs(*pair)[0] for pair in combinations(runs, 2)] for panel, runs in own.items()}
     human = {panel: [_with_human(run)[0] for run in runs] for panel, runs in own.items()}
     moved = movement([run for runs in own.values() for run in runs])
 
-    def below_half(name: str, found: dict[str, list[float]]) -> list[Comparison]:
+    def below_half(name: str, found: dict[str, list[float]]) -> list[Part]:
         values = [float(np.mean(nmi)) - 0.5 for nmi in found.values() if nmi]
-        return [Comparison("", f"{name} minus 0.5, over pairs of levels", values, False, moved)] if values else []
+        return [Part("", f"{name} minus 0.5, over pairs of levels", values, False, moved)] if values else []
 
     return {
         "two runs share less than half of their labels' information": below_half("NMI between runs", between),
@@ -195,14 +195,14 @@ def _draw_grid(findings: Findings, rows: Rows) -> None:
     findings.save(draw, (9.0, 3.8), "Sub-classes in use after training", how)
 
 
-def _claims_of_collapse(findings: Findings) -> dict[str, list[Comparison]]:
+def _claims_of_collapse(findings: Findings) -> dict[str, list[Part]]:
     used, without = list(PANELS)
     small, large = min(RATES), max(RATES)
 
     def cell(panel: str, psi: int, rate: float) -> tuple[str, str]:
         return panel, f"psi {psi}, rate {rate:g}"
 
-    def all_of(pairs: Iterable[tuple[tuple[str, str], tuple[str, str]]], above: bool) -> list[Comparison]:
+    def all_of(pairs: Iterable[tuple[tuple[str, str], tuple[str, str]]], above: bool) -> list[Part]:
         return [found for pair in pairs for found in findings.compare(*pair, effective_share, above)]
 
     return {

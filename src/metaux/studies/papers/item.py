@@ -10,7 +10,7 @@ from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
-from metaux.studies.papers.claims import Comparison
+from metaux.studies.papers.claims import Part
 from metaux.studies.papers.datasets import DataSet, data_set
 from metaux.studies.papers.estimate import Clock
 from metaux.studies.papers.findings import Findings
@@ -73,7 +73,7 @@ class Item:
     claim: str
     lines: Lines
     draw: Callable[[Findings], str]
-    claims: Callable[[Findings], Mapping[str, Sequence[Comparison]]] = lambda _: {}
+    claims: Callable[[Findings], Mapping[str, Sequence[Part]]] = lambda _: {}
 
 
 def line(panel: str, label: str, method: str, data: DataSet, scale: Scale, protocol: str, **values: Any) -> Line:
