@@ -6,14 +6,14 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
 from metaux import MetauxClassifier
-from metaux.data.texts import encode
+from metaux.data.texts import encode, learn_tokens
 
 # Any data set with texts and labels, such as datasets.load_dataset("imdb", split="train").
 weather = ["sun", "warm", "dry", "light"], ["rain", "cold", "wet", "dark"]
 rows = [{"text": f"it is {a} and {b}", "label": kind} for kind in (0, 1) for a in weather[kind] for b in weather[kind]]
 data = Dataset.from_list(rows).shuffle(seed=0)
-words = encode(data["text"][:])  # or the ids of a tokenizer
-ids = torch.unique(words, return_inverse=True)[1]
+texts = data["text"][:]
+ids = encode(texts, learn_tokens(texts))  # or those of a tokenizer of your own
 
 
 class Backbone(nn.Module):

@@ -289,9 +289,9 @@ class TestMeasure:
     ) -> None:
         asked = list[int]()
 
-        def alone(trials: Sequence[Trial], store: Store, workers: int, console: Console, curve: bool) -> list[str]:
+        def alone(trials: Sequence[Trial], store: Store, workers: int, *more: Any, **options: Any) -> list[str]:
             asked.append(workers)
-            return train(trials, store, 1, console, curve=curve)
+            return train(trials, store, 1, *more, **options)
 
         monkeypatch.setattr(final, "train", alone)
         # A seed is three runs and shuffled labels, each expected to take two seconds; processes start in five.

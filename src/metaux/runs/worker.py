@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +84,13 @@ def train_and_record(
         if checkpoint.notice:
             notify(checkpoint.notice)
 
+        @cache  # never again: a folder that is moved away meanwhile is not made anew
+        def begin() -> None:
+            write_settings(folder, trial.settings, method=trial.method, seed=trial.seed)
+
         def keep(made: Mapping[str, Tensor], seconds: float) -> None:
             if first:
+                begin()
                 checkpoint.keep(plan, made, seconds)
 
         learner = make_learner(plan, fabric, checkpoint.read(), keep=keep, notify=notify if first else lambda _: None)
@@ -92,7 +98,7 @@ def train_and_record(
         if learner.notice:
             notify(learner.notice)
         if first:
-            write_settings(folder, trial.settings, method=trial.method, seed=trial.seed)
+            begin()
         name = f"{trial.method}-{trial.seed}"
         with opened(log if first else None, folder, name, to_mapping(trial.settings)) as write_log:
 

@@ -258,7 +258,7 @@ def prepared_source(
     source.prepare(preparation)
     spent = time.perf_counter() - start
     if "network" in state:
-        left_out = max(left_out, state["preparation"] - spent)
+        left_out = max(left_out, state.get("preparation", 0.0) - spent)
     left_out += unfinished
     return source, spent + left_out, left_out
 
