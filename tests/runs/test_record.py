@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from making import make_run
 from metaux.errors import InputError
+from metaux.runs.loading import check_unchanged
 from metaux.runs.record import (
     Run,
-    check_unchanged,
     is_finished,
     read_runs,
     write_finished,

@@ -89,10 +89,11 @@ class Train(Command):
 
     def _train(self, trial: "Trial", data: "LabelledData", folder: Path, console: "Console") -> None:
         from metaux.runs.launch import run
+        from metaux.runs.loading import check_unchanged
         from metaux.runs.log import catch_up
         from metaux.runs.plan import too_short
         from metaux.runs.progress import shown
-        from metaux.runs.record import Run, check_unchanged, is_finished
+        from metaux.runs.record import Run, is_finished
         from metaux.terminal import print_notes
 
         if is_finished(folder):

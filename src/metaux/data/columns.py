@@ -219,8 +219,7 @@ def parts_of(cells: "Series[Any]") -> "DataFrame":
     found = cells.str.extract(_UNIT.pattern + r"$", expand=True)
     found = found.where(found.notna(), "")
     number = found["number"].str.replace("[\u00a0\u202f]", " ", regex=True).str.replace("’", "'")
-    unit = found["before"].where(found["before"] != "", found["after"])
-    return DataFrame({"sign": found["sign"], "number": number, "unit": unit})
+    return DataFrame({"sign": found["sign"], "number": number, "unit": found["before"] + found["after"]})
 
 
 def pattern_of(decimal: str, thousands: str) -> str:

@@ -43,13 +43,10 @@ def judge(comparison: Comparison) -> Verdict:
     judged = [row for row in methods if row.judged]
     winners = [row for row in judged if row.gain]
     says = _verdict(comparison, methods, winners)
-    change = ""
-    if winners:
-        change = _closest_call(_best(winners))
-    elif judged and (settle := _what_would_settle_it(comparison, _best(judged))) not in says:
+    change = _closest_call(_best(winners)) if winners else ""
+    if not winners and judged and (settle := _what_would_settle_it(comparison, _best(judged))) not in says:
         change = f"For {_best(judged).name}, the best of those judged: {settle}."
-    simpler = _simpler(comparison)
-    if simpler is not None:
+    if simpler := _simpler(comparison):
         says = f"Simpler is better here: use {simpler.name} ({_over(simpler, 'single')}). {says}"
     return Verdict(says, change, tuple(row.name for row in winners), simpler.name if simpler else "")
 

@@ -17,8 +17,9 @@ from metaux.labels.base import SubclassSource
 from metaux.report.page import Report
 from metaux.report.recorded import Recorded
 from metaux.report.samples import Samples
+from metaux.runs.loading import is_of
 from metaux.runs.model import Model
-from metaux.runs.record import RECOMMENDED, SETTINGS, Run, is_finished, is_of, read_runs
+from metaux.runs.record import RECOMMENDED, SETTINGS, Run, is_finished, read_runs
 from metaux.runs.store import read_settings
 from metaux.settings import Settings
 

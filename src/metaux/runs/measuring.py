@@ -8,7 +8,8 @@ from metaux.data.sources import is_known, is_own, load, load_for_evaluation
 from metaux.errors import InputError
 from metaux.files import Progress
 from metaux.runs.classical import AnyModel
-from metaux.runs.record import Run, is_of
+from metaux.runs.loading import is_of
+from metaux.runs.record import Run
 
 
 class Measured(NamedTuple):

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from metaux.data.samples import LabelledData
 
 SETTINGS = "settings.yaml"
 RECORDS = "records.jsonl"
@@ -256,31 +255,6 @@ def read_runs(out: str | Path) -> list[Run]:
             "give the output folder of a comparison that has finished runs"
         )
     return sorted(map(Run.read, folders), key=lambda run: (run.method, run.seed))
-
-
-def is_of(run: Run, data: "LabelledData") -> bool:
-    """Return whether the run learned from this data, and was measured on it."""
-    return bool(run.result.get("data") == data.digest)
-
-
-def check_unchanged(runs: Iterable[Run], data: "LabelledData") -> None:
-    """Check that earlier runs are on the data as it is now: others cannot be compared with what comes.
-
-    Raises:
-        InputError: naming the first that isn't.
-    """
-    for run in runs:
-        if not is_of(run, data):
-            raise InputError(
-                f"expected the data that {run.folder} was trained on, found that it has changed; give another --out to "
-                "start anew"
-            )
-        now, before = run.trial.protocol.initialisation, run.result.get("initialisation", "pytorch")
-        if now != before:
-            raise InputError(
-                f"expected networks that start as the protocol says ({now}), found that those of {run.folder}, which "
-                f"an earlier version trained, started otherwise ({before}); give another --out to start anew"
-            )
 
 
 def _check_present(folder: Path) -> None:

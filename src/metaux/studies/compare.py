@@ -20,10 +20,11 @@ from metaux.protocols import resolve
 from metaux.report.recorded import Recorded
 from metaux.report.reporting import write_report
 from metaux.runs.launch import rehearse
+from metaux.runs.loading import check_unchanged
 from metaux.runs.log import catch_up, check_log
 from metaux.runs.plan import check, too_short
 from metaux.runs.pool import START_OF_A_PROCESS, longest_first, summarise_failures, train
-from metaux.runs.record import RECOMMENDED, Run, check_unchanged, is_finished, write_settings
+from metaux.runs.record import RECOMMENDED, Run, is_finished, write_settings
 from metaux.runs.store import Store, by_method, claim
 from metaux.runs.trial import Trial
 from metaux.runs.worker import CHECKPOINT
