@@ -1,7 +1,7 @@
 """The three differentiation methods agree with each other and with brute force, and leave the network alone."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -313,12 +313,7 @@ each_case = pytest.mark.parametrize("build", CASES.values(), ids=CASES)
 each_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 
 
-@pytest.fixture(autouse=True)
-def _float64() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("in_float64")
 
 
 def flat(tensors: Tensors) -> Tensor:

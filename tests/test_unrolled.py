@@ -1,7 +1,7 @@
 """The gradient through many steps is plain autograd's through the same steps, and `forward_mode`'s for one step."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,12 +26,7 @@ SAMPLES, STEPS = 8, 20
 Optimize = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
 
-@pytest.fixture(autouse=True)
-def _float64() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("in_float64")
 
 
 @dataclass

@@ -176,6 +176,7 @@ def test_the_verdict_names_a_classical_model_that_is_better_than_all_networks(tm
     assert found.simpler == "logistic-regression"
     assert found.says.startswith("Simpler is better here: use logistic-regression (+9.9 points [")
     assert found.winners == ("maxl",)
+    assert [row.name for row in compare_runs(runs).rows if row.gain] == ["maxl"]
     assert judge(compare_runs([run for run in runs if run.method != "logistic-regression"])).simpler == ""
 
 

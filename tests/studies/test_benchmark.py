@@ -351,7 +351,7 @@ class TestRules:
     [
         (["wines"], "did you mean 'wine'"),
         (["wine", "--methods", "rotatoin"], "rotation"),
-        (["fashion-500", "--root", "nowhere"], "docs/data.md"),
+        (["fashion-500", "--root", "nowhere"], "docs/published-data.md"),
         (["wine", "--most-seeds", 1], "--most-seeds"),
         (["wine", "--jobs", -1], "--jobs"),
     ],

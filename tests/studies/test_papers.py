@@ -385,7 +385,7 @@ class TestBadInput:
         [
             (["figure33"], "figure3"),
             (["figure3", "--root", "nowhere"], "CIFAR-100"),
-            (["figure3", "--scale", "paper", "--root", "nowhere"], "docs/data.md"),
+            (["figure3", "--scale", "paper", "--root", "nowhere"], "docs/published-data.md"),
             (["hierarchy", "--seeds", 0], "seed"),
             (["hierarchy", "--scale", "large"], "paper"),
         ],

@@ -36,7 +36,7 @@ class Benchmark(Command):
         methods: rows of the table. The controls that they are compared with are added.
         stage: how far to go: tune (on validation data), plan (fix the number of seeds), or test.
         most_seeds: the maximum number of seeds on test data.
-        root: where data sets are kept; see docs/data.md.
+        root: where data sets are kept; see docs/published-data.md.
         out: the folder for everything.
         jobs: runs side by side. 0 is one per CPU core, or one on a GPU.
         device: auto, cpu, cuda, cuda:1 or mps.

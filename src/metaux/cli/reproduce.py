@@ -28,7 +28,7 @@ class Reproduce(Command):
         list: print what there is to reproduce, what it costs, and whether its data is there.
         scale: small (about an hour on two CPU cores), narrow (the published protocol in full, but for a narrow network
             and fewer images; hours on two CPU cores) or paper (as published; on a GPU).
-        root: where data sets are kept; see docs/data.md.
+        root: where data sets are kept; see docs/published-data.md.
         out: the folder for everything. All items in it share their runs.
         seeds: how many seeds; they count from 0.
         jobs: runs side by side. 0 is one per CPU core, or one on a GPU.

@@ -75,7 +75,7 @@ class Published:
         names = ", ".join(Path(file).name for file in self.archives)
         return (
             f"put {names} ({self.download}) from {self.source}, {self.how}, into '{folder}', or give --root where "
-            "that is (docs/data.md)"
+            "that is (docs/published-data.md)"
         )
 
 

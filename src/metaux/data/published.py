@@ -66,7 +66,7 @@ def _ucf101(request: Request, _known: Published) -> RawData:
         if found is None:
             raise InputError(
                 f"expected frames called as their videos (v_{label}_g01_c01_...), found '{name}'; make them by the "
-                "recipe of docs/data.md"
+                "recipe of docs/published-data.md"
             )
         groups.append(f"{label} {found[2]}")
     return replace(raw, groups=tuple(groups), augmentation="crop-flip")

@@ -103,9 +103,12 @@ class Row:
     def gain(self) -> bool:
         """Whether it is above all of its baselines, over seeds and over test samples.
 
-        Where one did not run there is no gain, nor where the row lacks a seed that single task has.
+        Where one did not run there is no gain, nor where the row lacks a seed that single task has, nor for a row that
+        is not compared with all of `REFERENCES`: longer training, ensembles, classical models.
         """
-        return not (self.lacking or self.absent) and all(self.differences[name].above for name in self.baselines)
+        if self.lacking or self.absent or not {self.name, *self.baselines}.issuperset(REFERENCES):
+            return False
+        return all(self.differences[name].above for name in self.baselines)
 
     @property
     def judged(self) -> bool:

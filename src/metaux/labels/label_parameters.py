@@ -37,7 +37,7 @@ class LabelParameters(nn.Module, ABC):
 
 def make_parameters(kind: str, preparation: Preparation, hierarchy: Hierarchy, protocol: Protocol) -> LabelParameters:
     """Return the parameters that a protocol's `label_parameters` names, on the device."""
-    made = {"table": _table, "clusters": _clusters, "generator": _generator}[kind](preparation, hierarchy, protocol)
+    made = {"table": _table, "clusters": _clusters, "generator": Generator}[kind](preparation, hierarchy, protocol)
     return to_channels_last(made, preparation.device)
 
 
@@ -143,8 +143,3 @@ class Generator(LabelParameters):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-
-
-def _generator(preparation: Preparation, hierarchy: Hierarchy, protocol: Protocol) -> LabelParameters:
-    """Return a label generator."""
-    return Generator(preparation, hierarchy, protocol)

@@ -196,16 +196,23 @@ def _counts(ids: Tensor) -> Any:
 
 def _classifier(trial: Trial, plan: Plan) -> "BaseEstimator":
     """Return the classifier, not fitted."""
+    return _MAKERS[trial.method](plan, "balanced" if plan.balanced else None)
+
+
+def _boosting(plan: Plan, weights: str | None) -> "BaseEstimator":
     from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(class_weight=weights, random_state=plan.seed)
+
+
+def _regression(plan: Plan, weights: str | None) -> "BaseEstimator":
+    """Return logistic regression; where each class has two samples, cross-validation chooses its regularisation."""
     from sklearn.feature_extraction.text import TfidfTransformer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    weights = "balanced" if plan.balanced else None
-    if trial.method == "gradient-boosting":
-        return HistGradientBoostingClassifier(class_weight=weights, random_state=trial.seed)
     kind = plan.data.kind
     scaled = {"image": StandardScaler(), "table": None, "text": TfidfTransformer(sublinear_tf=True)}[kind]
     regression = LogisticRegression(max_iter=1000, class_weight=weights)
@@ -215,6 +222,9 @@ def _classifier(trial: Trial, plan: Plan) -> "BaseEstimator":
     if folds < 2:
         return pipeline
     return GridSearchCV(pipeline, {"logisticregression__C": STRENGTHS[kind]}, scoring="neg_log_loss", cv=folds)
+
+
+_MAKERS = {"logistic-regression": _regression, "linear-probe": _regression, "gradient-boosting": _boosting}
 
 
 def _log_probabilities(classifier: "BaseEstimator", numbers: Any, classes: int) -> Tensor:

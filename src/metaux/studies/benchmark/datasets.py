@@ -51,6 +51,7 @@ def found(datasets: dict[str, Settings], root: str, device: str) -> tuple[dict[s
     if not there:
         name, why = next(iter(lost.items()))
         raise InputError(
-            f"expected the data of {name}, {why}; see docs/data.md, or give --root where it is (not '{Path(root)}')"
+            f"expected the data of {name}, {why}; see docs/published-data.md, or give --root where it is (not "
+            f"'{Path(root)}')"
         )
     return there, tuple(f"{name}: not run: no data ({why})" for name, why in lost.items())

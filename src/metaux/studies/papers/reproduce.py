@@ -98,7 +98,8 @@ def list_items(scales: Sequence[Scale], root: str, out: Path, seeds: int, device
     console.print(make_table(columns, rows))
     console.print(
         f"Runs for {counted(seeds, 'seed')}, shared between items; times for one run after the other, from a short "
-        f"timing on this device. Data is looked for below '{root}' (--root); docs/data.md says where it comes from. "
+        f"timing on this device. Data is looked for below '{root}' (--root); docs/published-data.md says where it "
+        "comes from. "
         "For example: metaux reproduce figure3 --scale small",
         soft_wrap=True,
     )
@@ -127,7 +128,9 @@ def _available(item: Item, scale: Scale, root: str) -> tuple[list[Line], list[st
     lost = {line.data.title: line.data.missing for line in lines if line.data.missing}
     if lines and not there:
         title, why = next(iter(lost.items()))
-        raise InputError(f"expected {title} for {item.name}, {why}; see docs/data.md, or give --root where it is")
+        raise InputError(
+            f"expected {title} for {item.name}, {why}; see docs/published-data.md, or give --root where it is"
+        )
     for line in there:
         check(line.settings)
     return there, [*_stand_ins(there), *(f"{title}: not run: no data ({why})" for title, why in lost.items())]
