@@ -1,10 +1,12 @@
 """What the gradient through a whole training costs, in trainings of the same length, and in memory.
 
-    python benchmarks/unrolled.py --out results/speed/unrolled.json
+    python benchmarks/unrolled.py --steps 500 500 500 5000 --out results/speed/unrolled.json
 
 The small CNN on 100 random images of 3 x 16 x 16 per step, with 3 classes of 8 sub-classes and SGD with momentum; one
 thread. Each figure is of a fresh process: seconds of CPU time, since other programs may run beside it, and the peak of
-the memory beyond that of a training of three steps. `double backward` takes each step back by a second backward pass.
+the memory beyond that of a training of three steps. Of a length that is given several times, the least of each counts,
+since what runs beside it slows it down. `double backward` takes each step back by a second backward pass. All keep
+freed memory (`metaux.allocation`), as every training of metaux does.
 """
 
 import argparse
@@ -23,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from metaux import MultiTaskNetwork, Step, focal_loss, unrolled
+from metaux.allocation import keep_freed_memory
 from metaux.networks.backbones import small_cnn
 
 KINDS = ("training", "in memory", "checkpointed", "double backward")
@@ -83,6 +86,7 @@ def train(network: nn.Module, optimizer: torch.optim.Optimizer, step: Callable[[
 def measure(kind: str, steps: int) -> dict[str, float]:
     """Return seconds and bytes; a few steps first, since the first ones pay for what is set up once."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     network, optimizer, step = problem(kind)
     primary = step(0).loss
 
@@ -121,8 +125,12 @@ def main() -> None:
     lengths = arguments.steps
     tasks = [(kind, steps) for steps in lengths for kind in KINDS if kind != "double backward" or steps <= MOST_NAIVE]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        found = zip(tasks, pool.map(in_fresh, tasks), strict=True)
-        lines: list[dict[str, Any]] = [{"way": kind, "steps": steps, **own} for (kind, steps), own in found]
+        found = [*zip(tasks, pool.map(in_fresh, tasks), strict=True)]
+    lines: list[dict[str, Any]] = []
+    for kind, steps in dict.fromkeys(tasks):
+        own = [measured for task, measured in found if task == (kind, steps)]
+        least = {name: min(one[name] for one in own) for name in own[0]}
+        lines.append({"way": kind, "steps": steps, "times": len(own), **least})
     trainings = {line["steps"]: line["seconds"] for line in lines if line["way"] == "training"}
     for line in lines:
         line["trainings"] = line["seconds"] / trainings[line["steps"]]

@@ -33,6 +33,7 @@ GROUND = (
     "metagradient",
     "updates",
     "dual_layers",
+    "allocation",
     "functional",
     "losses",
     "hierarchy",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from metaux.allocation import keep_freed_memory
 from metaux.errors import InputError, TooLittleMemoryError
 from metaux.rng import ALONE
 from metaux.settings import Settings
@@ -110,6 +111,7 @@ def computing(threads: int) -> Iterator[None]:
     """
     from threadpoolctl import threadpool_limits
 
+    keep_freed_memory()
     with ALONE, threadpool_limits(threads):
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
