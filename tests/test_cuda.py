@@ -15,8 +15,8 @@ from metaux.runs.loading import load_once
 from metaux.runs.model import Model
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
+from metaux.training.callbacks import Callback, Training
 from metaux.training.checkpoint import Checkpoint
-from metaux.training.evaluate import Record
 from metaux.training.fabric import Fabric
 from metaux.training.learner import Learner, make_learner
 from metaux.training.loop import fit, take_step
@@ -63,14 +63,15 @@ def test_meta_gradient_is_exact(way: object) -> None:
 
 
 def test_goes_on_from_a_checkpoint_of_either_device(tmp_path: Path) -> None:
-    def interrupt(records: list[Record]) -> None:
-        raise KeyboardInterrupt
+    class Interrupt(Callback):
+        def on_epoch_end(self, training: Training) -> None:
+            raise KeyboardInterrupt
 
     for first, second in (("cuda", "cpu"), ("cpu", "cuda")):
         begun, gone = on(first, "maxl"), on(second, "maxl")
         place, digest = tmp_path / f"{first}.pt", begun.plan.data.digest
         with pytest.raises(KeyboardInterrupt):
-            fit(begun, Checkpoint(place, digest, begun.fabric.device), on_epoch=interrupt)
+            fit(begun, Checkpoint(place, digest, begun.fabric.device), callbacks=[Interrupt()])
         gone_on = fit(gone, Checkpoint(place, digest, gone.fabric.device))
         whole = fit(on(second, "maxl"))
         assert len(gone_on.records) == 2

@@ -11,6 +11,7 @@ import torch
 
 from metaux.errors import InputError
 from metaux.labels.sources import SOURCES
+from metaux.training.callbacks import Callback, Training
 from metaux.training.checkpoint import Checkpoint
 from metaux.training.evaluate import Record
 from metaux.training.learner import make_learner
@@ -27,12 +28,13 @@ class Stopped(Exception):
 def going_on(plan: Plan, folder: Path, stop_after: int = 0) -> Fitted:
     """Train from the checkpoint in a folder, if there is one; stop after an epoch."""
 
-    def stop(records: list[Record]) -> None:
-        if len(records) == stop_after:
-            raise Stopped
+    class Stop(Callback):
+        def on_epoch_end(self, training: Training) -> None:
+            if len(training.records) == stop_after:
+                raise Stopped
 
     checkpoint = Checkpoint(folder / "checkpoint.pt", plan.data.digest)
-    return fit(make_learner(plan, cpu(), checkpoint.read()), checkpoint, on_epoch=stop)
+    return fit(make_learner(plan, cpu(), checkpoint.read()), checkpoint, callbacks=[Stop()])
 
 
 def untimed(fitted: Fitted) -> list[Record]:
@@ -80,14 +82,16 @@ def test_what_was_learned_before_the_training_is_not_learned_again(
 def test_what_a_kill_leaves_of_a_run_goes_on(tmp_path: Path) -> None:
     begun, killed = plan(SOURCES["maxl"]), tmp_path / "killed"
 
-    def keep(records: list[Record]) -> None:
-        """Keep what is on the disk at this moment, as a kill would."""
-        if len(records) == 1:
-            shutil.copytree(tmp_path / "whole", killed)
+    class Keep(Callback):
+        """Keeps what is on the disk at this moment, as a kill would."""
+
+        def on_epoch_end(self, training: Training) -> None:
+            if len(training.records) == 1:
+                shutil.copytree(tmp_path / "whole", killed)
 
     (tmp_path / "whole").mkdir()
     checkpoint = Checkpoint(tmp_path / "whole" / "checkpoint.pt", begun.data.digest)
-    whole = fit(make_learner(begun, cpu()), checkpoint, on_epoch=keep)
+    whole = fit(make_learner(begun, cpu()), checkpoint, callbacks=[Keep()])
     found = going_on(begun, killed)
     assert len(found.records) == 2
     assert_same_weights(found.network, whole.network)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +15,16 @@ from metaux.errors import InputError, TooLittleMemoryError, TrainingError
 from metaux.files import check_in_place
 from metaux.rng import generator
 from metaux.runs.loading import load_once
-from metaux.runs.log import opened
+from metaux.runs.log import Write, opened
 from metaux.runs.plan import make_plan
 from metaux.runs.record import SETTINGS, is_finished, write_finished, write_records, write_settings
 from metaux.runs.results import describe_model, describe_run, sample_outputs
 from metaux.runs.trial import Trial
 from metaux.settings import to_mapping
+from metaux.training.callbacks import Callback, Training
 from metaux.training.checkpoint import Checkpoint
 from metaux.training.devices import computing, quieten
-from metaux.training.evaluate import Record, evaluated_on
+from metaux.training.evaluate import evaluated_on
 from metaux.training.learner import make_learner
 from metaux.training.loop import Fitted, fit
 from metaux.training.meta_gradients import name_of
@@ -101,18 +103,8 @@ def train_and_record(
             begin()
         name = f"{trial.method}-{trial.seed}"
         with opened(log if first else None, folder, name, to_mapping(trial.settings)) as write_log:
-
-            def record(records: list[Record]) -> None:
-                if first and is_finished(folder):
-                    checkpoint.delete()
-                    raise TrainingError(f"another process has finished the run in {folder}; its results are there")
-                if first:
-                    check_in_place(folder / SETTINGS)
-                    write_records(folder, records)
-                    write_log(records)
-
-            fitted = fit(learner, checkpoint, curve, record)
-            record(fitted.records)
+            recording = [_Recording(folder, checkpoint, write_log)] if first else []
+            fitted = fit(learner, checkpoint, curve, recording)
         if first:
             weights = {f"network.{name}": value for name, value in fitted.network.state_dict().items()}
             kept = [*fitted.source.named_parameters(), *fitted.source.named_buffers()]
@@ -122,6 +114,27 @@ def train_and_record(
                 result["label_movement"] = movement
             write_finished(folder, result, outputs, weights)
             checkpoint.delete()
+
+
+@dataclass(frozen=True)
+class _Recording(Callback):
+    """Writes the records of a run, and its log, after each epoch."""
+
+    folder: Path
+    checkpoint: Checkpoint
+    write_log: Write
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Write the records so far, unless another process has come to the run's end meanwhile."""
+        if is_finished(self.folder):
+            self.checkpoint.delete()
+            raise TrainingError(f"another process has finished the run in {self.folder}; its results are there")
+        check_in_place(self.folder / SETTINGS)
+        write_records(self.folder, training.records)
+        self.write_log(training.records)
+
+    # A run that was interrupted after its last epoch.
+    on_train_end = on_epoch_end
 
 
 def _results(

@@ -112,8 +112,15 @@ class Evaluation:
         on_the_way = self.curve and (epoch + 1) % every == 0
         return on_the_way or epoch >= plan.protocol.epochs - plan.protocol.reported_epochs
 
-    def last(self) -> tuple[Tensor, Tensor | None]:
-        """Return the primary output for every test sample and the label of every training sample, at the end."""
+    def last(self, again: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Return the primary output for every test sample and the label of every training sample, at the end.
+
+        Args:
+            again: measure anew, and report that alone, since the training ended otherwise than its protocol says.
+        """
+        if again:
+            self._last = logits, _ = self._measure()
+            self.reported = [logits.argmax(-1) == self.learner.plan.data.test.primary]
         return self._last or self._measure()
 
     def logits(self, samples: Samples) -> Tensor:

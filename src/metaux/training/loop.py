@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -15,6 +15,7 @@ from metaux.metagradient import MetaGradient
 from metaux.networks.multitask import MultiTaskNetwork
 from metaux.rng import seeded
 from metaux.training.batches import Order
+from metaux.training.callbacks import Callback, Training
 from metaux.training.checkpoint import Checkpoint
 from metaux.training.devices import wait_for
 from metaux.training.evaluate import Evaluation, Record
@@ -49,7 +50,7 @@ def fit(
     learner: Learner,
     checkpoint: Checkpoint | None = None,
     curve: bool = True,
-    on_epoch: Callable[[list[Record]], None] = lambda _: None,
+    callbacks: Sequence[Callback] = (),
 ) -> Fitted:
     """Train from the checkpoint, or from the start, to the last epoch.
 
@@ -57,18 +58,26 @@ def fit(
         learner: what learns; it is changed.
         checkpoint: where the state after each epoch is kept; None to keep none.
         curve: measure test samples and labels on the way too, not only after the reported epochs.
-        on_epoch: called after each epoch, once it is safe, with the records so far.
+        callbacks: called in their order; one of them may end the training early.
 
     Raises:
         InputError: for a checkpoint of another run.
         TrainingError: if the loss is no longer finite.
     """
-    evaluation = Evaluation(learner, curve)
-    records: list[Record] = []
+    evaluation, training = Evaluation(learner, curve), Training(learner)
     if checkpoint is not None:
-        records, evaluation.reported = checkpoint.resume(learner)
-    for epoch in range(len(records), learner.plan.protocol.epochs):
-        record = train_epoch(learner, epoch)
+        training.records, evaluation.reported = checkpoint.resume(learner)
+
+    def call(place: Callable[[Callback], Callable[[Training], None]]) -> None:
+        for callback in callbacks:
+            place(callback)(training)
+
+    call(lambda callback: callback.on_train_begin)
+    records = training.records
+    while len(records) < learner.plan.protocol.epochs and not training.stopping:
+        epoch = len(records)
+        call(lambda callback: callback.on_epoch_begin)
+        record = train_epoch(learner, epoch, lambda: call(lambda callback: callback.on_batch_end))
         learner.synchronise()
         if trouble := learner.trouble(record["train_loss"]):
             kept = f"epoch {epoch} is kept in {checkpoint.path}" if epoch and checkpoint else "nothing is kept"
@@ -76,15 +85,16 @@ def fit(
         records.append(record | evaluation.after(epoch))
         if checkpoint is not None and learner.fabric.is_global_zero:
             checkpoint.save(learner, records, evaluation.reported)
-        on_epoch(records)
-    logits, labels = evaluation.last()
+        call(lambda callback: callback.on_epoch_end)
+    call(lambda callback: callback.on_train_end)
+    logits, labels = evaluation.last(again=training.stopping or training.changed)
     if not logits.isfinite().all():
         raise TrainingError("the network's outputs for test samples are not finite; use a smaller learning rate")
     correct = torch.stack(evaluation.reported).float().mean(0)
     return Fitted(learner.network, learner.source, records, logits, correct, labels, learner.meta_gradient)
 
 
-def train_epoch(learner: Learner, epoch: int) -> Record:
+def train_epoch(learner: Learner, epoch: int, on_batch_end: Callable[[], None] = lambda: None) -> Record:
     """Take all steps of an epoch, counted from 0; return its duration, learning rate, loss and training accuracy."""
     start, protocol = time.perf_counter(), learner.plan.protocol
     rate = protocol.rate(epoch)
@@ -97,6 +107,7 @@ def train_epoch(learner: Learner, epoch: int) -> Record:
     cosines: list[float] = []
     for kind, position in steps_of(learner, order):
         totals += take_step(learner, kind, order, position, rate, cosines)
+        on_batch_end()
     (mean,) = learner.average([totals[:2] / totals[2]], int(totals[2]))
     wait_for(learner.fabric.device)
     record = {"epoch": epoch + 1, "seconds": time.perf_counter() - start}
