@@ -77,6 +77,12 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         batch_size: samples per batch.
         learning_rate: of the multi-task network.
         weight_decay: of the multi-task network.
+        optimizer: sgd, or adamw, with a learning rate of 1e-3 and a weight decay of 0.05 unless they are given.
+        warm_up: first epochs, in which the learning rate rises to its value.
+        label_smoothing: the share of the primary class's label that is spread over all classes.
+        mix: show the network mixed images, with mixed labels: mixup, cutmix, or both in turn; or none.
+        trivial_augment: on changes each image in one more random way, of colour or geometry (TrivialAugment); or off.
+        weight_average: keep a moving average of the weights, over this share of the training; 0 for none.
         generator_learning_rate: of the label generator.
         entropy_weight: weight of the loss against collapse.
         focal_gamma: focusing parameter of both losses; 0 is cross entropy.
@@ -134,6 +140,12 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         batch_size: int | None = None,
         learning_rate: float | None = None,
         weight_decay: float | None = None,
+        optimizer: Literal["sgd", "adamw"] | None = None,
+        warm_up: int | None = None,
+        label_smoothing: float | None = None,
+        mix: Literal["none", "mixup", "cutmix", "both"] | None = None,
+        trivial_augment: Literal["off", "on"] | None = None,
+        weight_average: float | None = None,
         generator_learning_rate: float | None = None,
         entropy_weight: float | None = None,
         focal_gamma: float | None = None,
@@ -162,6 +174,12 @@ class MetauxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.warm_up = warm_up
+        self.label_smoothing = label_smoothing
+        self.mix = mix
+        self.trivial_augment = trivial_augment
+        self.weight_average = weight_average
         self.generator_learning_rate = generator_learning_rate
         self.entropy_weight = entropy_weight
         self.focal_gamma = focal_gamma

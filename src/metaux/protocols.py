@@ -22,9 +22,9 @@ class Protocol:
         name: what the command line calls it.
         epochs: passes over the training data.
         batch_size: samples per batch; the last batches are evened out, so none is tiny.
-        learning_rate: alpha, of the multi-task network (SGD).
-        momentum: of the multi-task network.
-        weight_decay: L2, of the multi-task network.
+        learning_rate: alpha, of the multi-task network.
+        momentum: of the multi-task network, with SGD.
+        weight_decay: L2, of the multi-task network; with AdamW decoupled from the gradient.
         generator_optimizer: `sgd` or `adam`.
         generator_learning_rate: beta, of the label generator.
         generator_decay: weight of the norm of the label generator's parameters.
@@ -55,6 +55,14 @@ class Protocol:
         horizon: how many of its last steps the gradient goes back through; all, if there are fewer.
         cosine_batches: training batches of each epoch, evenly spread, on which the cosine of the two tasks' gradients
             is measured as the released code does on all; 0 for none.
+        optimizer: of the multi-task network, `sgd` or `adamw`.
+        warm_up: epochs in which the learning rates rise in equal steps, before they reach their values.
+        label_smoothing: the share of the primary target that is spread evenly over all classes.
+        mix: show the network each image mixed with another of its batch, and learn the targets of both by their shares:
+            `mixup` (a weighted mean), `cutmix` (a rectangle of the other image), or `both`, drawn anew for each batch.
+        trivial_augment: whether each image is also changed by TrivialAugment, `on` or `off`.
+        weight_average: the exponential moving average of the weights is over this share of all steps, and is what is
+            evaluated and kept; 0 for the weights themselves.
     """
 
     name: str
@@ -87,6 +95,13 @@ class Protocol:
     iterations: int
     horizon: int
     cosine_batches: int
+    # The recipe; all of it is off in the papers.
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    warm_up: int = 0
+    label_smoothing: float = 0.0
+    mix: Literal["none", "mixup", "cutmix", "both"] = "none"
+    trivial_augment: Literal["off", "on"] = "off"
+    weight_average: float = 0.0
 
     def rate(self, epoch: int) -> float:
         """Return the factor on both learning rates in an epoch, counted from 0.
@@ -95,10 +110,13 @@ class Protocol:
         [1.0, 1.0, 0.5, 0.125]
         >>> TUNED.rate(10)
         0.5
+        >>> [replace(ICLR, warm_up=3).rate(epoch) for epoch in (0, 1, 3)]
+        [0.25, 0.5, 1.0]
         """
+        rising = min(1.0, (epoch + 1) / (self.warm_up + 1))
         if self.schedule == "halve":
-            return float(0.5 ** (epoch // self.halve_every))
-        return 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
+            return rising * float(0.5 ** (epoch // self.halve_every))
+        return rising * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
 
 
 ICLR = Protocol(
@@ -200,6 +218,9 @@ TUNED = Protocol(
     cosine_batches=0,
 )
 
+# The values that belong to an optimizer, where it is chosen in place of the protocol's.
+_OF_OPTIMIZER = {"adamw": {"learning_rate": 1e-3, "weight_decay": 0.05}}
+
 PROTOCOLS = {protocol.name: protocol for protocol in (TUNED, ICLR, NEURIPS)}
 
 
@@ -225,11 +246,18 @@ def resolve(settings: Settings, base: Protocol | None = None) -> Protocol:
     protocol = base or PROTOCOLS[settings.protocol]
     _check(protocol)
     names = {field.name for field in fields(Protocol)} & {field.name for field in fields(Settings)}
-    changed = replace(protocol, **{name: value for name in names if (value := getattr(settings, name)) is not None})
+    given = {name: value for name in names if (value := getattr(settings, name)) is not None}
+    if (optimizer := given.get("optimizer", protocol.optimizer)) != protocol.optimizer:
+        given = _OF_OPTIMIZER.get(optimizer, {}) | given
+    changed = replace(protocol, **given)
     _check(changed)
     reported = round(protocol.reported_epochs * min(1.0, changed.epochs / protocol.epochs))
     halve_every = max(1, protocol.halve_every * changed.epochs // protocol.epochs)
     return replace(changed, halve_every=halve_every, reported_epochs=max(1, reported))
+
+
+_MAY_BE_ZERO = ("cosine_batches", "warm_up")
+_FRACTIONS = ("meta_fraction", "label_smoothing", "weight_average")
 
 
 def _check(protocol: Protocol) -> None:
@@ -239,8 +267,8 @@ def _check(protocol: Protocol) -> None:
         if get_origin(field.type) is Literal:
             choose(name, value, get_args(field.type))
         elif field.type is not str:
-            least, below, limit = int(field.type is int and name != "cosine_batches"), float("inf"), ""
-            if name == "meta_fraction":
+            least, below, limit = int(field.type is int and name not in _MAY_BE_ZERO), float("inf"), ""
+            if name in _FRACTIONS:
                 below, limit = 1.0, " and below 1"
             if not least <= value < below:
                 raise InputError(

@@ -37,8 +37,7 @@ class Settings:
         subclasses: sub-classes per class, without a hierarchy: one number, or one per class (5 by default).
         train_size: train on this many of the training samples (all by default). Each seed draws its own.
         train_seed: draw them by this seed instead, so that runs of several seeds train on the same samples.
-        label: the column of the classes in a file of a table (label by default, else the last one if it is called as
-            usual).
+        label: the column of the classes in a table (label by default, else the last one if it is called as usual).
         ignore: columns that are not looked at.
         group: the column that says which samples belong together ('' for none, by default the one called so).
         split: the column that says which part a sample is of (likewise).
@@ -52,7 +51,7 @@ class Settings:
         skip_damaged: leave out images that can't be read, and say which.
         augment: random crops and horizontal flips; auto is what suits the data set. Images of your own are not flipped
             unless you say so, since that can turn one class into another.
-        class_weights: balanced weights each class in the primary loss inversely to its frequency.
+        class_weights: balanced weighs each class in the primary loss inversely to its frequency.
         backbone: the network: auto, mlp, small-cnn, conv4, vgg16, vgg16-quarter (a quarter as wide), resnet32,
             text-cnn, torchvision:NAME or timm:NAME.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
@@ -61,13 +60,19 @@ class Settings:
             network (efficientnet-lite0, torchvision:NAME or timm:NAME), or the folder of a finished run.
         embedding: the pretrained network in whose features prototypical measures distances: efficientnet-lite0,
             torchvision:NAME, timm:NAME, or the folder of a finished run.
-        labels: the folder of a finished run. The methods recorded and shuffled learn its final labels. {seed} in it
-            stands for the run's own seed.
+        labels: the folder of a finished run, whose final labels recorded and shuffled learn. {seed} in it stands for
+            the run's own seed.
         protocol: tuned (momentum, weight decay, cosine schedule), or as published: iclr, neurips.
         epochs: passes over the training data.
         batch_size: samples per batch.
         learning_rate: of the multi-task network.
         weight_decay: of the multi-task network.
+        optimizer: sgd, or adamw, with a learning rate of 1e-3 and a weight decay of 0.05 unless they are given.
+        warm_up: first epochs, in which the learning rate rises to its value.
+        label_smoothing: the share of the primary class's label that is spread over all classes.
+        mix: show the network mixed images, with mixed labels: mixup, cutmix, or both in turn; or none.
+        trivial_augment: change each image in one more random way, of colour or geometry (TrivialAugment).
+        weight_average: evaluate and keep a moving average of the weights, over this share of the training; 0 for none.
         generator_learning_rate: of the label generator.
         generator_decay: weight of the norm of the label generator's parameters.
         entropy_weight: weight of the entropy loss, which keeps the label generator from using few sub-classes.
@@ -119,6 +124,19 @@ class Settings:
     batch_size: CountOverride = None
     learning_rate: Override = None
     weight_decay: Override = None
+    optimizer: Annotated[
+        Literal["sgd", "adamw"] | None, arg(metavar="{sgd,adamw}", help_behavior_hint=_OF_PROTOCOL)
+    ] = None
+    warm_up: CountOverride = None
+    label_smoothing: Override = None
+    mix: Annotated[
+        Literal["none", "mixup", "cutmix", "both"] | None,
+        arg(metavar="{none,mixup,cutmix,both}", help_behavior_hint=_OF_PROTOCOL),
+    ] = None
+    trivial_augment: Annotated[
+        Literal["off", "on"] | None, arg(metavar="{off,on}", help_behavior_hint=_OF_PROTOCOL)
+    ] = None
+    weight_average: Override = None
     generator_learning_rate: Override = None
     generator_decay: Override = None
     entropy_weight: Override = None

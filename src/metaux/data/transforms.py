@@ -12,6 +12,7 @@ from metaux.data.columns import Column, Columns
 from metaux.data.pixels import Range
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError, choose
+from metaux.rng import seeded
 from metaux.transfer import to_device
 
 AUGMENTATIONS = ("auto", "none", "crop", "crop-flip")
@@ -138,26 +139,32 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random crops of zero-padded images, and horizontal flips, drawn for each image by itself.
+    """Random crops of zero-padded images, horizontal flips and other changes, drawn for each image by itself.
 
     Zero is black: images are padded as they are stored, before normalisation.
 
     Args:
         padding: pixels added on every side before an image is cropped to its own size again.
         flip: mirror half of the images.
+        trivial: change each image in one of fourteen ways besides, colour and geometry, by a random amount. Source:
+            Müller, Hutter, *TrivialAugment: Tuning-free yet state-of-the-art data augmentation* (ICCV 2021).
     """
 
     padding: int = 0
     flip: bool = False
+    trivial: bool = False
 
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return a randomly moved and mirrored copy of images `[n, channels, height, width]`.
 
-        The random numbers are drawn on the CPU, three per image whatever the augmentation; without any
+        The random numbers of crops and flips are drawn on the CPU, three per image; without any
         augmentation the images themselves are returned, whatever their shape, and nothing is drawn.
         """
-        if self.padding == 0 and not self.flip:
-            return images
+        if self.padding or self.flip:
+            images = self._moved(images, generator)
+        return _trivially_changed(images, generator) if self.trivial else images
+
+    def _moved(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
         count, channels, height, width = images.shape
         reach = 2 * self.padding + 1
         device = images.device
@@ -173,22 +180,41 @@ class Augmentation:
         return padded.gather(2, pixels).view(images.shape)
 
 
-def augmentation(name: str, data: LabelledData) -> Augmentation:
+def _trivially_changed(images: Tensor, generator: torch.Generator | None) -> Tensor:
+    from torchvision.transforms.v2 import TrivialAugmentWide
+
+    change = TrivialAugmentWide()
+    with seeded(int(torch.randint(2**31, (), generator=generator)), "trivial augment"):
+        return torch.stack([change(image) for image in images])
+
+
+def augmentation(name: str, data: LabelledData, trivial: bool = False) -> Augmentation:
     """Return the augmentation of that name (auto, none, crop or crop-flip) for data; `auto` is the data's
     own.
 
     Crops move an image by up to an eighth of its shorter side.
 
+    Args:
+        name: of crops and flips.
+        data: whose images are changed.
+        trivial: whether there is TrivialAugment as well.
+
     Raises:
-        InputError: for an unknown name, or crops of what isn't images.
+        InputError: for an unknown name, crops of what isn't images, or TrivialAugment of other than grey or colour
+            images.
     """
+    if trivial and (data.kind != "image" or data.train.inputs[0].shape[1] not in (1, 3)):
+        raise InputError(
+            f"expected grey or colour images for TrivialAugment, found a {data.kind} data set of shape "
+            f"{list(data.train.inputs[0].shape)}; leave --trivial-augment off"
+        )
     choose("augmentation", name, AUGMENTATIONS)
     name = data.augmentation if name == "auto" else name
     if name == "none":
-        return Augmentation()
+        return Augmentation(trivial=trivial)
     if data.kind != "image":
         raise InputError(f"expected images for the augmentation {name}, found a {data.kind} data set; choose none")
-    return Augmentation(min(data.train.inputs[0].shape[-2:]) // 8, name == "crop-flip")
+    return Augmentation(min(data.train.inputs[0].shape[-2:]) // 8, name == "crop-flip", trivial)
 
 
 def _tuples(value: Any) -> Any:

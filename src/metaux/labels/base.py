@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from metaux.data.samples import Samples
 from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
+from metaux.labels.batch import Batch as Batch
+from metaux.labels.batch import Mixing
 from metaux.losses import focal_loss_of_each
 from metaux.metagradient import Average, LookAhead, MetaGradient
 from metaux.networks.multitask import MultiTaskNetwork, initialise, make_head
@@ -22,34 +24,6 @@ from metaux.protocols import Initialisation, Protocol
 from metaux.rng import seeded
 
 Gradients = list[Tensor]
-
-
-class Batch(NamedTuple):
-    """Training samples as the networks take them.
-
-    `inputs` are augmented and normalised, each `[batch, ...]`; `primary` is the class, int64 `[batch]`; `index` is
-    the sample's row in the training data, int64 `[batch]`; `kind`, of a source with `views`, what was done to the
-    sample, int64 `[batch]`, 0 for nothing; `own`, which the loop sets, then counts the samples as they are, which come
-    first; `primary_factor`, which the loop sets too, is the factor on the primary loss of a data-parallel process whose
-    samples hold more of these, or fewer, than those of all processes do.
-    """
-
-    inputs: tuple[Tensor, ...]
-    primary: Tensor
-    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody wants of a batch
-    kind: Tensor | None = None
-    own: int | None = None
-    primary_factor: float = 1.0
-
-    def copies(self) -> tuple[Tensor, ...]:
-        """Return copies of the inputs, for a network that may work in place; others see the batch after it."""
-        return tuple(part.clone() for part in self.inputs)
-
-    def unchanged(self) -> "Batch":
-        """Return the samples as they are: all, or without the transformed copies."""
-        if self.own is None:
-            return self
-        return Batch(tuple(part[: self.own] for part in self.inputs), self.primary[: self.own], self.index[: self.own])
 
 
 PrimaryLoss = Callable[[Tensor, Batch], Tensor]
@@ -226,6 +200,15 @@ class LabelSource(nn.Module):
         """Return whether the source gives up `protocol.meta_fraction` of the training data to a meta split."""
         return False
 
+    @classmethod
+    def check_recipe(cls, protocol: Protocol) -> None:
+        """Raise `InputError` for a part of the protocol's recipe that the source can't follow."""
+        if cls.meta_step is not None and protocol.look_ahead == "optimizer" and protocol.optimizer != "sgd":
+            raise InputError(
+                f"expected the optimizer sgd for {cls.__name__}, whose look-ahead is a step of it, found "
+                f"{protocol.optimizer}; leave one of them out"
+            )
+
     def prepare(self, preparation: Preparation) -> None:
         """Learn from the training data before training starts."""
 
@@ -253,15 +236,25 @@ class LabelSource(nn.Module):
         return {}
 
 
-def auxiliary_term(source: LabelSource, output: Tensor, task: Auxiliary) -> Tensor:
+def auxiliary_term(source: LabelSource, output: Tensor, task: Auxiliary, mixing: Mixing | None = None) -> Tensor:
     """Return the second term of the multi-task objective (equation 2), a scalar, of the auxiliary head's output.
 
     It is  beta / N sum_n w_n l_n,  with l_n the source's auxiliary loss of sample n, w_n the task's weight (1 where it
-    has none), and beta the protocol's `auxiliary_weight`.
+    has none), and beta the protocol's `auxiliary_weight`. Of a mixed image, w_n l_n is the mean by their shares of that
+    with the sample's own target and weight, and that with its partner's. The focal loss is linear in its target, so
+    that this is the loss of the mixed target.
     """
-    losses = source.auxiliary_loss(output, task.target)
-    weighted = losses if task.weight is None else task.weight * losses
-    return source.protocol.auxiliary_weight * weighted.mean()
+
+    def weighted(target: Tensor, weight: Tensor | None) -> Tensor:
+        losses = source.auxiliary_loss(output, target)
+        return losses if weight is None else weight * losses
+
+    losses = weighted(*task)
+    if mixing is not None:
+        target, weight = task
+        partners = target[mixing.partner], None if weight is None else weight[mixing.partner]
+        losses = mixing.between(losses, weighted(*partners))
+    return source.protocol.auxiliary_weight * losses.mean()
 
 
 class ChoiceSource(LabelSource):

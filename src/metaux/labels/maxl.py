@@ -86,7 +86,7 @@ def meta_objective(source: LabelSource, step: MetaStep, task: Auxiliary) -> Tens
 
     def inner_loss(outputs: Outputs, task: tuple[Tensor, ...]) -> Tensor:
         assert outputs.auxiliary is not None
-        auxiliary = auxiliary_term(source, outputs.auxiliary, Auxiliary(*task))
+        auxiliary = auxiliary_term(source, outputs.auxiliary, Auxiliary(*task), step.inner.mixing)
         return step.primary_loss(outputs.primary, step.inner) + auxiliary
 
     def outer_loss(outputs: Outputs) -> Tensor:
@@ -95,7 +95,7 @@ def meta_objective(source: LabelSource, step: MetaStep, task: Auxiliary) -> Tens
     result = step.meta_gradient(
         step.network,
         tuple(part.detach() for part in made),
-        step.inner.inputs,
+        step.inner.shown,
         inner_loss,
         step.outer.inputs,
         outer_loss,

@@ -6,12 +6,13 @@ from typing import final
 import torch
 from torch import Tensor
 
-from metaux.errors import TrainingError
-from metaux.labels.base import Auxiliary, Batch, Course, Preparation, auxiliary_term
+from metaux.errors import InputError, TrainingError
+from metaux.labels.base import Auxiliary, Course, Preparation, auxiliary_term
 from metaux.labels.fixed import SoftLabels, over_all, own_slots, slot_mask
 from metaux.labels.label_parameters import make_parameters
 from metaux.losses import mask_softmax
 from metaux.networks.multitask import Outputs
+from metaux.protocols import Protocol
 from metaux.rng import generator
 from metaux.trajectory import OuterBatch, Step
 from metaux.unrolling import unrolled
@@ -35,6 +36,15 @@ class Unrolled(SoftLabels):
     """
 
     outer_losses: Tensor
+
+    @classmethod
+    def check_recipe(cls, protocol: Protocol) -> None:
+        """Raise `InputError` for an average of the weights, since the outer loss is that of the last ones."""
+        if protocol.weight_average:
+            raise InputError(
+                "expected no average of the weights for Unrolled, whose outer loss is that of the last weights, found "
+                f"weight_average {protocol.weight_average}; leave one of them out"
+            )
 
     def prepare(self, preparation: Preparation) -> None:
         """Learn the labels, or go on with those of an interrupted run.
@@ -93,18 +103,23 @@ class Unrolled(SoftLabels):
         def step(number: int) -> Step:
             batch = course.batch(number)
             learned[number] = batch.index
-            own = (fold[batch.index] != held_out).nonzero().squeeze(-1)
+            learns = fold[batch.index] != held_out
+            if batch.mixing is not None:  # with a sample of the fold, an image would tell of its label
+                learns &= learns[batch.mixing.partner]
+            own = learns.nonzero().squeeze(-1)
 
             def loss(outputs: Outputs, target: Tensor) -> Tensor:
                 assert outputs.auxiliary is not None
                 if not len(own):
                     return 0 * (outputs.primary.sum() + outputs.auxiliary.sum())
-                part = Batch((), batch.primary[own], batch.index[own])
-                auxiliary = auxiliary_term(self, outputs.auxiliary[own], Auxiliary(target[own]))
+                mixed = target if batch.mixing is None else batch.mixing.of(target)
+                auxiliary = auxiliary_term(self, outputs.auxiliary[own], Auxiliary(mixed[own]))
                 return course.primary_loss(outputs.primary[own], part) + auxiliary
 
+            part = batch._replace(inputs=()).at(own)
+
             target = over_all(labels[batch.index], batch.primary, self.hierarchy)
-            return Step(batch.inputs, target, loss, course.rate(number), course.seed_of(number))
+            return Step(batch.shown, target, loss, course.rate(number), course.seed_of(number))
 
         rows = (fold == held_out).nonzero().squeeze(-1).cpu()
         outer = [_outer(course, part) for part in rows.tensor_split(ceil(len(rows) / self.protocol.batch_size))]

@@ -109,7 +109,8 @@ def assemble(
         device: as of `make_plan`.
 
     Raises:
-        InputError: for a source that is none or needs a meta split that the protocol hasn't, and bad settings.
+        InputError: for a source that is none, needs a meta split that the protocol hasn't, or can't follow its recipe,
+            and bad settings.
     """
     asked = source if isinstance(source, Entry) else source(data.hierarchy, protocol)
     if not isinstance(asked, Entry | LabelSource):
@@ -120,6 +121,9 @@ def assemble(
             f"expected a protocol with a meta split for {method}, found '{protocol.name}'; take the protocol iclr, or "
             "leave the method out"
         )
+    asked.check_recipe(protocol)
+    if protocol.mix != "none" and data.kind != "image":
+        raise InputError(f"expected images for --mix {protocol.mix}, found a {data.kind} data set; leave it out")
     draw_seed = seed if settings.train_seed is None else settings.train_seed
     train, meta = draw(data.train, draw_seed, settings.train_size, share or 0.0)
     preprocessing, device = Preprocessing.fit(data, protocol.normalisation), device or device_of(settings)
@@ -128,7 +132,7 @@ def assemble(
         train=train,
         meta=meta,
         preprocess=preprocessing,
-        augment=augmentation(settings.augment, data),
+        augment=augmentation(settings.augment, data, protocol.trivial_augment == "on"),
         trunk=trunk,
         source=source,
         protocol=protocol,

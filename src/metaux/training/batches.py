@@ -10,6 +10,7 @@ from metaux.data.samples import Samples
 from metaux.labels.base import Batch, LabelSource
 from metaux.rng import generator, seeded
 from metaux.training.loader import Loader, shuffled
+from metaux.training.mixing import mixer
 from metaux.training.plan import Plan
 from metaux.transfer import to_device
 
@@ -55,6 +56,7 @@ class Batches:
         self.meta = self.train
         if plan.meta is not None and plan.protocol.inner_batch == "meta":
             self.meta = loader(plan.meta)
+        self._mix = mixer(plan.protocol.mix)
         self.passes = 1
         if source.views is not None and plan.protocol.views == "apart":
             with seeded(plan.seed, "views"):
@@ -77,12 +79,14 @@ class Batches:
         return Order(epoch, train, views, meta)
 
     def training(self, order: Order, position: int) -> Batch:
-        """Return what a training step learns: augmented samples in their views."""
-        seen = self.in_views(self.train.augmented(order.train[position], "train", order.epoch, position))
-        return seen if self.passes == 1 else one_view_each(seen, order.views[position], self.train.share)
+        """Return what a training step learns: augmented samples in their views, mixed if the protocol says so."""
+        name = "train", order.epoch, position
+        seen = self.in_views(self.train.augmented(order.train[position], *name))
+        seen = seen if self.passes == 1 else one_view_each(seen, order.views[position], self.train.share)
+        return self._mixed(seen, *name)
 
     def look_ahead(self, order: Order, position: int) -> tuple[Batch, Batch]:
-        """Return the inner and the outer batch of a meta step."""
+        """Return the inner and the outer batch of a meta step; the inner one is mixed like a training step's."""
         stream = "train" if order.meta is order.train else "meta"
 
         def batch(position: int) -> Batch:
@@ -90,7 +94,12 @@ class Batches:
             return self.meta.augmented(order.meta[place], stream, order.epoch, place)
 
         inner = batch(position)
-        return inner, inner if self.plan.protocol.outer_batch == "same" else batch(position + 1)
+        outer = inner if self.plan.protocol.outer_batch == "same" else batch(position + 1)
+        return self._mixed(inner, stream, order.epoch, position % len(order.meta)), outer
+
+    def _mixed(self, batch: Batch, *name: str | int) -> Batch:
+        rank, processes = self.train.share
+        return self._mix(batch, self.plan.seed, "mix", *name, *([rank] if processes > 1 else []))
 
     def in_views(self, batch: Batch) -> Batch:
         """Return all views of the samples of a batch; the batch itself, where the source shows no others."""

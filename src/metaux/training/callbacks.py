@@ -97,14 +97,14 @@ class EarlyStopping(Callback):
         if not self._state or value < self._best - self.threshold:
             learner = training.learner
             self.best_epoch, self._best = len(training.records), value
-            self._state = deepcopy({"network": learner.network.state_dict(), "source": learner.source.state_dict()})
+            self._state = deepcopy({"network": learner.evaluated.state_dict(), "source": learner.source.state_dict()})
         elif len(training.records) - self.best_epoch >= self.patience:
             training.stop()
 
     def on_train_end(self, training: Training) -> None:
         """Go back to the best weights."""
         if self.best_epoch < len(training.records):
-            training.learner.network.load_state_dict(self._state["network"])
+            training.learner.evaluated.load_state_dict(self._state["network"])
             training.learner.source.load_state_dict(self._state["source"])
             training.changed = True
         self._state = {}

@@ -34,9 +34,11 @@ class Checkpoint:
 
     def save(self, learner: Learner, records: list[Record], reported: list[Tensor]) -> None:
         """Keep the state of networks and optimizers, the records, and which test samples were right."""
+        average = learner.average_network
         self._write(
             {
                 "network": learner.network.state_dict(),
+                "average": None if average is None else average.state_dict(),
                 "source": learner.source.state_dict(),
                 "optimizer": learner.optimizer.state_dict(),
                 "records": records,
@@ -116,6 +118,8 @@ class Checkpoint:
             learner.network.load_state_dict(state["network"])
             learner.source.load_state_dict(state["source"])
             learner.optimizer.load_state_dict(state["optimizer"])
+            if learner.average_network is not None:
+                learner.average_network.load_state_dict(state["average"])
             return state["records"], [correct.cpu() for correct in state["reported"]]
 
     @contextmanager

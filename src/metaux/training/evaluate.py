@@ -129,7 +129,7 @@ class Evaluation:
         if len(samples) == 0:
             return torch.empty(0, plan.data.hierarchy.classes)
         with fabric.autocast():
-            return primary_outputs(self.learner.network, self.learner.source, samples, plan.preprocess, fabric.device)
+            return primary_outputs(self.learner.evaluated, self.learner.source, samples, plan.preprocess, fabric.device)
 
     def _measure(self) -> tuple[Tensor, Tensor | None]:
         learner = self.learner

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn, optim
+from torch.optim.swa_utils import AveragedModel
 
 from metaux.errors import InputError
 from metaux.labels.base import Batch, BatchLoss, Course, LabelSource, MetaStep, Preparation, PrimaryLoss
-from metaux.losses import focal_loss
 from metaux.metagradient import Average, LookAhead, MetaGradient, finite_difference, forward_mode
 from metaux.networks.multitask import MultiTaskNetwork, feature_size, initialise, make_head, to_channels_last
 from metaux.rng import derive_seed, seeded
@@ -22,8 +22,9 @@ from metaux.training.features import of_pixels
 from metaux.training.loader import Loader
 from metaux.training.meta_gradients import FEW, check_difference, choose_meta_gradient
 from metaux.training.plan import Plan
+from metaux.training.primary_loss import make_primary_loss
 from metaux.training.processes import averager, take_from_first
-from metaux.training.step import make_optimizer
+from metaux.training.step import make_average, make_optimizer
 from metaux.training.teachers import pretrain
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Learner:
         source: the label source, prepared.
         network: the multi-task network.
         optimizer: of the network; the source has its own.
+        average_network: the moving average of the network's weights, if that is what is evaluated.
         primary_loss: of the primary output and its batch; a scalar.
         batches: of the training samples.
         average: averages tensors over data-parallel processes, given this process's number of samples.
@@ -61,6 +63,7 @@ class Learner:
     source: LabelSource
     network: MultiTaskNetwork
     optimizer: optim.Optimizer
+    average_network: AveragedModel | None
     primary_loss: PrimaryLoss
     batches: Batches
     average: Average
@@ -68,6 +71,15 @@ class Learner:
     notice: str
     preparation: float
     left_out: float
+
+    @property
+    def evaluated(self) -> MultiTaskNetwork:
+        """The network that is evaluated and kept."""
+        if self.average_network is None:
+            return self.network
+        averaged = self.average_network.module
+        assert isinstance(averaged, MultiTaskNetwork)
+        return averaged
 
     @property
     def of_rank(self) -> tuple[int, ...]:
@@ -97,7 +109,9 @@ class Learner:
 
     def running_buffers(self) -> list[Tensor]:
         """Return the buffers that a forward pass changes: those of the networks, not the source's own tables."""
-        return [buffer for module in (self.network, *self.source.children()) for buffer in module.buffers()]
+        averaged = [] if self.average_network is None else [self.evaluated]
+        modules = (self.network, *averaged, *self.source.children())
+        return [buffer for module in modules for buffer in module.buffers()]
 
     def synchronise(self) -> None:
         """Give every process the mean of the running statistics that each kept of its own share."""
@@ -149,8 +163,9 @@ def make_learner(
             meta_gradient, notice = choose_meta_gradient(network, few, fabric.autocast())
         else:
             check_difference(network, few)
+    average_network = make_average(network, plan.protocol, plan.protocol.epochs * len(batches.order(0).train))
     primary_loss, average = make_primary_loss(plan), averager(fabric)
-    made = source, network, optimizer, primary_loss, batches, average, meta_gradient, notice
+    made = source, network, optimizer, average_network, primary_loss, batches, average, meta_gradient, notice
     return Learner(plan, fabric, *made, preparation, left_out)
 
 
@@ -261,20 +276,6 @@ def prepared_source(
         left_out = max(left_out, state.get("preparation", 0.0) - spent)
     left_out += unfinished
     return source, spent + left_out, left_out
-
-
-def make_primary_loss(plan: Plan) -> PrimaryLoss:
-    """Return the focal loss of the primary class, with balanced class weights of mean 1 where asked for."""
-    gamma, weights = plan.protocol.focal_gamma, None
-    if plan.balanced:
-        counts = torch.bincount(plan.train.primary, minlength=plan.data.hierarchy.classes)
-        weights = len(plan.train) / (len(counts) * counts.clamp(min=1).float())
-
-    def loss(output: Tensor, batch: Batch) -> Tensor:
-        weight = None if weights is None else weights.to(output.device)[batch.primary]
-        return focal_loss(output, batch.primary, gamma, weight)
-
-    return loss
 
 
 def _check_smallest_batch(network: MultiTaskNetwork, batches: Batches) -> None:

@@ -91,7 +91,7 @@ def fit(
     if not logits.isfinite().all():
         raise TrainingError("the network's outputs for test samples are not finite; use a smaller learning rate")
     correct = torch.stack(evaluation.reported).float().mean(0)
-    return Fitted(learner.network, learner.source, records, logits, correct, labels, learner.meta_gradient)
+    return Fitted(learner.evaluated, learner.source, records, logits, correct, labels, learner.meta_gradient)
 
 
 def train_epoch(learner: Learner, epoch: int, on_batch_end: Callable[[], None] = lambda: None) -> Record:
@@ -160,7 +160,9 @@ def take_step(
         step = learner.network, learner.source, batch, learner.optimizer, learner.primary_loss, learner.average
         measured = cosines is not None and _has_cosine(learner, position, len(order.train))
         loss, output, cosine = training_step(*step, with_cosine=measured)
+        if learner.average_network is not None:
+            learner.average_network.update_parameters(learner.network)
         if cosines is not None and cosine is not None:
             cosines.append(cosine)
         count = torch.full_like(loss, len(output))
-        return torch.stack([loss * count, (output.argmax(-1) == batch.unchanged().primary).sum(), count])
+        return torch.stack([loss * count, (output.argmax(-1) == batch.unchanged().mostly()).sum(), count])

@@ -1,8 +1,11 @@
 """The training step: one code for every label source."""
 
+import math
+
 import torch
 from torch import Tensor, autograd, nn, optim
 from torch.nn.functional import cosine_similarity
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from metaux.labels.base import Batch, LabelSource, PrimaryLoss, auxiliary_term
 from metaux.metagradient import Average
@@ -10,10 +13,28 @@ from metaux.networks.multitask import MultiTaskNetwork, Outputs
 from metaux.protocols import Protocol
 
 
-def make_optimizer(network: nn.Module, protocol: Protocol) -> optim.SGD:
+def make_optimizer(network: nn.Module, protocol: Protocol) -> optim.Optimizer:
     """Return the optimizer that a protocol trains a network with."""
-    values = protocol.learning_rate, protocol.momentum
-    return optim.SGD(network.parameters(), *values, weight_decay=protocol.weight_decay)
+    rate, decay = protocol.learning_rate, protocol.weight_decay
+    if protocol.optimizer == "adamw":
+        return optim.AdamW(network.parameters(), rate, weight_decay=decay)
+    return optim.SGD(network.parameters(), rate, protocol.momentum, weight_decay=decay)
+
+
+def make_average(network: nn.Module, protocol: Protocol, steps: int) -> AveragedModel | None:
+    """Return the moving average of a network's weights and buffers that a protocol evaluates; None for none.
+
+    After step t it is  a_t = d a_{t-1} + (1 - d) theta_t,  with  d = exp(-1 / (share steps)).
+
+    Args:
+        network: whose average it is.
+        protocol: the share of the training that it is over.
+        steps: of the training.
+    """
+    if not protocol.weight_average:
+        return None
+    decay = math.exp(-1 / (protocol.weight_average * steps))
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
 def multi_task_losses(
@@ -23,14 +44,14 @@ def multi_task_losses(
 
     No gradient flows into the source.
     """
-    outputs: Outputs = network(*batch.copies())
+    outputs: Outputs = network(*(part.clone() for part in batch.shown))
     output = outputs.primary[: batch.own]
     primary = primary_loss(output, batch.unchanged()) if len(output) else output.sum()
     task = source.auxiliary(batch)
     if task is None:
         return output, primary, None
     assert outputs.auxiliary is not None, "a source with an auxiliary task brings an auxiliary head"
-    return output, primary, auxiliary_term(source, outputs.auxiliary, task)
+    return output, primary, auxiliary_term(source, outputs.auxiliary, task, batch.mixing)
 
 
 def training_step(
