@@ -13,6 +13,7 @@ from metaux.labels.sources import SOURCES
 from metaux.training.checkpoint import Checkpoint
 from metaux.training.devices import computing
 from metaux.training.loop import fit, steps_of, take_step
+from metaux.training.primary_loss import balanced
 from properties import assert_same_weights, different_weights
 from small import digits, learner, trained
 
@@ -69,7 +70,7 @@ def test_a_loss_that_is_no_longer_finite_stops_the_run(tmp_path: Path) -> None:
 def test_balanced_class_weights() -> None:
     train = digits().train
     few = train.take(torch.cat([(train.primary == 0).nonzero()[:10, 0], (train.primary == 1).nonzero()[:40, 0]]))
-    made = learner(SOURCES["single"], train=few, balanced=True, focal_gamma=0.0)
+    made = learner(SOURCES["single"], train=few, class_weights=balanced(few.primary, 2), focal_gamma=0.0)
     load, logits = made.batches.train.load, torch.zeros(50, 2)
     each = [made.primary_loss(logits[:1], load(torch.tensor([row]))) for row in (0, 49)]
     assert float(each[0] / each[1]) == pytest.approx(4)

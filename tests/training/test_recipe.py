@@ -24,6 +24,7 @@ from metaux.training.checkpoint import Checkpoint
 from metaux.training.learner import Learner
 from metaux.training.loop import fit, take_step
 from metaux.training.mixing import mixer
+from metaux.training.primary_loss import balanced
 from metaux.training.step import multi_task_losses
 from properties import assert_same_weights, different_weights
 from small import digits, learner, small_cnn
@@ -110,7 +111,7 @@ def test_the_look_ahead_is_on_the_images_of_the_training_step_and_the_outer_loss
 
 def test_smoothing_is_that_of_torch_with_class_weights_too() -> None:
     train = digits().train
-    made = learner(SOURCES["single"], train=train, balanced=True, label_smoothing=0.3)
+    made = learner(SOURCES["single"], train=train, class_weights=balanced(train.primary, 2), label_smoothing=0.3)
     batch, logits = made.batches.train.load(torch.arange(200)), torch.randn(200, 2)
     weights = 200 / (2 * train.primary.bincount().float())
     expected = cross_entropy(logits, batch.primary, weights, reduction="sum", label_smoothing=0.3) / 200

@@ -34,6 +34,7 @@ class Samples:
             another kind; -1 for none, or one that no training sample has.
         given_names: the different given labels of all training samples that the data has.
         notices: what a user should know about how samples for a finished run were read.
+        weight: a factor on each sample's losses, float32 `[n]`; None where all count alike.
     """
 
     inputs: tuple[Tensor, ...]
@@ -45,6 +46,7 @@ class Samples:
     given: Tensor | None = None
     given_names: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    weight: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.ids is None:

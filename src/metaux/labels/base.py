@@ -236,24 +236,31 @@ class LabelSource(nn.Module):
         return {}
 
 
-def auxiliary_term(source: LabelSource, output: Tensor, task: Auxiliary, mixing: Mixing | None = None) -> Tensor:
+def auxiliary_term(
+    source: LabelSource,
+    output: Tensor,
+    task: Auxiliary,
+    mixing: Mixing | None = None,
+    sample_weight: Tensor | None = None,
+) -> Tensor:
     """Return the second term of the multi-task objective (equation 2), a scalar, of the auxiliary head's output.
 
-    It is  beta / N sum_n w_n l_n,  with l_n the source's auxiliary loss of sample n, w_n the task's weight (1 where it
-    has none), and beta the protocol's `auxiliary_weight`. Of a mixed image, w_n l_n is the mean by their shares of that
-    with the sample's own target and weight, and that with its partner's. The focal loss is linear in its target, so
-    that this is the loss of the mixed target.
+    It is  beta / N sum_n w_n l_n,  with l_n the source's auxiliary loss of sample n, w_n the task's weight times the
+    sample's own (1 where there is none), and beta the protocol's `auxiliary_weight`. Of a mixed image, w_n l_n is the
+    mean by their shares of that with the sample's own target and weights, and that with its partner's. The focal loss
+    is linear in its target, so that this is the loss of the mixed target.
     """
 
-    def weighted(target: Tensor, weight: Tensor | None) -> Tensor:
+    def weighted(target: Tensor, *weights: Tensor | None) -> Tensor:
         losses = source.auxiliary_loss(output, target)
-        return losses if weight is None else weight * losses
+        for weight in weights:
+            losses = losses if weight is None else weight * losses
+        return losses
 
-    losses = weighted(*task)
+    losses = weighted(*task, sample_weight)
     if mixing is not None:
-        target, weight = task
-        partners = target[mixing.partner], None if weight is None else weight[mixing.partner]
-        losses = mixing.between(losses, weighted(*partners))
+        weights = (None if weight is None else weight[mixing.partner] for weight in (task.weight, sample_weight))
+        losses = mixing.between(losses, weighted(task.target[mixing.partner], *weights))
     return source.protocol.auxiliary_weight * losses.mean()
 
 

@@ -35,7 +35,8 @@ class Batch(NamedTuple):
     sample, int64 `[batch]`, 0 for nothing; `own`, which the loop sets, then counts the samples as they are, which come
     first; `primary_factor`, which the loop sets too, is the factor on the primary loss of a data-parallel process whose
     samples hold more of these, or fewer, than those of all processes do; `mixing`, of a training batch of mixed images,
-    says how they are mixed. A source makes its targets of the samples, and the loss mixes them.
+    says how they are mixed. A source makes its targets of the samples, and the loss mixes them. `weight` is a factor on
+    each sample's losses, `[batch]`, where the samples have weights.
     """
 
     inputs: tuple[Tensor, ...]
@@ -45,6 +46,7 @@ class Batch(NamedTuple):
     own: int | None = None
     primary_factor: float = 1.0
     mixing: Mixing | None = None
+    weight: Tensor | None = None
 
     @property
     def shown(self) -> tuple[Tensor, ...]:
@@ -61,7 +63,15 @@ class Batch(NamedTuple):
         if mixing is not None:
             inputs = tuple(part[rows] for part in mixing.inputs)
             mixing = Mixing(inputs, mixing.share[rows], mixing.partner[rows], mixing.primary[rows])
-        return Batch(tuple(part[rows] for part in self.inputs), self.primary[rows], self.index[rows], mixing=mixing)
+        weight = None if self.weight is None else self.weight[rows]
+        inputs = tuple(part[rows] for part in self.inputs)
+        return Batch(inputs, self.primary[rows], self.index[rows], mixing=mixing, weight=weight)
+
+    def seen(self, inputs: Tensor, kind: Tensor) -> "Batch":
+        """Return views of the samples, `[views batch, ...]`, one view of all after another."""
+        count = len(inputs) // len(self.index)
+        weight = None if self.weight is None else self.weight.repeat(count)
+        return Batch((inputs,), self.primary.repeat(count), self.index.repeat(count), kind, weight=weight)
 
     def mostly(self) -> Tensor:
         """Return the class of each sample, int64 `[batch]`; of a mixed image, that of the larger share."""

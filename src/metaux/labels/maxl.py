@@ -86,7 +86,7 @@ def meta_objective(source: LabelSource, step: MetaStep, task: Auxiliary) -> Tens
 
     def inner_loss(outputs: Outputs, task: tuple[Tensor, ...]) -> Tensor:
         assert outputs.auxiliary is not None
-        auxiliary = auxiliary_term(source, outputs.auxiliary, Auxiliary(*task), step.inner.mixing)
+        auxiliary = auxiliary_term(source, outputs.auxiliary, Auxiliary(*task), step.inner.mixing, step.inner.weight)
         return step.primary_loss(outputs.primary, step.inner) + auxiliary
 
     def outer_loss(outputs: Outputs) -> Tensor:

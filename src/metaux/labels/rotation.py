@@ -71,7 +71,7 @@ class Rotation(ChoiceSource):
     def views(self, batch: Batch) -> Batch:
         """Return the images `[batch, channels, side, side]` in all four views, `[4 batch, ...]`."""
         turns = torch.arange(TURNS, device=batch.primary.device).repeat_interleave(len(batch.primary))
-        return Batch((turned(batch.inputs[0]),), batch.primary.repeat(TURNS), batch.index.repeat(TURNS), turns)
+        return batch.seen(turned(batch.inputs[0]), turns)
 
     def auxiliary_head(self, features: int) -> nn.Module:
         """Make a head with one logit per pair of class and rotation, or per class, of the protocol's kind."""

@@ -126,8 +126,7 @@ class Transformation(ChoiceSource):
             kinds.append(first + drawn)
             first += len(changes)
         kind = to_device(torch.cat(kinds), images.device)
-        count = len(views)
-        return Batch((torch.cat(views),), batch.primary.repeat(count), batch.index.repeat(count), kind)
+        return batch.seen(torch.cat(views), kind)
 
     def auxiliary(self, batch: Batch) -> Auxiliary:
         """Return the pair of class and kind of each view, kinds x class + kind, or the class, `[views batch]`."""

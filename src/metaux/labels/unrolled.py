@@ -112,7 +112,8 @@ class Unrolled(SoftLabels):
                 assert outputs.auxiliary is not None
                 if not len(own):
                     return 0 * (outputs.primary.sum() + outputs.auxiliary.sum())
-                mixed = target if batch.mixing is None else batch.mixing.of(target)
+                weighted = target if batch.weight is None else batch.weight.unsqueeze(-1) * target
+                mixed = weighted if batch.mixing is None else batch.mixing.of(weighted)
                 auxiliary = auxiliary_term(self, outputs.auxiliary[own], Auxiliary(mixed[own]))
                 return course.primary_loss(outputs.primary[own], part) + auxiliary
 

@@ -196,7 +196,7 @@ def _counts(ids: Tensor) -> Any:
 
 def _classifier(trial: Trial, plan: Plan) -> "BaseEstimator":
     """Return the classifier, not fitted."""
-    return _MAKERS[trial.method](plan, "balanced" if plan.balanced else None)
+    return _MAKERS[trial.method](plan, None if plan.class_weights is None else "balanced")
 
 
 def _boosting(plan: Plan, weights: str | None) -> "BaseEstimator":

@@ -23,6 +23,7 @@ from metaux.settings import Settings
 from metaux.training.devices import device_of
 from metaux.training.meta_gradients import META_GRADIENTS
 from metaux.training.plan import Plan
+from metaux.training.primary_loss import balanced
 from metaux.words import counted
 
 
@@ -140,7 +141,7 @@ def assemble(
         embedding=make_embedding(settings, preprocessing, device),
         recorded=make_recorded(settings, data.hierarchy, seed),
         own_weights=own_weights,
-        balanced=settings.class_weights == "balanced",
+        class_weights=balanced(train.primary, data.hierarchy.classes) if settings.class_weights == "balanced" else None,
         seed=seed,
     )
     return replace(plan, features=make_features(settings, plan, preprocessing, device))

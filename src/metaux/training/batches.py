@@ -124,8 +124,7 @@ def one_view_each(seen: Batch, views: Tensor, share: tuple[int, int] = (0, 1)) -
     mine = views[rank::processes]
     order = mine.argsort(stable=True)
     rows = to_device(mine[order] * len(mine) + order, seen.primary.device)
-    inputs = tuple(part[rows] for part in seen.inputs)
     own, of_all = int((mine == 0).sum()), int((views == 0).sum())
     # A mean over processes weighs each by all of its samples; the primary loss is a mean over those as they are.
     factor = own * len(views) / max(1, len(mine) * of_all)
-    return Batch(inputs, seen.primary[rows], seen.index[rows], seen.kind[rows], own, factor)
+    return seen.at(rows)._replace(kind=seen.kind[rows], own=own, primary_factor=factor)

@@ -4,6 +4,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import nn
+
 from metaux.errors import InputError
 from metaux.training.evaluate import Record
 from metaux.training.learner import Learner
@@ -83,7 +85,7 @@ class EarlyStopping(Callback):
 
     def on_train_begin(self, training: Training) -> None:  # noqa: ARG002
         """Forget an earlier training."""
-        self.best_epoch, self._best, self._state = 0, 0.0, dict[str, Any]()
+        self.best_epoch, self._best, self._state = 0, 0.0, list[Any]()
 
     def on_epoch_end(self, training: Training) -> None:
         """Keep the best weights so far; stop after `patience` epochs without a gain."""
@@ -95,16 +97,19 @@ class EarlyStopping(Callback):
             )
         value = record[self.monitor] if self.lower_is_better else -record[self.monitor]
         if not self._state or value < self._best - self.threshold:
-            learner = training.learner
             self.best_epoch, self._best = len(training.records), value
-            self._state = deepcopy({"network": learner.evaluated.state_dict(), "source": learner.source.state_dict()})
+            self._state = deepcopy([part.state_dict() for part in _kept(training)])
         elif len(training.records) - self.best_epoch >= self.patience:
             training.stop()
 
     def on_train_end(self, training: Training) -> None:
         """Go back to the best weights."""
         if self.best_epoch < len(training.records):
-            training.learner.evaluated.load_state_dict(self._state["network"])
-            training.learner.source.load_state_dict(self._state["source"])
+            for part, state in zip(_kept(training), self._state, strict=True):
+                part.load_state_dict(state)
             training.changed = True
-        self._state = {}
+        self._state = []
+
+
+def _kept(training: Training) -> tuple[nn.Module, nn.Module]:
+    return training.learner.evaluated, training.learner.source

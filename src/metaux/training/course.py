@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+from metaux.errors import InputError
 from metaux.labels.base import Batch, Course, LabelSource, PrimaryLoss
 from metaux.networks.multitask import MultiTaskNetwork
 from metaux.rng import derive_seed
@@ -36,6 +37,11 @@ def make_course(
         primary_loss: the run's.
         spare: in a rehearsal, told the seconds that were spared: the course then has a few steps, once.
     """
+    if plan.make_scheduler is not None:
+        raise InputError(
+            "expected the protocol's schedule for labels that are learned through whole trainings, found a scheduler "
+            "of one's own; leave one of them out"
+        )
     batches = Batches(plan, source, fabric.device)
     order = cache(batches.order)
     epoch_steps = len(order(0).train)
@@ -56,7 +62,7 @@ def make_course(
 
     return Course(
         network=network.train(),
-        optimizer=make_optimizer(network, plan.protocol),
+        optimizer=make_optimizer(network, plan.protocol, plan.make_optimizer),
         steps=shown,
         batch=batch,
         rate=lambda number: plan.protocol.rate(number // epoch_steps),

@@ -24,6 +24,7 @@ from metaux.training.meta_gradients import FEW, check_difference, choose_meta_gr
 from metaux.training.plan import Plan
 from metaux.training.primary_loss import make_primary_loss
 from metaux.training.processes import averager, take_from_first
+from metaux.training.schedule import Schedule
 from metaux.training.step import make_average, make_optimizer
 from metaux.training.teachers import pretrain
 
@@ -48,6 +49,7 @@ class Learner:
         source: the label source, prepared.
         network: the multi-task network.
         optimizer: of the network; the source has its own.
+        schedule: of the learning rates.
         average_network: the moving average of the network's weights, if that is what is evaluated.
         primary_loss: of the primary output and its batch; a scalar.
         batches: of the training samples.
@@ -63,6 +65,7 @@ class Learner:
     source: LabelSource
     network: MultiTaskNetwork
     optimizer: optim.Optimizer
+    schedule: Schedule
     average_network: AveragedModel | None
     primary_loss: PrimaryLoss
     batches: Batches
@@ -153,7 +156,7 @@ def make_learner(
     network = make_network(plan.trunk, _example(plan), source, plan.seed, plan.own_weights)
     to_channels_last(network, fabric.device)
     to_channels_last(source, fabric.device)
-    optimizer = make_optimizer(network, plan.protocol)
+    optimizer = make_optimizer(network, plan.protocol, plan.make_optimizer)
     batches = Batches(plan, source, fabric.device, (fabric.global_rank, fabric.world_size))
     _check_smallest_batch(network, batches)
     meta_gradient, notice = plan.meta_gradient if source.meta_step else None, ""
@@ -165,8 +168,8 @@ def make_learner(
             check_difference(network, few)
     average_network = make_average(network, plan.protocol, plan.protocol.epochs * len(batches.order(0).train))
     primary_loss, average = make_primary_loss(plan), averager(fabric)
-    made = source, network, optimizer, average_network, primary_loss, batches, average, meta_gradient, notice
-    return Learner(plan, fabric, *made, preparation, left_out)
+    made = source, network, optimizer, Schedule(plan, optimizer), average_network, primary_loss, batches, average
+    return Learner(plan, fabric, *made, meta_gradient, notice, preparation, left_out)
 
 
 def make_network(

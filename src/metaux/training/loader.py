@@ -53,6 +53,7 @@ class Loader:
         place = device if size <= RESIDENT else torch.device("cpu")
         self._inputs = tuple(tensor.to(place) for tensor in samples.inputs)
         self._primary = samples.primary.to(device)
+        self._weight = None if samples.weight is None else samples.weight.to(device)
         self.preprocess = preprocess
         self.augment = augment
         self.seed = seed
@@ -87,4 +88,4 @@ class Loader:
             tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
             for tensor in self.preprocess(inputs)
         )
-        return Batch(prepared, self._primary[rows], rows)
+        return Batch(prepared, self._primary[rows], rows, weight=None if self._weight is None else self._weight[rows])

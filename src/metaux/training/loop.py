@@ -83,6 +83,7 @@ def fit(
             kept = f"epoch {epoch} is kept in {checkpoint.path}" if epoch and checkpoint else "nothing is kept"
             raise TrainingError(f"{trouble.what} in epoch {epoch + 1}; {kept}; {trouble.remedy}")
         records.append(record | evaluation.after(epoch))
+        learner.schedule.end(records[-1])
         if checkpoint is not None and learner.fabric.is_global_zero:
             checkpoint.save(learner, records, evaluation.reported)
         call(lambda callback: callback.on_epoch_end)
@@ -96,10 +97,7 @@ def fit(
 
 def train_epoch(learner: Learner, epoch: int, on_batch_end: Callable[[], None] = lambda: None) -> Record:
     """Take all steps of an epoch, counted from 0; return its duration, learning rate, loss and training accuracy."""
-    start, protocol = time.perf_counter(), learner.plan.protocol
-    rate = protocol.rate(epoch)
-    for group in learner.optimizer.param_groups:
-        group["lr"] = protocol.learning_rate * rate
+    start, rate = time.perf_counter(), learner.schedule.begin(epoch)
     learner.network.train()
     learner.source.train()
     order = learner.batches.order(epoch)

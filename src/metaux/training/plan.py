@@ -1,10 +1,12 @@
 """What is to be trained, as objects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NoReturn
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from metaux.data.samples import LabelledData, Samples
 from metaux.errors import InputError
@@ -46,7 +48,12 @@ class Plan:
             `metaux.training.features.of_module`.
         recorded: the labels that a finished run recorded, `[n, K]`, for the sources that learn those.
         own_weights: whether a backbone comes with weights that it keeps, whatever the protocol's initialisation is.
-        balanced: weigh the primary loss inversely to class frequency.
+        class_weights: factors on the primary loss of each class's samples, `[classes]`; None where all count alike.
+        make_optimizer: of the network's parameters, in place of the protocol's; the protocol's schedule multiplies its
+            learning rates.
+        make_scheduler: of the optimizer, in place of the protocol's schedule; it is stepped after each epoch.
+        criterion: the primary loss of each sample, `[batch]`, or their mean, of the primary output and the classes,
+            int64 `[batch]`; in place of the focal loss.
         seed: of everything random.
     """
 
@@ -63,5 +70,8 @@ class Plan:
     embedding: Features = no_embedding
     recorded: Callable[[Samples], Tensor] = no_recorded_labels
     own_weights: bool = False
-    balanced: bool = False
+    class_weights: Tensor | None = None
+    make_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None
+    make_scheduler: Callable[[Optimizer], LRScheduler] | None = None
+    criterion: Callable[[Tensor, Tensor], Tensor] | None = None
     seed: int = 0

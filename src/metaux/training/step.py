@@ -1,20 +1,29 @@
 """The training step: one code for every label source."""
 
 import math
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, autograd, nn, optim
 from torch.nn.functional import cosine_similarity
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from metaux.errors import InputError
 from metaux.labels.base import Batch, LabelSource, PrimaryLoss, auxiliary_term
 from metaux.metagradient import Average
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
 from metaux.protocols import Protocol
 
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], optim.Optimizer]
 
-def make_optimizer(network: nn.Module, protocol: Protocol) -> optim.Optimizer:
-    """Return the optimizer that a protocol trains a network with."""
+
+def make_optimizer(network: nn.Module, protocol: Protocol, own: MakeOptimizer | None = None) -> optim.Optimizer:
+    """Return the optimizer that a protocol trains a network with, or one of a program's own."""
+    if own is not None:
+        made = own(network.parameters())
+        if not isinstance(made, optim.Optimizer):
+            raise InputError(f"expected optimizer to make one of torch.optim, found {type(made).__name__}; return one")
+        return made
     rate, decay = protocol.learning_rate, protocol.weight_decay
     if protocol.optimizer == "adamw":
         return optim.AdamW(network.parameters(), rate, weight_decay=decay)
@@ -51,7 +60,7 @@ def multi_task_losses(
     if task is None:
         return output, primary, None
     assert outputs.auxiliary is not None, "a source with an auxiliary task brings an auxiliary head"
-    return output, primary, auxiliary_term(source, outputs.auxiliary, task, batch.mixing)
+    return output, primary, auxiliary_term(source, outputs.auxiliary, task, batch.mixing, batch.weight)
 
 
 def training_step(
