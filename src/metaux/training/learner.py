@@ -91,7 +91,8 @@ class Learner:
 
     def meta_step(self, inner: Batch, outer: Batch, rate: float, *name: int) -> MetaStep:
         """Return what the source's meta step is given: after the training step of that name (epoch and position)."""
-        if self.plan.protocol.look_ahead == "plain":
+        # Any optimizer will do for a source without meta steps, which has a diagnosis too.
+        if self.source.meta_step is None or self.plan.protocol.look_ahead == "plain":
             look_ahead = LookAhead(self.optimizer.param_groups[0]["lr"])
         else:
             look_ahead = LookAhead.from_optimizer(self.optimizer, self.network)
