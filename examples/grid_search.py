@@ -7,8 +7,8 @@ from metaux import MetauxClassifier
 
 X, y = load_iris(return_X_y=True)
 search = GridSearchCV(
-    MetauxClassifier(epochs=10, batch_size=20, random_state=0),
-    {"method": ["single", "maxl"], "subclasses": [2, 3]},
+    MetauxClassifier(epochs=6, batch_size=20, random_state=0),
+    [{"method": ["single"]}, {"method": ["maxl"], "subclasses": [2, 3]}],
     cv=3,
 )
 search.fit(X, y)

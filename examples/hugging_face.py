@@ -38,6 +38,6 @@ class Backbone(nn.Module):
 
 
 torch.manual_seed(0)
-classifier = MetauxClassifier(Backbone(), "maxl", subclasses=2, epochs=30, batch_size=8, random_state=0)
+classifier = MetauxClassifier(Backbone(), "maxl", subclasses=2, epochs=15, batch_size=8, random_state=0)
 classifier.fit(ids, data["label"][:])
 print(f"accuracy {classifier.score(ids, data['label'][:]):.3f} on {len(data)} training texts")

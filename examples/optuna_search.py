@@ -12,7 +12,7 @@ X, y = load_iris(return_X_y=True)
 def objective(trial: optuna.Trial) -> float:
     classifier = MetauxClassifier(
         method="maxl",
-        epochs=10,
+        epochs=6,
         batch_size=20,
         learning_rate=trial.suggest_float("learning_rate", 1e-3, 0.2, log=True),
         generator_learning_rate=trial.suggest_float("generator_learning_rate", 1e-4, 1e-2, log=True),

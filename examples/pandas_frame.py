@@ -17,6 +17,6 @@ encoder = make_column_transformer(
     (OneHotEncoder(handle_unknown="ignore", sparse_output=False), make_column_selector(dtype_exclude="number")),
     remainder="passthrough",
 )
-classifier = make_pipeline(encoder, MetauxClassifier(method="maxl", epochs=40, batch_size=20, random_state=0))
+classifier = make_pipeline(encoder, MetauxClassifier(method="maxl", epochs=20, batch_size=20, random_state=0))
 accuracies = cross_val_score(classifier, frame, kind, cv=3)
 print(f"accuracy {accuracies.mean():.3f}")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,24 @@ main(["train", "digits"])
 """
 
 
-@pytest.mark.parametrize("sent", SIGNALS)
-@pytest.mark.parametrize(("module", "said"), [("tyro", "metaux: interrupted\n"), ("torch", GO_ON)])
+@pytest.fixture(autouse=True)
+def as_at_a_terminal() -> Iterator[None]:
+    """Signals end a process, also where what started the tests ignores them, as nohup does."""
+    before = [signal.signal(number, signal.SIG_DFL) for number in SIGNALS]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in zip(SIGNALS, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("module", "said", "sent"),
+    [
+        ("tyro", "metaux: interrupted\n", signal.SIGINT),
+        ("torch", GO_ON, signal.SIGTERM),
+        ("torch", GO_ON, signal.SIGHUP),
+    ],
+)
 def test_during_an_import(module: str, said: str, sent: signal.Signals) -> None:
     found = subprocess.run([sys.executable, "-c", IN_AN_IMPORT, module, str(int(sent))], capture_output=True, text=True)
     assert (found.returncode, found.stdout, found.stderr.count("\n")) == (128 + sent, "", 1)

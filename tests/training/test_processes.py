@@ -123,8 +123,9 @@ def one_of_several(fabric: Fabric, folder: Path) -> None:
     torch.save([labels, *made.network.parameters()], folder / f"{fabric.global_rank}.pt")
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # only the processes' own gloo has threads
 def test_all_processes_learn_the_labels_that_the_first_one_made(tmp_path: Path) -> None:
-    Fabric(accelerator="cpu", strategy="ddp_spawn", devices=2).launch(partial(one_of_several, folder=tmp_path))
+    Fabric(accelerator="cpu", strategy="ddp_fork", devices=2).launch(partial(one_of_several, folder=tmp_path))
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     assert all(ours.equal(theirs) for ours, theirs in zip(first, second, strict=True))
 
