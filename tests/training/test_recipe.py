@@ -125,6 +125,8 @@ def test_adamw_comes_with_its_own_values() -> None:
     assert resolve(Settings(optimizer="adamw", learning_rate=0.01)).learning_rate == 0.01
     optimizer = learner(SOURCES["single"], optimizer="adamw", learning_rate=1e-3).optimizer
     assert type(optimizer) is torch.optim.AdamW
+    fitted = fit(learner(SOURCES["uniform"], epochs=4, optimizer="adamw", learning_rate=1e-3, warm_up=1))
+    assert fitted.records[-1]["train_loss"] < fitted.records[0]["train_loss"]
 
 
 def test_the_average_is_exponential_and_is_what_is_evaluated(tmp_path: Path) -> None:
