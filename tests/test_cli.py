@@ -102,7 +102,7 @@ class TestParsing:
         ("words", "said"),
         [
             ("train --epochs", "Missing value for argument '--epochs'. Expected 1 values"),
-            ("train --epochs 1.5", "Error parsing --epochs: expected a whole number, found '1.5'"),
+            ("train --epochs 1.5", "Error parsing --epochs: expected a whole number, or auto, found '1.5'"),
             ("recommend --minutes x", "Error parsing --minutes: expected a number, found 'x'"),
             (
                 "benchmark --stage x",

@@ -39,7 +39,7 @@ def test_is_frozen_and_has_a_default_for_everything() -> None:
         ({"epocs": 3}, "found 'epocs'; did you mean 'epochs'?"),
         ({"zzz": 3}, "expected known settings, found 'zzz'; correct or remove it"),
         ({3: 3}, "found '3'"),
-        ({"epochs": "three"}, "expected epochs to be a whole number or null, found 'three'"),
+        ({"epochs": "three"}, "expected epochs to be a whole number or 'auto' or null, found 'three'"),
         ({"epochs": 3.5}, "a whole number"),
         ({"epochs": True}, "a whole number"),
         ({"threads": None}, "expected threads to be a whole number, found None"),

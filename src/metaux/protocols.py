@@ -245,6 +245,11 @@ def resolve(settings: Settings, base: Protocol | None = None) -> Protocol:
         choose("protocol", settings.protocol, PROTOCOLS)
     protocol = base or PROTOCOLS[settings.protocol]
     _check(protocol)
+    if settings.epochs == "auto":
+        raise InputError(
+            "expected a number of epochs, found auto, which only metaux train and metaux compare take; give a number, "
+            "or leave it out"
+        )
     names = {field.name for field in fields(Protocol)} & {field.name for field in fields(Settings)}
     given = {name: value for name in names if (value := getattr(settings, name)) is not None}
     if (optimizer := given.get("optimizer", protocol.optimizer)) != protocol.optimizer:

@@ -16,6 +16,7 @@ Counts = Annotated[tuple[int, ...] | None, arg(metavar="INT [INT ...]", help_beh
 # What a protocol decides unless it is given.
 _OF_PROTOCOL = "(default: the protocol's)"
 Override = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_PROTOCOL)]
+Epochs = int | Literal["auto"] | None
 CountOverride = Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_PROTOCOL)]
 
 
@@ -63,7 +64,7 @@ class Settings:
         labels: the folder of a finished run, whose final labels recorded and shuffled learn. {seed} in it stands for
             the run's own seed.
         protocol: tuned (momentum, weight decay, cosine schedule), or as published: iclr, neurips.
-        epochs: passes over the training data.
+        epochs: passes over the training data; auto doubles them as long as validation data gains from it.
         batch_size: samples per batch.
         learning_rate: of the multi-task network.
         weight_decay: of the multi-task network.
@@ -78,8 +79,7 @@ class Settings:
         entropy_weight: weight of the entropy loss, which keeps the label generator from using few sub-classes.
         focal_gamma: focusing parameter of both losses; 0 is cross entropy.
         views: how transformation, rotation and their controls train on the several views of each image. together: all
-            views of a batch in one step. apart: each view like an image of its own, so that there are as many times
-            the steps.
+            views of a batch in one step. apart: each view like an image of its own, in as many times the steps.
         auxiliary_weight: factor on the auxiliary loss.
         label_parameters: what the labels of unrolled are made of: a table (each sample its own), clusters (of the
             features of a network trained before), or a generator (a network of the sample).
@@ -120,7 +120,7 @@ class Settings:
     embedding: str = "efficientnet-lite0"
     labels: Text = None
     protocol: str = "tuned"
-    epochs: CountOverride = None
+    epochs: Annotated[Epochs, arg(metavar="{INT,auto}", help_behavior_hint=_OF_PROTOCOL)] = None
     batch_size: CountOverride = None
     learning_rate: Override = None
     weight_decay: Override = None
@@ -293,7 +293,7 @@ def _in_words(kind: Any) -> str:
     if origin in (Union, UnionType):
         return " or ".join(map(_in_words, arguments))
     if origin is Literal:
-        return "one of " + ", ".join(map(repr, arguments))
+        return ("one of " if len(arguments) > 1 else "") + ", ".join(map(repr, arguments))
     if origin is tuple:
         count = "" if arguments[1:] == (...,) else f"of {len(arguments)}, "
         return f"a list, {count}each of it {_in_words(arguments[0])}"

@@ -60,6 +60,7 @@ class Compare(Command):
     def run(self) -> None:
         """Train what is missing, and compare."""
         from metaux.evidence.table import to_json
+        from metaux.runs.length import choose_length, known_length
         from metaux.runs.store import claim, default_folder
         from metaux.runs.writer import sole_writer
         from metaux.studies.compare import compare
@@ -67,10 +68,12 @@ class Compare(Command):
 
         output, console = self.output, make_console(self.output.is_silent)
         folder = self.out or default_folder(self.settings)
-        claim(folder, self.settings)
+        settings = known_length(self.settings, folder)
+        claim(folder, settings)
         with sole_writer(folder, console):
+            settings = choose_length(settings, "single", range(self.seeds), self.jobs, folder, console)
             comparison, verdict = compare(
-                self.settings, self.methods, self.seeds, self.jobs, folder, console, self.report, output.log
+                settings, self.methods, self.seeds, self.jobs, folder, console, self.report, output.log
             )
         page = f"; report: {folder / 'report.html'}" if self.report else ""
         console.print(f"\nRecords, figures and trained weights: {folder}{page}", soft_wrap=True)

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
 from itertools import dropwhile, takewhile
@@ -26,7 +26,7 @@ from metaux.cli.report import Report
 from metaux.cli.reproduce import Reproduce
 from metaux.cli.train import Train
 from metaux.errors import InputError, choose, nearest
-from metaux.settings import Settings
+from metaux.settings import Epochs, Settings
 
 DESCRIPTION = """Meta auxiliary learning: does an invented auxiliary task help on my data?
 
@@ -139,20 +139,28 @@ def _without_frame(box: str) -> str:
 @_NUMBERS.primitive_rule
 def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     """Read numbers as tyro does, but with messages for users."""
-    for kind, metavar, what in ((int, "INT", "a whole number"), (float, "FLOAT", "a number")):
-        if info.type in (kind, kind | None):
+    for kinds, read, metavar, what in (
+        ((int, int | None), int, "INT", "a whole number"),
+        ((float, float | None), float, "FLOAT", "a number"),
+        ((Epochs,), _epochs, "{INT,auto}", "a whole number, or auto"),
+    ):
+        if info.type in kinds:
             return PrimitiveConstructorSpec(
                 nargs=1,
                 metavar=metavar,
-                instance_from_str=partial(_read_number, kind, what),
-                is_instance=lambda value: isinstance(value, int | float | None),
+                instance_from_str=partial(_read_number, read, what),
+                is_instance=lambda value: isinstance(value, int | float | str | None),
                 str_from_instance=lambda value: [str(value)],
             )
     return None
 
 
-def _read_number(kind: type, what: str, words: list[str]) -> Any:
+def _epochs(word: str) -> int | str:
+    return word if word == "auto" else int(word)
+
+
+def _read_number(read: Callable[[str], Any], what: str, words: list[str]) -> Any:
     try:
-        return kind(words[0])
+        return read(words[0])
     except ValueError:
         raise ValueError(f"expected {what}, found '{words[0]}'") from None

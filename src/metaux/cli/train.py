@@ -56,6 +56,7 @@ class Train(Command):
         from metaux.data.sources import load
         from metaux.errors import choose
         from metaux.labels.sources import AUTO, METHODS, best
+        from metaux.runs.length import choose_length, known_length
         from metaux.runs.log import check_log
         from metaux.runs.plan import check
         from metaux.runs.record import Run
@@ -75,11 +76,13 @@ class Train(Command):
             method = best(data.kind)
             print_notes([f"method {method}, for data of kind {data.kind} (auto; docs/quickstart.md)"], console)
         folder = self.out or default_folder(settings, f"{method}-{seed}")
+        settings = known_length(settings, folder)
         claim(folder, settings, {"method": method, "seed": seed})
         with sole_writer(folder, console):
             if data is None:
                 with reading(console) as progress:
                     data = load(settings, progress)
+            settings = choose_length(settings, method, [seed], 1, folder, console)
             self._train(Trial(settings, method, seed), data, folder, console)
         finished = Run.read(folder)
         _print(finished, console)

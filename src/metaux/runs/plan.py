@@ -33,7 +33,7 @@ def check(settings: Settings) -> None:
     Raises:
         InputError: for an unknown protocol, backbone or device, a value out of range, or weights that can't be had.
     """
-    resolve(settings)
+    resolve(replace(settings, epochs=None) if settings.epochs == "auto" else settings)
     device_of(settings)
     check_backbone(settings.backbone, settings.pretrained)
 
