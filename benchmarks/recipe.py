@@ -116,7 +116,8 @@ def main() -> None:
     if failures:
         raise SystemExit("\n".join(failures))
     accuracy = {key: run.accuracy for key, trial in trials.items() if (run := store.find(trial)) is not None}
-    rows = [["data", "part", "seed", "accuracy"], *([*key, f"{value:.4f}"] for key, value in accuracy.items())]
+    rows = [["data", "part", "seed", "accuracy"]]
+    rows += [[data_set, part, str(seed), f"{value:.4f}"] for (data_set, part, seed), value in accuracy.items()]
     differences = [["data", "part", "n", "mean", "low", "high"]]
     for part, (_, only) in PARTS.items():
         names = [name for name in data if not only or name in only]
@@ -127,13 +128,15 @@ def main() -> None:
         gains["mean"] = [statistics.fmean(own) for own in zip(*gains.values(), strict=True)]
         for name, own in gains.items():
             estimate = mean_over_seeds(own)
-            numbers = [f"{value:.4f}" for value in (estimate.mean, estimate.low, estimate.high)]
+            numbers = [
+                "" if value is None else f"{value:.4f}" for value in (estimate.mean, estimate.low, estimate.high)
+            ]
             differences.append([name, part, str(options.seeds), *numbers])
         console.print(f"{part}: " + ", ".join(f"{name} {statistics.fmean(own):+.4f}" for name, own in gains.items()))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         for name, table in (("accuracies", rows), ("differences", differences)):
-            write_text_atomic(options.out / f"{name}.csv", "".join(",".join(map(str, row)) + "\n" for row in table))
+            write_text_atomic(options.out / f"{name}.csv", "".join(",".join(row) + "\n" for row in table))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from metaux.files import OURS
 from metaux.protocols import resolve
 from metaux.runs import length
 from metaux.runs.length import CHOSEN, Reached, best_length, choose_length, known_length
+from metaux.runs.pool import train
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
@@ -34,7 +35,7 @@ def test_the_best_length_is_found_on_validation_data_and_kept(tmp_path: Path, mo
     store = Store(tmp_path / "by hand")
     trial = Trial(replace(settings, epochs=20, evaluate_on="validation"), "single", 0)
     store.out.mkdir()
-    length.train([trial], store, 1, QUIET)
+    train([trial], store, 1, QUIET)
     run = store.find(trial)
     assert run is not None
     assert run.accuracy == pytest.approx(reached[20].accuracy)
