@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metaux.errors import InputError as InputError
-    from metaux.estimator import MetauxClassifier as MetauxClassifier
+    from metaux.estimator.classifier import MetauxClassifier as MetauxClassifier
     from metaux.hierarchy import Hierarchy as Hierarchy
     from metaux.labels.base import LabelSource as LabelSource
     from metaux.losses import entropy_loss as entropy_loss
@@ -17,18 +17,21 @@ if TYPE_CHECKING:
     from metaux.metagradient import forward_mode as forward_mode
     from metaux.networks.multitask import LabelGenerator as LabelGenerator
     from metaux.networks.multitask import MultiTaskNetwork as MultiTaskNetwork
+    from metaux.training.callbacks import Callback as Callback
+    from metaux.training.callbacks import EarlyStopping as EarlyStopping
     from metaux.trajectory import Step as Step
     from metaux.unrolling import unrolled as unrolled
 
 # Loaded when first used, so that the command line can answer `--help` without importing torch.
 _HOMES = {
     "metaux.errors": ["InputError"],
-    "metaux.estimator": ["MetauxClassifier"],
+    "metaux.estimator.classifier": ["MetauxClassifier"],
     "metaux.hierarchy": ["Hierarchy"],
     "metaux.labels.base": ["LabelSource"],
     "metaux.losses": ["entropy_loss", "focal_loss", "mask_softmax"],
     "metaux.metagradient": ["LookAhead", "double_backward", "finite_difference", "forward_mode"],
     "metaux.networks.multitask": ["LabelGenerator", "MultiTaskNetwork"],
+    "metaux.training.callbacks": ["Callback", "EarlyStopping"],
     "metaux.trajectory": ["Step"],
     "metaux.unrolling": ["unrolled"],
 }

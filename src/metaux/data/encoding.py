@@ -1,6 +1,6 @@
 """Cells and texts to numbers, by what is learned of them from training samples and kept with the run."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -11,6 +11,9 @@ from metaux.data.columns import Columns
 from metaux.data.find_columns import learn_columns
 from metaux.data.reader import RawData
 from metaux.data.transforms import Preprocessing
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class Encoded(NamedTuple):
@@ -35,15 +38,27 @@ def encode_by(raw: RawData, train: Tensor, primary: Tensor) -> Encoded:
     """
     if isinstance(raw.inputs, Tensor):
         return Encoded(raw.inputs, raw.columns)
+    return encode_cells(raw.inputs, train, primary, raw.separator)
+
+
+def encode_cells(cells: "DataFrame | tuple[str, ...]", train: Tensor, primary: Tensor, separator: str = ",") -> Encoded:
+    """Do what `encode_by` does with the tidy cells of a table, or with texts.
+
+    Args:
+        cells: of all samples.
+        train: as of `encode_by`, like `primary`.
+        primary: likewise.
+        separator: of the columns in the table's file.
+    """
     rows = train.numpy()
-    if isinstance(raw.inputs, tuple):
-        tokenizer = texts.learn_tokens([raw.inputs[row] for row in rows])
-        inputs = texts.encode(raw.inputs, tokenizer)
-        return Encoded(inputs, tokenizer=tokenizer, notices=texts.told(raw.inputs, tokenizer, inputs.shape[1]))
-    columns, learned = learn_columns(raw.inputs.iloc[rows], rows, primary[train].numpy(), raw.separator)
-    new = np.ones(len(raw), bool)
+    if isinstance(cells, tuple):
+        tokenizer = texts.learn_tokens([cells[row] for row in rows])
+        inputs = texts.encode(cells, tokenizer)
+        return Encoded(inputs, tokenizer=tokenizer, notices=texts.told(cells, tokenizer, inputs.shape[1]))
+    columns, learned = learn_columns(cells.iloc[rows], rows, primary[train].numpy(), separator)
+    new = np.ones(len(cells), bool)
     new[rows] = False
-    inputs, said = tables.encode_columns(raw.inputs, columns, new)
+    inputs, said = tables.encode_columns(cells, columns, new)
     return Encoded(inputs, columns, notices=(*learned, *said))
 
 

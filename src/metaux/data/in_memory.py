@@ -1,7 +1,8 @@
-"""Samples that a program has in memory, image arrays, tensors and map-style Datasets, and the labels beside them."""
+"""Samples that a program has in memory: arrays, frames, tensors, texts, names of files and map-style Datasets."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,8 +12,11 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from metaux.data.columns import Columns, check_resolution, encode_columns, tidy
-from metaux.data.find_columns import learn_columns
-from metaux.data.pixels import Array, Range, image_tensor
+from metaux.data.encoding import encode_cells
+from metaux.data.images import read_images as images_of
+from metaux.data.in_memory_strings import as_strings, name_images
+from metaux.data.pixels import Array, ImageFormat, Range, image_tensor
+from metaux.data.texts import encode, told
 from metaux.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,16 +28,20 @@ class Form:
     """What samples are made of: learned when fitting, expected when predicting.
 
     Args:
-        kind: `image`, `table` or `other` (passed to the network as it is), as in `LabelledData`.
+        kind: `image`, `table`, `text` or `other` (passed to the network as it is), as in `LabelledData`.
         shapes: of each input of one sample.
         pixel_range: what black and white were in an array of images.
         columns: of a data frame with more than numbers in it, as its training samples had them.
+        tokenizer: of texts, as its training samples made it.
+        types: of tensors that are passed on as they are, as torch calls them.
     """
 
-    kind: Literal["image", "table", "other"]
+    kind: Literal["image", "table", "text", "other"]
     shapes: tuple[tuple[int, ...], ...]
     pixel_range: Range | None = None
     columns: Columns = ()
+    tokenizer: str = ""
+    types: tuple[str, ...] = ()
 
     def check(self, found: "Form") -> None:
         """Raise `InputError` unless samples of the form that was found fit this one."""
@@ -50,6 +58,8 @@ class Form:
 
     def __str__(self) -> str:
         shapes = " and ".join(str(list(shape)) for shape in self.shapes)
+        if self.kind == "text":
+            return "texts"
         names = {"image": "images of", "table": "a table with rows of", "other": "tensors with samples of"}
         return f"{names[self.kind]} shape {shapes}"
 
@@ -58,38 +68,43 @@ class Form:
 class InMemory:
     """What was found: inputs as in `Samples`, their form, the labels where a Dataset brings them, and what to say.
 
-    `frame` are the tidy cells of a data frame that are still to be encoded; then there are no inputs.
+    `cells` are the tidy ones of a data frame, or texts, that are still to be encoded; then there are no inputs.
     """
 
     inputs: tuple[Tensor, ...]
     form: Form
     labels: list[Any] | None = None
     notices: tuple[str, ...] = ()
-    frame: "DataFrame | None" = None
+    cells: "DataFrame | tuple[str, ...] | None" = None
 
     def __len__(self) -> int:
-        return len(self.inputs[0]) if self.frame is None else len(self.frame)
+        return len(self.inputs[0]) if self.cells is None else len(self.cells)
 
-    def encoded(self, primary: Array) -> "InMemory":
-        """Learn from the classes of the samples, int64 `[n]`, how the cells of a data frame become numbers."""
-        if self.frame is None:
+    def encoded(self, train: Tensor, primary: Tensor) -> "InMemory":
+        """Learn from the training samples how cells or texts become numbers, and do it.
+
+        Args:
+            train: the rows of the training samples, int64.
+            primary: the class of each sample, int64 `[n]`.
+        """
+        if self.cells is None:
             return self
-        columns, notices = learn_columns(self.frame, np.arange(len(self.frame)), primary)
-        inputs, _ = encode_columns(self.frame, columns)
-        form = Form("table", (tuple(inputs.shape[1:]),), columns=columns)
-        return InMemory((inputs,), form, self.labels, notices)
+        found = encode_cells(self.cells, train, primary)
+        shapes = (tuple(found.inputs.shape[1:]),)
+        form = replace(self.form, shapes=shapes, columns=found.columns, tokenizer=found.tokenizer)
+        return InMemory((found.inputs,), form, self.labels, found.notices)
 
 
 def read_samples(
-    samples: Any, form: Form | None, labelled: bool, pixel_range: Range | None, check_table: Callable[..., Array]
+    samples: Any, form: Form | None, labelled: bool, image: ImageFormat, check_table: Callable[..., Array]
 ) -> InMemory:
-    """Read what a program has: a table, a data frame, images, tensors or a Dataset.
+    """Read what a program has: a table, a data frame, images, texts, names of image files, tensors or a Dataset.
 
     Args:
         samples: as `MetauxClassifier` describes them.
         form: what the samples that were fitted are made of; None to fit these.
         labelled: items of a Dataset end in a label.
-        pixel_range: the values of black and white in an array of images.
+        image: what images are brought to that are read from files; its range is that of arrays too.
         check_table: scikit-learn's checks of a table, which return it in float32; with `skip_check_array`, of its
             columns' names alone.
 
@@ -104,8 +119,11 @@ def read_samples(
         samples = tensors.pop().detach().cpu().numpy()
     if tensors:
         found = read_tensors(tensors)
+    elif (strings := as_strings(samples)) is not None:
+        found = _read_strings(strings, form, image)
     elif isinstance(samples, np.ndarray | list | tuple) and (array := as_array(samples)).ndim > 2:
-        found = read_images(array, form.pixel_range if form is not None and form.kind == "image" else pixel_range)
+        found = read_images(array, image.pixel_range if form is None or form.kind != "image" else form.pixel_range)
+        found = replace(found, notices=())  # what values images may have, the estimator says of itself
     elif form is not None and form.kind != "table":
         raise form.refusal(Form("table", (tuple(np.shape(samples)[1:]),)))
     elif form.columns if form is not None else _has_more_than_numbers(samples):
@@ -146,9 +164,25 @@ def _read_frame(samples: Any, form: Form | None) -> InMemory:
     frame = tidy(samples)
     frame.index = pd.Index([f"row {row}" for row in range(len(frame))])
     if form is None:
-        return InMemory((), Form("table", ((frame.shape[1],),)), frame=frame)
+        return InMemory((), Form("table", ((frame.shape[1],),)), cells=frame)
     inputs, notices = encode_columns(frame, form.columns)
     return InMemory((inputs,), replace(form, shapes=(tuple(inputs.shape[1:]),)), notices=notices)
+
+
+def _read_strings(strings: Sequence[str | Path], form: Form | None, image: ImageFormat) -> InMemory:
+    if name_images(strings):
+        if form is not None and form.kind == "image":
+            channels, height, width = form.shapes[0]
+            image = image._replace(size=(height, width), channels=channels)
+        images, notices = images_of([Path(value).expanduser() for value in strings], image)
+        return InMemory((images,), Form("image", (tuple(images.shape[1:]),)), notices=notices)
+    texts, found = tuple(map(str, strings)), Form("text", ((0,),))
+    if form is None:
+        return InMemory((), found, cells=texts)
+    if form.kind != "text":
+        raise form.refusal(found)
+    length = form.shapes[0][0]
+    return InMemory((encode(texts, form.tokenizer, length),), form, notices=told(texts, form.tokenizer, length))
 
 
 def as_array(samples: Any) -> Array:
@@ -209,7 +243,8 @@ def read_tensors(tensors: Sequence[Tensor]) -> InMemory:
             f"expected images [n, channels, height, width], found {list(inputs[0].shape)}; move the channels to the "
             "front, or make them floats for a network of your own"
         )
-    return InMemory(inputs, Form("image" if image else "other", shapes))
+    types = () if image else tuple(str(tensor.dtype).removeprefix("torch.") for tensor in inputs)
+    return InMemory(inputs, Form("image" if image else "other", shapes, types=types))
 
 
 def read_dataset(dataset: Dataset[Any], inputs: int | None, labelled: bool) -> tuple[list[Tensor], list[Any] | None]:

@@ -1,12 +1,13 @@
 """A trained network, read back from the folder of its run."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from metaux.data.samples import Samples
 from metaux.data.transforms import Preprocessing
@@ -101,19 +102,11 @@ class Model:
         source.auxiliary_names = tuple(run.result["model"].get("auxiliary_names", ()))
         example = torch.zeros(1, *shape, dtype=torch.int64 if preprocessing.kind == "text" else None)
         trunk = partial(make_backbone, trial.settings.backbone, shape, preprocessing.kind)
-        network = make_network(trunk, (example,), source, run.seed)
-        weights = {
-            name.removeprefix("network."): value for name, value in run.weights().items() if name.startswith("network.")
-        }
-        # With the versions of its layers, which some read (torchvision's MNASNet) and safetensors do not hold.
-        state: Any = network.state_dict()
-        versions, state = state._metadata, type(state)(weights)
-        state._metadata = versions
         try:
-            network.load_state_dict(state)
+            network = rebuild(trunk, (example,), source, run.weights())
         except RuntimeError:
             raise _other(run, "weights of another network") from None
-        to_channels_last(network.eval(), fabric.device)
+        to_channels_last(network, fabric.device)
         return cls(network, source, hierarchy, preprocessing, trial.settings, fabric)
 
     def predict(self, samples: Samples) -> Predictions:
@@ -122,11 +115,11 @@ class Model:
         The sub-class is the auxiliary head's choice among the slots of the class that the primary head predicts.
         """
         if not isinstance(self.source, SubclassSource):
-            return Predictions(self._logits(samples), None)
+            return Predictions(self.logits(samples), None)
         if self.source.predict is None:
-            logits, auxiliary = self._outputs(samples, "primary", "auxiliary")
+            logits, auxiliary = self.outputs(samples, "primary", "auxiliary")
         else:
-            logits, [auxiliary] = self._logits(samples), self._outputs(samples, "auxiliary")
+            logits, [auxiliary] = self.logits(samples), self.outputs(samples, "auxiliary")
         mask = self.hierarchy.mask(logits.argmax(-1))
         return Predictions(logits, auxiliary.masked_fill(~mask, -torch.inf).argmax(-1))
 
@@ -134,17 +127,18 @@ class Model:
         """Return the auxiliary logits of raw samples, `[n, K]`; None where the method has no sub-classes."""
         if not isinstance(self.source, SubclassSource):
             return None
-        return self._outputs(samples, "auxiliary")[0]
+        return self.outputs(samples, "auxiliary")[0]
 
     def features(self, samples: Samples) -> Tensor:
         """Return the trunk's features of raw samples, `[n, features]`."""
-        return self._outputs(samples, "features")[0]
+        return self.outputs(samples, "features")[0]
 
-    def _logits(self, samples: Samples) -> Tensor:
+    def logits(self, samples: Samples) -> Tensor:
+        """Return the primary logits of raw samples, `[n, classes]`, as the source predicts them."""
         with computing(self.settings.threads), self.fabric.autocast():
             return primary_outputs(self.network, self.source, samples, self.preprocessing, self.fabric.device)
 
-    def _outputs(self, samples: Samples, *names: str) -> list[Tensor]:
+    def outputs(self, samples: Samples, *names: str) -> list[Tensor]:
         """Return these of the network's outputs (`Outputs`) for all samples, from one pass over them."""
         with computing(self.settings.threads), self.fabric.autocast():
             parts = []
@@ -152,6 +146,30 @@ class Model:
                 outputs = self.network(*inputs)
                 parts.append([getattr(outputs, name).float().cpu() for name in names])
         return [torch.cat(part) for part in zip(*parts, strict=True)]
+
+
+def rebuild(
+    trunk: Callable[[], nn.Module], example: tuple[Tensor, ...], source: LabelSource, weights: Mapping[str, Tensor]
+) -> MultiTaskNetwork:
+    """Return a trained network, in evaluation mode.
+
+    Args:
+        trunk: makes its backbone, with any weights.
+        example: network inputs, of one sample or more.
+        source: gives the auxiliary head.
+        weights: of the network, by names that begin with `network.`; others are left out.
+
+    Raises:
+        RuntimeError: for weights of another network.
+    """
+    network = make_network(trunk, example, source, seed=0)
+    # With the versions of its layers, which some read (torchvision's MNASNet) and safetensors do not hold.
+    state: Any = network.state_dict()
+    own = {name.removeprefix("network."): v for name, v in weights.items() if name.startswith("network.")}
+    versions, state = state._metadata, type(state)(own)
+    state._metadata = versions
+    network.load_state_dict(state)
+    return network.eval()
 
 
 def _other(run: Run, found: str) -> InputError:

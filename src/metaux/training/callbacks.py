@@ -56,6 +56,21 @@ class Callback:
         """After the last epoch, before what is left of the training is measured."""
 
 
+class PrintLog(Callback):
+    """Prints the losses and accuracies of each epoch, as a table that grows."""
+
+    COLUMNS = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Print what is recorded of the epoch, under a header if it is the first."""
+        records = training.records
+        names = [name for name in self.COLUMNS if name in records[-1]]
+        if len(records) == 1:
+            print("  ".join(names))
+        values = (f"{records[-1][name]:.4g}" for name in names)
+        print("  ".join(value.rjust(len(name)) for name, value in zip(names, values, strict=True)), flush=True)
+
+
 class EarlyStopping(Callback):
     """Ends a training that gains no more, and goes back to the weights of its best epoch.
 

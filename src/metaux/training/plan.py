@@ -16,6 +16,8 @@ from metaux.protocols import Protocol
 from metaux.training.loader import Augment, Preprocess
 
 Features = Callable[[Samples], Tensor]
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+MakeScheduler = Callable[[Optimizer], LRScheduler]
 
 
 def no_embedding(samples: Samples) -> NoReturn:  # noqa: ARG001
@@ -71,7 +73,7 @@ class Plan:
     recorded: Callable[[Samples], Tensor] = no_recorded_labels
     own_weights: bool = False
     class_weights: Tensor | None = None
-    make_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None
-    make_scheduler: Callable[[Optimizer], LRScheduler] | None = None
+    make_optimizer: MakeOptimizer | None = None
+    make_scheduler: MakeScheduler | None = None
     criterion: Callable[[Tensor, Tensor], Tensor] | None = None
     seed: int = 0

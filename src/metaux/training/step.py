@@ -1,7 +1,6 @@
 """The training step: one code for every label source."""
 
 import math
-from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, autograd, nn, optim
@@ -13,8 +12,7 @@ from metaux.labels.base import Batch, LabelSource, PrimaryLoss, auxiliary_term
 from metaux.metagradient import Average
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
 from metaux.protocols import Protocol
-
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], optim.Optimizer]
+from metaux.training.plan import MakeOptimizer
 
 
 def make_optimizer(network: nn.Module, protocol: Protocol, own: MakeOptimizer | None = None) -> optim.Optimizer:
