@@ -22,8 +22,9 @@ def tokens(tokenizer: str, text: str) -> list[str]:
         (["The CAT, the cat"], "the Cat!", ["the", "cat", "[UNK]"]),
         (["cafe\u0301 cafe\u0301"], "caf\u00e9", ["caf\u00e9"]),
         (["snake_case snake_case"], "snake_case", ["snake_case"]),
-        (["我喜欢电影", "他喜欢菜", "我讨厌书", "他讨厌歌"], "医生喜欢菜", ["[UNK]", "[UNK]", "喜欢", "菜"]),
-        (["กินข้าว กินข้าว"], "กินข้าว", ["กินข้าว"]),
+        (["我喜欢电影", "他喜欢菜", "我讨厌书"], "医生喜欢菜", ["[UNK]", "[UNK]", "喜", "欢", "菜"]),
+        (["カメラの電池 ok ok"], "ok電池", ["ok", "電", "池"]),
+        (["กินข้าว กินข้าว"], "กินข้าว", ["กิ", "น", "ข้", "า", "ว"]),
     ],
 )
 def test_tokens(texts: list[str], text: str, found: list[str]) -> None:

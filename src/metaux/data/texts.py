@@ -20,12 +20,15 @@ LONGEST = 128
 """Tokens of a text beyond these are not looked at."""
 BUCKETS = 1024
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
+_WITHOUT_SPACES = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*"
+"""A character, with its marks, of a script that puts no spaces between words: without them a sentence would be one."""
 
 
 def learn_tokens(texts: Sequence[str]) -> str:
     """Train a byte-pair model on texts; return it as `tokenizers` writes it.
 
-    Letters are in lower case, in Unicode's composed form. A token is part of one word or of one run of signs.
+    Letters are in lower case, in Unicode's composed form. A token is part of one word or of one run of signs; in
+    scripts that put no spaces between words, one character.
 
     Raises:
         InputError: if no text has a word.
@@ -33,13 +36,14 @@ def learn_tokens(texts: Sequence[str]) -> str:
     >>> [len(row.unique()) for row in encode(["the cat", "a cat"], learn_tokens(["the cat", "the dog", "a cat"]))]
     [2, 2]
     """
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
     if not any(character.isalnum() for text in texts for character in text):
         raise InputError("expected texts of words, found none with a word in it; correct the texts")
     model = Tokenizer(models.BPE(unk_token=UNKNOWN))
     model.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    model.pre_tokenizer = pre_tokenizers.Whitespace()
+    characters = pre_tokenizers.Split(Regex(_WITHOUT_SPACES), "isolated")
+    model.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), characters])
     trainer = trainers.BpeTrainer(
         vocab_size=LARGEST, min_frequency=2, special_tokens=[PADDING, UNKNOWN], show_progress=False
     )
