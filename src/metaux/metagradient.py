@@ -99,6 +99,29 @@ class LookAhead:
         return stepped
 
 
+@dataclass(frozen=True)
+class TakenStep:
+    """A step that was really taken, in place of a look-ahead: what its passes and those of the next step have found.
+
+    Args:
+        parameters: theta before it, by name.
+        outputs: o there, on the inner batch.
+        learning_rate: alpha.
+        gradient: v, the gradient of the outer loss after it, by name, averaged over data-parallel processes.
+        outer_loss: after it, a scalar, averaged likewise.
+    """
+
+    parameters: Parameters
+    outputs: Any
+    learning_rate: float
+    gradient: Parameters
+    outer_loss: Tensor
+
+    def direction(self) -> Parameters:
+        """Return u = -alpha v."""
+        return {name: g * -self.learning_rate for name, g in self.gradient.items()}
+
+
 class TargetGradient(NamedTuple):
     """The gradient of the outer loss, of the target's structure, and the outer loss at theta+, a scalar."""
 
@@ -124,7 +147,7 @@ class MetaGradient(Protocol):
             that depends on theta through the outputs alone.
         outer_inputs: the outer loss's batch, each `[batch, ...]`.
         outer_loss: of the outputs at theta+ to a scalar, L_primary.
-        look_ahead: the virtual step.
+        look_ahead: the virtual step; or a real one, whose passes are not made again, nor is the outer one.
         seed: of the random numbers that the network draws on the inner batch (dropout); `seed + 1` on the outer one.
         average: averages tensors over data-parallel processes, weighted by the number of samples it is given: g, and
             v with the outer loss. The result is this process's own: average the generator's gradient likewise.
@@ -145,7 +168,7 @@ class MetaGradient(Protocol):
         inner_loss: InnerLoss,
         outer_inputs: tuple[Tensor, ...],
         outer_loss: OuterLoss,
-        look_ahead: LookAhead,
+        look_ahead: LookAhead | TakenStep,
         *,
         seed: int = 0,
         average: Average = alone,
@@ -163,7 +186,7 @@ class _Problem:
     inner_loss: InnerLoss
     outer_inputs: tuple[Tensor, ...]
     outer_loss: OuterLoss
-    look_ahead: LookAhead
+    look_ahead: LookAhead | TakenStep
     seed: int
     average: Average
 
@@ -180,6 +203,7 @@ class _Problem:
 
     def step(self, gradient: list[Tensor]) -> Parameters:
         """Return theta+ (equation 4), of g."""
+        assert isinstance(self.look_ahead, LookAhead)
         theta = self.network.parameters
         averaged = self.average([g.detach() for g in gradient], len(self.inner_inputs[0]))
         with torch.no_grad():
@@ -201,12 +225,16 @@ class _Problem:
         self, tangents: Callable[[Parameters], list[Tensor | None]], context: AbstractContextManager[None]
     ) -> TargetGradient:
         """Return dL_out/dt by the tangents o' of the outputs along u; g is computed in the context given."""
-        with context:
-            gradient, outputs = self.inner(detached(self.target))
-        ahead = self.step(gradient)
-        del gradient  # as large as the network, as is theta+
-        direction, loss = self.outer(ahead)
-        del ahead
+        taken = self.look_ahead
+        if isinstance(taken, TakenStep):
+            outputs, direction, loss = detached(taken.outputs), taken.direction(), taken.outer_loss
+        else:
+            with context:
+                gradient, outputs = self.inner(detached(self.target))
+            ahead = self.step(gradient)
+            del gradient  # as large as the network, as is theta+
+            direction, loss = self.outer(ahead)
+            del ahead
         return TargetGradient(contract(self.inner_loss, outputs, tangents(direction), self.target), loss)
 
 
@@ -221,14 +249,17 @@ def _meta_gradient(method: Callable[[_Problem], TargetGradient]) -> MetaGradient
         inner_loss: InnerLoss,
         outer_inputs: tuple[Tensor, ...],
         outer_loss: OuterLoss,
-        look_ahead: LookAhead,
+        look_ahead: LookAhead | TakenStep,
         *,
         seed: int = 0,
         average: Average = alone,
     ) -> TargetGradient:
         inputs = inner_inputs, inner_loss, outer_inputs, outer_loss
+        pure = PureNetwork(network)
+        if isinstance(look_ahead, TakenStep):
+            pure.parameters = look_ahead.parameters
         with torch.enable_grad():
-            return method(_Problem(PureNetwork(network), target, *inputs, look_ahead, seed, average))
+            return method(_Problem(pure, target, *inputs, look_ahead, seed, average))
 
     del meta_gradient.__wrapped__  # its signature is this one, not that of `method`
     return meta_gradient
@@ -305,9 +336,12 @@ def double_backward(problem: _Problem) -> TargetGradient:
 
     The oracle for tests, as in the released code: it takes far more time and memory than `forward_mode`.
     """
-    target = as_leaves(problem.target)
+    target, taken = as_leaves(problem.target), problem.look_ahead
     with named_gap("double_backward"), attention_unfused():
         gradient, _ = problem.inner(target, create_graph=True)
-    direction, loss = problem.outer(problem.step(gradient))
+    if isinstance(taken, TakenStep):
+        direction, loss = taken.direction(), taken.outer_loss
+    else:
+        direction, loss = problem.outer(problem.step(gradient))
     with named_gap("double_backward"):
         return TargetGradient(backward(gradient, direction.values(), target), loss)

@@ -41,7 +41,8 @@ class Protocol:
             training steps (`epoch`).
         inner_batch: the look-ahead's batch: of the `meta` split, or of the `train` data.
         outer_batch: the outer loss's batch: the `same`, or the `next` one in the epoch's order.
-        look_ahead: the virtual step is `plain` SGD, or follows the real `optimizer` with momentum and weight decay.
+        look_ahead: the virtual step is `plain` SGD, or follows the real `optimizer` with momentum and weight decay; or
+            it is the training step that was `taken` on this batch, and the two share their passes.
         head: each task's head is `linear`, or `mlp` (Linear - ReLU - Linear, as wide as the features).
         normalisation: `fixed` (mean 0.5, deviation 0.2) or the `data`'s own mean and deviation, per channel.
         views: of a label source that looks at several views of each sample: those of a batch are learned `together`,
@@ -85,7 +86,7 @@ class Protocol:
     meta_order: Literal["iteration", "epoch"]
     inner_batch: Literal["meta", "train"]
     outer_batch: Literal["same", "next"]
-    look_ahead: Literal["plain", "optimizer"]
+    look_ahead: Literal["plain", "optimizer", "taken"]
     head: Literal["linear", "mlp"]
     normalisation: Literal["fixed", "data"]
     views: Literal["together", "apart"]
@@ -206,7 +207,7 @@ TUNED = Protocol(
     meta_order="iteration",
     inner_batch="train",
     outer_batch="next",
-    look_ahead="optimizer",
+    look_ahead="taken",
     head="linear",
     normalisation="data",
     views="together",
@@ -279,5 +280,11 @@ def _check(protocol: Protocol) -> None:
                 raise InputError(
                     f"expected {name} of at least {least}{limit}, found {value}; give a number in that range"
                 )
+    batches = protocol.meta_order, protocol.inner_batch, protocol.outer_batch
+    if protocol.look_ahead == "taken" and batches != ("iteration", "train", "next"):
+        raise InputError(
+            f"expected meta_order iteration, inner_batch train and outer_batch next for look_ahead taken, found "
+            f"{', '.join(batches)}; give these, or another look_ahead"
+        )
     if 0 < protocol.focal_gamma < 1:
         raise InputError(f"expected focal_gamma 0 or at least 1, found {protocol.focal_gamma}; give one of these")

@@ -18,7 +18,7 @@ from metaux.hierarchy import Hierarchy
 from metaux.labels.batch import Batch as Batch
 from metaux.labels.batch import Mixing
 from metaux.losses import focal_loss_of_each
-from metaux.metagradient import Average, LookAhead, MetaGradient
+from metaux.metagradient import Average, LookAhead, MetaGradient, TakenStep
 from metaux.networks.multitask import MultiTaskNetwork, initialise, make_head
 from metaux.protocols import Initialisation, Protocol
 from metaux.rng import seeded
@@ -144,22 +144,24 @@ class MetaStep:
         inner: the look-ahead's batch.
         outer: the outer loss's batch.
         primary_loss: of the primary output and its batch; a scalar.
-        look_ahead: the virtual step.
+        look_ahead: the virtual step, or the training step that was taken on the inner batch.
         meta_gradient: how the gradient through it is computed.
         rate: the schedule's factor on the source's own learning rate, 1 at the start.
         seed: of this step's own random numbers (dropout).
         average: averages tensors over data-parallel processes, given this process's number of samples.
+        task: what the taken step learned, with the graph that made it; None for a virtual step.
     """
 
     network: MultiTaskNetwork
     inner: Batch
     outer: Batch
     primary_loss: PrimaryLoss
-    look_ahead: LookAhead
+    look_ahead: LookAhead | TakenStep
     meta_gradient: MetaGradient
     rate: float
     seed: int
     average: Average
+    task: Auxiliary | None = None
 
 
 class LabelSource(nn.Module):
@@ -203,7 +205,7 @@ class LabelSource(nn.Module):
     @classmethod
     def check_recipe(cls, protocol: Protocol) -> None:
         """Raise `InputError` for a part of the protocol's recipe that the source can't follow."""
-        if cls.meta_step is not None and protocol.look_ahead == "optimizer" and protocol.optimizer != "sgd":
+        if cls.meta_step is not None and protocol.look_ahead != "plain" and protocol.optimizer != "sgd":
             raise InputError(
                 f"expected the optimizer sgd for {cls.__name__}, whose look-ahead is a step of it, found "
                 f"{protocol.optimizer}; leave one of them out"
@@ -217,7 +219,7 @@ class LabelSource(nn.Module):
         return None
 
     def auxiliary(self, batch: Batch) -> Auxiliary | None:  # noqa: ARG002
-        """Turn a batch into the auxiliary task's target and weight; no gradient flows into the source."""
+        """Turn a batch into the auxiliary task's target and weight; the training step sends no gradient into it."""
         return None
 
     def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -288,8 +290,7 @@ class SubclassSource(LabelSource, ABC):
 
     def auxiliary(self, batch: Batch) -> Auxiliary:
         """Return the target without weight."""
-        with torch.no_grad():
-            return Auxiliary(self.target(batch))
+        return Auxiliary(self.target(batch))
 
     def labels(self, batch: Batch) -> Tensor:
         """Return the target."""

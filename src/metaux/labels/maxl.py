@@ -43,9 +43,9 @@ class Maxl(SubclassSource):
 
     def objectives(self, step: MetaStep) -> dict[str, Tensor]:
         """Return the primary loss after the look-ahead (`meta`), and the `entropy` with its weight lambda."""
-        labels = self.target(step.inner)
-        meta = meta_objective(self, step, Auxiliary(labels))
-        entropy = of_all_processes(lambda mean: entropy_loss(mean.unsqueeze(0)), labels.mean(0), step)
+        task = step.task or self.auxiliary(step.inner)
+        meta = meta_objective(self, step, task)
+        entropy = of_all_processes(lambda mean: entropy_loss(mean.unsqueeze(0)), task.target.mean(0), step)
         return {"meta": meta, "entropy": self.protocol.entropy_weight * entropy}
 
     def meta_step(self, step: MetaStep) -> None:

@@ -32,8 +32,7 @@ class VectorSource(LabelSource):
 
     def auxiliary(self, batch: Batch) -> Auxiliary:
         """Return the target vectors without weight."""
-        with torch.no_grad():
-            return Auxiliary(self.target(batch))
+        return Auxiliary(self.target(batch))
 
     def auxiliary_loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the mean squared error over the dimensions, `[batch]`."""
@@ -93,9 +92,9 @@ class Vector(VectorSource):
 
     def objectives(self, step: MetaStep) -> dict[str, Tensor]:
         """Return the primary loss after the look-ahead (`meta`), and the spectrum's `entropy` with its weight."""
-        targets = self.target(step.inner)
-        meta = meta_objective(self, step, Auxiliary(targets))
-        entropy = of_all_processes(spectral_entropy_loss, covariance(targets), step)
+        task = step.task or self.auxiliary(step.inner)
+        meta = meta_objective(self, step, task)
+        entropy = of_all_processes(spectral_entropy_loss, covariance(task.target), step)
         return {"meta": meta, "entropy": self.protocol.entropy_weight * entropy}
 
     def meta_step(self, step: MetaStep) -> None:

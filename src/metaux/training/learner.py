@@ -12,9 +12,9 @@ from torch import Tensor, nn, optim
 from torch.optim.swa_utils import AveragedModel
 
 from metaux.errors import InputError
-from metaux.labels.base import Batch, BatchLoss, Course, LabelSource, MetaStep, Preparation, PrimaryLoss
+from metaux.labels.base import Auxiliary, Batch, BatchLoss, Course, LabelSource, MetaStep, Preparation, PrimaryLoss
 from metaux.metagradient import Average, LookAhead, MetaGradient, finite_difference, forward_mode
-from metaux.networks.multitask import MultiTaskNetwork, feature_size, initialise, make_head, to_channels_last
+from metaux.networks.multitask import MultiTaskNetwork, Outputs, feature_size, initialise, make_head, to_channels_last
 from metaux.rng import derive_seed, seeded
 from metaux.training.batches import Batches
 from metaux.training.course import make_course
@@ -39,6 +39,28 @@ class Trouble(NamedTuple):
     remedy: str
 
 
+class Taken(NamedTuple):
+    """A training step that was taken and waits for its meta step.
+
+    Args:
+        batch: that it learned.
+        task: what the auxiliary head learned, with the graph of what made it.
+        parameters: of the network before it, by name.
+        outputs: of the network before it.
+        learning_rate: alpha.
+        rate: the schedule's factor on the learning rates.
+        seed: of its random numbers.
+    """
+
+    batch: Batch
+    task: Auxiliary
+    parameters: dict[str, Tensor]
+    outputs: Outputs
+    learning_rate: float
+    rate: float
+    seed: int
+
+
 @dataclass
 class Learner:
     """All that learns in a run, and what it learns from; `make_learner` makes it.
@@ -58,6 +80,7 @@ class Learner:
         notice: what a user should know before the training; may be empty.
         preparation: the seconds that the source's preparation takes if nothing is spared.
         left_out: those that were spared, in a rehearsal or since the run had been interrupted.
+        taken: the training step that waits for its meta step, where the two share their passes; none after an epoch.
     """
 
     plan: Plan
@@ -74,6 +97,12 @@ class Learner:
     notice: str
     preparation: float
     left_out: float
+    taken: Taken | None = None
+
+    @property
+    def shares_passes(self) -> bool:
+        """Whether the look-ahead of a meta step is the training step before."""
+        return self.source.meta_step is not None and self.plan.protocol.look_ahead == "taken"
 
     @property
     def evaluated(self) -> MultiTaskNetwork:
@@ -90,7 +119,10 @@ class Learner:
         return (self.fabric.global_rank,) if self.fabric.world_size > 1 else ()
 
     def meta_step(self, inner: Batch, outer: Batch, rate: float, *name: int) -> MetaStep:
-        """Return what the source's meta step is given: after the training step of that name (epoch and position)."""
+        """Return what a meta step with a look-ahead is given, after the training step of that name.
+
+        The name is epoch and position.
+        """
         # Any optimizer will do for a source without meta steps, which has a diagnosis too.
         if self.source.meta_step is None or self.plan.protocol.look_ahead == "plain":
             look_ahead = LookAhead(self.optimizer.param_groups[0]["lr"])

@@ -13,13 +13,14 @@ from metaux.errors import TrainingError
 from metaux.labels.base import LabelSource
 from metaux.metagradient import MetaGradient
 from metaux.networks.multitask import MultiTaskNetwork
-from metaux.rng import seeded
+from metaux.rng import derive_seed, seeded
 from metaux.training.batches import Order
 from metaux.training.callbacks import Callback, Training
 from metaux.training.checkpoint import Checkpoint
 from metaux.training.devices import wait_for
 from metaux.training.evaluate import Evaluation, Record
 from metaux.training.learner import Learner
+from metaux.training.shared_passes import last_meta_step, shared_step
 from metaux.training.step import training_step
 
 
@@ -117,7 +118,7 @@ def train_epoch(learner: Learner, epoch: int, on_batch_end: Callable[[], None] =
 def steps_of(learner: Learner, order: Order) -> list[tuple[str, int]]:
     """Return the steps of an epoch in order: `train` or `meta`, and the position of its batch."""
     train = [("train", position) for position in range(len(order.train))]
-    if learner.source.meta_step is None:
+    if learner.source.meta_step is None or learner.shares_passes:
         return train
     meta = [("meta", position) for position in range(len(order.train))]
     if learner.plan.protocol.meta_order == "epoch":
@@ -155,9 +156,15 @@ def take_step(
             learner.source.meta_step(learner.meta_step(inner, outer, rate, order.epoch, position))
             return torch.zeros(3, device=learner.fabric.device)
         batch = learner.batches.training(order, position)
-        step = learner.network, learner.source, batch, learner.optimizer, learner.primary_loss, learner.average
         measured = cosines is not None and _has_cosine(learner, position, len(order.train))
-        loss, output, cosine = training_step(*step, with_cosine=measured)
+        if learner.shares_passes:
+            seed = derive_seed(learner.plan.seed, *name, *learner.of_rank)
+            loss, output, cosine = shared_step(learner, batch, rate, seed, measured)
+            if position == len(order.train) - 1:
+                last_meta_step(learner, learner.batches.look_ahead(order, position)[1])
+        else:
+            step = learner.network, learner.source, batch, learner.optimizer, learner.primary_loss, learner.average
+            loss, output, cosine = training_step(*step, with_cosine=measured)
         if learner.average_network is not None:
             learner.average_network.update_parameters(learner.network)
         if cosines is not None and cosine is not None:

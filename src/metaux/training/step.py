@@ -54,7 +54,8 @@ def multi_task_losses(
     outputs: Outputs = network(*(part.clone() for part in batch.shown))
     output = outputs.primary[: batch.own]
     primary = primary_loss(output, batch.unchanged()) if len(output) else output.sum()
-    task = source.auxiliary(batch)
+    with torch.no_grad():
+        task = source.auxiliary(batch)
     if task is None:
         return output, primary, None
     assert outputs.auxiliary is not None, "a source with an auxiliary task brings an auxiliary head"
