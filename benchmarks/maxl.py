@@ -37,7 +37,7 @@ KINDS = {
 }
 BACKBONES = "small-cnn", "vgg16"
 LIMIT = 4.3
-BATCH, BATCHES, CLASSES, SUBCLASSES = 100, 8, 20, 5
+BATCH, BATCHES, CLASSES, SUBCLASSES = 100, 5, 20, 5
 
 
 def learners(backbone: str) -> dict[str, Learner]:

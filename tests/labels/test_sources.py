@@ -82,10 +82,13 @@ class TestEverySource:
 def test_the_auxiliary_task_is_one_loss_per_view_and_leaves_the_source_alone(name: str) -> None:
     made = untrained(name)
     seen, task = views_and_task(made.source, made.batches.train.load(torch.arange(10)))
-    assert not task.target.requires_grad
     outputs = made.network(*seen.inputs)
     assert outputs.auxiliary is not None
     assert made.source.auxiliary_loss(outputs.auxiliary, task.target).shape == (len(seen.index),)
+    *_, auxiliary = multi_task_losses(copy.deepcopy(made.network), made.source, seen, made.primary_loss)
+    assert auxiliary is not None
+    auxiliary.backward()
+    assert all(parameter.grad is None for parameter in made.source.parameters())
 
 
 @pytest.mark.parametrize("name", OF_THE_SAMPLE)
