@@ -53,6 +53,7 @@ class Protocol:
         label_parameters: what the labels of `unrolled` are made of: a `table` with logits of each sample, `clusters`
             with logits of each cluster of a network's features, or a `generator`, a network of the sample.
         iterations: how often `unrolled` goes through the training.
+        starts: the networks that it does so with each time, whose mean gradient counts.
         horizon: how many of its last steps the gradient goes back through; all, if there are fewer.
         cosine_batches: training batches of each epoch, evenly spread, on which the cosine of the two tasks' gradients
             is measured as the released code does on all; 0 for none.
@@ -94,6 +95,7 @@ class Protocol:
     reported_epochs: int
     label_parameters: Literal["table", "clusters", "generator"]
     iterations: int
+    starts: int
     horizon: int
     cosine_batches: int
     # The recipe; all of it is off in the papers.
@@ -149,6 +151,7 @@ ICLR = Protocol(
     reported_epochs=5,
     label_parameters="table",
     iterations=15,
+    starts=1,
     horizon=1_000_000,
     cosine_batches=10,  # in place of all, which doubles the cost of a training step
 )
@@ -182,6 +185,7 @@ NEURIPS = Protocol(
     reported_epochs=5,
     label_parameters="table",
     iterations=15,
+    starts=1,
     horizon=1_000_000,
     cosine_batches=10,  # in place of all, which doubles the cost of a training step
 )
@@ -215,6 +219,7 @@ TUNED = Protocol(
     reported_epochs=1,
     label_parameters="table",
     iterations=15,
+    starts=1,
     horizon=1_000_000,
     cosine_batches=0,
 )

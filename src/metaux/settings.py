@@ -84,6 +84,7 @@ class Settings:
         label_parameters: what the labels of unrolled are made of: a table (each sample its own), clusters (of the
             features of a network trained before), or a generator (a network of the sample).
         iterations: how often unrolled trains the network to learn its labels, before it trains it on them.
+        starts: the untrained networks that it begins with each time; the mean over them counts (1 by default).
         horizon: of each such training, the last steps that the gradient goes back through (all by default).
         meta_gradient: how the label generator's gradient is computed. auto is forward-mode, which is exact, or
             finite-difference if the network has an operation without a forward-mode formula.
@@ -150,6 +151,7 @@ class Settings:
         arg(metavar="{table,clusters,generator}", help_behavior_hint=_OF_PROTOCOL),
     ] = None
     iterations: CountOverride = None
+    starts: CountOverride = None
     horizon: CountOverride = None
     meta_gradient: Literal["auto", "forward-mode", "finite-difference", "double-backward"] = "auto"
     device: str = "auto"

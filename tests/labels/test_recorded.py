@@ -51,6 +51,13 @@ def test_shuffled_labels_are_those_of_other_samples_of_the_class(frozen: Run, tm
     assert (abs(before - after).max(-1) < 1e-3).mean() < 0.2  # a few stay in their place by chance
 
 
+def test_permuted_labels_are_as_sharp_but_on_other_slots(frozen: Run, tmp_path: Path) -> None:
+    again = train(replace(FAST, labels=str(frozen.folder)), tmp_path / "run", "permuted")
+    before, after = (part.output("train_labels").astype(np.float32) for part in (frozen, again))
+    np.testing.assert_allclose(np.sort(after), np.sort(before), atol=1e-3)
+    assert 0.05 < (abs(before - after).max(-1) < 1e-3).mean() < 0.4  # one order of three slots in six is the old one
+
+
 def test_the_seed_decides_the_permutation_and_finds_its_run(frozen: Run, tmp_path: Path) -> None:
     settings = replace(FAST, train_size=None, labels=str(tmp_path / "frozen-{seed}"))
     for seed in (0, 1):

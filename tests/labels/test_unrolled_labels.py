@@ -63,6 +63,15 @@ def test_labels_are_learned_of_every_kind(kind: str) -> None:
     torch.testing.assert_close(source.own_labels.sum(-1), torch.ones(len(digits().train)))
 
 
+def test_several_starts_are_averaged_and_shuffled_classes_teach_other_labels() -> None:
+    one, two = (learner(SOURCES["unrolled"], **QUICK, starts=starts).source for starts in (1, 2))
+    shuffled = learner(SOURCES["unrolled-shuffled"], **QUICK).source
+    labels = [source.get_buffer("own_labels") for source in (one, two, shuffled)]
+    assert not any(torch.allclose(own, labels[0]) for own in labels[1:])
+    # The classes are no longer those of the samples.
+    assert shuffled.get_buffer("outer_losses")[0] > one.get_buffer("outer_losses")[0]
+
+
 def test_an_interrupted_run_goes_on_after_its_last_iteration() -> None:
     told: list[str] = []
     kept: list[tuple[dict[str, Tensor], float]] = []

@@ -70,7 +70,7 @@ class Course:
     rounds: Callable[[int, int], Iterator[int]]
 
 
-def no_course(source: "LabelSource") -> NoReturn:
+def no_course(source: "LabelSource", start: int = 0) -> NoReturn:  # noqa: ARG001
     """Say that a preparation is without the course of a run."""
     raise InputError(f"expected the course of a run for {type(source).__name__}, found none; give the preparation one")
 
@@ -93,7 +93,7 @@ class Preparation:
         device: where the networks are.
         own_weights: whether backbones come with weights that they keep.
         kept: the source's parameters and buffers as an interrupted run left them, by name; none at the start.
-        course: the training that the run will take with a source.
+        course: the training that the run will take with a source; with a number other than 0, from another start.
         keep: keeps tensors by name, so that `kept` has them if the run is interrupted before the source is prepared.
         notify: tells the user how far the preparation is.
     """
@@ -110,7 +110,7 @@ class Preparation:
     device: torch.device
     own_weights: bool = False
     kept: Mapping[str, Tensor] = field(default_factory=dict)
-    course: Callable[["LabelSource"], Course] = no_course
+    course: Callable[["LabelSource", int], Course] = no_course
     keep: Callable[[Mapping[str, Tensor]], None] = lambda _: None
     notify: Callable[[str], None] = lambda _: None
 

@@ -88,6 +88,7 @@ _SOURCES = {
     "given": Entry("given:Given", "outside", asks="given"),
     "maxl": Entry("maxl:Maxl", default=True),
     "unrolled": Entry("unrolled:Unrolled"),
+    "unrolled-shuffled": Entry("unrolled:Unrolled", "control", options=_SHUFFLED),
     "vector": Entry("vector:Vector", control="frozen-vector"),
     "frozen-vector": Entry("vector:FrozenVector", "control"),
     "transformation": Entry(
@@ -107,7 +108,8 @@ _SOURCES = {
     "balanced": Entry("kmeans:KMeans", options={"balanced": True}),
     "leaves": Entry("leaves:Leaves", kinds=("table",)),
     "recorded": Entry("recorded:Recorded", control="shuffled", asks="run"),
-    "shuffled": Entry("recorded:Recorded", "control", asks="run", options=_SHUFFLED),
+    "shuffled": Entry("recorded:Recorded", "control", asks="run", options={"permuted": "samples"}),
+    "permuted": Entry("recorded:Recorded", "control", asks="run", options={"permuted": "slots"}),
     "distilled": Entry("distilled:Distilled", control="self-distilled"),
     "distilled-cross": Entry("distilled:Distilled", control="self-distilled-cross", options=_CROSS),
     "self-distilled": Entry("self_distilled:SelfDistilled", "control"),

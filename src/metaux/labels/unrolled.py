@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from metaux.errors import InputError, TrainingError
+from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Auxiliary, Course, Preparation, auxiliary_term
 from metaux.labels.fixed import SoftLabels, over_all, own_slots, slot_mask
 from metaux.labels.label_parameters import make_parameters
@@ -32,10 +33,19 @@ class Unrolled(SoftLabels):
     labels' parameters (`metaux.labels.label_parameters`) take a step. The next iteration leaves out the next fold.
 
     The labels are those up to the iteration where the outer loss, as a mean over the last five folds, was least. The
-    network is then trained on all samples with them.
+    network is then trained on all samples with them. With `starts` above 1, loss and gradient are means over trainings
+    from that many starts, the run's own and others, which stay the same in all iterations.
+
+    Args:
+        shuffled: for the control, the outer loss is on the classes of other samples, drawn once. So the labels are
+            learned as long and as far, from nothing.
     """
 
     outer_losses: Tensor
+
+    def __init__(self, hierarchy: Hierarchy, protocol: Protocol, shuffled: bool = False):
+        super().__init__(hierarchy, protocol)
+        self.shuffled = shuffled
 
     @classmethod
     def check_recipe(cls, protocol: Protocol) -> None:
@@ -55,6 +65,10 @@ class Unrolled(SoftLabels):
         """
         self.register_buffer("outer_losses", preparation.once("outer_losses", lambda: torch.zeros(0)))
         self.primary, self.seed = preparation.samples.primary.to(preparation.device), preparation.seed
+        self.outer_primary = self.primary
+        if self.shuffled:
+            order = torch.randperm(len(self.primary), generator=generator(self.seed, "shuffled outer classes"))
+            self.outer_primary = self.primary[order.to(self.primary.device)]
         super().prepare(preparation)
 
     def distribute(self, preparation: Preparation) -> Tensor:
@@ -65,17 +79,19 @@ class Unrolled(SoftLabels):
         if "best" in kept:
             parameters.load_state_dict({name: kept[f"parameters.{name}"] for name in parameters.state_dict()})
             best = kept["best"].to(preparation.device)
-        course = preparation.course(self)
-        for number in course.rounds(len(self.outer_losses), count):
+        courses = [preparation.course(self, start) for start in range(self.protocol.starts)]
+        for number in courses[0].rounds(len(self.outer_losses), count):
             labels = self.labels_of(parameters.logits())
             try:
-                loss, gradient, notice = self.gradient(labels, course, number % FOLDS)
+                found = [self.gradient(labels, course, number % FOLDS) for course in courses]
             except TrainingError as error:
                 raise TrainingError(
                     f"iteration {number + 1} of {count} of the labels: {error}; the labels before it are kept"
                 ) from error
-            if notice and not number:
-                preparation.notify(notice)
+            losses, gradients, notices = zip(*found, strict=True)
+            loss, gradient = torch.stack(losses).mean(), torch.stack(gradients).mean(0)
+            if notices[0] and not number:
+                preparation.notify(notices[0])
             parameters.move(gradient, number)
             self.outer_losses = torch.cat([self.outer_losses, loss.reshape(1).to(self.outer_losses)])
             if _last_is_best(self.outer_losses.tolist()):
@@ -94,7 +110,7 @@ class Unrolled(SoftLabels):
 
         Args:
             labels: over the own slots, `[n, max(psi)]`.
-            course: the run's training.
+            course: the training.
             held_out: the fold.
         """
         fold = torch.randperm(len(labels), generator=generator(self.seed, "folds")).to(labels.device) % FOLDS
@@ -123,7 +139,7 @@ class Unrolled(SoftLabels):
             return Step(batch.shown, target, loss, course.rate(number), course.seed_of(number))
 
         rows = (fold == held_out).nonzero().squeeze(-1).cpu()
-        outer = [_outer(course, part) for part in rows.tensor_split(ceil(len(rows) / self.protocol.batch_size))]
+        outer = [self.outer(course, part) for part in rows.tensor_split(ceil(len(rows) / self.protocol.batch_size))]
         with course.autocast():
             found = unrolled(
                 course.network, course.optimizer, step, course.steps, outer, horizon=self.protocol.horizon, cap=CAP
@@ -136,11 +152,11 @@ class Unrolled(SoftLabels):
         # Through the softmax that made the labels.
         return found.outer_loss, labels * (of_labels - (labels * of_labels).sum(-1, keepdim=True)), found.notice
 
-
-def _outer(course: Course, rows: Tensor) -> OuterBatch:
-    """Return a batch of the outer loss."""
-    batch = course.load(rows)
-    return batch.inputs, lambda outputs: course.primary_loss(outputs.primary, batch)
+    def outer(self, course: Course, rows: Tensor) -> OuterBatch:
+        """Return a batch of the outer loss."""
+        batch = course.load(rows)
+        batch = batch._replace(primary=self.outer_primary[batch.index])
+        return batch.inputs, lambda outputs: course.primary_loss(outputs.primary, batch)
 
 
 def _last_is_best(losses: list[float]) -> bool:

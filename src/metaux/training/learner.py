@@ -271,8 +271,9 @@ def prepared_source(
         pretrain(network, loader, protocol, in_precision)
         left_out += (plan.protocol.epochs - protocol.epochs) * (time.perf_counter() - start)
 
-    def course(source: LabelSource) -> Course:
-        network = make_network(plan.trunk, _example(plan), source, plan.seed, plan.own_weights)
+    def course(source: LabelSource, start: int) -> Course:
+        seed = derive_seed(plan.seed, "start", start) if start else plan.seed
+        network = make_network(plan.trunk, _example(plan), source, seed, plan.own_weights)
         return make_course(
             plan,
             source,
