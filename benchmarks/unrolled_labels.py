@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 
@@ -210,18 +209,22 @@ class Study:
         run = self.store.find(self.trial(name, title, self.seeds[0]))
         if run is None:
             return
-        labels, ids = torch.as_tensor(run.output("train_labels")).float(), run.output("train_ids")
-        samples = load_once(self.sets[name]).train.take(torch.as_tensor(ids.astype(np.int64)))
-        names = load_once(self.sets[name]).hierarchy.class_names
+        data, labels = load_once(self.sets[name]), torch.as_tensor(run.output("train_labels")).float()
+        assert data.train.ids is not None
+        places = {int(own): place for place, own in enumerate(data.train.ids)}
+        samples = data.train.take(torch.tensor([places[int(own)] for own in run.output("train_ids")]))
+        names = data.hierarchy.class_names
         figure = Figure(figsize=(shown / 2, len(names) * labels.shape[1] / 2))
-        grid = figure.subplots(len(names) * labels.shape[1], shown, squeeze=False)
+        around = {"left": 0.2, "right": 0.99, "bottom": 0.01, "top": 0.99, "wspace": 0.05, "hspace": 0.05}
+        grid = figure.subplots(len(names) * labels.shape[1], shown, squeeze=False, gridspec_kw=around)
         for axes in grid.flat:
             axes.set_axis_off()
         for class_, class_name in enumerate(names):
             rows = (samples.primary == class_).nonzero().squeeze(-1)
             for slot in range(labels.shape[1]):
                 line = grid[class_ * labels.shape[1] + slot]
-                line[0].set_title(f"{class_name} {slot + 1}", fontsize=6, loc="left")
+                place = {"x": -0.2, "y": 0.5, "ha": "right", "va": "center", "transform": line[0].transAxes}
+                line[0].text(s=f"{class_name} {slot + 1}", fontsize=6, **place)
                 for axes, row in zip(line, rows[labels[rows, slot].topk(min(shown, len(rows))).indices], strict=False):
                     pixels = samples.inputs[0][row].permute(1, 2, 0).numpy()
                     axes.imshow(pixels.squeeze(), cmap="gray", interpolation="nearest")

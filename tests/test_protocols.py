@@ -60,7 +60,7 @@ def test_values_the_submission_does_not_state(field: str) -> None:
 
 
 def test_tuned_is_how_a_practitioner_trains() -> None:
-    assert (TUNED.momentum, TUNED.schedule, TUNED.outer_batch, TUNED.look_ahead) == (0.9, "cosine", "next", "optimizer")
+    assert (TUNED.momentum, TUNED.schedule, TUNED.outer_batch, TUNED.look_ahead) == (0.9, "cosine", "next", "taken")
     assert TUNED.reported_epochs == 1
     assert (TUNED.initialisation, TUNED.generator_initialisation, TUNED.cosine_batches) == ("pytorch", "pytorch", 0)
     assert Settings().protocol == "tuned"
