@@ -9,6 +9,7 @@ epoch. `--sets`, `--rows` and `--seeds` restrict it; what other calls have train
 """
 
 import argparse
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -172,8 +173,11 @@ class Study:
             for title, row in self.of(name).items():
                 # Labels that are read cost nothing: the row is as uniform.
                 trial = (replace(row, method="uniform") if row.labels_of else row).trial(settings, 0)
+                begun = time.perf_counter(), time.process_time()
                 cost, _ = rehearse(trial, data, curve=False)
-                seconds = cost.of(trial.protocol.epochs)
+                # Core-hours are of the CPU's time: other programs may run beside the rehearsal.
+                share = (time.process_time() - begun[1]) / (time.perf_counter() - begun[0])
+                seconds = share * cost.of(trial.protocol.epochs)
                 self.seconds[name, title] = seconds / trial.protocol.epochs
                 hours, longest = hours + len(self.seeds) * seconds / 3600, max(longest, seconds)
             console.print(f"{name}: {hours:.1f} core-hours, the longest run {longest / 60:.0f} minutes")
