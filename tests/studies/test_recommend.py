@@ -312,6 +312,7 @@ def test_labels_that_people_gave_are_tried_first(tmp_path: Path) -> None:
     assert tried("digits")[:2] == ["human", "transformation"]
     assert tried(tmp_path / "a.npz")[:2] == ["given", "kmeans"]
     assert tried(tmp_path / "b.npz")[0] == "kmeans"
+    assert {tried(data)[-1] for data in ("digits", tmp_path / "b.npz")} == {"unrolled"}
 
 
 @pytest.mark.parametrize("minutes", [0, -1, 1e-6])
