@@ -88,7 +88,7 @@ class Row:
 
     def trial(self, settings: Settings, seed: int, seconds: float = 1.0) -> Trial:
         """Return the run of a seed, but for the labels that it learns."""
-        assert settings.epochs is not None
+        assert isinstance(settings.epochs, int)
         own = replace(settings, epochs=self.times * settings.epochs, **self.changes)
         if self.another_start:
             own = replace(own, train_seed=seed)
@@ -106,8 +106,9 @@ def learned(kind: str) -> dict[str, Row]:
 
 
 LONGER = {f"single, {times} times the epochs": Row("single", times=times) for times in (2, 4)}
-START, NETWORK = {"another_start": True}, {"changes": {"backbone": "conv4"}}
-ONCE = {"sets": ("cifar100-3-short",)}
+ONE_SET = ("cifar100-3-short",)
+CONV4 = {"backbone": "conv4"}
+STARTED = ("single, another start", "uniform, another start")
 ROWS = {
     **{name: Row(name) for name in REFERENCES},
     **LONGER,
@@ -115,23 +116,21 @@ ROWS = {
     **learned("clusters"),
     **learned("generator"),
     "table, outer classes shuffled": Row("unrolled-shuffled", {"label_parameters": "table"}),
-    "table, mean of three starts": Row("unrolled", {"label_parameters": "table", "starts": 3}, **ONCE),
-    "single, another start": Row("single", **START),
-    "uniform, another start": Row("uniform", **START),
-    "table's labels, another start": Row(
-        "recorded", labels_of="table", baselines=("single, another start", "uniform, another start"), **START
-    ),
+    "table, mean of three starts": Row("unrolled", {"label_parameters": "table", "starts": 3}, sets=ONE_SET),
+    "single, another start": Row("single", another_start=True),
+    "uniform, another start": Row("uniform", another_start=True),
+    "table's labels, another start": Row("recorded", labels_of="table", another_start=True, baselines=STARTED),
     "three starts' labels, another start": Row(
         "recorded",
         labels_of="table, mean of three starts",
-        baselines=("single, another start", "uniform, another start", "table's labels, another start"),
-        **START,
-        **ONCE,
+        another_start=True,
+        baselines=(*STARTED, "table's labels, another start"),
+        sets=ONE_SET,
     ),
-    "single, another network": Row("single", **NETWORK),
-    "uniform, another network": Row("uniform", **NETWORK),
+    "single, another network": Row("single", CONV4),
+    "uniform, another network": Row("uniform", CONV4),
     "table's labels, another network": Row(
-        "recorded", labels_of="table", baselines=("single, another network", "uniform, another network"), **NETWORK
+        "recorded", CONV4, labels_of="table", baselines=("single, another network", "uniform, another network")
     ),
 }
 
@@ -206,11 +205,11 @@ class Study:
                 runs += [run for _, run in own]
         return Comparison.of(contenders, runs) if runs else None
 
-    def draw_sheet(self, name: str, title: str = "table", shown: int = 12) -> None:
+    def draw_sheet(self, name: str, row_name: str = "table", shown: int = 12) -> None:
         """Draw, of the first seed's labels, the training images with the largest share of each sub-class."""
         from matplotlib.figure import Figure
 
-        run = self.store.find(self.trial(name, title, self.seeds[0]))
+        run = self.store.find(self.trial(name, row_name, self.seeds[0]))
         if run is None:
             return
         data, labels = load_once(self.sets[name]), torch.as_tensor(run.output("train_labels")).float()
@@ -227,8 +226,8 @@ class Study:
             rows = (samples.primary == class_).nonzero().squeeze(-1)
             for slot in range(labels.shape[1]):
                 line = grid[class_ * labels.shape[1] + slot]
-                place = {"x": -0.2, "y": 0.5, "ha": "right", "va": "center", "transform": line[0].transAxes}
-                line[0].text(s=f"{class_name} {slot + 1}", fontsize=6, **place)
+                title, at = f"{class_name} {slot + 1}", line[0].transAxes
+                line[0].text(-0.2, 0.5, title, ha="right", va="center", fontsize=6, transform=at)
                 for axes, row in zip(line, rows[labels[rows, slot].topk(min(shown, len(rows))).indices], strict=False):
                     pixels = samples.inputs[0][row].permute(1, 2, 0).numpy()
                     axes.imshow(pixels.squeeze(), cmap="gray", interpolation="nearest")

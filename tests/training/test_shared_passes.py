@@ -102,6 +102,8 @@ def test_an_iteration_takes_two_passes_of_the_network_and_one_of_the_generator()
     batches = len(one.batches.order(0).train)
     assert isinstance(one.source, Maxl)
     network, generator = one.network.trunk, one.source.generator.trunk
+    assert isinstance(network, Dropping)
+    assert isinstance(generator, Dropping)
     before = network.passes, generator.passes
     train_epoch(one, 0)
     assert one.taken is None
