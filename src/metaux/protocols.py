@@ -65,6 +65,8 @@ class Protocol:
         trivial_augment: whether each image is also changed by TrivialAugment, `on` or `off`.
         weight_average: the exponential moving average of the weights is over this share of all steps, and is what is
             evaluated and kept; 0 for the weights themselves.
+        head_epochs: epochs in which the primary head alone learns before the training, from the features that the
+            backbone has at its start.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Protocol:
     mix: Literal["none", "mixup", "cutmix", "both"] = "none"
     trivial_augment: Literal["off", "on"] = "off"
     weight_average: float = 0.0
+    head_epochs: int = 0
 
     def rate(self, epoch: int) -> float:
         """Return the factor on both learning rates in an epoch, counted from 0.
@@ -267,7 +270,7 @@ def resolve(settings: Settings, base: Protocol | None = None) -> Protocol:
     return replace(changed, halve_every=halve_every, reported_epochs=max(1, reported))
 
 
-_MAY_BE_ZERO = ("cosine_batches", "warm_up")
+_MAY_BE_ZERO = ("cosine_batches", "warm_up", "head_epochs")
 _FRACTIONS = ("meta_fraction", "label_smoothing", "weight_average")
 
 

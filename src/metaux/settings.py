@@ -1,4 +1,7 @@
-"""Everything that defines a run, as one frozen, typed configuration, for the command line and for files."""
+"""Everything that defines a run, as one frozen, typed configuration, for the command line and for files.
+
+(Over 300 lines, since each setting says what it means.)
+"""
 
 import math
 from collections.abc import Collection, Mapping
@@ -54,8 +57,8 @@ class Settings:
             unless you say so, since that can turn one class into another.
         class_weights: balanced weighs each class in the primary loss inversely to its frequency.
         backbone: the network: auto, mlp, small-cnn, conv4, vgg16, vgg16-quarter (a quarter as wide), resnet32,
-            text-cnn, torchvision:NAME or timm:NAME.
-        pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
+            text-cnn, efficientnet-lite0, torchvision:NAME or timm:NAME.
+        pretrained: start both networks from ImageNet weights; for the last three only.
         features: what kmeans, balanced and leaves cluster: pixels (of texts, the counts of words), autoencoder (its
             latent space), rotations or contrastive (the backbone, trained on the images without labels), a pretrained
             network (efficientnet-lite0, torchvision:NAME or timm:NAME), or the folder of a finished run.
@@ -73,6 +76,7 @@ class Settings:
         label_smoothing: the share of the primary class's label that is spread over all classes.
         mix: show the network mixed images, with mixed labels: mixup, cutmix, or both in turn; or none.
         trivial_augment: change each image in one more random way, of colour or geometry (TrivialAugment).
+        head_epochs: epochs in which the primary head alone learns, before the training, with the backbone as it starts.
         weight_average: evaluate and keep a moving average of the weights, over this share of the training; 0 for none.
         generator_learning_rate: of the label generator.
         generator_decay: weight of the norm of the label generator's parameters.
@@ -138,6 +142,7 @@ class Settings:
         Literal["off", "on"] | None, arg(metavar="{off,on}", help_behavior_hint=_OF_PROTOCOL)
     ] = None
     weight_average: Override = None
+    head_epochs: CountOverride = None
     generator_learning_rate: Override = None
     generator_decay: Override = None
     entropy_weight: Override = None

@@ -7,6 +7,7 @@ from math import prod
 from torch import nn
 
 from metaux.errors import InputError, choose
+from metaux.networks.efficientnet import EFFICIENTNET, FORM, EfficientNetTrunk, efficientnet_lite0
 from metaux.networks.text import text_cnn
 from metaux.networks.zoo import LIBRARIES, is_of_library, library_and_model, make_library_trunk
 
@@ -112,11 +113,14 @@ def check_backbone(name: str, pretrained: bool = False) -> None:
         if pretrained:
             library.fetch(model)
         return
-    choose("backbone", name, ["auto", *BACKBONES, *(f"{library}:NAME" for library in LIBRARIES)])
+    if name == EFFICIENTNET:
+        efficientnet_lite0(FORM.size, pretrained)
+        return
+    choose("backbone", name, ["auto", *BACKBONES, EFFICIENTNET, *(f"{library}:NAME" for library in LIBRARIES)])
     if pretrained:
         raise InputError(
-            f"expected a backbone torchvision:NAME or timm:NAME for pretrained weights, found {name}, which has none; "
-            "give one, or leave them out"
+            f"expected a backbone torchvision:NAME, timm:NAME or {EFFICIENTNET} for pretrained weights, found {name}, "
+            "which has none; give one, or leave them out"
         )
 
 
@@ -124,10 +128,10 @@ def make_backbone(name: str, shape: Shape, kind: str = "", pretrained: bool = Fa
     """Make the trunk of that name for samples of that shape; `auto` is mlp for tables, small-cnn for images.
 
     Args:
-        name: one of `BACKBONES`, `torchvision:NAME` or `timm:NAME`.
+        name: one of `BACKBONES`, efficientnet-lite0, `torchvision:NAME` or `timm:NAME`.
         shape: of one sample.
         kind: of the samples, where it is known; of texts, `auto` is text-cnn, and no other backbone takes them.
-        pretrained: start from the library's ImageNet weights; the network is the same either way.
+        pretrained: start from ImageNet weights; the network is the same either way.
 
     Raises:
         InputError: for an unknown name, a shape that the backbone cannot take, or weights that can't be had.
@@ -143,6 +147,10 @@ def make_backbone(name: str, shape: Shape, kind: str = "", pretrained: bool = Fa
         raise InputError(f"text-cnn takes texts, found {kind} inputs; give --backbone auto")
     if is_of_library(name):
         return make_library_trunk(name, shape, pretrained)
+    if name == EFFICIENTNET:
+        if _channels(shape) not in (1, 3):
+            raise InputError(f"expected grey or colour images for {name}, found {list(shape)}; give another backbone")
+        return EfficientNetTrunk(max(shape[1:]), pretrained)
     return BACKBONES[chosen(name, shape, kind)](shape)
 
 

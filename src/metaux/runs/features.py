@@ -11,6 +11,7 @@ from metaux.data.samples import Samples
 from metaux.data.texts import word_counts
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, nearest
+from metaux.networks.efficientnet import EFFICIENTNET, suited_size
 from metaux.networks.multitask import feature_size
 from metaux.networks.zoo import is_of_library
 from metaux.rng import seeded
@@ -20,12 +21,8 @@ from metaux.training.features import of_module
 from metaux.training.loader import Loader
 from metaux.training.plan import Features, Plan
 
-PIXELS, AUTOENCODER, EFFICIENTNET = "pixels", "autoencoder", "efficientnet-lite0"
+PIXELS, AUTOENCODER = "pixels", "autoencoder"
 ROTATIONS, CONTRASTIVE = SELF_SUPERVISED = ("rotations", "contrastive")
-# EfficientNet-Lite0 sees small images enlarged this many times, from 64 to 128 pixels a side, rather than at the 224 of
-# its training: on CIFAR-100 most of the agreement with human labels at a third of the pixels; and images of 48 pixels
-# agree better at 128 (0.83) than at 192 (0.79; the slow test in tests/runs/test_features.py).
-ENLARGED, LEAST, ENOUGH, MOST = 4, 64, 128, 224
 
 
 def make_features(
@@ -126,8 +123,7 @@ def _of_imagenet(option: str, name: str, preprocessing: Preprocessing, device: t
         )
     size = None
     if name == EFFICIENTNET and preprocessing.image_size is not None:
-        side = max(preprocessing.image_size)
-        size = min(max(side, LEAST, min(ENLARGED * side, ENOUGH)), MOST)
+        size = suited_size(max(preprocessing.image_size))
     embedding = pretrained_embedding(name, size).to(device)
     return lambda samples: embedding.features(samples.inputs[0])
 

@@ -15,6 +15,7 @@ from metaux.errors import InputError, choose
 from metaux.labels.base import LabelSource, MakeSource
 from metaux.labels.sources import SOURCES, Entry
 from metaux.networks.backbones import check_backbone, make_backbone
+from metaux.networks.efficientnet import EFFICIENTNET, FORM
 from metaux.protocols import Protocol, resolve
 from metaux.runs.features import make_embedding, make_features
 from metaux.runs.recorded import make_recorded
@@ -128,6 +129,9 @@ def assemble(
     draw_seed = seed if settings.train_seed is None else settings.train_seed
     train, meta = draw(data.train, draw_seed, settings.train_size, share or 0.0)
     preprocessing, device = Preprocessing.fit(data, protocol.normalisation), device or device_of(settings)
+    if settings.backbone == EFFICIENTNET:  # in the form that its weights were trained on
+        count = preprocessing.channels
+        preprocessing = replace(preprocessing, mean=FORM.mean[:count], deviation=FORM.deviation[:count])
     plan = Plan(
         data=data,
         train=train,

@@ -19,6 +19,7 @@ from metaux.rng import derive_seed, seeded
 from metaux.training.batches import Batches
 from metaux.training.course import make_course
 from metaux.training.features import of_pixels
+from metaux.training.head import train_head
 from metaux.training.loader import Loader
 from metaux.training.meta_gradients import FEW, check_difference, choose_meta_gradient
 from metaux.training.plan import Plan
@@ -192,6 +193,9 @@ def make_learner(
     optimizer = make_optimizer(network, plan.protocol, plan.make_optimizer)
     batches = Batches(plan, source, fabric.device, (fabric.global_rank, fabric.world_size))
     _check_smallest_batch(network, batches)
+    primary_loss, average = make_primary_loss(plan), averager(fabric)
+    if "network" not in (state or {}):
+        train_head(network, batches.train, primary_loss, plan.protocol.head_epochs, plan.protocol.batch_size)
     meta_gradient, notice = plan.meta_gradient if source.meta_step else None, ""
     if source.meta_step and meta_gradient in (None, finite_difference):
         few = batches.train.load(torch.arange(min(FEW, len(plan.train))))
@@ -200,7 +204,6 @@ def make_learner(
         else:
             check_difference(network, few)
     average_network = make_average(network, plan.protocol, plan.protocol.epochs * len(batches.order(0).train))
-    primary_loss, average = make_primary_loss(plan), averager(fabric)
     made = source, network, optimizer, Schedule(plan, optimizer), average_network, primary_loss, batches, average
     return Learner(plan, fabric, *made, meta_gradient, notice, preparation, left_out)
 
@@ -274,14 +277,11 @@ def prepared_source(
     def course(source: LabelSource, start: int) -> Course:
         seed = derive_seed(plan.seed, "start", start) if start else plan.seed
         network = make_network(plan.trunk, _example(plan), source, seed, plan.own_weights)
-        return make_course(
-            plan,
-            source,
-            fabric,
-            to_channels_last(network, device),
-            make_primary_loss(plan),
-            spare if rehearsal else None,
-        )
+        to_channels_last(network, device)
+        primary_loss, protocol = make_primary_loss(plan), plan.protocol
+        loader = Loader(plan.train, plan.preprocess, device, seed=seed)
+        train_head(network, loader, primary_loss, protocol.head_epochs, protocol.batch_size)
+        return make_course(plan, source, fabric, network, primary_loss, spare if rehearsal else None)
 
     def spare(seconds: float) -> None:
         nonlocal left_out
