@@ -212,3 +212,14 @@ def test_a_protocol_of_ones_own_has_a_recipe() -> None:
     own = replace(TUNED, name="own", mix="cutmix", warm_up=2)
     assert resolve(Settings(epochs=4), own).mix == "cutmix"
     assert [round(own.rate(epoch), 3) for epoch in (0, 1)] == [0.333, 0.663]
+
+
+def test_the_head_learns_first_and_the_trunk_stays() -> None:
+    plain, headed = (learner(SOURCES["kmeans"], head_epochs=epochs) for epochs in (0, 20))
+    assert_same_weights(headed.network.trunk, plain.network.trunk)
+    samples = headed.batches.train.load(torch.arange(200))
+    with torch.no_grad():
+        before, after = (
+            made.primary_loss(made.network.eval()(*samples.inputs).primary, samples) for made in (plain, headed)
+        )
+    assert after < 0.9 * before

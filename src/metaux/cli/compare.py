@@ -60,7 +60,8 @@ class Compare(Command):
     def run(self) -> None:
         """Train what is missing, and compare."""
         from metaux.evidence.table import to_json
-        from metaux.runs.length import choose_length, known_length
+        from metaux.runs.length import known_length
+        from metaux.runs.pretrained import known_start
         from metaux.runs.store import claim, default_folder
         from metaux.runs.writer import sole_writer
         from metaux.studies.compare import compare
@@ -68,10 +69,9 @@ class Compare(Command):
 
         output, console = self.output, make_console(self.output.is_silent)
         folder = self.out or default_folder(self.settings)
-        settings = known_length(self.settings, folder)
+        settings = known_start(known_length(self.settings, folder), folder)
         claim(folder, settings)
         with sole_writer(folder, console):
-            settings = choose_length(settings, "single", range(self.seeds), self.jobs, folder, console)
             comparison, verdict = compare(
                 settings, self.methods, self.seeds, self.jobs, folder, console, self.report, output.log
             )

@@ -59,6 +59,7 @@ class Train(Command):
         from metaux.runs.length import choose_length, known_length
         from metaux.runs.log import check_log
         from metaux.runs.plan import check
+        from metaux.runs.pretrained import choose_start, known_start, starts_pretrained
         from metaux.runs.record import Run
         from metaux.runs.store import claim, default_folder
         from metaux.runs.trial import Trial
@@ -73,15 +74,18 @@ class Train(Command):
         if method == AUTO:
             with reading(console) as progress:
                 data = load(settings, progress)
-            method = best(data.kind)
+            # On a pretrained network no source of labels was shown to help.
+            method = "single" if starts_pretrained(settings, data) else best(data.kind)
             print_notes([f"method {method}, for data of kind {data.kind} (auto; docs/quickstart.md)"], console)
         folder = self.out or default_folder(settings, f"{method}-{seed}")
-        settings = known_length(settings, folder)
+        settings = known_start(known_length(settings, folder), folder)
         claim(folder, settings, {"method": method, "seed": seed})
         with sole_writer(folder, console):
             if data is None:
                 with reading(console) as progress:
                     data = load(settings, progress)
+            settings, note = choose_start(settings, data, folder)
+            print_notes([note] if note else [], console)
             settings = choose_length(settings, method, [seed], 1, folder, console)
             self._train(Trial(settings, method, seed), data, folder, console)
         finished = Run.read(folder)

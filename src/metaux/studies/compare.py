@@ -20,10 +20,12 @@ from metaux.protocols import resolve
 from metaux.report.recorded import Recorded
 from metaux.report.reporting import write_report
 from metaux.runs.launch import rehearse
+from metaux.runs.length import choose_length
 from metaux.runs.loading import check_unchanged
 from metaux.runs.log import catch_up, check_log
 from metaux.runs.plan import check, too_short
 from metaux.runs.pool import START_OF_A_PROCESS, longest_first, summarise_failures, train
+from metaux.runs.pretrained import choose_start
 from metaux.runs.record import RECOMMENDED, Run, is_finished, write_settings
 from metaux.runs.store import Store, by_method, claim
 from metaux.runs.trial import Trial
@@ -82,7 +84,9 @@ def compare(
     with reading(console) as progress:
         data = load(settings, progress)
     reading_time = time.perf_counter() - start
-    print_notes([*data.notices, *too_short(settings, data)], console)
+    settings, start_note = choose_start(settings, data, out)
+    settings = choose_length(settings, REFERENCES[0], range(seeds), jobs, out, console)
+    print_notes([*data.notices, *filter(None, [start_note]), *too_short(settings, data)], console)
     store = Store(out, by_method)
     trials = _trials(settings, tuple(dict.fromkeys(methods)), seeds, data, store, console)
     compared = list(dict.fromkeys(trial.method for trial in trials))
