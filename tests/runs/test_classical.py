@@ -17,10 +17,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from making import first_right, make_run
+from metaux.data.samples import Samples
 from metaux.data.sources import load, read_unlabelled
+from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 from metaux.evidence.comparison import compare_runs
 from metaux.evidence.verdict import judge
+from metaux.runs import numbers
 from metaux.runs.classical import STRENGTHS, ClassicalModel, read_model
 from metaux.runs.record import CLASSIFIER, Run
 from metaux.settings import Settings
@@ -187,3 +190,28 @@ def test_a_classical_model_that_is_as_good_as_a_network_is_not_named(tmp_path: P
         for seed in range(3)
     ]
     assert judge(compare_runs(runs)).simpler == ""
+
+
+def test_a_class_with_one_sample_is_said_to_have_no_cross_validation(tmp_path: Path) -> None:
+    lines = ["split,label,c0"] + [f"train,{'rare' if row < 2 else 'often'},{row}" for row in range(12)]
+    lines += [f"test,{name},{row}" for row, name in enumerate(("rare", "often"))]
+    file = tmp_path / "table.csv"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    said = done("train", file, "--train-size", 3, "--method", "logistic-regression", "--out", tmp_path / "run")
+    assert "no cross-validation chose the regularisation" in " ".join(said.split())
+
+
+def test_features_of_images_are_made_once_for_all_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, asked = load(Settings()), []
+
+    def features(samples: Samples) -> torch.Tensor:
+        asked.append(len(samples))
+        return samples.inputs[0].flatten(1).float()
+
+    monkeypatch.setattr(numbers, "make_embedding", lambda *_: features)
+    preprocessing = Preprocessing.fit(data, "data")
+    some = data.train.take(torch.arange(30))
+    for samples in (some, some.take(torch.arange(30)), data.train.take(torch.arange(40))):
+        found = numbers.kept_numbers("of a test", preprocessing, samples, torch.device("cpu"), data.digest)
+        assert found.shape == (len(samples), 64)
+    assert asked == [30, 40]

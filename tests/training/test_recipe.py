@@ -215,11 +215,11 @@ def test_a_protocol_of_ones_own_has_a_recipe() -> None:
 
 
 def test_the_head_learns_first_and_the_trunk_stays() -> None:
-    plain, headed = (learner(SOURCES["kmeans"], head_epochs=epochs) for epochs in (0, 20))
+    plain, headed = (learner(SOURCES["kmeans"], head_epochs=epochs) for epochs in (0, 100))
     assert_same_weights(headed.network.trunk, plain.network.trunk)
     samples = headed.batches.train.load(torch.arange(200))
     with torch.no_grad():
         before, after = (
             made.primary_loss(made.network.eval()(*samples.inputs).primary, samples) for made in (plain, headed)
         )
-    assert after < 0.9 * before
+    assert after < before - 0.05

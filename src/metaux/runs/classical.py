@@ -10,6 +10,7 @@ is recorded as a network's is, with `classifier.skops` in place of weights: a fi
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,20 +20,19 @@ import torch
 from torch import Tensor
 
 from metaux.data.samples import LabelledData, Samples
-from metaux.data.texts import VOCABULARY
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, choose
 from metaux.hierarchy import Hierarchy
 from metaux.labels.sources import CLASSICAL, entry
-from metaux.runs.features import make_embedding
 from metaux.runs.model import Model, Predictions, read_description
+from metaux.runs.numbers import kept_numbers, numbers_of
 from metaux.runs.plan import make_plan
 from metaux.runs.reading import check_digests, damaged
 from metaux.runs.record import CLASSIFIER, Run, write_finished, write_records, write_settings
 from metaux.runs.results import describe_model, describe_run, sample_outputs
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
-from metaux.training.devices import computing
+from metaux.training.devices import computing, device_of
 from metaux.training.evaluate import measures
 from metaux.training.plan import Plan
 from metaux.training.timing import Cost
@@ -50,8 +50,16 @@ _FEW = 100
 _LEAST = 1e-12
 
 
-def fit_and_record(trial: Trial, data: LabelledData, folder: Path) -> None:
+def fit_and_record(
+    trial: Trial, data: LabelledData, folder: Path, notify: Callable[[str], None] = lambda _: None
+) -> None:
     """Fit a classical model, and record it as a run.
+
+    Args:
+        trial: the run.
+        data: what its settings name.
+        folder: where it is recorded.
+        notify: called with what a user should know.
 
     Raises:
         InputError: for data of a kind that it is not for, or features that can't be had.
@@ -59,8 +67,13 @@ def fit_and_record(trial: Trial, data: LabelledData, folder: Path) -> None:
     with computing(trial.settings.threads):
         plan = _plan(trial, data)
         preprocessing, classes = _preprocessing(plan), data.hierarchy.classes
-        start = time.perf_counter()
-        train, test = (_numbers(trial.settings, preprocessing, samples) for samples in (plan.train, data.test))
+        start, device = time.perf_counter(), device_of(trial.settings)
+        train, test = (
+            kept_numbers(trial.settings.embedding, preprocessing, samples, device, data.digest)
+            for samples in (plan.train, data.test)
+        )
+        if note := _note(trial, plan):
+            notify(note)
         classifier = _classifier(trial, plan).fit(train, plan.train.primary.numpy())
         record: dict[str, Any] = {"epoch": 1, "seconds": time.perf_counter() - start}
         for part, numbers, samples in (("train", train, plan.train), ("test", test, data.test)):
@@ -74,8 +87,8 @@ def fit_and_record(trial: Trial, data: LabelledData, folder: Path) -> None:
     write_finished(folder, result, sample_outputs(plan, logits.exp(), correct), _dumped(classifier))
 
 
-def rehearse(trial: Trial, data: LabelledData) -> Cost:
-    """Estimate the seconds of a run from a fit to a few samples.
+def rehearse(trial: Trial, data: LabelledData) -> tuple[Cost, str]:
+    """Estimate the seconds of a run from a fit to a few samples; and say what a user should know, if anything.
 
     Raises:
         InputError: as `fit_and_record`.
@@ -85,13 +98,14 @@ def rehearse(trial: Trial, data: LabelledData) -> Cost:
         rows = torch.linspace(0, len(plan.train) - 1, min(_FEW, len(plan.train))).long()
         few = plan.train.take(rows)
         start = time.perf_counter()
-        numbers = _numbers(trial.settings, _preprocessing(plan), few)
+        numbers = numbers_of(trial.settings.embedding, _preprocessing(plan), few, device_of(trial.settings))
         measured = time.perf_counter()
         if len(few.primary.unique()) > 1:
             _classifier(trial, replace(plan, train=few)).fit(numbers, few.primary.numpy())
         fitted = time.perf_counter()
     share = len(plan.train) / len(few)
-    return Cost((measured - start) * (share + len(data.test) / len(few)) + (fitted - measured) * share, 0.0)
+    seconds = (measured - start) * (share + len(data.test) / len(few)) + (fitted - measured) * share
+    return Cost(seconds, 0.0), _note(trial, plan)
 
 
 @dataclass(frozen=True)
@@ -104,6 +118,7 @@ class ClassicalModel:
         hierarchy: classes with their names.
         preprocessing: raw inputs to numbers.
         settings: the run's.
+        device: where the features of images are made.
     """
 
     method: str
@@ -111,10 +126,15 @@ class ClassicalModel:
     hierarchy: Hierarchy
     preprocessing: Preprocessing
     settings: Settings
+    device: torch.device
 
     @classmethod
-    def of(cls, run: Run) -> "ClassicalModel":
+    def of(cls, run: Run, device: str = "cpu") -> "ClassicalModel":
         """Read the model of a finished run.
+
+        Args:
+            run: the run.
+            device: as `Settings.device`.
 
         Raises:
             InputError: if its file is missing, damaged, or holds a type that such models have not.
@@ -132,12 +152,15 @@ class ClassicalModel:
             raise damaged(run.folder, f"without {CLASSIFIER}") from None
         except Exception as error:  # of a file that is no archive, no schema, or holds another type
             raise damaged(path, f"that holds no model ({' '.join(str(error).split())})") from None
-        return cls(run.method, classifier, hierarchy, preprocessing, run.trial.settings)
+        settings = run.trial.settings
+        return cls(
+            run.method, classifier, hierarchy, preprocessing, settings, device_of(replace(settings, device=device))
+        )
 
     def predict(self, samples: Samples) -> Predictions:
         """Return the logarithms of the classes' probabilities for raw samples."""
         with computing(self.settings.threads):
-            numbers = _numbers(self.settings, self.preprocessing, samples)
+            numbers = numbers_of(self.settings.embedding, self.preprocessing, samples, self.device)
             return Predictions(_log_probabilities(self.classifier, numbers, self.hierarchy.classes), None)
 
 
@@ -149,12 +172,12 @@ def read_model(run: Run, device: str = "cpu") -> AnyModel:
 
     Args:
         run: the run.
-        device: for a network, as `Settings.device`.
+        device: as `Settings.device`.
 
     Raises:
         InputError: for a damaged model.
     """
-    return ClassicalModel.of(run) if run.method in CLASSICAL else Model.of(run, device)
+    return ClassicalModel.of(run, device) if run.method in CLASSICAL else Model.of(run, device)
 
 
 def _plan(trial: Trial, data: LabelledData) -> Plan:
@@ -171,27 +194,6 @@ def _plan(trial: Trial, data: LabelledData) -> Plan:
 def _preprocessing(plan: Plan) -> Preprocessing:
     assert isinstance(plan.preprocess, Preprocessing)
     return plan.preprocess
-
-
-def _numbers(settings: Settings, preprocessing: Preprocessing, samples: Samples) -> Any:
-    """Return what a classifier takes of raw samples: a row of numbers for each."""
-    if len(samples) == 0:
-        return np.zeros((0, 1))
-    if preprocessing.kind == "image":
-        return make_embedding(settings, preprocessing, torch.device("cpu"))(samples).numpy()
-    if preprocessing.kind == "text":
-        return _counts(samples.inputs[0])
-    [columns] = preprocessing(samples.inputs)
-    return columns.numpy()
-
-
-def _counts(ids: Tensor) -> Any:
-    """Return how often each word occurs in each text, a sparse matrix `[n, vocabulary]`."""
-    from scipy.sparse import csr_matrix
-
-    rows, places = ids.nonzero(as_tuple=True)  # 0 is padding
-    ones = np.ones(len(rows), dtype=np.float64)
-    return csr_matrix((ones, (rows.numpy(), ids[rows, places].numpy())), shape=(len(ids), VOCABULARY))
 
 
 def _classifier(trial: Trial, plan: Plan) -> "BaseEstimator":
@@ -217,11 +219,24 @@ def _regression(plan: Plan, weights: str | None) -> "BaseEstimator":
     scaled = {"image": StandardScaler(), "table": None, "text": TfidfTransformer(sublinear_tf=True)}[kind]
     regression = LogisticRegression(max_iter=1000, class_weight=weights)
     pipeline = make_pipeline(scaled, regression) if scaled is not None else make_pipeline(regression)
-    counts = plan.train.primary.bincount()
-    folds = min(_FOLDS, int(counts[counts > 0].min()))
-    if folds < 2:
+    if (folds := _folds(plan)) < 2:
         return pipeline
     return GridSearchCV(pipeline, {"logisticregression__C": STRENGTHS[kind]}, scoring="neg_log_loss", cv=folds)
+
+
+def _folds(plan: Plan) -> int:
+    """Return the folds of the cross-validation, in each of which every class has a sample."""
+    counts = plan.train.primary.bincount()
+    return min(_FOLDS, int(counts[counts > 0].min()))
+
+
+def _note(trial: Trial, plan: Plan) -> str:
+    if _MAKERS[trial.method] is not _regression or _folds(plan) > 1:
+        return ""
+    return (
+        f"{trial.method}: a class has one training sample, so that no cross-validation chose the regularisation: it is "
+        "scikit-learn's own, C = 1"
+    )
 
 
 _MAKERS = {"logistic-regression": _regression, "linear-probe": _regression, "gradient-boosting": _boosting}

@@ -35,7 +35,7 @@ def rehearse(trial: Trial, data: LabelledData, curve: bool = True) -> tuple[Cost
         InputError: for what the method cannot be trained on.
     """
     if trial.method in CLASSICAL:
-        return classical.rehearse(trial, data), ""
+        return classical.rehearse(trial, data)
     with computing(trial.settings.threads):
         return time_run(make_plan(trial, data), make_fabric(trial.changed(processes=1).settings), curve)
 
@@ -66,7 +66,7 @@ def run(
         catch_up(log, folder)
         return
     if trial.method in CLASSICAL:
-        classical.fit_and_record(trial, data, folder)
+        classical.fit_and_record(trial, data, folder, notify)
         return
     fabric = make_fabric(trial.settings)
     if trial.settings.processes == 1:

@@ -1,0 +1,82 @@
+"""What a classical model takes of raw samples: a row of numbers for each."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metaux.data.samples import Samples
+from metaux.data.texts import VOCABULARY
+from metaux.data.transforms import Preprocessing
+from metaux.runs.features import make_embedding
+from metaux.settings import Settings
+
+
+def numbers_of(embedding: str, preprocessing: Preprocessing, samples: Samples, device: torch.device) -> Any:
+    """Return the standardised columns of tables, how often each word occurs in texts, the features of images.
+
+    Args:
+        embedding: the frozen network that makes features of images, as `Settings.embedding`.
+        preprocessing: raw inputs to network inputs.
+        samples: raw ones.
+        device: where features are made.
+
+    Returns:
+        An array or a sparse matrix `[n, numbers]`.
+    """
+    if len(samples) == 0:
+        return np.zeros((0, 1))
+    if preprocessing.kind == "image":
+        return make_embedding(Settings(embedding=embedding), preprocessing, device)(samples).cpu().numpy()
+    if preprocessing.kind == "text":
+        return _counts(samples.inputs[0])
+    [columns] = preprocessing(samples.inputs)
+    return columns.numpy()
+
+
+def kept_numbers(
+    embedding: str, preprocessing: Preprocessing, samples: Samples, device: torch.device, data: str
+) -> Any:
+    """Return what `numbers_of` does; the features of images are made once in a process, for all seeds.
+
+    Args:
+        embedding: as of `numbers_of`, like the next three.
+        preprocessing: likewise.
+        samples: likewise.
+        device: likewise.
+        data: the digest of the data that they are of.
+    """
+    if preprocessing.kind != "image" or samples.ids is None:
+        return numbers_of(embedding, preprocessing, samples, device)
+    rows = hashlib.blake2b(samples.ids.numpy().tobytes(), digest_size=16).hexdigest()
+    return _kept(_Asked(embedding, preprocessing, str(device), data, rows, samples))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Two are alike where all but the samples is."""
+
+    embedding: str
+    preprocessing: Preprocessing
+    device: str
+    data: str
+    rows: str
+    samples: Samples = field(compare=False)
+
+
+@lru_cache(maxsize=2)  # of training and test samples
+def _kept(asked: _Asked) -> Any:
+    return numbers_of(asked.embedding, asked.preprocessing, asked.samples, torch.device(asked.device))
+
+
+def _counts(ids: Tensor) -> Any:
+    """Return how often each word occurs in each text, a sparse matrix `[n, vocabulary]`."""
+    from scipy.sparse import csr_matrix
+
+    rows, places = ids.nonzero(as_tuple=True)  # 0 is padding
+    ones = np.ones(len(rows), dtype=np.float64)
+    return csr_matrix((ones, (rows.numpy(), ids[rows, places].numpy())), shape=(len(ids), VOCABULARY))
