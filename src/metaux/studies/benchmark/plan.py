@@ -24,14 +24,14 @@ def tuning(data_set: Settings, entrant: Entrant, rules: Rules) -> list[list[Tria
     base = on_validation(data_set, entrant)
     return [
         [Trial(base.changed(**values).settings, base.method, seed) for seed in range(rules.tuning_seeds)]
-        for values in rules.grid
+        for values in rules.grid_of(data_set)
     ]
 
 
 def tried(data_set: Settings, entrant: Entrant, rules: Rules, store: Store) -> list[dict[str, Any]]:
     """Return what each configuration reached on validation data: none, where a run of it did not come to its end."""
     found: list[dict[str, Any]] = []
-    for values, trials in zip(rules.grid, tuning(data_set, entrant, rules), strict=True):
+    for values, trials in zip(rules.grid_of(data_set), tuning(data_set, entrant, rules), strict=True):
         runs = [run for trial in trials if (run := store.find(trial)) is not None]
         whole = len(runs) == len(trials)
         losses = [float(run.epochs[-1]["test_loss"]) for run in runs]

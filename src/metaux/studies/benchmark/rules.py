@@ -6,7 +6,8 @@ from typing import Any
 
 from metaux.errors import choose
 from metaux.labels.sources import ANY_KIND, CLASSICAL, REFERENCES, Role, entry
-from metaux.settings import as_words
+from metaux.runs.pretrained import RATE
+from metaux.settings import Settings, as_words
 from metaux.words import shell_command
 
 
@@ -122,9 +123,14 @@ class Rules:
 
     @property
     def grid(self) -> tuple[dict[str, float], ...]:
-        """Every configuration that is tried."""
+        """Every configuration that is tried from scratch."""
+        return self.grid_of(Settings())
+
+    def grid_of(self, data_set: Settings) -> tuple[dict[str, float], ...]:
+        """Return every configuration that is tried on a data set; a pretrained network learns at smaller rates."""
+        factor = RATE if data_set.pretrained else 1.0
         return tuple(
-            {"learning_rate": rate, "weight_decay": decay}
+            {"learning_rate": rate * factor, "weight_decay": decay}
             for rate in self.learning_rates
             for decay in self.weight_decays
         )
