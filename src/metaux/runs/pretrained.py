@@ -50,7 +50,11 @@ def choose_start(settings: Settings, data: LabelledData, out: Path) -> tuple[Set
             "gets some"
         )
     plain = replace(settings, epochs=None if settings.epochs == "auto" else settings.epochs)
-    decided: dict[str, Any] = {"learning_rate": RATE * resolve(plain).learning_rate, "epochs": EPOCHS, "head_epochs": HEAD_EPOCHS}
+    decided: dict[str, Any] = {
+        "learning_rate": RATE * resolve(plain).learning_rate,
+        "epochs": EPOCHS,
+        "head_epochs": HEAD_EPOCHS,
+    }
     missing = {name: value for name, value in decided.items() if getattr(settings, name) is None}
     chosen = replace(settings, backbone=EFFICIENTNET, pretrained=True, **missing)
     size = suited_size(max(data.train.inputs[0].shape[-2:]))
