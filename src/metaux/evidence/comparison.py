@@ -15,6 +15,7 @@ from metaux.evidence.statistics import (
     mean_over_samples,
     mean_over_seeds,
     over_groups,
+    share_of_samples,
 )
 from metaux.labels.sources import CLASSICAL, REFERENCES, Role, entry
 from metaux.runs.record import Run
@@ -71,6 +72,7 @@ class Row:
         accuracies: the test accuracy with each of them.
         accuracy: their mean and interval.
         balanced_accuracy: the mean over classes likewise.
+        on_new: what to expect of one such network on new samples: the mean, and its interval over test samples.
         differences: to each of its baselines that it shares a seed with.
         absent: the seeds that single task ran with and the row did not: what alone came through can't be judged.
         seconds_per_epoch: mean over its runs.
@@ -84,6 +86,7 @@ class Row:
     accuracies: Sequence[float]
     accuracy: Estimate
     balanced_accuracy: Estimate
+    on_new: Estimate
     differences: Mapping[str, Difference]
     absent: tuple[int, ...]
     seconds_per_epoch: float
@@ -136,6 +139,7 @@ class Comparison:
         measured_on: the part of the data that is called test samples here: `test`, or `validation` in its place.
         epochs: passes over the training data.
         protocol: the training protocol's name.
+        kind: of the data: image, table, text or other.
     """
 
     rows: Sequence[Row]
@@ -145,6 +149,7 @@ class Comparison:
     measured_on: str
     epochs: int
     protocol: str
+    kind: str = "other"
 
     @classmethod
     def of(cls, contenders: Sequence[Contender], runs: Sequence[Run]) -> "Comparison":
@@ -165,6 +170,7 @@ class Comparison:
             measured_on=str(first.settings.get("evaluate_on", "test")),
             epochs=len(first.epochs),
             protocol=str(first.settings.get("protocol", "")),
+            kind=first.kind,
         )
 
     @property
@@ -261,6 +267,7 @@ def _row(each: Contender, by_name: Mapping[str, Mapping[int, Result]], groups: G
         accuracies=tuple(result.accuracy for result in own.values()),
         accuracy=mean_over_seeds([result.accuracy for result in own.values()]),
         balanced_accuracy=mean_over_seeds([result.balanced_accuracy for result in own.values()]),
+        on_new=share_of_samples(np.stack([result.correct for result in own.values()]).mean(axis=0), groups),
         differences={name: difference for name, difference in found.items() if difference is not None},
         absent=tuple(seed for seed in single if seed not in own),
         seconds_per_epoch=statistics.fmean(result.seconds_per_epoch for result in own.values()),

@@ -149,6 +149,33 @@ def over_groups(values: "NDArray[np.floating]", groups: "NDArray[np.integer] | N
     return result
 
 
+def share_of_samples(values: "NDArray[np.floating]", groups: "NDArray[np.integer] | None" = None) -> Estimate:
+    """Return a share and Wilson's interval for it, which is no point where all samples are right.
+
+    Args:
+        values: how often each test sample was right, 0 to 1, `[n]`; fewer than `FEWEST_SAMPLES` have no interval.
+        groups: the group of each sample, int64 `[n]`, which counts as one sample; None if each is one by itself.
+
+    Source: Wilson (1927), Probable inference, the law of succession, and statistical inference.
+
+    >>> import numpy as np
+    >>> found = share_of_samples(np.array([1.0] * 49 + [0.0] * 11))
+    >>> round(found.mean, 3), round(found.low, 3), round(found.high, 3)
+    (0.817, 0.701, 0.894)
+    """
+    import numpy as np
+    from scipy import special
+
+    share = float(values.mean()) if len(values) else math.nan
+    count = len(values) if groups is None else len(np.unique(groups))
+    if count < FEWEST_SAMPLES:
+        return Estimate(share)
+    squared = float(special.ndtri(0.975)) ** 2
+    centre = (share + squared / (2 * count)) / (1 + squared / count)
+    half = math.sqrt(squared * (share * (1 - share) / count + squared / (4 * count**2))) / (1 + squared / count)
+    return Estimate(share, max(0.0, centre - half), min(1.0, centre + half))
+
+
 def floor_of_test_interval(differences: "NDArray[np.floating]", level: float = 0.95) -> float:
     """Return half the width that the interval over test samples would keep with any number of seeds.
 

@@ -178,6 +178,11 @@ class Run:
         return _number(self.result["balanced_accuracy"])
 
     @property
+    def kind(self) -> str:
+        """The kind of its data: image, table, text or other."""
+        return str(self.result.get("model", {}).get("preprocessing", {}).get("kind", "other"))
+
+    @property
     def seconds_per_epoch(self) -> float:
         """Mean duration of an epoch."""
         return float(self.result["seconds_per_epoch"])

@@ -11,9 +11,8 @@ from metaux.protocols import resolve
 from metaux.runs.launch import rehearse
 from metaux.settings import Settings
 from metaux.studies.benchmark.plan import on_validation
-from metaux.studies.benchmark.rules import ENTRANTS, SINGLE, Entrant, Rules
+from metaux.studies.benchmark.rules import ENTRANTS, SINGLE, Entrant
 from metaux.training.timing import Cost
-from metaux.words import duration
 
 # It takes dozens of trainings: it is tried last, where the budget allows.
 _DEAR = "unrolled"
@@ -26,9 +25,10 @@ PRIOR = {
     "table": ("kmeans", "maxl", "balanced", "leaves"),
     "text": ("kmeans", "maxl", "balanced"),
 }
-GRID = Rules((0.02, 0.05, 0.1), (5e-4, 2e-3)).grid
-# Where a method does not fit with all of it: one weight decay.
-SHORT_GRID = Rules((0.02, 0.05, 0.1), (5e-4,)).grid
+# Single task as `metaux train` has it, where it is not what is chosen.
+DEFAULT = f"{SINGLE}, default"
+# What learning rate and weight decay are multiplied with; where time is short, the decay by the first alone.
+RATES, DECAYS = (1.0, 0.4, 2.0), (1.0, 4.0)
 # Of the epochs of a whole run. Where that leaves time, whole runs are repeated with so many seeds.
 RUNGS, REPEATED = (0.25, 0.5, 1.0), (2, 4)
 # Of the budget: for timing a few steps of each method.
@@ -46,6 +46,20 @@ class Candidate:
     values: Mapping[str, float]
 
 
+def make_grid(settings: Settings, short: bool = False) -> tuple[dict[str, float], ...]:
+    """Return the configurations of every row around the one that these settings have, which is the first.
+
+    >>> [tuple(values.values()) for values in make_grid(Settings(), short=True)]
+    [(0.05, 0.0005), (0.02, 0.0005), (0.1, 0.0005)]
+    """
+    own = resolve(settings)
+    pairs = product(DECAYS[:1] if short else DECAYS, RATES)
+    found = [
+        (float(f"{own.learning_rate * rate:.6g}"), float(f"{own.weight_decay * decay:.6g}")) for decay, rate in pairs
+    ]
+    return tuple({"learning_rate": rate, "weight_decay": decay} for rate, decay in dict.fromkeys(found))
+
+
 def suitable(data: LabelledData) -> list[Entrant]:
     """Return the methods that can run on this data, in the order in which they are tried."""
     labels = {"human": data.train.human, "given": data.train.given}
@@ -53,26 +67,29 @@ def suitable(data: LabelledData) -> list[Entrant]:
     return [ROWS[name] for name in (*people, *PRIOR.get(data.kind, ("maxl",)), _DEAR)]
 
 
-def time_epochs(data_set: Settings, rows: Sequence[Entrant], data: LabelledData, seconds: float) -> dict[str, Cost]:
-    """Time a few steps of each row, as far as the seconds for it go; single task and one method are always timed."""
+def time_epochs(
+    data_set: Settings, rows: Sequence[Entrant], data: LabelledData, single: Cost, seconds: float
+) -> dict[str, Cost]:
+    """Time a few steps of each row, as far as the seconds for it go; one is always timed.
+
+    Args:
+        data_set: its settings.
+        rows: in the order in which they are tried; those that refuse the data are left out.
+        data: read.
+        single: what single task costs.
+        seconds: for all of it.
+    """
     found: dict[str, Cost] = {}
-    rehearse(on_validation(data_set, rows[0]), data, curve=False)  # pays for what a process sets up once
     start = time.perf_counter()
+    # Features that are trained before a method's run may take as long as a run of single task.
+    ahead = single.of(resolve(data_set).epochs) if data_set.features != Settings().features else 0
     for row in rows:
-        # Features that are trained before a method's run may take as long as a run of single task.
-        ahead = (
-            found[SINGLE].of(resolve(data_set).epochs)
-            if len(found) > 1 and data_set.features != Settings().features
-            else 0
-        )
-        if len(found) > 1 and time.perf_counter() - start + ahead > seconds:
+        if found and time.perf_counter() - start + ahead > seconds:
             break
-        trial = on_validation(data_set, row)
         try:
-            found[row.name], _ = rehearse(trial, data, curve=False)
+            found[row.name], _ = rehearse(on_validation(data_set, row), data, curve=False)
         except InputError:  # not for data like this
-            if row.name == SINGLE:
-                raise
+            continue
     return found
 
 
@@ -83,7 +100,7 @@ class Affordable:
     Args:
         epochs: of a whole run.
         methods: that are tried, besides single task.
-        grid: the configurations of each.
+        grid: the configurations of each; none where there is no time to try any.
     """
 
     epochs: int
@@ -95,39 +112,26 @@ class Affordable:
         return [Candidate(ROWS[name], values) for name in (SINGLE, *self.methods) for values in self.grid]
 
 
-def affordable(data_set: Settings, costs: Mapping[str, Cost], seconds: float, workers: int) -> Affordable:
-    """Return the longest runs, then the most methods, then the most configurations, that there is time for.
+def affordable(settings: Settings, costs: Mapping[str, Cost], epochs: int, seconds: float, workers: int) -> Affordable:
+    """Return the most methods, then the most configurations, that there is time for with runs of this length.
 
     The time is that of a search, and of a test with few seeds.
 
     Args:
-        data_set: its settings; its epochs are the most.
+        settings: of which the configurations are made.
         costs: of single task and of each method, in the order in which they are tried.
-        seconds: the budget.
+        epochs: of a whole run.
+        seconds: that are left.
         workers: runs side by side.
-
-    Raises:
-        InputError: if there is no method, or not even runs of one epoch fit.
     """
-    methods = [*costs][1:]
-    if not methods:
-        raise InputError(
-            "expected data that a method can be trained on, found that each that was tried refuses it; give --method "
-            "maxl to `metaux train`, which says why, or --method single to do without"
-        )
-    epochs = resolve(data_set).epochs
-    while epochs:
-        # One with many controls may be too much where the next one is not; without the first, runs are shorter instead.
-        fitting = [name for name in methods if needed(costs, [name], epochs, SHORT_GRID, workers) <= seconds]
-        for count, grid in product(range(len(fitting), 0, -1), (GRID, SHORT_GRID)):
-            if methods[0] in fitting and needed(costs, fitting[:count], epochs, grid, workers) <= seconds:
-                return Affordable(epochs, tuple(fitting[:count]), grid)
-        epochs //= 2
-    least = needed(costs, methods[:1], 1, SHORT_GRID, workers)
-    raise InputError(
-        f"expected time for runs of at least one epoch, about {duration(least)}, found {duration(seconds)}; give "
-        f"--minutes {max(1, round(2 * least / 60))} or more, or a smaller --train-size"
-    )
+    grids = [make_grid(settings, short) for short in (False, True)]
+    # One with many controls may be too much where the next one is not.
+    methods = [name for name in costs if name != SINGLE]
+    fitting = [name for name in methods if needed(costs, [name], epochs, grids[1], workers) <= seconds]
+    for count, grid in product(range(len(fitting), -1, -1), grids):
+        if needed(costs, fitting[:count], epochs, grid, workers) <= seconds:
+            return Affordable(epochs, tuple(fitting[:count]), grid)
+    return Affordable(epochs, (), ())
 
 
 def needed(
@@ -145,9 +149,9 @@ def needed(
         search += side_by_side(len(grid) * 0.5**rung * sum(each), max(each), workers)
     single = costs[SINGLE].of(epochs)
     # The method, its own controls and single task for the same time; single task, uniform, frozen and shuffled labels.
-    dearest = max((2 + len(ROWS[name].controls)) * costs[name].of(epochs) for name in methods)
-    longest = max(costs[name].of(epochs) for name in methods) + single  # shuffled labels wait for the method's
-    test = side_by_side(seeds * (dearest + 4 * single), longest, workers)
+    dearest = max(((2 + len(ROWS[name].controls)) * costs[name].of(epochs) for name in methods), default=0.0)
+    longest = max((costs[name].of(epochs) for name in methods), default=0.0) + single  # shuffled labels wait for others
+    test = side_by_side(seeds * (dearest + (4 if methods else 2) * single), longest, workers)
     return max(search / SEARCH, test / (1 - MOST_SEARCH))
 
 

@@ -1,22 +1,21 @@
 """What the test of a search supports, and which network to use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from metaux.evidence.comparison import Comparison, Difference, difference
 from metaux.evidence.contender import Contender, Result
 from metaux.evidence.intervals import difference_in_points
+from metaux.evidence.plain import expect, helped, use
 from metaux.evidence.verdict import Verdict, judge
-from metaux.labels.sources import CLASSICAL, baselines, entry
+from metaux.labels.sources import CLASSICAL, REFERENCES
 from metaux.runs.record import Run
-from metaux.studies.benchmark.measured import SHUFFLED, same_time_as
+from metaux.studies.benchmark.measured import same_time_as, shuffled_of
 from metaux.studies.benchmark.rules import SINGLE
-from metaux.studies.search.affordable import Candidate
+from metaux.studies.search.affordable import ROWS, Candidate
 from metaux.studies.search.final import Outcome
 from metaux.words import counted, listed
-
-_SINGLE_TASK = "use single task, tuned"
 
 
 @dataclass(frozen=True)
@@ -24,16 +23,19 @@ class Conclusion:
     """What the numbers support.
 
     Args:
-        method: the label source to use, `single` where nothing helps; or the classical model.
+        row: what is handed over, as the table calls it.
+        method: its label source, `single` where nothing helps; or the classical model.
         helps: whether a method is above single task and every control, and not below single task trained as long.
         chosen: the run to use.
         network: the same, or the best network where `chosen` is a classical model.
-        runs: of the test, by the method that the comparison calls them.
+        runs: of the test, by the row that the comparison calls them.
         comparison: of them.
-        verdict: on it, with what to use.
+        verdict: on it.
+        plain: the same in one plain line, with what to use.
         minus: the tested method's differences to its own labels, shuffled, and to single task for the same time.
     """
 
+    row: str
     method: str
     helps: bool
     chosen: Run
@@ -41,63 +43,75 @@ class Conclusion:
     runs: Sequence[Run]
     comparison: Comparison
     verdict: Verdict
+    plain: str
     minus: Mapping[str, Difference]
 
 
-def conclude(outcome: Outcome, winner: Candidate | None, longer_runs: str = "") -> Conclusion:
+def conclude(outcome: Outcome, winner: Candidate | None, not_below: Collection[str], simpler: str = "") -> Conclusion:
     """Return what the test supports.
 
     Args:
         outcome: what was measured.
-        winner: the method that the search found; None for single task alone.
-        longer_runs: what would give all methods longer runs, in words; empty where nothing is known of that.
+        winner: the method that the search found and the test measured; None for single task alone.
+        not_below: the rows that are not below the default single task on validation data; no other is handed over.
+        simpler: the classical model that is above single task on validation data, if there is one.
     """
-    runs, name = outcome.runs, winner.row.method if winner else SINGLE
-    shuffled = entry(name).shuffled or SHUFFLED
-    own = tuple(dict.fromkeys([*baselines(name), *([shuffled] if shuffled in runs else [])]))
-    classical = [row for row in runs if row in CLASSICAL]
-    rows = [Contender.of(row, runs[row]) for row in (*own, name, *classical) if row in runs]
-    rows = [replace(row, baselines=own) if row.name == name != SINGLE else row for row in rows]
-    comparison = Comparison.of(rows, runs[SINGLE])
-    row, longer = comparison.row(name), runs.get(same_time_as(name), ())
-    lost = any(name in failed for failed in outcome.failed.values())
-    helps = winner is not None and row is not None and row.gain and not lost
-    minus = {"its own labels, shuffled": found} if row and (found := row.differences.get(shuffled)) else {}
-    method, use = name if helps else SINGLE, f"Nothing is shown to help here: {_SINGLE_TASK}"
-    if winner is not None and helps:
-        use = f"Use {winner.row.in_words()}"
-    elif row is not None and row.gain:
-        use = f"What cannot be trained with every seed is not recommended: {_SINGLE_TASK}"
-    chosen = runs[method][0]
-    if found := _between(runs.get(name, ()), longer):
-        epochs = counted(len(longer[0].epochs), "epoch")
-        minus[f"single task for the same time, {epochs}"] = found
-        better = _between(longer, runs[method])
-        if better is not None and better.above:
-            method, helps, chosen = SINGLE, False, longer[0]
-            use = f"More training helps more here: {_SINGLE_TASK}, for {epochs}"
-            use += f"; {longer_runs}" if longer_runs else ""
-    verdict, network = judge(comparison), chosen
-    tested = longer if longer and chosen is longer[0] else runs[method]
-    if verdict.simpler and _mean(runs[verdict.simpler]) > _mean(tested):
-        method, helps, chosen = verdict.simpler, False, runs[verdict.simpler][0]
-        use = f"Use {verdict.simpler}"
-    if winner is None:
-        says = "No method could be trained on this data beside single task."
-    else:
-        says = verdict.says if row is not None else f"{name} is not judged: no seed has all runs."
+    runs, name = outcome.runs, winner.row.name if winner else SINGLE
+    comparison = Comparison.of([_contender(row, runs, winner) for row in runs], runs[SINGLE])
+    row, longer = comparison.row(name), same_time_as(name)
+    lost = [name for failed in outcome.failed.values() for name in failed]
+    helps = winner is not None and row is not None and row.gain and name in not_below and name not in lost
+    use_row = name if helps else SINGLE
+    others = {"its own labels, shuffled": shuffled_of(name)}
+    if longer in runs:
+        others[f"single task for the same time, {counted(len(runs[longer][0].epochs), 'epoch')}"] = longer
+    minus = {said: found for said, other in others.items() if (found := _between(runs, name, other))}
+    better = _between(runs, longer, use_row)
+    if better is not None and better.above and longer in not_below:
+        use_row, helps = longer, False
+    verdict, network = judge(comparison), runs[use_row][0]
+    classical = verdict.simpler or (simpler if simpler in runs else "")
+    if classical and classical in not_below and _mean(runs[classical]) >= _mean(runs[use_row]):
+        use_row, helps = classical, False
+    chosen = runs[use_row][0]
+    says = verdict.says if winner is not None else "No auxiliary labels were tested."
+    if winner is not None and row is None:
+        says = f"{name} is not judged: no seed has all runs."
     says += "".join(f" {name} minus {other}: {difference_in_points(own.seeds)}." for other, own in minus.items())
+    if row is not None and row.gain and name not in not_below:
+        says += f" On validation data {name} is below the default, so it is not handed over."
     if outcome.failed:
-        names = listed(sorted({row for rows in outcome.failed.values() for row in rows}))
-        says += f" {counted(len(outcome.failed), 'seed')} could not be used, since {names} could not be trained."
+        says += f" {counted(len(outcome.failed), 'seed')} could not be used, since {listed(sorted(set(lost)))} failed."
+    used = comparison.row(use_row)
+    assert used is not None
+    told = "No auxiliary labels were shown to help." if winner else "Whether auxiliary labels help was not tested."
+    entrant = ROWS[SINGLE if use_row == longer else use_row]
+    line = [use(entrant.in_words(), len(chosen.epochs))]
+    line += [helped(used) if helps else told, expect(used, comparison.kind)]
     shown = [run.labelled(row.name) for row in comparison.rows for run in runs[row.name]]
-    return Conclusion(method, helps, chosen, network, shown, comparison, replace(verdict, says=f"{says} {use}."), minus)
+    verdict = replace(verdict, says=says)
+    return Conclusion(
+        use_row, entrant.method, helps, chosen, network, shown, comparison, verdict, " ".join(line), minus
+    )
+
+
+def _contender(name: str, runs: Mapping[str, Sequence[Run]], winner: Candidate | None) -> Contender:
+    """Return a row of the table: what the search found has its own controls to beat."""
+    results = [Result.of(run) for run in runs[name]]
+    if winner is not None and name == winner.row.name:
+        own = (*REFERENCES, *winner.row.controls, *([shuffled_of(name)] if shuffled_of(name) in runs else []))
+        return Contender(name, results, winner.row.role, tuple(dict.fromkeys(own)))
+    entrant = ROWS.get(name)
+    references = REFERENCES if entrant and name not in CLASSICAL else (SINGLE,)
+    baselines = tuple(other for other in references if other != name)
+    return Contender(name, results, entrant.role if entrant else "control", baselines)
 
 
 def _mean(runs: Sequence[Run]) -> float:
     return fmean(run.accuracy for run in runs)
 
 
-def _between(own: Sequence[Run], others: Sequence[Run]) -> Difference | None:
+def _between(runs: Mapping[str, Sequence[Run]], name: str, other: str) -> Difference | None:
+    own = runs.get(name, ())
     groups = own[0].test_groups if own else None
-    return difference(map(Result.of, own), map(Result.of, others), groups)
+    return difference(map(Result.of, own), map(Result.of, runs.get(other, ())), groups)

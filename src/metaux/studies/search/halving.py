@@ -1,17 +1,17 @@
 """Successive halving on validation data: short runs of everything, longer ones of the better half."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from metaux.errors import InputError
-from metaux.runs.pool import START_OF_A_PROCESS, longest_first, summarise_failures, train
+from metaux.runs.pool import START_OF_A_PROCESS, longest_first, train
 from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
@@ -32,25 +32,23 @@ class Halving:
 
     Args:
         data_set: its settings.
-        plan: what is affordable.
-        costs: of each row.
+        costs: of each row; measured again with every run.
         out: where the runs go.
         workers: runs side by side.
         console: for progress.
-        slower: how many times slower than estimated the runs are, as far as an earlier call has seen.
+        slower: how many times slower than the costs say all of it is, as far as an earlier call has seen.
     """
 
     def __init__(
         self,
         data_set: Settings,
-        plan: Affordable,
         costs: Mapping[str, Cost],
         out: Path,
         workers: int,
         console: Console,
         slower: float = 1.0,
     ):
-        self.data_set, self.plan, self.costs, self.store = data_set, plan, costs, Store(out)
+        self.data_set, self.costs, self.store = data_set, dict(costs), Store(out)
         self.workers, self.console = workers, console
         self.slower = slower  # measuring, recording and other runs beside it take time as well
         self.start = START_OF_A_PROCESS if workers > 1 else 0.0  # once, since processes are kept
@@ -75,68 +73,82 @@ class Halving:
     def trials(self, candidate: Candidate, epochs: int, seeds: int) -> list[Trial]:
         """Return a candidate's runs on validation data."""
         base = on_validation(self.data_set, candidate.row).changed(**candidate.values, epochs=epochs)
-        return [replace(base, seed=seed, seconds=self.costs[candidate.row.name].epoch) for seed in range(seeds)]
+        seconds = self.slower * self.costs[candidate.row.name].of(epochs) / epochs
+        return [replace(base, seed=seed, seconds=seconds) for seed in range(seeds)]
 
     def runs(self, candidate: Candidate, epochs: int, seeds: int) -> list[Run]:
         """Return the same once they are trained; none, if one of them is missing."""
         found = [self.store.find(trial) for trial in self.trials(candidate, epochs, seeds)]
         return [run for run in found if run is not None] if all(found) else []
 
-    def missing(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> tuple[float, float]:
-        """Return the seconds that the runs which are not there will take: all together, and the longest."""
-        each = [
-            self.costs[candidate.row.name].of(epochs)
+    def missing(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> list[str]:
+        """Return the row of each run that is not there."""
+        return [
+            candidate.row.name
             for candidate in candidates
             for trial in self.trials(candidate, epochs, seeds)
             if self.store.find(trial) is None
         ]
+
+    def estimated(self, rows: Sequence[str], epochs: int) -> tuple[float, float]:
+        """Return the seconds of a run of each row: all together, and the longest."""
+        each = [self.costs[row].of(epochs) for row in rows]
         return sum(each), max(each, default=0.0)
+
+    def fits(self, candidates: Sequence[Candidate], epochs: int, seeds: int, seconds: float) -> bool:
+        """Return whether so many seconds are enough for what is not trained yet."""
+        missing = self.missing(candidates, epochs, seeds)
+        return not missing or self.expected(*self.estimated(missing, epochs)) <= seconds
 
     def train(self, candidates: Sequence[Candidate], epochs: int, seeds: int, what: str) -> list[str]:
         """Train the runs that are not there; return for each that could not be finished, why."""
-        estimated = self.missing(candidates, epochs, seeds)
+        missing = self.missing(candidates, epochs, seeds)
         trials = [trial for candidate in candidates for trial in self.trials(candidate, epochs, seeds)]
-        begin = time.perf_counter()
-        failures = train(
-            longest_first(trials), self.store, self.workers_for(*estimated), self.console, what, curve=False
-        )
-        if estimated[0] and not failures:  # what diverges takes less
-            self.took(time.perf_counter() - begin, *estimated)
+        begin, workers = time.perf_counter(), self.workers_for(*self.estimated(missing, epochs))
+        failures = train(longest_first(trials), self.store, workers, self.console, what, self.start, curve=False)
+        if missing and not failures:  # what diverges takes less
+            for candidate in candidates:
+                self.costs[candidate.row.name] = _measured(self.runs(candidate, epochs, seeds))
+            self.took(time.perf_counter() - begin, *self.estimated(missing, epochs))
         return failures
 
-    def run(self, left: Callable[[float], float], rungs: int, note: Callable[..., None]) -> list[Candidate]:
+    def accuracy(self, candidate: Candidate, epochs: int, seeds: int) -> tuple[float, float]:
+        """Return what a candidate's runs reach on validation data, and the negative loss, means over seeds."""
+        runs = self.runs(candidate, epochs, seeds)
+        if not runs:
+            return 0.0, -math.inf
+        loss = statistics.fmean(float(run.epochs[-1]["test_loss"]) for run in runs)
+        return statistics.fmean(run.accuracy for run in runs), -loss
+
+    def run(
+        self, plan: Affordable, left: Callable[[float], float], rungs: int, note: Callable[..., None]
+    ) -> list[Candidate]:
         """Return the candidates of the last rung that there was time for, best first.
 
         Args:
+            plan: what is tried.
             left: the seconds that are left of a share of the budget.
             rungs: how many an earlier call has run.
             note: keeps what the next call should know: `rungs` and `slower`.
         """
-        ranked = self.plan.candidates()
+        ranked = plan.candidates()
         steps = [*((share, 1, MOST_SEARCH) for share in RUNGS), *((RUNGS[-1], seeds, SEARCH) for seeds in REPEATED)]
         for number, (share, seeds, most) in enumerate(steps):
             candidates = _better_half(ranked) if number else ranked
-            epochs = max(1, int(self.plan.epochs * share))
-            estimated = self.missing(candidates, epochs, seeds)
-            if number >= max(1, rungs) and estimated[0] and self.expected(*estimated) > left(most):
+            epochs = max(1, int(plan.epochs * share))
+            if number >= max(1, rungs) and not self.fits(candidates, epochs, seeds, left(most)):
                 if seeds == 1:
                     self.console.print("no time for longer runs of the search")
                 break
             what = f"search, {counted(epochs, 'epoch')}" + (f", {seeds} seeds" if seeds > 1 else "")
-            failures = self.train(candidates, epochs, seeds, what)
-            ranked = self._ranked(candidates, epochs, seeds)
+            self.train(candidates, epochs, seeds, what)
+            ranked = self._ranked(candidates, epochs, seeds) or ranked
             note(rungs=max(rungs, number + 1), slower=self.slower)
-            if not any(candidate.row.name == SINGLE for candidate in ranked):
-                raise InputError(
-                    "expected single task to train on this data, found that it does not: "
-                    f"{summarise_failures(failures)}"
-                )
         return ranked
 
-    def seconds(self, candidate: Candidate) -> float:
-        """Return how long a run of a candidate took, of those of its last rung."""
-        about = {"row": candidate.row.name, **candidate.values}
-        return float(next(own["seconds"] for own in reversed(self.records) if about.items() <= own.items()))
+    def plain_costs(self) -> dict[str, dict[str, float]]:
+        """Return what each row costs, for a file."""
+        return {name: asdict(cost) for name, cost in self.costs.items()}
 
     def table(self) -> Table:
         """Return `best_of_each` of what was recorded as a table."""
@@ -144,24 +156,32 @@ class Halving:
 
     def _ranked(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> list[Candidate]:
         """Return those that came to their end, the most accurate first; of equal ones that of the lower loss."""
-        found = []
-        for candidate in candidates:
-            if runs := self.runs(candidate, epochs, seeds):
-                accuracy = statistics.fmean(run.accuracy for run in runs)
-                loss = statistics.fmean(float(run.epochs[-1]["test_loss"]) for run in runs)
-                found.append(((-accuracy, loss), candidate))
-                self.records.append(
-                    {
-                        "epochs": epochs,
-                        "seeds": seeds,
-                        "row": candidate.row.name,
-                        **candidate.values,
-                        "validation_accuracy": accuracy,
-                        "validation_loss": loss,
-                        "seconds": statistics.median(run.training_seconds for run in runs),
-                    }
-                )
-        return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+        found = [candidate for candidate in candidates if self.record(candidate, epochs, seeds)]
+        return sorted(found, key=lambda candidate: self.accuracy(candidate, epochs, seeds), reverse=True)
+
+    def record(self, candidate: Candidate, epochs: int, seeds: int) -> bool:
+        """Keep what a candidate reached, to be shown; return whether all of its runs came to their end."""
+        runs = self.runs(candidate, epochs, seeds)
+        if runs:
+            accuracy, loss = self.accuracy(candidate, epochs, seeds)
+            self.records.append(
+                {
+                    "epochs": epochs,
+                    "seeds": seeds,
+                    "row": candidate.row.name,
+                    **candidate.values,
+                    "validation_accuracy": accuracy,
+                    "validation_loss": -loss,
+                    "seconds": statistics.median(run.training_seconds for run in runs),
+                }
+            )
+        return bool(runs)
+
+
+def _measured(runs: Sequence[Run]) -> Cost:
+    """Return what runs of one row took."""
+    preparation = statistics.median(float(run.result.get("preparation_seconds", 0.0)) for run in runs)
+    return Cost(preparation, statistics.median((run.training_seconds - preparation) / len(run.epochs) for run in runs))
 
 
 def best_of_each(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:

@@ -2,34 +2,34 @@
 
 from dataclasses import replace
 
-from metaux.studies.benchmark.rules import SINGLE
-from metaux.studies.search.affordable import LEAST_SEEDS, TIMING
+from metaux.studies.search.affordable import LEAST_SEEDS, TIMING, Candidate
 from metaux.studies.search.halving import Halving
-from metaux.studies.search.length import accuracy
 from metaux.words import percent
 
 
-def with_mirroring(search: Halving, seconds: float) -> str:
+def with_mirroring(search: Halving, single: Candidate, epochs: int, seconds: float) -> str:
     """Return the augmentation with which single task does better on validation data: as it is, or crop-flip.
 
     Both are tried only where they take a small part of the time.
 
     Args:
-        search: as planned.
+        search: trains on validation data.
+        single: single task with the default configuration.
+        epochs: the default.
         seconds: that there are for all of it.
     """
-    plain, epochs = search.data_set, search.plan.epochs
-    if 2 * LEAST_SEEDS * search.costs[SINGLE].of(epochs) / search.workers > TIMING * seconds:
+    plain, found = search.data_set, {}
+    if 2 * LEAST_SEEDS * search.costs[single.row.name].of(epochs) / search.workers > TIMING * seconds:
         return plain.augment
-    reached = {}
     for augment in (plain.augment, "crop-flip"):
         search.data_set = replace(plain, augment=augment)
-        reached[augment] = accuracy(search, epochs)
+        search.train([single], epochs, LEAST_SEEDS, f"single task, --augment {augment}")
+        found[augment] = search.accuracy(single, epochs, LEAST_SEEDS)
     search.data_set = plain
-    best = max(reached, key=lambda augment: reached[augment])  # as it is, where both do alike
+    best = max(found, key=lambda augment: found[augment])  # as it is, where both do alike
     search.console.print(
-        f"On validation data, single task reaches {percent(reached['crop-flip'])} % with mirrored images and "
-        f"{percent(reached[plain.augment])} % without: they are {'' if best == 'crop-flip' else 'not '}mirrored.",
+        f"On validation data, single task reaches {percent(found['crop-flip'][0])} % with mirrored images and "
+        f"{percent(found[plain.augment][0])} % without: they are {'' if best == 'crop-flip' else 'not '}mirrored.",
         soft_wrap=True,
     )
     return best

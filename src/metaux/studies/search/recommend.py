@@ -1,5 +1,6 @@
 """From data and minutes to a network to use: search on validation data, then an honest test of what was found."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -10,32 +11,42 @@ from rich.console import Console
 
 from metaux.data.samples import LabelledData
 from metaux.data.sources import is_known
-from metaux.errors import InputError
+from metaux.errors import InputError, TrainingError
 from metaux.evidence.table import table, to_json
 from metaux.files import write_json
+from metaux.protocols import resolve
 from metaux.report.recorded import Recorded, Search
 from metaux.report.reporting import write_report
+from metaux.runs.launch import rehearse
 from metaux.runs.loading import load_once
 from metaux.runs.plan import check
-from metaux.runs.pool import default_workers
+from metaux.runs.pool import default_workers, summarise_failures, train
 from metaux.runs.reading import read_kept
 from metaux.runs.record import RECOMMENDED, write_settings
 from metaux.runs.store import claim
 from metaux.settings import Settings, as_words, to_mapping
+from metaux.studies.benchmark.measured import same_time_as
+from metaux.studies.benchmark.plan import on_validation
 from metaux.studies.benchmark.rules import SINGLE
 from metaux.studies.search.affordable import (
+    DEFAULT,
+    MOST_SEARCH,
     ROWS,
     SEARCH,
     TIMING,
     Affordable,
+    Candidate,
     affordable,
+    make_grid,
+    needed,
     suitable,
     time_epochs,
 )
+from metaux.studies.search.choice import Choice, best_single, confirm, default_run, not_below, simpler
 from metaux.studies.search.conclusion import Conclusion, conclude
-from metaux.studies.search.final import Outcome, classical_trials, entrants, measure
+from metaux.studies.search.final import Outcome, classical_models, entrants, measure, on_test
 from metaux.studies.search.halving import COLUMNS, Halving, best_of_each
-from metaux.studies.search.length import lengthened, minutes_for_longer
+from metaux.studies.search.length import lengthened
 from metaux.studies.search.mirroring import with_mirroring
 from metaux.terminal import print_notes, print_whole
 from metaux.training.timing import Cost
@@ -64,9 +75,15 @@ class Budget:
 
     def __init__(self, minutes: float, path: Path):
         self.path, self.total = path, 60 * minutes
-        self.state = read_kept(path, plan=dict, costs=dict, seconds=float)
+        self.state = read_kept(path, costs=dict, seconds=float)
         self.concluded = self.state.get("minutes") == self.total / 60
         self.before, self.start = float(self.state.get("seconds", 0.0)), time.perf_counter()
+
+    def missed(self, what: str, seconds: float) -> None:
+        """Record what there is no time for, with the minutes that would be enough, so many seconds from now."""
+        minutes = math.ceil((self.spent + seconds) / 60)
+        if not self.concluded:
+            self.state.setdefault("missed", []).append({"what": what, "minutes": minutes})
 
     @property
     def spent(self) -> float:
@@ -120,7 +137,7 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
     try:
         found = _recommend(settings, data, budget, jobs, out, console)
     finally:
-        if "plan" in budget.state:
+        if "costs" in budget.state:
             budget.note()  # the time of what was stopped on the way counts too
     again = shell_command(["metaux", "recommend", *as_words(to_mapping(settings)), "--minutes", f"{minutes:g}"])
     search = Search(COLUMNS, best_of_each(found.details["search"]), again)
@@ -134,63 +151,113 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
 def _recommend(
     settings: Settings, data: LabelledData, budget: Budget, jobs: int, out: Path, console: Console
 ) -> Recommendation:
-    workers = jobs or default_workers(settings)
+    known, epochs = budget.state, resolve(settings).epochs
     searched = replace(settings, train_size=settings.train_size and min(settings.train_size, len(data.train)))
-    if "plan" not in budget.state:
-        costs = time_epochs(searched, [ROWS[SINGLE], *suitable(data)], data, TIMING * budget.total)
-        plan = affordable(settings, costs, budget.total - budget.spent, workers)
-        write_settings(out, settings)
-        budget.note(plan=asdict(plan), costs={name: asdict(cost) for name, cost in costs.items()})
-    costs = {name: Cost(**cost) for name, cost in budget.state["costs"].items()}
-    known = budget.state["plan"]
-    plan = Affordable(known["epochs"], tuple(known["methods"]), tuple(known["grid"]))
-    _say(plan, costs, budget.total / 60, console)
-    left_out = [row.name for row in suitable(data) if row.name not in plan.methods]
-    print_notes([f"not tried, for want of time or not for such data: {listed(left_out)}"] if left_out else [], console)
-    search = Halving(searched, plan, costs, out, workers, console, budget.state.get("slower", 1.0))
+    costs = {name: Cost(**cost) for name, cost in known.get("costs", {}).items()}
+    workers = jobs or default_workers(settings)
+    search = Halving(searched, costs, out, workers, console, known.get("slower", 1.0))
+    floor = default_run(settings, epochs)
+    _train_floor(floor, settings, data, search, budget)
+    single = Choice(Candidate(ROWS[SINGLE], make_grid(settings)[0]), epochs)
+    if "classical" not in known:
+        models = classical_models(searched, data, budget.total, console, budget.missed)
+        search.costs |= models
+        budget.note(classical=list(models))
+    classical = {name: Choice(Candidate(ROWS[name], {}), epochs) for name in known["classical"]}
+    confirm(search, [*classical.values()], math.inf)
     if data.kind == "image" and settings.augment == "auto" and not is_known(settings.data):
-        if "augment" not in budget.state:
-            budget.note(augment=with_mirroring(search, budget.left))
-        search.data_set = searched = replace(searched, augment=budget.state["augment"])
-        settings = replace(settings, augment=budget.state["augment"])
-    if settings.epochs is None and "rungs" not in budget.state:
-        search.plan = plan = lengthened(search, lambda: budget.left)
-        budget.note(plan=asdict(plan), minutes_for_longer=minutes_for_longer(search))
+        if "augment" not in known:
+            budget.note(augment=with_mirroring(search, single.candidate, epochs, budget.left))
+        search.data_set = replace(searched, augment=known["augment"])
+        settings = replace(settings, augment=known["augment"])
+    if "epochs" not in known:
+        if settings.epochs is None:
+            epochs = lengthened(search, single.candidate, epochs, lambda: budget.left, budget.missed)
+        budget.note(epochs=epochs, costs=search.plain_costs())
+    single = replace(single, epochs=known["epochs"])
+    plan = _plan(settings, data, search, budget)
     # Once the test has begun, more minutes are for more seeds: the search is over.
-    over = "times" in budget.state
-    ranked = search.run(
-        lambda share: 0 if over else share * budget.total - budget.spent, budget.state.get("rungs", 0), budget.note
-    )
+    over, begun = "search" in known, known["begun"]
+
+    def left(share: float) -> float:
+        return 0.0 if over else share * (budget.total - begun) - (budget.spent - begun)
+
+    ranked = search.run(plan, left, known.get("rungs", 0), budget.note) if plan.grid else []
+    best = [Choice(found, plan.epochs) for found in ranked]
+    tuned = [own for own in best if own.candidate.row.name == SINGLE][:1]
+    winner = next((own for own in best if own.candidate.row.name != SINGLE), None)
+    confirm(search, [*tuned, *([winner] if winner else [])], left(MOST_SEARCH))
+    chosen = best_single(search, floor, [single, *tuned])
+    if winner and known.get("untested"):
+        winner = None
+    first = on_test(settings, replace(chosen.candidate, row=ROWS[SINGLE]), chosen.epochs, search.costs[SINGLE])
+    times = known.get("times") or (_seconds(search, winner) / _seconds(search, single) if winner else 1.0)
+    trials = entrants(settings, plan.epochs, search.costs, first, winner.candidate if winner else None, times)
+    name = winner.candidate.row.name if winner else SINGLE
+    choices = {SINGLE: chosen, **classical, **({name: winner} if winner else {})}
+    if longer := trials.get(same_time_as(name)):
+        choices[same_time_as(name)] = Choice(chosen.candidate, longer.protocol.epochs)
+        confirm(search, [choices[same_time_as(name)]], left(MOST_SEARCH))
+    if chosen != floor:
+        trials[DEFAULT] = on_test(settings, floor.candidate, floor.epochs, search.costs[DEFAULT])
+    trials |= {row: on_test(settings, own.candidate, epochs, search.costs[row]) for row, own in classical.items()}
     print_whole(search.table(), console)
-    single = next(candidate for candidate in ranked if candidate.row.name == SINGLE)
-    winner = next((candidate for candidate in ranked if candidate.row.name != SINGLE), None)
-    times = budget.state.get("times") or (search.seconds(winner) / search.seconds(single) if winner else 1.0)
-    budget.note(search=search.records, times=times)
-    trials = entrants(
-        settings, plan, costs, single, winner, times, classical_trials(settings, data, budget.total, console)
-    )
-    method = winner.row.method if winner else SINGLE
-    outcome = measure(trials, method, search, lambda: budget.left, budget.state.get("tried", ()), budget.note)
-    return _hand_over(conclude(outcome, winner, _longer_runs(budget)), outcome, budget, console)
+    budget.note(search=search.records, times=times, costs=search.plain_costs(), slower=search.slower)
+    outcome = measure(trials, name, search, lambda: budget.left, known.get("tried", ()), budget.note, budget.missed)
+    tried = winner.candidate if winner and name in outcome.runs else None
+    found = conclude(outcome, tried, not_below(search, floor, choices), simpler(search, chosen, classical))
+    return _hand_over(found, outcome, budget, console)
 
 
-def _say(plan: Affordable, costs: Mapping[str, Cost], minutes: float, console: Console) -> None:
-    each = ", ".join(f"{name} {cost.epoch:.2g} s" for name, cost in costs.items())
-    console.print(
-        f"An epoch takes: {each}. {duration(60 * minutes)} pay for a search over "
-        f"{listed(['single task', *plan.methods])}, {counted(len(plan.grid), 'configuration')} each, with runs of up "
-        f"to {counted(plan.epochs, 'epoch')}; about {100 * (1 - SEARCH):.0f} % are kept to test the winner.",
-        soft_wrap=True,
-    )
+def _train_floor(floor: Choice, settings: Settings, data: LabelledData, search: Halving, budget: Budget) -> None:
+    """Train single task as `metaux train` has it, in any case and first: for validation data, and for test data."""
+    row = floor.candidate.row
+    if "costs" not in budget.state:
+        search.costs[DEFAULT], _ = rehearse(on_validation(search.data_set, row), data, curve=False)
+        write_settings(search.store.out, settings)
+    what = f"{DEFAULT}, {counted(floor.epochs, 'epoch')}: what is handed over is not below it on validation data"
+    failures = search.train([floor.candidate], floor.epochs, 1, what)
+    search.record(floor.candidate, floor.epochs, 1)
+    search.costs[SINGLE] = search.costs.get(SINGLE, search.costs[DEFAULT])
+    trial = on_test(settings, floor.candidate, floor.epochs, search.costs[DEFAULT])
+    if not failures and search.store.find(trial) is None:
+        begin, seconds = time.perf_counter(), search.costs[DEFAULT].of(floor.epochs)
+        failures = train([trial], search.store, 1, search.console, None, 0.0, curve=False)
+        search.took(time.perf_counter() - begin, seconds, seconds)  # the first one paid for what is set up once
+    if failures:
+        raise TrainingError(summarise_failures(failures))
+    budget.note(costs=search.plain_costs(), slower=search.slower)
 
 
-def _longer_runs(budget: Budget) -> str:
-    """Return what would give all methods longer runs, where these minutes do not."""
-    minutes = budget.state.get("minutes_for_longer", 0)
-    if minutes <= budget.total / 60:
-        return ""
-    twice = counted(2 * budget.state["plan"]["epochs"], "epoch")
-    return f"with --minutes {minutes} and another --out, all methods would have the time for {twice}"
+def _plan(settings: Settings, data: LabelledData, search: Halving, budget: Budget) -> Affordable:
+    """Return what the time that is left pays for, and say it."""
+    known, rows = budget.state, suitable(data)
+    if "plan" not in known:
+        search.costs |= time_epochs(search.data_set, rows, data, search.costs[SINGLE], TIMING * budget.left)
+        costs = {name: search.costs[name] for name in (SINGLE, *(row.name for row in rows)) if name in search.costs}
+        slower = {name: Cost(search.slower * own.preparation, search.slower * own.epoch) for name, own in costs.items()}
+        plan = affordable(settings, slower, known["epochs"], budget.left, search.workers)
+        if left_out := [name for name in costs if name not in (SINGLE, *plan.methods)]:
+            least = needed(slower, left_out[:1], plan.epochs, make_grid(settings, short=True), search.workers)
+            budget.missed(f"a search over {listed(left_out)}", least)
+        budget.note(plan=asdict(plan), begun=budget.spent, costs=search.plain_costs())
+    plan = Affordable(**known["plan"])
+    each = ", ".join(f"{name} {own.epoch:.2g} s" for name, own in search.costs.items() if own.epoch)
+    search.console.print(f"An epoch takes: {each}.", soft_wrap=True)
+    if plan.grid:
+        search.console.print(
+            f"The time that is left pays for a search over {listed([SINGLE, *plan.methods])}, "
+            f"{counted(len(plan.grid), 'configuration')} each, runs of up to {counted(plan.epochs, 'epoch')}; about "
+            f"{100 * (1 - SEARCH):.0f} % of it are kept for the test.",
+            soft_wrap=True,
+        )
+    if refused := [row.name for row in rows if row.name not in search.costs]:
+        print_notes([f"not tried, for want of time or not for such data: {listed(refused)}"], search.console)
+    return plan
+
+
+def _seconds(search: Halving, own: Choice) -> float:
+    return search.costs[own.candidate.row.name].of(own.epochs)
 
 
 def _hand_over(found: Conclusion, outcome: Outcome, budget: Budget, console: Console) -> Recommendation:
@@ -199,10 +266,17 @@ def _hand_over(found: Conclusion, outcome: Outcome, budget: Budget, console: Con
     how = ("--method", str(run.result["method"]), "--seed", str(run.seed))
     command = shell_command(["metaux", "train", *as_words(run.settings), *how])
     console.print(table(found.comparison, console.width))
-    console.print(f"\n{found.verdict.says}\n", style="bold")
+    console.print(f"\n{found.plain}\n", style="bold")
+    console.print(f"{found.verdict.says}\n")
+    missed = budget.state.get("missed", [])
+    print_notes(
+        [f"no time for {own['what']}: give --minutes {own['minutes']}, and another --out" for own in missed], console
+    )
     budget.note(
         minutes=budget.total / 60,
+        plain=found.plain,
         verdict=found.verdict.says,
+        row=found.row,
         method=found.method,
         helps=found.helps,
         command=command,
