@@ -166,7 +166,7 @@ class Halving:
             accuracy, loss = self.accuracy(candidate, epochs, seeds)
             self.records.append(
                 {
-                    "epochs": epochs,
+                    "epochs": len(runs[0].epochs),
                     "seeds": seeds,
                     "row": candidate.row.name,
                     **candidate.values,
@@ -193,7 +193,8 @@ def best_of_each(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     return [
         (
             own["row"],
-            *(f"{own[name]:g}" for name in ("learning_rate", "weight_decay", "epochs", "seeds")),
+            *(f"{own[name]:g}" if name in own else "–" for name in ("learning_rate", "weight_decay")),
+            *(f"{own[name]:g}" for name in ("epochs", "seeds")),
             percent(own["validation_accuracy"]),
         )
         for own in sorted(best.values(), key=_reached, reverse=True)
