@@ -86,6 +86,19 @@ def test_every_chart_is_drawn_and_nothing_overflows(browser: Any, page_file: Pat
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (768, 1024), (390, 844)])
+def test_the_three_questions_are_answered_on_the_first_screen(
+    browser: Any, page_file: Path, width: int, height: int
+) -> None:
+    with opened(browser, page_file, width) as page:
+        assert page.locator(".answers dt").all_text_contents() == [
+            "What shall I use?",
+            "How good is it?",
+            "Where does it fail?",
+        ]
+        assert page.evaluate("document.querySelector('.answers').getBoundingClientRect().bottom") < height
+
+
 @pytest.mark.parametrize(("file", "scheme"), [("page_file", "light"), ("page_file", "dark"), ("hostile_file", "light")])
 def test_axe_finds_nothing_serious(browser: Any, file: str, scheme: str, request: pytest.FixtureRequest) -> None:
     from axe_playwright_python.sync_playwright import Axe
@@ -218,7 +231,7 @@ def test_downloads_are_what_the_page_says(shared: Any) -> None:
 def test_names_full_of_html_are_text(browser: Any, hostile_file: Path) -> None:
     with opened(browser, hostile_file) as page:
         draw_all(page)
-        assert page.title() == "toy: did auxiliary labels help?"
+        assert page.title() == "toy: what to use, how good it is, where it fails"
         assert page.evaluate("document.querySelectorAll('img[src=x], #invented b b').length") == 0
         assert page.text_content(".class-name") == HOSTILE[0]
         ticks = page.evaluate(

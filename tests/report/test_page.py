@@ -27,11 +27,13 @@ from metaux.evidence.statistics import Estimate
 from metaux.evidence.table import to_csv
 from metaux.evidence.verdict import judge
 from metaux.labels.sources import REFERENCES
+from metaux.report.answer import answer
 from metaux.report.calibration import calibration
 from metaux.report.chart import BETTER, COLOURS, WORSE, Axis, Chart, Look, Point, Points
 from metaux.report.confusions import confusions
 from metaux.report.differences import differences_chart
 from metaux.report.features import Features, features, mapped
+from metaux.report.glossary import glossary
 from metaux.report.invented import MOST_CLASSES, MOST_SUBCLASSES, invented
 from metaux.report.learning import MOST_POINTS, learning
 from metaux.report.page import Report
@@ -324,6 +326,47 @@ class TestWhere:
         assert "over test samples" not in said
 
 
+class TestAnswer:
+    def test_what_to_use_how_good_it_is_and_where_it_fails_come_first(self, recorded: Recorded, html: str) -> None:
+        found = answer(recorded)
+        assert (
+            found.use
+            == recorded.verdict.use
+            == "Use maxl, 5 epochs. The auxiliary labels of maxl helped: +26.0 points."
+        )
+        assert found.good.startswith("Expect 94 to 98 % on new samples. It was right on 96.8 % of 240 test samples")
+        assert found.fails.startswith("Most on dog, 96 % of 80 right; owl, ")
+        top = unescape(html.partition("<nav")[0])
+        assert all(sentence in top for sentence in (found.use, found.good, found.fails))
+
+    def test_shares_are_those_of_the_recorded_predictions(self, recorded: Recorded) -> None:
+        runs = recorded.by_method["maxl"]
+        for own in answer(recorded).classes:
+            here = runs[0].output("test_primary") == NAMES.index(own.name)
+            right = [(run.output("test_probabilities").argmax(-1) == run.output("test_primary"))[here] for run in runs]
+            assert (own.share, own.tested) == (pytest.approx(float(np.mean(right))), here.sum())
+
+    def test_mistakes_are_wrong_and_the_surest_come_first(self, recorded: Recorded, html: str) -> None:
+        mistakes = answer(recorded).mistakes
+        run = recorded.by_method["maxl"][0]
+        for own in mistakes:
+            assert NAMES[run.output("test_primary")[own.row]] == own.true != own.predicted
+        assert [own.confidence for own in mistakes] == sorted((own.confidence for own in mistakes), reverse=True)
+        assert f'alt="Test sample {mistakes[0].row}: {mistakes[0].true}, taken for {mistakes[0].predicted}"' in html
+
+    def test_a_class_with_few_samples_gets_advice(self, tmp_path: Path) -> None:
+        run = full_run(tmp_path, "single", 0, [f"class {number}" for number in range(13)])  # 18 or 19 test samples each
+        found = answer(Recorded.of([run], single=True))
+        assert found.use.startswith("This is one run: single, 5 epochs.")
+        assert all("test samples this is a rough figure." in own.advice for own in found.classes)
+        assert "Most of its mistakes are taken for class" in found.classes[0].advice
+
+    def test_words_are_explained_where_they_occur(self, recorded: Recorded, tmp_path: Path) -> None:
+        assert {"single", "uniform", "frozen"} < set(glossary(recorded.comparison))
+        alone = Recorded.of([full_run(tmp_path, "single", 0)])
+        assert {"uniform", "frozen", "shuffled"}.isdisjoint(glossary(alone.comparison))
+
+
 class TestInvented:
     def test_counts_and_typical_samples_are_those_of_the_labels(self, recorded: Recorded) -> None:
         found = {each.method: each for each in invented(recorded)}
@@ -364,7 +407,8 @@ class TestInvented:
     def test_the_page_asks_for_the_samples_that_it_shows(self, recorded: Recorded) -> None:
         asked = Report(recorded)
         assert asked.train_ids == sorted({id_ for each in invented(recorded) for id_ in each.ids()})
-        assert asked.test_rows == list(range(0, 240, 4))
+        mistakes = [mistake.row for mistake in asked.answer.mistakes]
+        assert asked.test_rows == sorted({*range(0, 240, 4), *mistakes})
 
     def test_the_page_does_without_samples_and_says_why(self, recorded: Recorded) -> None:
         found = page(recorded, Samples(missing="the folder <gone> is empty."))
@@ -447,6 +491,7 @@ class TestPage:
         assert numbers["comparison"]["rows"][4]["accuracy"]["mean"] == recorded.comparison.rows[4].accuracy.mean
         tables = numbers["tables"]
         assert set(tables) == {
+            "class-advice",
             *("classes", "confusion", "calibration-error", "reliability"),
             *("sub-classes", "human-sub-classes", "training", "features"),
         }

@@ -634,7 +634,7 @@ class TestConclusion:
         best = (0.3, 0.3, 0.3, 0.3)
         found = self.conclude(tmp_path, samples=4, kmeans=best, **self.SHUFFLED)
         assert (found.method, found.helps) == ("single", False)
-        assert found.plain.startswith("Use single task, 3 epochs. No auxiliary labels were shown to help. ")
+        assert found.verdict.plain.startswith("Use single task, 3 epochs. No auxiliary labels were shown to help. ")
 
     @pytest.mark.parametrize("kmeans", [NONE, (0.02, 0.03, 0.02, 0.03)])
     def test_single_task_trained_as_long_is_handed_over_where_it_is_better(
@@ -642,11 +642,11 @@ class TestConclusion:
     ) -> None:
         found = self.conclude(tmp_path, kmeans=kmeans, **self.SHUFFLED, **{"single, compute of kmeans": self.MUCH})
         assert (found.method, found.helps, found.chosen.folder.name) == ("single", False, "single, compute of kmeans-0")
-        assert found.plain.startswith("Use single task, 3 epochs. No auxiliary labels were shown to help. ")
+        assert found.verdict.plain.startswith("Use single task, 3 epochs. No auxiliary labels were shown to help. ")
 
     def test_what_is_below_the_default_on_validation_data_is_not_handed_over(self, tmp_path: Path) -> None:
         found = self.conclude(tmp_path, not_below=("single",), kmeans=self.MUCH, **self.SHUFFLED)
-        assert (found.row, found.method, found.helps) == ("single", "single", False)
+        assert (found.verdict.row, found.method, found.helps) == ("single", "single", False)
         assert "On validation data kmeans is below the default, so it is not handed over." in found.verdict.says
 
     @pytest.mark.parametrize(("gain", "row"), [(NONE, "linear-probe"), ((-0.1, -0.1, -0.1, -0.1), "single")])
@@ -655,11 +655,11 @@ class TestConclusion:
     ) -> None:
         gains = {"kmeans": self.NONE, "kmeans, shuffled": self.NONE, "linear-probe": gain}
         found = self.conclude(tmp_path, simpler="linear-probe", **gains)
-        assert (found.row, found.network.method) == (row, "single")
+        assert (found.verdict.row, found.network.method) == (row, "single")
 
     def test_a_plain_line_says_what_to_use_and_what_to_expect(self, tmp_path: Path) -> None:
         found = self.conclude(tmp_path, kmeans=self.MUCH, **self.SHUFFLED)
-        assert found.plain == (
+        assert found.verdict.plain == (
             "Use kmeans, 3 epochs. The auxiliary labels of kmeans helped: +10.0 points. "
             "Expect 77 to 82 % on new samples."
         )
@@ -667,11 +667,11 @@ class TestConclusion:
     def test_what_does_not_is_not(self, tmp_path: Path) -> None:
         found = self.conclude(tmp_path, kmeans=self.NONE, **self.SHUFFLED)
         assert (found.method, found.helps, found.chosen.folder.name) == ("single", False, "single-0")
-        assert found.plain.startswith("Use single task, 3 epochs. No auxiliary labels were shown to help. ")
+        assert found.verdict.plain.startswith("Use single task, 3 epochs. No auxiliary labels were shown to help. ")
 
     def test_what_helps_as_much_with_its_labels_shuffled_is_not(self, tmp_path: Path) -> None:
         found = self.conclude(tmp_path, kmeans=self.MUCH, **{"kmeans, shuffled": self.MUCH})
         assert (found.method, found.helps, found.chosen.folder.name) == ("single", False, "single-0")
         assert "kmeans beats single, uniform and frozen (+10.0 points" in found.verdict.says
         assert "but its difference to kmeans, shuffled is +0.0 points" in found.verdict.says
-        assert found.plain.startswith("Use single task, 3 epochs. No auxiliary labels were shown to help. ")
+        assert found.verdict.plain.startswith("Use single task, 3 epochs. No auxiliary labels were shown to help. ")

@@ -1,18 +1,15 @@
 """What a comparison supports and what it doesn't, in one sentence."""
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metaux.evidence.comparison import Comparison, Difference, Row
 from metaux.evidence.intervals import difference_in_points
-from metaux.evidence.statistics import FEWEST_SAMPLES, mean_over_seeds, seeds_needed
+from metaux.evidence.plain import expect, helped, to_use, use
+from metaux.evidence.settling import closest_call, what_would_settle_it
+from metaux.evidence.statistics import FEWEST_SAMPLES, mean_over_seeds
 from metaux.labels.sources import REFERENCES, entry
-from metaux.words import counted, listed, percent, points
-
-# The gain, as a fraction, that is worth knowing of.
-EFFECT = 0.005
-MANY_SEEDS = 100
+from metaux.words import counted, listed
 
 
 @dataclass(frozen=True)
@@ -24,12 +21,23 @@ class Verdict:
         change: what would change it, in one sentence; empty where the verdict itself says it.
         winners: the methods that are above all of their baselines.
         simpler: the classical model that is better than all of the networks; empty where there is none.
+        row: the one to use.
+        use: what to use and whether auxiliary labels helped, in plain sentences.
+        expect: the accuracy to expect on new samples, likewise.
     """
 
     says: str
     change: str
     winners: tuple[str, ...]
-    simpler: str = ""
+    simpler: str
+    row: str
+    use: str
+    expect: str
+
+    @property
+    def plain(self) -> str:
+        """The answer in one plain line."""
+        return f"{self.use} {self.expect}"
 
 
 def judge(comparison: Comparison) -> Verdict:
@@ -43,12 +51,15 @@ def judge(comparison: Comparison) -> Verdict:
     judged = [row for row in methods if row.judged]
     winners = [row for row in judged if row.gain]
     says = _verdict(comparison, methods, winners)
-    change = _closest_call(_best(winners)) if winners else ""
-    if not winners and judged and (settle := _what_would_settle_it(comparison, _best(judged))) not in says:
+    change = closest_call(_best(winners)) if winners else ""
+    if not winners and judged and (settle := what_would_settle_it(comparison, _best(judged))) not in says:
         change = f"For {_best(judged).name}, the best of those judged: {settle}."
     if simpler := _simpler(comparison):
         says = f"Simpler is better here: use {simpler.name} ({_over(simpler, 'single')}). {says}"
-    return Verdict(says, change, tuple(row.name for row in winners), simpler.name if simpler else "")
+    names, simple = tuple(row.name for row in winners), simpler.name if simpler else ""
+    row = to_use(comparison, names, simple)
+    line = f"{use(row.name, 1 if row.role == 'classical' else comparison.epochs)} {helped(comparison, names)}"
+    return Verdict(says, change, names, simple, row.name, line, expect(row, comparison.kind))
 
 
 def _simpler(comparison: Comparison) -> Row | None:
@@ -118,7 +129,7 @@ def _no_gain(comparison: Comparison, methods: Sequence[Row], judged: Sequence[Ro
             + (" but the learned ones do not reach them" if apart else "; of learned ones it is not shown")
         )
     if not (control or outside or best.differences["single"].below):
-        parts.append(_what_would_settle_it(comparison, best))
+        parts.append(what_would_settle_it(comparison, best))
     return f"No method beats {_baselines_of_all(judged)}: {'; '.join(parts)}."
 
 
@@ -207,55 +218,6 @@ def _shortfall(row: Row) -> str:
     # Where the seeds agree, it is the test set that leaves room for doubt.
     shown, over = (difference.test, difference.drawn) if difference.seeds.above else (difference.seeds, None)
     return f"{start} difference to {name} is {difference_in_points(shown)} over {over or _seeds(difference)}"
-
-
-def _closest_call(row: Row) -> str:
-    lows = [
-        (low, name, over)
-        for name in row.baselines
-        for over, low in (
-            ("seeds", row.differences[name].seeds.low),
-            (row.differences[name].drawn, row.differences[name].test.low),
-        )
-        if low is not None
-    ]
-    low, name, over = min(lows, key=lambda found: found[0])
-    return (
-        f"The closest call is {row.name} against {name}: its interval over {over} begins at {points(low, 2)} points, "
-        "and below zero there would be no gain."
-    )
-
-
-def _what_would_settle_it(comparison: Comparison, row: Row) -> str:
-    differences = list(row.differences.values())
-    gain = f"a gain of {percent(EFFECT)} points"
-    single = comparison.row("single")
-    if single is not None and 1 - single.accuracy.mean < EFFECT:
-        left = percent(1 - single.accuracy.mean)
-        return f"single leaves only {left} points to gain, so another data set is needed"
-    if ruled_out := [name for name, own in row.differences.items() if _ends_below(own)]:
-        return f"both intervals of its difference to {ruled_out[0]} end below {percent(EFFECT)} points"
-    if max(difference.floor for difference in differences) >= EFFECT:
-        few = counted(comparison.test_size, "test sample") if differences[0].groups is None else differences[0].drawn
-        return (
-            f"{few} are too few to settle {gain} with any number of seeds, so a larger test set or another data set is "
-            "needed"
-        )
-    seeds = min(len(difference.by_seed) for difference in differences)
-    needed = max(seeds_needed(statistics.stdev(difference.by_seed), EFFECT) for difference in differences)
-    if needed > MANY_SEEDS:
-        return f"to settle {gain} would take more than {MANY_SEEDS} seeds, so another data set is needed"
-    # Where as many as there are should have been enough and the intervals still hold such a gain, one more at least.
-    return f"about {counted(max(1, needed - seeds), 'more seed')} would settle {gain}, or another data set is needed"
-
-
-def _ends_below(difference: Difference) -> bool:
-    """Return whether a gain of `EFFECT` lies above the interval over seeds and above that over test samples.
-
-    Where no test sample differs, that one has no width; the floor still has.
-    """
-    highs = (difference.seeds.high, difference.test.high, difference.test.mean + difference.floor)
-    return all(high is not None and high < EFFECT for high in highs)
 
 
 def _best(rows: Sequence[Row]) -> Row:

@@ -36,10 +36,7 @@ def confusions(recorded: Recorded) -> Confusions:
     import numpy as np
 
     names, ranked = recorded.class_names, recorded.ranked
-    counts = {
-        method: np.mean([_counted(run, len(names)) for run in runs], axis=0)
-        for method, runs in recorded.by_method.items()
-    }
+    counts = {method: counts_of(runs, len(names)) for method, runs in recorded.by_method.items()}
     shares = {method: 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1) for method, matrix in counts.items()}
     tested = next(iter(counts.values())).sum(1) > 0
     largest = max(float(matrix.max()) for matrix in shares.values()) or 1.0
@@ -72,6 +69,14 @@ def confusions(recorded: Recorded) -> Confusions:
         Panel("confusion-difference", "Difference of the two matrices", differences, "where", title="minus single"),
     ]
     return Confusions(panels, tables, {name: _largest(matrix, names) for name, matrix in changes.items()})
+
+
+def counts_of(runs: Sequence[Run], classes: int) -> "Array":
+    """Return how many test samples of each class (row) are predicted as each class (column), the mean over runs."""
+    import numpy as np
+
+    mean: Array = np.mean([_counted(run, classes) for run in runs], axis=0)
+    return mean
 
 
 def _counted(run: Run, classes: int) -> "Array":

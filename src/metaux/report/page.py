@@ -10,10 +10,12 @@ from metaux.evidence import intervals, table
 from metaux.files import to_json
 from metaux.labels.sources import baselines
 from metaux.report import invented
+from metaux.report.answer import Answer, answer
 from metaux.report.calibration import calibration
 from metaux.report.confusions import confusions
 from metaux.report.differences import differences
 from metaux.report.features import Features, features, mapped
+from metaux.report.glossary import glossary
 from metaux.report.invented import Invented
 from metaux.report.learning import learning
 from metaux.report.parts import Rows, Section, rounded
@@ -48,6 +50,11 @@ class Report:
         """The runs whose features are drawn."""
         return mapped(self.recorded)
 
+    @cached_property
+    def answer(self) -> Answer:
+        """What to use, how good it is, and where it fails."""
+        return answer(self.recorded)
+
     @property
     def train_ids(self) -> list[int]:
         """The ids of the training samples that it shows."""
@@ -56,7 +63,8 @@ class Report:
     @property
     def test_rows(self) -> list[int]:
         """The rows of the test samples that it shows."""
-        return sorted({int(row) for run in self.mapped for row in run.output("test_feature_rows")})
+        mapped = {int(row) for run in self.mapped for row in run.output("test_feature_rows")}
+        return sorted(mapped | {mistake.row for mistake in self.answer.mistakes})
 
     def html(self, samples: Samples, subclasses: Mapping[str, Sequence[int]] | None = None) -> str:
         """Return the page.
@@ -70,13 +78,22 @@ class Report:
         learned, found = learning(recorded), features(recorded, self.mapped, subclasses or {})
         gained = differences(recorded.comparison)
         labels = Section([], invented.tables(self.invented))
-        sections = [gained, classes, confused, calibrated, labels, learned, *([found] if found else [])]
+        sections = [self.answer, gained, classes, confused, calibrated, labels, learned, *([found] if found else [])]
         return (
             _environment()
             .get_template("page.html.jinja")
             .render(
                 recorded=recorded,
                 comparison=recorded.comparison,
+                answer=self.answer,
+                glossary=glossary(recorded.comparison),
+                mistakes={
+                    each.row: picture(samples.test[each.row])
+                    for each in self.answer.mistakes
+                    if each.row in samples.test
+                }
+                if samples.kind == "image"
+                else {},
                 differences=gained,
                 where=classes,
                 confusions=confused,
@@ -116,13 +133,14 @@ class Report:
             "comparison_csv": table.to_csv(self.recorded.comparison),
         }
         if found:
-            image = samples.kind == "image"
-            thumbnails = sprite(samples.test) if image else None
+            image, rows = samples.kind == "image", {row for own in found.test_rows.values() for row in own}
+            test = {row: own for row, own in samples.test.items() if row in rows}
+            thumbnails = sprite(test) if image else None
             data["features"] = {
                 "keys": found.keys,
                 "rows": found.test_rows,
                 "sprite": asdict(thumbnails) if thumbnails else None,
-                "cells": {} if image else samples.test,
+                "cells": {} if image else test,
                 "columns": samples.columns,
             }
         return data

@@ -20,11 +20,13 @@ class Search:
         columns: of what it tried on validation data.
         tried: the best configuration of each row there, in words.
         command: the command line that makes it again.
+        missed: what there was no time for, and with how many minutes there would be.
     """
 
     columns: Sequence[str]
     tried: Sequence[Sequence[str]]
     command: str
+    missed: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class Recorded:
         """Compare the runs."""
         comparison = compare_runs(runs)
         return cls(runs, comparison, judge(comparison), single)
+
+    @property
+    def used(self) -> str:
+        """The row that the verdict says to use; of one run its own."""
+        return self.runs[0].method if self.single else self.verdict.row
 
     @cached_property
     def by_method(self) -> dict[str, list[Run]]:

@@ -106,7 +106,8 @@ def compare(
     recorded = Recorded(finished, comparison, judge(comparison))
     _write(recorded, out)
     console.print(table(comparison, console.width))
-    console.print(f"\n{recorded.verdict.says}", style="bold")
+    console.print(f"\n{recorded.verdict.plain}\n", style="bold")
+    console.print(recorded.verdict.says)
     if report:
         write_report(recorded, out, lambda: data)
     if failures:

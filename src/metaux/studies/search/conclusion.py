@@ -23,19 +23,16 @@ class Conclusion:
     """What the numbers support.
 
     Args:
-        row: what is handed over, as the table calls it.
         method: its label source, `single` where nothing helps; or the classical model.
         helps: whether a method is above single task and every control, and not below single task trained as long.
         chosen: the run to use.
         network: the same, or the best network where `chosen` is a classical model.
         runs: of the test, by the row that the comparison calls them.
         comparison: of them.
-        verdict: on it.
-        plain: the same in one plain line, with what to use.
+        verdict: on it, with what to use.
         minus: the tested method's differences to its own labels, shuffled, and to single task for the same time.
     """
 
-    row: str
     method: str
     helps: bool
     chosen: Run
@@ -43,7 +40,6 @@ class Conclusion:
     runs: Sequence[Run]
     comparison: Comparison
     verdict: Verdict
-    plain: str
     minus: Mapping[str, Difference]
 
 
@@ -84,15 +80,11 @@ def conclude(outcome: Outcome, winner: Candidate | None, not_below: Collection[s
         says += f" {counted(len(outcome.failed), 'seed')} could not be used, since {listed(sorted(set(lost)))} failed."
     used = comparison.row(use_row)
     assert used is not None
-    told = "No auxiliary labels were shown to help." if winner else "Whether auxiliary labels help was not tested."
     entrant = ROWS[SINGLE if use_row == longer else use_row]
-    line = [use(entrant.in_words(), len(chosen.epochs))]
-    line += [helped(used) if helps else told, expect(used, comparison.kind)]
+    line = f"{use(entrant.in_words(), len(chosen.epochs))} {helped(comparison, [use_row] if helps else [])}"
     shown = [run.labelled(row.name) for row in comparison.rows for run in runs[row.name]]
-    verdict = replace(verdict, says=says)
-    return Conclusion(
-        use_row, entrant.method, helps, chosen, network, shown, comparison, verdict, " ".join(line), minus
-    )
+    verdict = replace(verdict, says=says, row=use_row, use=line, expect=expect(used, comparison.kind))
+    return Conclusion(entrant.method, helps, chosen, network, shown, comparison, verdict, minus)
 
 
 def _contender(name: str, runs: Mapping[str, Sequence[Run]], winner: Candidate | None) -> Contender:

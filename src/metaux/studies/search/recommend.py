@@ -86,6 +86,12 @@ class Budget:
             self.state.setdefault("missed", []).append({"what": what, "minutes": minutes})
 
     @property
+    def said(self) -> list[str]:
+        """What there was no time for, in words."""
+        missed = self.state.get("missed", [])
+        return [f"no time for {own['what']}: give --minutes {own['minutes']}, and another --out" for own in missed]
+
+    @property
     def spent(self) -> float:
         """The seconds that were spent; to look at a result once more costs none."""
         return self.before if self.concluded else self.before + time.perf_counter() - self.start
@@ -140,7 +146,7 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
         if "costs" in budget.state:
             budget.note()  # the time of what was stopped on the way counts too
     again = shell_command(["metaux", "recommend", *as_words(to_mapping(settings)), "--minutes", f"{minutes:g}"])
-    search = Search(COLUMNS, best_of_each(found.details["search"]), again)
+    search = Search(COLUMNS, best_of_each(found.details["search"]), again, budget.said)
     concluded = found.conclusion
     recorded = Recorded(concluded.runs, concluded.comparison, concluded.verdict, search=search)
     page = write_report(recorded, out, lambda: load_once(settings))
@@ -266,17 +272,14 @@ def _hand_over(found: Conclusion, outcome: Outcome, budget: Budget, console: Con
     how = ("--method", str(run.result["method"]), "--seed", str(run.seed))
     command = shell_command(["metaux", "train", *as_words(run.settings), *how])
     console.print(table(found.comparison, console.width))
-    console.print(f"\n{found.plain}\n", style="bold")
+    console.print(f"\n{found.verdict.plain}\n", style="bold")
     console.print(f"{found.verdict.says}\n")
-    missed = budget.state.get("missed", [])
-    print_notes(
-        [f"no time for {own['what']}: give --minutes {own['minutes']}, and another --out" for own in missed], console
-    )
+    print_notes(budget.said, console)
     budget.note(
         minutes=budget.total / 60,
-        plain=found.plain,
+        plain=found.verdict.plain,
         verdict=found.verdict.says,
-        row=found.row,
+        row=found.verdict.row,
         method=found.method,
         helps=found.helps,
         command=command,
