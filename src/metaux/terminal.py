@@ -1,7 +1,7 @@
 """What commands print: notes, tables, JSON, and the progress of reading data."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,11 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from metaux.files import Progress, to_json
-from metaux.words import ACTING, visible
+from metaux.words import ACTING, data_name, visible
 
 
 class _Console(Console):
-    """A console on which no text acts."""
+    """A console on which no text acts; it keeps the notes, which a command's JSON has too."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        self.notes: dict[str, None] = {}  # in order, each once
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(visible(text), **options)
@@ -36,14 +40,36 @@ def make_console(quiet: bool = False) -> Console:
     return _Console(markup=False, emoji=False, highlight=False, quiet=quiet, force_terminal=terminal)
 
 
-def print_json(value: object) -> None:
-    """Print a value as JSON, for scripts; characters that act on a terminal are JSON's escapes."""
+def begin(what: str, data: str, quiet: bool) -> Console:
+    """Return a console on which a command has said what it does, before it loads what takes seconds.
+
+    Args:
+        what: it does.
+        data: as `Settings.data`.
+        quiet: print nothing.
+    """
+    console = make_console(quiet)
+    console.print(f"{what} {data_name(data)}", soft_wrap=True)
+    return console
+
+
+def print_json(value: object, console: Console | None = None) -> None:
+    """Print a value as JSON, for scripts; characters that act on a terminal are JSON's escapes.
+
+    Args:
+        value: to print.
+        console: whose notes a mapping gets too, as `notices`.
+    """
+    if isinstance(console, _Console) and isinstance(value, Mapping):
+        value = {**value, "notices": list(console.notes)}
     escaped = ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", to_json(value, indent=2))
     sys.stdout.write(escaped + "\n")
 
 
 def print_notes(notes: Sequence[str], console: Console) -> None:
     """Print what a user should know; the lines of a note are aligned."""
+    if isinstance(console, _Console):
+        console.notes |= dict.fromkeys(notes)
     for note in notes:
         grid = Table.grid(padding=(0, 1))
         grid.add_row("note:", Text(visible(note)))

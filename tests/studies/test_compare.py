@@ -17,7 +17,7 @@ from metaux.labels.sources import CLASSICAL
 from metaux.runs.loading import load_once
 from metaux.runs.plan import too_short
 from metaux.runs.pool import default_workers
-from metaux.runs.progress import accuracies, read_state, shown, time_left
+from metaux.runs.progress import accuracies, finishing, read_state, shown, time_left
 from metaux.runs.record import Run, read_runs
 from metaux.runs.store import LOCK
 from metaux.runs.trial import Trial
@@ -242,19 +242,43 @@ class TestProgress:
 
         from rich.console import Console
 
-        (tmp_path / "records.jsonl").write_text('{"epoch": 1, "test_accuracy": 0.5}\n')
+        (tmp_path / "records.jsonl").write_text('{"epoch": 1, "test_accuracy": 0.9, "validation_accuracy": 0.5}\n')
         trial = Trial(Settings(epochs=4), "maxl", 0)
-        assert accuracies([(trial, read_state(tmp_path))]) == "maxl 50.0"
+        assert accuracies([(trial, read_state(tmp_path))]) == "validation accuracy so far: maxl 50.0"
         for terminal in (True, False):
             file = io.StringIO()
             with shown({tmp_path: trial}, 60, Console(file=file, force_terminal=terminal, width=80)):
                 pass
-            assert ("epoch 1 of 4, about 60 seconds left" in file.getvalue()) == terminal
-            assert ("test accuracy so far: maxl 50.0" in file.getvalue()) == terminal
+            assert ("0 %, about 60 seconds left" in file.getvalue()) == terminal
+            assert ("validation accuracy so far: maxl 50.0" in file.getvalue()) == terminal
             assert bool(file.getvalue()) == terminal
 
+    def test_the_accuracy_of_test_data_is_for_the_end(self, tmp_path: Path) -> None:
+        (tmp_path / "records.jsonl").write_text('{"epoch": 1, "test_accuracy": 0.9, "train_accuracy": 0.7}\n')
+        assert read_state(tmp_path) == (1, 0.7, "training")
+        assert read_state(tmp_path, "validation") == (1, 0.9, "validation")
+
+    def test_the_bar_is_of_costs_and_leaves_room_for_the_report(self, tmp_path: Path) -> None:
+        import io
+
+        from rich.console import Console
+
+        todo = {tmp_path / name: Trial(Settings(epochs=4), name, 0, seconds) for name, seconds in (("a", 3), ("b", 1))}
+        for folder in todo:
+            folder.mkdir()
+        file = io.StringIO()
+        with shown(todo, 20, Console(file=file, force_terminal=True, width=80), after=4):
+            (tmp_path / "a" / "records.jsonl").write_text('{"epoch": 1}\n{"epoch": 2}\n')
+            time.sleep(1.2)
+        assert "30 %, about" in file.getvalue()  # six of sixteen units, of the 80 % that are training
+        file = io.StringIO()
+        with finishing("writing the report", 4, 16, Console(file=file, force_terminal=True, width=80)):
+            pass
+        assert "writing the report" in file.getvalue()
+        assert "80 %, about 4 seconds left" in file.getvalue()
+
     def test_is_silent_about_a_file_that_is_not_there(self, tmp_path: Path) -> None:
-        assert read_state(tmp_path) == (0, None)
+        assert read_state(tmp_path) == (0, None, "")
 
 
 @pytest.mark.slow

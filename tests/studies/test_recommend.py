@@ -634,7 +634,7 @@ class TestConclusion:
         best = (0.3, 0.3, 0.3, 0.3)
         found = self.conclude(tmp_path, samples=4, kmeans=best, **self.SHUFFLED)
         assert (found.method, found.helps) == ("single", False)
-        assert found.verdict.plain.startswith("Use single task, 3 epochs. No auxiliary labels were shown to help. ")
+        assert found.verdict.use == "Use single task, 3 epochs. Whether auxiliary labels help is open."
 
     @pytest.mark.parametrize("kmeans", [NONE, (0.02, 0.03, 0.02, 0.03)])
     def test_single_task_trained_as_long_is_handed_over_where_it_is_better(

@@ -78,4 +78,4 @@ class Compare(Command):
         page = f"; report: {folder / 'report.html'}" if self.report else ""
         console.print(f"\nRecords, figures and trained weights: {folder}{page}", soft_wrap=True)
         if output.json:
-            print_json(to_json(comparison, verdict))
+            print_json(to_json(comparison, verdict), console)

@@ -48,15 +48,16 @@ class Recommend(Command):
 
     def run(self) -> None:
         """Search, test and hand over."""
+        from metaux.terminal import begin, print_json
+
+        console = begin("searching on", self.settings.data, self.quiet or self.json)
         from metaux.runs.store import claim, default_folder
         from metaux.runs.writer import sole_writer
         from metaux.studies.search.recommend import recommend
-        from metaux.terminal import make_console, print_json
 
         folder = self.out or default_folder(self.settings, "recommend")
-        console = make_console(self.quiet or self.json)
         claim(folder, self.settings)
         with sole_writer(folder, console):
             found = recommend(self.settings, self.minutes, self.jobs, folder, console)
         if self.json:
-            print_json(found.details)
+            print_json(found.details, console)

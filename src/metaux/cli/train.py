@@ -29,8 +29,9 @@ class Train(Command):
 
     Args:
         settings: what the run is made of.
-        method: where the auxiliary labels come from. auto is transformation for images, where it was shown to help, and
-            single (no auxiliary labels) for other data, where nothing was shown to help. Others: uniform, random,
+        method: where the auxiliary labels come from. auto is what metaux compare, given the same data and settings,
+            found; without it, transformation for images, where it was shown to help, and single (no auxiliary labels)
+            for other data, where nothing was shown to help. Others: uniform, random,
             frozen, kmeans, balanced, leaves, human, maxl, distilled, distilled-cross, recorded or shuffled (with
             --labels), given (with --given), prototypical (with protocol iclr). Controls: transformed and
             transformation-shuffled learn from transformed images; rotation, rotation-single, rotation-shuffled,
@@ -53,30 +54,31 @@ class Train(Command):
 
     def run(self) -> None:
         """Train, unless the folder holds the finished run, and print the result."""
+        from metaux.terminal import begin, print_json, print_notes, reading
+
+        console = begin("training on", self.settings.data, self.output.is_silent)
         from metaux.data.sources import load
         from metaux.errors import choose
-        from metaux.labels.sources import AUTO, METHODS, best
+        from metaux.labels.sources import AUTO, METHODS
         from metaux.runs.length import choose_length, known_length
         from metaux.runs.log import check_log
         from metaux.runs.plan import check
-        from metaux.runs.pretrained import choose_start, known_start, starts_pretrained
+        from metaux.runs.pretrained import choose_start, known_start
         from metaux.runs.record import Run
         from metaux.runs.store import claim, default_folder
         from metaux.runs.trial import Trial
         from metaux.runs.writer import sole_writer
-        from metaux.terminal import make_console, print_json, print_notes, reading
 
         settings, method, seed = self.settings, self.method, self.seed
         choose("method", method, (AUTO, *METHODS))
         check(settings)
         check_log(self.output.log)
-        console, data = make_console(self.output.is_silent), None
+        data = None
         if method == AUTO:
             with reading(console) as progress:
                 data = load(settings, progress)
-            # On a pretrained network no source of labels was shown to help.
-            method = "single" if starts_pretrained(settings, data) else best(data.kind)
-            print_notes([f"method {method}, for data of kind {data.kind} (auto; docs/quickstart.md)"], console)
+            method, why = _best(settings, data)
+            print_notes([f"method {method}, {why}"], console)
         folder = self.out or default_folder(settings, f"{method}-{seed}")
         settings = known_start(known_length(settings, folder), folder)
         claim(folder, settings, {"method": method, "seed": seed})
@@ -92,7 +94,7 @@ class Train(Command):
         _print(finished, console)
         console.print(f"Records and trained weights: {folder}", soft_wrap=True)
         if self.output.json:
-            print_json(finished.result)
+            print_json(finished.result, console)
 
     def _train(self, trial: "Trial", data: "LabelledData", folder: Path, console: "Console") -> None:
         from metaux.runs.launch import run
@@ -110,6 +112,23 @@ class Train(Command):
         print_notes([*data.notices, *too_short(trial.settings, data)], console)
         with shown({folder: trial}, None, console):
             run(trial, data, folder, lambda note: print_notes([note], console), self.output.log)
+
+
+def _best(settings: "Settings", data: "LabelledData") -> tuple[str, str]:
+    """Return what `auto` stands for, and why: what a comparison with these settings says, if there is one."""
+    from metaux.labels.sources import METHODS, best
+    from metaux.runs.pretrained import starts_pretrained
+    from metaux.runs.reading import read_kept
+    from metaux.runs.record import COMPARISON
+    from metaux.runs.store import default_folder
+
+    compared = default_folder(settings) / COMPARISON
+    row = read_kept(compared).get("row")
+    if row in METHODS and not METHODS[row].asks:
+        return row, f"as {compared} says (auto)"
+    # On a pretrained network no source of labels was shown to help.
+    method = "single" if starts_pretrained(settings, data) else best(data.kind)
+    return method, f"for data of kind {data.kind} (auto; docs/quickstart.md)"
 
 
 def _print(finished: "Run", console: "Console") -> None:

@@ -81,7 +81,7 @@ def to_json(comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
     plain = asdict(comparison)
     both = zip(plain.pop("rows"), comparison.rows, strict=True)
     rows = [{"method": own.pop("name"), **own, "gain": row.gain} for own, row in both]
-    return {"plain": verdict.plain, "verdict": verdict.says, **plain, "rows": rows}
+    return {"row": verdict.row, "plain": verdict.plain, "verdict": verdict.says, **plain, "rows": rows}
 
 
 def to_csv(comparison: Comparison, whole: bool = False) -> str:

@@ -14,6 +14,7 @@ from metaux.data.samples import Samples as DataSamples
 from metaux.errors import InputError
 from metaux.files import write_text_atomic
 from metaux.labels.base import SubclassSource
+from metaux.report.features import MOST_SAMPLES
 from metaux.report.page import Report
 from metaux.report.recorded import Recorded
 from metaux.report.samples import Samples
@@ -26,6 +27,13 @@ from metaux.settings import Settings
 REPORT = "report.html"
 MOST_COLUMNS = 12
 LONGEST_TEXT = 300
+# About what the figures take, and a map of so many test samples.
+SECONDS_OF_FIGURES, SECONDS_OF_A_SAMPLE = 3.0, 0.005
+
+
+def seconds_of_report(tested: int) -> float:
+    """Return about how many seconds figures and report take, with so many test samples."""
+    return SECONDS_OF_FIGURES + 1 + SECONDS_OF_A_SAMPLE * min(tested, MOST_SAMPLES)
 
 
 def read_recorded(folder: Path) -> tuple[Recorded, Settings]:

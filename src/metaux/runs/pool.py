@@ -64,6 +64,7 @@ def train(
     log: str | None = None,
     curve: bool = True,
     load: Load = load_once,
+    after: float = 0.0,
 ) -> list[str]:
     """Train what is missing, in the order given; runs that were interrupted go on.
 
@@ -78,6 +79,7 @@ def train(
         log: tensorboard or wandb, for a log of every epoch in the folder of its run.
         curve: measure test samples and labels on the way too, not only at the end.
         load: where this process has a run's data from; others read it themselves.
+        after: the seconds of what follows the runs, for the estimate and the bar.
 
     Returns:
         For each run that could not be finished, why.
@@ -94,11 +96,11 @@ def train(
     check_in_place(store.out)
     (store.out / "runs").mkdir(exist_ok=True)
     workers = min(jobs or default_workers(trials[0].settings), len(todo))
-    seconds = None if start is None else expected(todo, workers) + (start if workers > 1 else 0)
+    seconds = None if start is None else expected(todo, workers) + (start if workers > 1 else 0) + after
     if what is not None:
         line = f"{counted(len(todo), 'run')}{f' ({what})' if what else ''}, {workers} at a time"
         console.print(line + ("" if seconds is None else f": about {duration(seconds)}"), soft_wrap=True)
-    with shown(todo, seconds, console):
+    with shown(todo, seconds, console, after):
         return [text for text in _outcomes(todo, workers, partial(_work, log=log, curve=curve), load) if text]
 
 

@@ -49,8 +49,8 @@ RESULT = "result.json"
 OUTPUTS = "outputs.safetensors"
 WEIGHTS = "weights.safetensors"
 CLASSIFIER = "classifier.skops"
-# What `metaux recommend` leaves in the folder of its runs.
-RECOMMENDED = "recommend.json"
+# What `metaux compare` and `metaux recommend` leave in the folder of their runs.
+COMPARISON, RECOMMENDED = "comparison.json", "recommend.json"
 
 _GIVE_ONE = "give one such as OUT/runs/maxl-0"
 

@@ -18,7 +18,7 @@ from metaux.files import write_json, write_text_atomic
 from metaux.labels.sources import METHODS, REFERENCES
 from metaux.protocols import resolve
 from metaux.report.recorded import Recorded
-from metaux.report.reporting import write_report
+from metaux.report.reporting import SECONDS_OF_FIGURES, seconds_of_report, write_report
 from metaux.runs.launch import rehearse
 from metaux.runs.length import choose_length
 from metaux.runs.loading import check_unchanged
@@ -26,7 +26,8 @@ from metaux.runs.log import catch_up, check_log
 from metaux.runs.plan import check, too_short
 from metaux.runs.pool import START_OF_A_PROCESS, longest_first, summarise_failures, train
 from metaux.runs.pretrained import choose_start
-from metaux.runs.record import RECOMMENDED, Run, is_finished, write_settings
+from metaux.runs.progress import finishing
+from metaux.runs.record import COMPARISON, RECOMMENDED, Run, is_finished, write_settings
 from metaux.runs.store import Store, by_method, claim
 from metaux.runs.trial import Trial
 from metaux.runs.worker import CHECKPOINT
@@ -97,19 +98,23 @@ def compare(
     epochs = counted(trials[0].protocol.epochs, "epoch")
     what = f"{counted(len(compared), 'method')}, {counted(seeds, 'seed')}, {epochs}"
     start = START_OF_A_PROCESS + reading_time
-    failures = train(longest_first(trials), store, jobs, console, what, start, log, load=lambda _: data)
+    after = seconds_of_report(len(data.test)) if report else SECONDS_OF_FIGURES
+    begin = time.perf_counter()
+    failures = train(longest_first(trials), store, jobs, console, what, start, log, load=lambda _: data, after=after)
+    took = time.perf_counter() - begin
     finished = [run for trial in trials if (run := store.find(trial)) is not None]
     if not finished:
         raise TrainingError(summarise_failures(failures))
     print_notes(_different_versions(finished), console)
     comparison = compare_runs(finished)
     recorded = Recorded(finished, comparison, judge(comparison))
-    _write(recorded, out)
     console.print(table(comparison, console.width))
     console.print(f"\n{recorded.verdict.plain}\n", style="bold")
     console.print(recorded.verdict.says)
-    if report:
-        write_report(recorded, out, lambda: data)
+    with finishing("writing the report" if report else "drawing", after, took, console):
+        _write(recorded, out)
+        if report:
+            write_report(recorded, out, lambda: data)
     if failures:
         raise TrainingError(summarise_failures(failures))
     return comparison, recorded.verdict
@@ -186,7 +191,7 @@ def _write(recorded: Recorded, out: Path) -> None:
     from metaux.report.figures import differences, learning_curves
 
     comparison = recorded.comparison
-    write_json(out / "comparison.json", to_json(comparison, recorded.verdict))
+    write_json(out / COMPARISON, to_json(comparison, recorded.verdict))
     write_text_atomic(out / "comparison.csv", to_csv(comparison))
     learning_curves([run for runs in recorded.networks.values() for run in runs], out)
     differences(comparison, out)

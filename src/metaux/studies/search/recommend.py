@@ -16,11 +16,12 @@ from metaux.evidence.table import table, to_json
 from metaux.files import write_json
 from metaux.protocols import resolve
 from metaux.report.recorded import Recorded, Search
-from metaux.report.reporting import write_report
+from metaux.report.reporting import seconds_of_report, write_report
 from metaux.runs.launch import rehearse
 from metaux.runs.loading import load_once
 from metaux.runs.plan import check
 from metaux.runs.pool import default_workers, summarise_failures, train
+from metaux.runs.progress import finishing
 from metaux.runs.reading import read_kept
 from metaux.runs.record import RECOMMENDED, write_settings
 from metaux.runs.store import claim
@@ -149,7 +150,9 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
     search = Search(COLUMNS, best_of_each(found.details["search"]), again, budget.said)
     concluded = found.conclusion
     recorded = Recorded(concluded.runs, concluded.comparison, concluded.verdict, search=search)
-    page = write_report(recorded, out, lambda: load_once(settings))
+    seconds = seconds_of_report(recorded.comparison.test_size)
+    with finishing("writing the report", seconds, found.seconds, console):
+        page = write_report(recorded, out, lambda: load_once(settings))
     console.print(f"Report: {page}", soft_wrap=True)
     return found
 
