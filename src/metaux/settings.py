@@ -48,6 +48,9 @@ class Settings:
         header: the first row of a table has the columns' names; if not, they are called 1, 2, 3, ...
         evaluate_on: the part that accuracy is measured on. validation is the data's own validation part, or else a
             fifth of the training samples, always the same; the test part is then not used.
+        folds: cross-validation. Divide all samples in so many parts, in the balance of the classes; train on the others
+            and measure on one. With --evaluate-on validation, the training samples are divided.
+        fold: which part is measured, from 0.
         image_size: resize images to this many pixels a side. By default, they stay as they are if all are alike, else
             it is the median of their short sides, from 32 to 224.
         resize: how images of other proportions get that size. crop keeps the proportions and cuts off what is over.
@@ -113,6 +116,8 @@ class Settings:
     split: Text = None
     header: bool = True
     evaluate_on: Literal["test", "validation"] = "test"
+    folds: Count = None
+    fold: int = 0
     image_size: Count = None
     resize: Literal["crop", "stretch"] = "crop"
     pixel_range: Annotated[tuple[float, float] | None, arg(metavar="BLACK WHITE", help_behavior_hint="")] = None

@@ -46,6 +46,7 @@ from metaux.studies.search.final import Outcome, entrants, measure, on_test
 from metaux.studies.search.halving import Halving, _better_half
 from metaux.studies.search.length import LENGTH, lengthened
 from metaux.studies.search.mirroring import with_mirroring
+from metaux.studies.search.recommend import choose_folds
 from metaux.training.timing import Cost
 from shell import below, done, metaux, own_time
 
@@ -217,8 +218,9 @@ class TestMeasure:
         seeds: int = 1,
         method: str = "single",
         console: Console = QUIET,
+        folds: int | None = None,
     ) -> Outcome:
-        race = Halving(self.BED, {}, out, workers, console)
+        race = Halving(self.BED, {}, out, workers, console, folds=folds)
         self.missed: list[str] = []
 
         def left() -> float:
@@ -240,6 +242,18 @@ class TestMeasure:
         self.measured(tmp_path, 1000, seeds=2, console=Console(file=file, width=100))
         assert self.state["tried"] == [100, 101]
         assert file.getvalue().count("\n") == 1
+
+    def test_in_cross_validation_each_seed_measures_another_part(self, tmp_path: Path) -> None:
+        found = self.measured(tmp_path, 1000, seeds=2, folds=2)
+        for runs in found.runs.values():
+            assert [(run.settings["folds"], run.settings["fold"]) for run in runs] == [(2, 0), (2, 1)]
+        concluded = conclude(found, None, ["single"])
+        assert (concluded.comparison.folds, concluded.comparison.test_size) == (2, 1797)
+        row = concluded.comparison.row("single")
+        assert row is not None
+        assert row.on_new.mean == pytest.approx(row.accuracy.mean, abs=0.001)
+        single = self.trials["single"]
+        assert Store(tmp_path).find(replace(single, seed=100)) is not None  # the one that is handed over
 
     def test_a_seed_with_a_run_that_diverges_does_not_count_and_is_told(self, tmp_path: Path) -> None:
         self.spoil(tmp_path, "uniform", 100)
@@ -350,6 +364,14 @@ def test_with_too_few_minutes_the_result_is_the_default_and_what_was_left_out_is
         ("single", 0, 20),
         ("single", 100, 20),
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "folds"),
+    [({"data": "wine"}, 5), ({"data": "digits"}, None), ({"data": "wine", "train_size": 50}, None), ({"folds": 3}, 3)],
+)
+def test_of_few_samples_every_one_is_measured(settings: dict[str, Any], folds: int | None) -> None:
+    assert choose_folds(Settings(**settings)) == folds
 
 
 COSTS = {"single": Cost(0.1, 1.0), "kmeans": Cost(1.0, 1.2), "maxl": Cost(0.1, 5.0)}

@@ -51,13 +51,15 @@ class Recommend(Command):
         from metaux.terminal import begin, print_json
 
         console = begin("searching on", self.settings.data, self.quiet or self.json)
+        from metaux.runs.pretrained import known_start
         from metaux.runs.store import claim, default_folder
         from metaux.runs.writer import sole_writer
         from metaux.studies.search.recommend import recommend
 
         folder = self.out or default_folder(self.settings, "recommend")
-        claim(folder, self.settings)
+        settings = known_start(self.settings, folder)
+        claim(folder, settings)
         with sole_writer(folder, console):
-            found = recommend(self.settings, self.minutes, self.jobs, folder, console)
+            found = recommend(settings, self.minutes, self.jobs, folder, console)
         if self.json:
             print_json(found.details, console)

@@ -11,7 +11,7 @@ from metaux.data.classes import find_classes
 from metaux.data.encoding import encode_by
 from metaux.data.reader import RawData
 from metaux.data.samples import LabelledData, Samples
-from metaux.data.splits import split
+from metaux.data.splits import fold, split
 from metaux.errors import InputError
 from metaux.settings import Settings
 from metaux.words import few
@@ -41,14 +41,25 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
     if raw.groups is not None:
         _check_groups(rows, raw.groups)
     notices = (*raw.notices, *classes.notices)
-    if len(rows["test"]) == 0:
+    if settings.folds is not None and settings.evaluate_on == "test":
+        everything = torch.cat([rows["train"], rows["val"], rows["test"]]).sort().values
+        rows["train"], rows["test"] = fold(classes.primary, groups, everything, settings, classes.hierarchy.class_names)
+        rows["val"] = rows["val"][:0]
+        notices += (
+            f"cross-validation: part {settings.fold + 1} of {settings.folds} is measured, {len(rows['test'])} of "
+            f"{len(everything)} samples",
+        )
+    elif len(rows["test"]) == 0:
         count = len(rows["train"])
         rows["train"], rows["test"] = _set_aside(classes.primary, groups, rows["train"], TEST_SEED)
         notices += (
             f"no test part: {len(rows['test'])} of {count} samples were set aside to measure, the same for all seeds",
         )
     if settings.evaluate_on == "validation":
-        if len(rows["val"]) == 0:
+        if settings.folds is not None:
+            known = torch.cat([rows["train"], rows["val"]]).sort().values
+            rows["train"], rows["val"] = fold(classes.primary, groups, known, settings, classes.hierarchy.class_names)
+        elif len(rows["val"]) == 0:
             rows["train"], rows["val"] = _set_aside(classes.primary, groups, rows["train"], VALIDATION_SEED)
         rows["test"], rows["val"] = rows["val"], rows["val"][:0]
     if settings.train_size is not None and settings.train_size > len(rows["train"]):

@@ -1,8 +1,10 @@
 """Drawing samples: a run's training subset and meta split, and the test part of a source that has none.
 
-scikit-learn's splitters draw other samples by the same seed, so that recorded splits would change.
+scikit-learn's splitters draw other samples by the same seed, so that recorded splits would change; of the folds of
+cross-validation, none was recorded.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from metaux.data.samples import Samples
 from metaux.errors import InputError
+from metaux.settings import Settings
 
 Array = np.ndarray[Any, Any]
 
@@ -73,6 +76,54 @@ def split(primary: Tensor, groups: Tensor | None, fraction: float, rng: np.rando
     if len(second) == 0:
         raise InputError("expected a class with two samples or more to split, found one sample in each; add samples")
     return torch.from_numpy(np.setdiff1d(np.arange(len(primary)), second)), torch.from_numpy(second)
+
+
+def fold(
+    primary: Tensor, groups: Tensor | None, rows: Tensor, settings: Settings, names: Sequence[str]
+) -> tuple[Tensor, Tensor]:
+    """Divide rows in `settings.folds` parts, always the same, and return those to learn from and the part to measure.
+
+    The parts have the balance of the classes, as far as groups, which are never divided, allow.
+
+    Args:
+        primary: the class of every sample, int64 `[n]`.
+        groups: the group of every sample, int64 `[n]`, or None.
+        rows: to divide, int64 `[m]`.
+        settings: `folds` and `fold` are used.
+        names: of the classes.
+
+    Raises:
+        InputError: for more parts than a class has samples, or than groups, and a part that there is not.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    assert settings.folds is not None
+    if settings.folds < 2 or not 0 <= settings.fold < settings.folds:
+        raise InputError(
+            f"expected 2 folds or more and one of them, from 0, found --folds {settings.folds} and --fold "
+            f"{settings.fold}; correct them"
+        )
+    own = primary[rows].numpy()
+    counts = np.bincount(own, minlength=len(names))
+    if few := [f"{count} of '{name}'" for name, count in zip(names, counts, strict=True) if 0 < count < settings.folds]:
+        raise InputError(
+            f"expected {settings.folds} samples or more of every class for --folds {settings.folds}, found {few[0]}; "
+            "give fewer folds, or more samples"
+        )
+    if groups is None:
+        parts = StratifiedKFold(settings.folds, shuffle=True, random_state=0).split(own, own)
+    else:
+        of_rows = groups[rows].numpy()
+        if (count := len(np.unique(of_rows))) < settings.folds:
+            raise InputError(f"expected {settings.folds} groups or more for as many folds, found {count}; give fewer")
+        parts = StratifiedGroupKFold(settings.folds, shuffle=True, random_state=0).split(own, own, of_rows)
+    learned, measured = list(parts)[settings.fold]
+    if lost := set(own.tolist()) - set(own[learned].tolist()):
+        raise InputError(
+            f"expected every class in every part to learn from, found '{names[min(lost)]}' in one part alone, since "
+            "its samples are of one group; give fewer folds, or add groups"
+        )
+    return rows[torch.from_numpy(learned)], rows[torch.from_numpy(measured)]
 
 
 def _subset(primary: Tensor, size: int, rng: np.random.Generator) -> Tensor:

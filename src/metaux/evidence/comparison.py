@@ -9,6 +9,7 @@ import numpy as np
 
 from metaux.evidence.alike import check_alike
 from metaux.evidence.contender import Contender, Result
+from metaux.evidence.folds import folds_of, groups_of, of_samples, side_by_side
 from metaux.evidence.statistics import (
     Estimate,
     floor_of_test_interval,
@@ -36,6 +37,7 @@ class Difference:
         test: the same mean, and its bootstrap interval over the test samples, or over groups of them.
         floor: half the width that the interval over test samples keeps however many seeds there are.
         groups: how many groups of related test samples were drawn for it; None if the samples themselves were.
+        overlap: in cross-validation, test samples per training sample, as of `mean_over_seeds`.
     """
 
     by_seed: Sequence[float]
@@ -43,6 +45,7 @@ class Difference:
     test: Estimate
     floor: float
     groups: int | None
+    overlap: float = 0.0
 
     @property
     def above(self) -> bool:
@@ -140,6 +143,7 @@ class Comparison:
         epochs: passes over the training data.
         protocol: the training protocol's name.
         kind: of the data: image, table, text or other.
+        folds: the parts of cross-validation; None without it.
     """
 
     rows: Sequence[Row]
@@ -150,6 +154,7 @@ class Comparison:
     epochs: int
     protocol: str
     kind: str = "other"
+    folds: int | None = None
 
     @classmethod
     def of(cls, contenders: Sequence[Contender], runs: Sequence[Run]) -> "Comparison":
@@ -159,24 +164,25 @@ class Comparison:
             contenders: in the order of the table; costs are in units of the one called `single`.
             runs: those of them that say what the numbers hold for; the first one tells data, protocol and length.
         """
-        first, groups = runs[0], runs[0].test_groups
+        first, groups = runs[0], groups_of(runs)
         by_seed = {each.name: sorted(each.results, key=lambda result: result.seed) for each in contenders}
         by_name = {name: {own.seed: own for own in results} for name, results in by_seed.items() if results}
         return cls(
             rows=[_row(each, by_name, groups) for each in contenders if each.name in by_name],
             data=data_name(str(first.settings.get("data", ""))),
             train_size=max(run.train_size for run in runs),
-            test_size=len(first.output("test_correct")),
+            test_size=len(of_samples(runs, "test_primary")),
             measured_on=str(first.settings.get("evaluate_on", "test")),
             epochs=len(first.epochs),
             protocol=str(first.settings.get("protocol", "")),
             kind=first.kind,
+            folds=folds_of(first.settings),
         )
 
     @property
     def remark(self) -> str:
         """What has to be said of the rows: which part they are measured on, and which of them are classical models."""
-        told = []
+        told = [] if self.folds is None else [f"Cross-validation in {self.folds} parts; a seed measures one of them."]
         if self.measured_on == "validation":
             told.append("It is the validation part that is called test here (--evaluate-on validation).")
         if names := [row.name for row in self.rows if row.role == "classical"]:
@@ -245,19 +251,27 @@ def difference(own: Iterable[Result], others: Iterable[Result], groups: Groups |
     if not pairs:
         return None
     by_seed = [result.accuracy - other.accuracy for result, other in pairs]
-    by_sample = over_groups(np.stack([result.correct - other.correct for result, other in pairs]), groups)
+    values = [result.correct - other.correct for result, other in pairs]
+    by_sample = side_by_side(values, [result.ids for result, _ in pairs])
+    mean, overlap = np.nanmean(by_sample, axis=0), pairs[0][0].overlap
+    if overlap:  # a sample is measured once: what seeds add to its difference can't be told apart
+        by_sample = mean[None]
+    by_group = over_groups(by_sample, groups)
     return Difference(
         by_seed=tuple(by_seed),
-        seeds=mean_over_seeds(by_seed),
-        test=mean_over_samples(by_sample.mean(axis=0)),
-        floor=floor_of_test_interval(by_sample),
-        groups=None if groups is None else by_sample.shape[1],
+        seeds=mean_over_seeds(by_seed, overlap=overlap),
+        test=mean_over_samples(by_group.mean(axis=0)),
+        floor=floor_of_test_interval(by_group),
+        groups=None if groups is None else by_group.shape[1],
+        overlap=overlap,
     )
 
 
 def _row(each: Contender, by_name: Mapping[str, Mapping[int, Result]], groups: Groups | None) -> Row:
     own, single = by_name[each.name], by_name.get("single", {})
     found = {name: difference(own.values(), by_name.get(name, {}).values(), groups) for name in each.baselines}
+    correct = side_by_side([result.correct for result in own.values()], [result.ids for result in own.values()])
+    overlap = next(iter(own.values())).overlap
     seconds = {name: statistics.median(r.seconds for r in results.values()) for name, results in by_name.items()}
     return Row(
         name=each.name,
@@ -265,9 +279,9 @@ def _row(each: Contender, by_name: Mapping[str, Mapping[int, Result]], groups: G
         baselines=each.baselines,
         seeds=tuple(own),
         accuracies=tuple(result.accuracy for result in own.values()),
-        accuracy=mean_over_seeds([result.accuracy for result in own.values()]),
-        balanced_accuracy=mean_over_seeds([result.balanced_accuracy for result in own.values()]),
-        on_new=share_of_samples(np.stack([result.correct for result in own.values()]).mean(axis=0), groups),
+        accuracy=mean_over_seeds([result.accuracy for result in own.values()], overlap=overlap),
+        balanced_accuracy=mean_over_seeds([result.balanced_accuracy for result in own.values()], overlap=overlap),
+        on_new=share_of_samples(np.nanmean(correct, axis=0), groups),
         differences={name: difference for name, difference in found.items() if difference is not None},
         absent=tuple(seed for seed in single if seed not in own),
         seconds_per_epoch=statistics.fmean(result.seconds_per_epoch for result in own.values()),

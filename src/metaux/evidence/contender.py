@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from metaux.evidence.folds import Whole, ids_of, overlap_of
 from metaux.labels.sources import REFERENCES, Role, baselines, entry
 from metaux.runs.record import Run
 
@@ -23,6 +24,8 @@ class Result:
         correct: how often each test sample was right over the reported epochs, float64 `[n]`.
         seconds: of the whole training, preparation included.
         seconds_per_epoch: mean over its epochs; of what has none, all of its seconds.
+        ids: which samples it was measured on, in cross-validation.
+        overlap: likewise, test samples per training sample.
     """
 
     seed: int
@@ -31,13 +34,15 @@ class Result:
     correct: Array
     seconds: float
     seconds_per_epoch: float
+    ids: Whole | None = None
+    overlap: float = 0.0
 
     @classmethod
     def of(cls, run: Run) -> "Result":
         """Return what a finished run reached."""
         correct = run.output("test_correct").astype(np.float64)
         own = (run.accuracy, run.balanced_accuracy, correct, run.training_seconds, run.seconds_per_epoch)
-        return cls(run.seed, *own)
+        return cls(run.seed, *own, ids_of(run), overlap_of(run.settings))
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ def _differs(row: Row, rows: int) -> int:
     0 where the interval over seeds of that level, or the one over test samples, includes zero (Bonferroni).
     """
     difference = row.differences["single"]
-    seeds = mean_over_seeds(difference.by_seed, level=1 - 0.05 / rows)
+    seeds = mean_over_seeds(difference.by_seed, level=1 - 0.05 / rows, overlap=difference.overlap)
     return int(seeds.above and difference.test.above) - int(seeds.below and difference.test.below)
 
 

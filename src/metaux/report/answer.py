@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from metaux.evidence.folds import folds_of
 from metaux.evidence.plain import expect
 from metaux.report.confusions import counts_of
 from metaux.report.parts import Section
@@ -82,13 +83,13 @@ def _use(recorded: Recorded) -> str:
 
 def _classes(names: Sequence[str], runs: Sequence[Run]) -> list[ClassAdvice]:
     """Return every class with test samples, the worst first, with what its mistakes suggest."""
-    counts = counts_of(runs, len(names))
+    counts = counts_of(runs, len(names)) * (1 if folds_of(runs[0].settings) is None else len(runs))
     first = runs[0]  # an older version's run does not say what it learned from
     primary = first.output("train_primary").tolist() if "train_primary" in first.outputs() else []
     learned = [primary.count(number) for number in range(len(names))]
     found = []
     for number, name in enumerate(names):
-        tested, right = counts[number].sum(), counts[number, number]
+        tested, right = counts[number].sum(), counts[number, number]  # a mean over seeds; their sum in cross-validation
         if not tested:
             continue
         wrong = counts[number].copy()

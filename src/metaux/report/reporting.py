@@ -76,7 +76,8 @@ def write_report(recorded: Recorded, folder: Path, data: Callable[[], LabelledDa
 
 def _samples(page: Report, data: Callable[[], LabelledData]) -> Samples:
     """Return the samples that the page shows, checked to be those of the runs."""
-    runs = page.recorded.runs
+    first = page.recorded.runs[0]  # of cross-validation, the samples are those of its first part
+    runs = [run for run in page.recorded.runs if run.settings.get("fold") == first.settings.get("fold")]
     try:
         found = data()
     except (InputError, OSError) as error:
@@ -84,7 +85,8 @@ def _samples(page: Report, data: Callable[[], LabelledData]) -> Samples:
     if not all(is_of(run, found) for run in runs):
         return Samples(missing="the data has changed since these runs were trained.")
     place = {id_: row for row, id_ in enumerate(_ids(found.train))}
-    train = found.train.take(torch.tensor([place[id_] for id_ in page.train_ids], dtype=torch.int64))
+    train_ids = [id_ for id_ in page.train_ids if id_ in place]
+    train = found.train.take(torch.tensor([place[id_] for id_ in train_ids], dtype=torch.int64))
     test = found.test.take(torch.tensor(page.test_rows, dtype=torch.int64))
     columns: Sequence[str] = ()
     if found.kind == "image":
@@ -93,7 +95,7 @@ def _samples(page: Report, data: Callable[[], LabelledData]) -> Samples:
         columns, cells = _cells(found)
         shown = [cells(train), cells(test)]
     by_id, by_row = (
-        dict(zip(keys, own, strict=True)) for keys, own in zip((page.train_ids, page.test_rows), shown, strict=True)
+        dict(zip(keys, own, strict=True)) for keys, own in zip((train_ids, page.test_rows), shown, strict=True)
     )
     return Samples("image" if found.kind == "image" else "rows", by_id, by_row, columns)
 

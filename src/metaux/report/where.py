@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from metaux.evidence.folds import groups_of, ids_of, of_samples, overlap_of, side_by_side
 from metaux.evidence.intervals import difference_in_points, interval_of_points
 from metaux.evidence.statistics import Estimate, mean_over_samples, mean_over_seeds, over_groups, paired
 from metaux.report.chart import COLOURS, Axis, Chart, Look, Point, Points
@@ -48,16 +49,22 @@ def where(recorded: Recorded) -> Where:
     import numpy as np
 
     correct = {
-        method: {run.seed: run.output("test_correct").astype(np.float64) for run in runs}
+        method: dict(
+            zip(
+                (run.seed for run in runs),
+                side_by_side([run.output("test_correct").astype(np.float64) for run in runs], list(map(ids_of, runs))),
+                strict=True,
+            )
+        )
         for method, runs in recorded.by_method.items()
     }
     single = correct.get("single", {})
     differences = {name: paired(correct[name], single) for name in recorded.ranked if name != "single"}
     values = {name: pairs for name, pairs in differences.items() if pairs}
     by_method = values or {name: list(own.values()) for name, own in correct.items()}
-    primary, groups = recorded.runs[0].output("test_primary"), recorded.runs[0].test_groups
-    names = recorded.class_names
-    found = {method: _rows(np.stack(own), primary, groups, names) for method, own in by_method.items()}
+    primary, groups = of_samples(recorded.runs, "test_primary"), groups_of(recorded.runs)
+    names, overlap = recorded.class_names, overlap_of(recorded.runs[0].settings)
+    found = {method: _rows(np.stack(own), primary, groups, names, overlap) for method, own in by_method.items()}
     rows = [
         {"method": method, "class": row.name, "test_samples": row.samples, "mean": row.seeds.mean}
         | bounds(row.seeds, "seeds")
@@ -74,16 +81,22 @@ def where(recorded: Recorded) -> Where:
     return Where([panel], {"classes": rows}, bool(values), max(0, tested - MOST_CLASSES), untested)
 
 
-def _rows(values: "Array", primary: "Array", groups: "Array | None", names: Sequence[str]) -> list[ClassRow]:
+def _rows(
+    values: "Array", primary: "Array", groups: "Array | None", names: Sequence[str], overlap: float
+) -> list[ClassRow]:
     """Return a row per class with test samples, from `[seeds, n_test]`, ascending."""
+    import numpy as np
+
     rows = []
     for number, name in enumerate(names):
         here = primary == number
         own = values[:, here]
         if own.shape[1]:
-            by_group = over_groups(own.mean(axis=0), None if groups is None else groups[here])
+            by_group = over_groups(np.nanmean(own, axis=0), None if groups is None else groups[here])
             test = mean_over_samples(by_group, resamples=RESAMPLES)
-            rows.append(ClassRow(name, own.shape[1], mean_over_seeds(own.mean(axis=1)), test))
+            measured = np.isfinite(own).any(axis=1)  # a part of cross-validation may have no sample of a class
+            seeds = mean_over_seeds(np.nanmean(own[measured], axis=1), overlap=overlap)
+            rows.append(ClassRow(name, own.shape[1], seeds, test))
     return sorted(rows, key=lambda row: row.seeds.mean)
 
 

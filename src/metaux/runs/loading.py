@@ -33,7 +33,9 @@ def check_all_unchanged(
     by_data: dict[tuple[object, ...], list[tuple[Settings, Run]]] = {}
     for settings, run in runs:
         levels = settings.hierarchy, settings.primary, settings.auxiliary, settings.subclasses
-        by_data.setdefault((for_reading(settings), *levels, settings.evaluate_on), []).append((settings, run))
+        by_data.setdefault((for_reading(settings), *levels, settings.evaluate_on, settings.fold), []).append(
+            (settings, run)
+        )
     for own in by_data.values():
         check_unchanged([run for _, run in own], load(own[0][0]))
 

@@ -76,6 +76,7 @@ def sample_outputs(plan: Plan, probabilities: Tensor, correct: Tensor) -> dict[s
         "test_correct": correct,
         "test_primary": test.primary,
         "test_groups": test.groups,
+        "test_ids": test.ids,
         "train_ids": train.ids,
         "train_primary": train.primary,
         "train_human": train.human,

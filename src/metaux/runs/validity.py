@@ -80,7 +80,8 @@ def check_outputs(path: Path, file: Any, result: Mapping[str, Any]) -> None:
         raise damaged(path, f"without {', '.join(absent)}")
     classes, test, train = len(result["class_names"]), shapes["test_correct"][:1], shapes["train_ids"][:1]
     rows = shapes.get("test_feature_rows", ())
-    expected = {"test_correct": test, "test_primary": test, "test_groups": test, "test_probabilities": (*test, classes)}
+    expected = dict.fromkeys(("test_correct", "test_primary", "test_groups", "test_ids"), test)
+    expected |= {"test_probabilities": (*test, classes)}
     expected |= {"train_ids": train, "train_primary": train, "train_human": train}
     expected |= {
         name: (*own, *shapes.get(name, ())[1:]) for name, own in (("train_labels", train), ("test_features", rows))

@@ -27,6 +27,7 @@ class Conclusion:
         helps: whether a method is above single task and every control, and not below single task trained as long.
         chosen: the run to use.
         network: the same, or the best network where `chosen` is a classical model.
+        network_row: the row of that.
         runs: of the test, by the row that the comparison calls them.
         comparison: of them.
         verdict: on it, with what to use.
@@ -37,6 +38,7 @@ class Conclusion:
     helps: bool
     chosen: Run
     network: Run
+    network_row: str
     runs: Sequence[Run]
     comparison: Comparison
     verdict: Verdict
@@ -65,7 +67,7 @@ def conclude(outcome: Outcome, winner: Candidate | None, not_below: Collection[s
     better = _between(runs, longer, use_row)
     if better is not None and better.above and longer in not_below:
         use_row, helps = longer, False
-    verdict, network = judge(comparison), runs[use_row][0]
+    verdict, network_row = judge(comparison), use_row
     classical = verdict.simpler or (simpler if simpler in runs else "")
     if classical and classical in not_below and _mean(runs[classical]) >= _mean(runs[use_row]):
         use_row, helps = classical, False
@@ -84,7 +86,9 @@ def conclude(outcome: Outcome, winner: Candidate | None, not_below: Collection[s
     line = f"{use(entrant.in_words(), len(chosen.epochs))} {helped(comparison, [use_row] if helps else [])}"
     shown = [run.labelled(row.name) for row in comparison.rows for run in runs[row.name]]
     verdict = replace(verdict, says=says, row=use_row, use=line, expect=expect(used, comparison.kind))
-    return Conclusion(entrant.method, helps, chosen, network, shown, comparison, verdict, minus)
+    return Conclusion(
+        entrant.method, helps, chosen, runs[network_row][0], network_row, shown, comparison, verdict, minus
+    )
 
 
 def _contender(name: str, runs: Mapping[str, Sequence[Run]], winner: Candidate | None) -> Contender:

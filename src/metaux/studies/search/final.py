@@ -18,7 +18,7 @@ from metaux.studies.benchmark.measured import FIRST_SEED, same_time_as, shuffled
 from metaux.studies.benchmark.plan import on_validation
 from metaux.studies.benchmark.rules import ENTRANTS, SINGLE
 from metaux.studies.search.affordable import DEFAULT, ROWS, Candidate
-from metaux.studies.search.halving import Halving
+from metaux.studies.search.halving import Halving, of_seed
 from metaux.terminal import print_notes
 from metaux.training.timing import Cost
 from metaux.words import listed
@@ -112,16 +112,19 @@ def classical_models(
 class _Seeds:
     """The runs of each row by seed, as far as they are there."""
 
-    def __init__(self, trials: Mapping[str, Trial], tested: str, search: Halving):
-        self.trials, self.tested, self.search = trials, tested, search
-        each = {name: trial for name, trial in trials.items() if _seed_of(trial, -1) == -1}  # others are trained once
+    def __init__(self, trials: Mapping[str, Trial], tested: str, search: Halving, folds: int | None = None):
+        self.trials, self.tested, self.search, self.folds = trials, tested, search, folds
+        each = {name: own for name, own in trials.items() if folds or not _same_for_all(own)}
         seconds = {name: trial.seconds * trial.protocol.epochs for name, trial in each.items()}
         shuffled = seconds[SINGLE] if tested != SINGLE else 0.0  # they wait for the method's own
         self.each, self.longest = sum(seconds.values()) + shuffled, max(seconds.values()) + shuffled
 
     def rows(self, seed: int) -> dict[str, Trial]:
         """Return a seed's runs; among them the method's labels, shuffled, once they are recorded."""
-        own = {name: replace(trial, seed=_seed_of(trial, seed)) for name, trial in self.trials.items()}
+        own = {
+            name: trial if not self.folds and _same_for_all(trial) else of_seed(trial, seed, self.folds)
+            for name, trial in self.trials.items()
+        }
         if (run := self.search.store.find(own[self.tested])) is not None and "train_labels" in run.outputs():
             own[shuffled_of(self.tested)] = shuffled_labels(own[self.tested], run)
         return own
@@ -154,9 +157,9 @@ class _Seeds:
         return failed
 
 
-def _seed_of(trial: Trial, seed: int) -> int:
-    """Return the seed that a row runs with: a classical model on all samples is the same with every seed."""
-    return FIRST_SEED if trial.method in CLASSICAL and trial.settings.train_size is None else seed
+def _same_for_all(trial: Trial) -> bool:
+    """Return whether every seed would give the same run: a classical model on all training samples."""
+    return trial.method in CLASSICAL and trial.settings.train_size is None
 
 
 def measure(
@@ -170,8 +173,8 @@ def measure(
 ) -> Outcome:
     """Train on as many paired seeds as there is time for, and return the runs of those that are whole.
 
-    Single task and the classical models run with a first seed in any case. The method that the search found does so
-    with its controls, if there is time for a seed of all.
+    Single task and the classical models run with a first seed in any case, without cross-validation. The method that
+    the search found does so with its controls, if there is time for a seed of all.
 
     Args:
         trials: a run of each row.
@@ -186,14 +189,16 @@ def measure(
         TrainingError: if single task could not be trained either.
     """
     alone = {name: trial for name, trial in trials.items() if name in (SINGLE, DEFAULT, *CLASSICAL)}
-    seeds, first, done = _Seeds(trials, tested, search), _Seeds(alone, SINGLE, search), set(tried)
+    folds, done = search.folds, set(tried)
+    seeds, first = _Seeds(trials, tested, search, folds), _Seeds(alone, SINGLE, search)
     failures = first.train([FIRST_SEED]) if first.lacking(FIRST_SEED) else []
     if tested != SINGLE and not done and left() <= (seconds := seeds.expected(1)):
         missed(f"a test of {tested} and its controls", seconds)
-        seeds = first
+        seeds = _Seeds(alone, SINGLE, search, folds)
         note(untested=tested)
+    parts = "" if folds is None else f", each on another of {folds} parts of all samples (cross-validation)"
     search.console.print(
-        f"test of {listed(list(seeds.trials))}, with as many seeds as there is time for", soft_wrap=True
+        f"test of {listed(list(seeds.trials))}, with as many seeds as there is time for{parts}", soft_wrap=True
     )
     missing = [seed for seed in SEEDS if seeds.lacking(seed)]
     while missing and left() > seeds.expected(1):
@@ -205,7 +210,10 @@ def measure(
         done |= set(now)
         note(tried=sorted(done))
     lost = {seed: names for seed in sorted(done) if (names := seeds.lacking(seed))}
-    if whole := [seeds.runs(seed) for seed in SEEDS if not seeds.lacking(seed)]:
+    whole = [seeds.runs(seed) for seed in SEEDS if not seeds.lacking(seed)]
+    if not whole and folds and not done and not first.lacking(FIRST_SEED):
+        whole = [first.runs(FIRST_SEED)]
+    if whole:
         return Outcome({name: [own[name] for own in whole] for name in whole[0]}, lost)
     if not (single := [run for seed in sorted({FIRST_SEED, *done}) if (run := seeds.runs(seed).get(SINGLE))]):
         raise TrainingError(summarise_failures(failures))

@@ -37,6 +37,7 @@ class Halving:
         workers: runs side by side.
         console: for progress.
         slower: how many times slower than the costs say all of it is, as far as an earlier call has seen.
+        folds: parts of cross-validation, of which each seed measures another; None for one validation part.
     """
 
     def __init__(
@@ -47,9 +48,10 @@ class Halving:
         workers: int,
         console: Console,
         slower: float = 1.0,
+        folds: int | None = None,
     ):
         self.data_set, self.costs, self.store = data_set, dict(costs), Store(out)
-        self.workers, self.console = workers, console
+        self.workers, self.console, self.folds = workers, console, folds
         self.slower = slower  # measuring, recording and other runs beside it take time as well
         self.start = START_OF_A_PROCESS if workers > 1 else 0.0  # once, since processes are kept
         self.records: list[dict[str, Any]] = []
@@ -74,7 +76,7 @@ class Halving:
         """Return a candidate's runs on validation data."""
         base = on_validation(self.data_set, candidate.row).changed(**candidate.values, epochs=epochs)
         seconds = self.slower * self.costs[candidate.row.name].of(epochs) / epochs
-        return [replace(base, seed=seed, seconds=seconds) for seed in range(seeds)]
+        return [of_seed(replace(base, seconds=seconds), seed, self.folds) for seed in range(seeds)]
 
     def runs(self, candidate: Candidate, epochs: int, seeds: int) -> list[Run]:
         """Return the same once they are trained; none, if one of them is missing."""
@@ -176,6 +178,12 @@ class Halving:
                 }
             )
         return bool(runs)
+
+
+def of_seed(trial: Trial, seed: int, folds: int | None) -> Trial:
+    """Return a run with another seed; in cross-validation each seed measures another part."""
+    own = replace(trial, seed=seed)
+    return own if folds is None else own.changed(folds=folds, fold=seed % folds)
 
 
 def _measured(runs: Sequence[Run]) -> Cost:

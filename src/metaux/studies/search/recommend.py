@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from metaux.data.samples import LabelledData
 from metaux.data.sources import is_known
 from metaux.errors import InputError, TrainingError
 from metaux.evidence.table import table, to_json
-from metaux.files import write_json
 from metaux.protocols import resolve
 from metaux.report.recorded import Recorded, Search
 from metaux.report.reporting import seconds_of_report, write_report
@@ -21,12 +21,13 @@ from metaux.runs.launch import rehearse
 from metaux.runs.loading import load_once
 from metaux.runs.plan import check
 from metaux.runs.pool import default_workers, summarise_failures, train
+from metaux.runs.pretrained import choose_start
 from metaux.runs.progress import finishing
-from metaux.runs.reading import read_kept
-from metaux.runs.record import RECOMMENDED, write_settings
+from metaux.runs.record import RECOMMENDED, Run, write_settings
 from metaux.runs.store import claim
+from metaux.runs.trial import Trial
 from metaux.settings import Settings, as_words, to_mapping
-from metaux.studies.benchmark.measured import same_time_as
+from metaux.studies.benchmark.measured import FIRST_SEED, same_time_as
 from metaux.studies.benchmark.plan import on_validation
 from metaux.studies.benchmark.rules import SINGLE
 from metaux.studies.search.affordable import (
@@ -43,6 +44,7 @@ from metaux.studies.search.affordable import (
     suitable,
     time_epochs,
 )
+from metaux.studies.search.budget import Budget
 from metaux.studies.search.choice import Choice, best_single, confirm, default_run, not_below, simpler
 from metaux.studies.search.conclusion import Conclusion, conclude
 from metaux.studies.search.final import Outcome, classical_models, entrants, measure, on_test
@@ -52,6 +54,9 @@ from metaux.studies.search.mirroring import with_mirroring
 from metaux.terminal import print_notes, print_whole
 from metaux.training.timing import Cost
 from metaux.words import counted, duration, listed, shell_command
+
+# Of fewer samples, every one is measured, in so many parts.
+SMALL, FOLDS = 1000, 5
 
 
 @dataclass(frozen=True)
@@ -69,43 +74,6 @@ class Recommendation:
     command: str
     seconds: float
     details: Mapping[str, Any]
-
-
-class Budget:
-    """The seconds that there are, and what earlier calls of the same command have spent of them."""
-
-    def __init__(self, minutes: float, path: Path):
-        self.path, self.total = path, 60 * minutes
-        self.state = read_kept(path, costs=dict, seconds=float)
-        self.concluded = self.state.get("minutes") == self.total / 60
-        self.before, self.start = float(self.state.get("seconds", 0.0)), time.perf_counter()
-
-    def missed(self, what: str, seconds: float) -> None:
-        """Record what there is no time for, with the minutes that would be enough, so many seconds from now."""
-        minutes = math.ceil((self.spent + seconds) / 60)
-        if not self.concluded:
-            self.state.setdefault("missed", []).append({"what": what, "minutes": minutes})
-
-    @property
-    def said(self) -> list[str]:
-        """What there was no time for, in words."""
-        missed = self.state.get("missed", [])
-        return [f"no time for {own['what']}: give --minutes {own['minutes']}, and another --out" for own in missed]
-
-    @property
-    def spent(self) -> float:
-        """The seconds that were spent; to look at a result once more costs none."""
-        return self.before if self.concluded else self.before + time.perf_counter() - self.start
-
-    @property
-    def left(self) -> float:
-        """The seconds that are left; none once the same minutes have come to their end."""
-        return 0 if self.concluded else self.total - self.spent
-
-    def note(self, **values: Any) -> None:
-        """Record what is known, with the time that it took."""
-        self.state |= {**values, "seconds": self.spent}
-        write_json(self.path, self.state)
 
 
 def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console: Console) -> Recommendation:
@@ -139,8 +107,9 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
     budget = Budget(minutes, out / RECOMMENDED)
     if settings.train_size is not None:
         load_once(settings)  # checks that there are so many; the search does with what a validation part leaves
-    data = load_once(replace(settings, evaluate_on="validation", train_size=None))
-    print_notes(data.notices, console)
+    data = load_once(replace(settings, evaluate_on="validation", train_size=None, folds=None))
+    settings, note = choose_start(settings, data, out)
+    print_notes([*data.notices, *([note] if note else [])], console)
     try:
         found = _recommend(settings, data, budget, jobs, out, console)
     finally:
@@ -152,7 +121,7 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
     recorded = Recorded(concluded.runs, concluded.comparison, concluded.verdict, search=search)
     seconds = seconds_of_report(recorded.comparison.test_size)
     with finishing("writing the report", seconds, found.seconds, console):
-        page = write_report(recorded, out, lambda: load_once(settings))
+        page = write_report(recorded, out, lambda: load_once(concluded.runs[0].trial.settings))
     console.print(f"Report: {page}", soft_wrap=True)
     return found
 
@@ -160,11 +129,13 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
 def _recommend(
     settings: Settings, data: LabelledData, budget: Budget, jobs: int, out: Path, console: Console
 ) -> Recommendation:
+    folds = choose_folds(settings)
+    settings = replace(settings, folds=None, fold=0)
     known, epochs = budget.state, resolve(settings).epochs
     searched = replace(settings, train_size=settings.train_size and min(settings.train_size, len(data.train)))
     costs = {name: Cost(**cost) for name, cost in known.get("costs", {}).items()}
     workers = jobs or default_workers(settings)
-    search = Halving(searched, costs, out, workers, console, known.get("slower", 1.0))
+    search = Halving(searched, costs, out, workers, console, known.get("slower", 1.0), folds)
     floor = default_run(settings, epochs)
     _train_floor(floor, settings, data, search, budget)
     single = Choice(Candidate(ROWS[SINGLE], make_grid(settings)[0]), epochs)
@@ -215,7 +186,30 @@ def _recommend(
     outcome = measure(trials, name, search, lambda: budget.left, known.get("tried", ()), budget.note, budget.missed)
     tried = winner.candidate if winner and name in outcome.runs else None
     found = conclude(outcome, tried, not_below(search, floor, choices), simpler(search, chosen, classical))
+    if folds:
+        rows = found.verdict.row, found.network_row
+        model, network = (_trained(replace(trials[row], seed=FIRST_SEED), search) for row in rows)
+        found = replace(found, chosen=model, network=network)
     return _hand_over(found, outcome, budget, console)
+
+
+def choose_folds(settings: Settings) -> int | None:
+    """Return the parts of cross-validation: those asked for, or `FOLDS` where there are few samples of every class."""
+    data = load_once(settings)  # refuses folds that there can't be
+    if settings.folds is not None:
+        return settings.folds
+    parts = [part for part in (data.train, data.validation, data.test) if part is not None]
+    counts = torch.cat([part.primary for part in parts]).bincount()
+    small = sum(map(len, parts)) < SMALL and int(counts.min()) >= FOLDS
+    return FOLDS if small and data.train.groups is None and settings.train_size is None else None
+
+
+def _trained(trial: Trial, search: Halving) -> Run:
+    """Return the run without cross-validation that is handed over."""
+    failures = train([trial], search.store, 1, search.console, "what is handed over", 0.0, curve=False)
+    if (run := search.store.find(trial)) is None:
+        raise TrainingError(summarise_failures(failures))
+    return run
 
 
 def _train_floor(floor: Choice, settings: Settings, data: LabelledData, search: Halving, budget: Budget) -> None:
