@@ -38,24 +38,11 @@ from metaux.files import to_csv, write_text_atomic
 
 LIBRARIES = ("numpy", "scipy", "sklearn", "torch")
 PARTS = {
-    "numpy": ("linalg", "fft", "random", "ma", "polynomial"),
-    "scipy": ("stats", "signal", "optimize", "ndimage", "special"),
+    "numpy": "linalg fft random ma polynomial",
+    "scipy": "stats signal optimize ndimage special",
+    "sklearn": "metrics preprocessing datasets model_selection linear_model ensemble cluster decomposition neighbors utils",
+    "torch": "nn nn.functional optim distributions linalg utils.data",
 }
-PARTS |= {
-    "sklearn": (
-        "metrics",
-        "preprocessing",
-        "datasets",
-        "model_selection",
-        "linear_model",
-        "ensemble",
-        "cluster",
-        "decomposition",
-        "neighbors",
-        "utils",
-    )
-}
-PARTS |= {"torch": ("nn", "nn.functional", "optim", "distributions", "linalg", "utils.data")}
 # The class column of each table; whether its first row has the columns' names.
 TABLES = {
     "mpg": ("origin", True),
@@ -95,7 +82,9 @@ def texts(out: Path, chance: random.Random) -> tuple[str, str]:
 
 
 def _sentences(library: str) -> Iterator[str]:
-    modules = [importlib.import_module(name) for name in (library, *(f"{library}.{part}" for part in PARTS[library]))]
+    modules = [
+        importlib.import_module(name) for name in (library, *(f"{library}.{part}" for part in PARTS[library].split()))
+    ]
     for module in modules:
         for name in dir(module):
             text = inspect.getdoc(getattr(module, name, None)) or ""

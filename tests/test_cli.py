@@ -81,7 +81,8 @@ class TestParsing:
     def test_every_setting_is_an_option(self) -> None:
         words = (
             "compare d --root r --hierarchy h --primary p --auxiliary a --subclasses 2 3 --train-size 9 --train-seed 1 "
-            "--evaluate-on validation --folds 3 --fold 1 --image-size 8 --labels l --given g --label y --ignore i j --group k --split s "
+            "--evaluate-on validation --folds 3 --fold 1 "
+            "--image-size 8 --labels l --given g --label y --ignore i j --group k --split s "
             "--no-header --resize stretch --pixel-range 0 1 --skip-damaged "
             "--augment crop --class-weights balanced --backbone mlp --pretrained --features f --embedding e "
             "--protocol iclr --epochs 2 --batch-size 5 --learning-rate 0.1 --weight-decay 0.2 "
