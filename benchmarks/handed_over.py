@@ -40,7 +40,7 @@ LIBRARIES = ("numpy", "scipy", "sklearn", "torch")
 PARTS = {
     "numpy": "linalg fft random ma polynomial",
     "scipy": "stats signal optimize ndimage special",
-    "sklearn": "metrics preprocessing datasets model_selection linear_model ensemble cluster decomposition neighbors utils",
+    "sklearn": "metrics preprocessing datasets model_selection linear_model ensemble cluster decomposition utils",
     "torch": "nn nn.functional optim distributions linalg utils.data",
 }
 # The class column of each table; whether its first row has the columns' names.
