@@ -1,10 +1,10 @@
 """What an iteration of MAXL costs, in iterations of single task, and what sharing the passes saves.
 
-    python benchmarks/maxl.py --out results/speed/maxl.json
+    python benchmarks/maxl.py --backbone small-cnn --out results/speed/maxl-small-cnn.json
 
-Protocol `tuned` on random images of 3 x 32 x 32 in batches of 100, 20 classes of 5 sub-classes; one thread. `apart` is
-the same protocol with a look-ahead of its own after each training step. The three take turns in one process, and the
-least CPU time of each counts, since other programs may run beside it.
+Protocol `tuned` on random images of 3 x 32 x 32, 20 classes of 5 sub-classes, in epochs of five batches; one thread.
+`apart` is the same protocol with a look-ahead of its own after each training step. The three take turns in one process,
+and the least CPU time of each counts, since other programs may run beside it.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -35,15 +34,14 @@ KINDS = {
     "maxl, passes shared": ("maxl", TUNED),
     "maxl, look-ahead apart": ("maxl", replace(TUNED, look_ahead="optimizer")),
 }
-BACKBONES = "small-cnn", "vgg16"
 LIMIT = 4.3
-BATCH, BATCHES, CLASSES, SUBCLASSES = 100, 5, 20, 5
+BATCHES, CLASSES, SUBCLASSES = 5, 20, 5
 
 
-def learners(backbone: str) -> dict[str, Learner]:
+def learners(backbone: str, batch: int) -> dict[str, Learner]:
     """Return what learns, of each kind."""
     torch.manual_seed(0)
-    count = BATCH * BATCHES
+    count = batch * BATCHES
     hierarchy = Hierarchy([SUBCLASSES] * CLASSES)
     samples = Samples((torch.randint(256, (count, 3, 32, 32), dtype=torch.uint8),), torch.arange(count) % CLASSES)
     plan = Plan(
@@ -59,7 +57,7 @@ def learners(backbone: str) -> dict[str, Learner]:
     )
     fabric = make_fabric(Settings(device="cpu"))
     return {
-        kind: make_learner(replace(plan, source=SOURCES[method], protocol=protocol), fabric)
+        kind: make_learner(replace(plan, source=SOURCES[method], protocol=replace(protocol, batch_size=batch)), fabric)
         for kind, (method, protocol) in KINDS.items()
     }
 
@@ -75,24 +73,23 @@ def epoch(learner: Learner) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=5, help="epochs of each that are measured (default: 5)")
-    parser.add_argument("--backbones", nargs="+", default=BACKBONES, help="default: small-cnn vgg16")
+    parser.add_argument("--backbone", default="small-cnn", help="small-cnn (default), vgg16 or another")
+    parser.add_argument("--batch", type=int, default=100, help="samples per batch (default: 100)")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    lines: list[dict[str, Any]] = []
-    for backbone in arguments.backbones:
-        made = learners(backbone)
-        turns = [{kind: epoch(own) for kind, own in made.items()} for _ in range(arguments.turns + 1)]
-        least = {kind: min(turn[kind] for turn in turns[1:]) for kind in made}  # the first turn sets up
-        for kind, seconds in least.items():
-            ratio = seconds / least["single"]
-            lines.append({"backbone": backbone, "kind": kind, "seconds": seconds, "iterations": ratio})
-            limit = f"  (at most {LIMIT})" if kind == "maxl, passes shared" else ""
-            print(f"{backbone:10} {kind:24}{1000 * seconds:9.1f} ms{ratio:7.2f} iterations{limit}", flush=True)
+    made = learners(arguments.backbone, arguments.batch)
+    turns = [{kind: epoch(own) for kind, own in made.items()} for _ in range(arguments.turns + 1)]
+    least = {kind: min(turn[kind] for turn in turns[1:]) for kind in made}  # the first turn sets up
+    lines = [{"kind": kind, "seconds": own, "iterations": own / least["single"]} for kind, own in least.items()]
+    for kind, seconds in least.items():
+        limit = f"  (at most {LIMIT})" if kind == "maxl, passes shared" else ""
+        print(f"{kind:24}{1000 * seconds:9.1f} ms{seconds / least['single']:7.2f} iterations{limit}")
     if arguments.out:
         record = {
-            "command": f"python benchmarks/maxl.py --turns {arguments.turns}",
+            "command": f"python benchmarks/maxl.py --backbone {arguments.backbone} --batch {arguments.batch} "
+            f"--turns {arguments.turns}",
             "python": platform.python_version(),
             "torch": torch.__version__,
             "limit_iterations": LIMIT,

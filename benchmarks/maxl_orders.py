@@ -21,6 +21,7 @@ from metaux.protocols import resolve
 from metaux.runs.loading import load_once
 from metaux.runs.plan import assemble
 from metaux.settings import Settings
+from metaux.studies.benchmark.datasets import found as found_there
 from metaux.training.devices import computing, make_fabric
 from metaux.training.learner import make_learner
 from metaux.training.loop import fit
@@ -28,6 +29,7 @@ from metaux.training.loop import fit
 Order = Literal["taken", "optimizer"]
 DATASETS = {
     "digits": Settings(device="cpu"),
+    "breast-cancer": Settings(data="breast-cancer", subclasses=(3,), epochs=60, device="cpu"),
     "cifar100-20-1k": Settings(
         data="cifar100",
         hierarchy="cifar100",
@@ -60,12 +62,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/speed/maxl-orders.csv"), help="file of the runs")
     arguments = parser.parse_args()
     rows = list(csv.reader(arguments.out.open())) if arguments.out.exists() else [["data", "order", "seed", "accuracy"]]
-    for name, settings in DATASETS.items():
+    there, missing = found_there(DATASETS, arguments.root, "cpu")
+    for note in missing:
+        print(note)
+    for name in there:
         for seed in range(arguments.seeds):
             for order in get_args(Order):
                 if [name, order, str(seed)] in [row[:3] for row in rows]:
                     continue
-                found = accuracy(replace(settings, root=arguments.root), order, seed)
+                found = accuracy(there[name], order, seed)
                 rows.append([name, order, str(seed), f"{found:.6f}"])
                 arguments.out.parent.mkdir(parents=True, exist_ok=True)
                 with arguments.out.open("w", newline="") as file:

@@ -29,6 +29,7 @@ from metaux.runs.pool import summarise_failures, train
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
+from metaux.studies.benchmark.datasets import found
 
 MOST_HOURS = 40
 ANOTHER = 1000  # added to a seed: another start, another order
@@ -148,7 +149,7 @@ class Study:
 
     def __init__(self, store: Store, root: str, sets: list[str], rows: list[str], seeds: range):
         self.store, self.seeds = store, seeds
-        self.sets = {name: replace(SETS[name], root=root) for name in sets}
+        self.sets, self.missing = found({name: SETS[name] for name in sets}, root, "cpu")
         self.rows = {name: row for name, row in ROWS.items() if name in rows}
         self.seconds: dict[tuple[str, str], float] = {}
 
@@ -198,8 +199,8 @@ class Study:
         contenders, runs = [], []
         for title, row in ROWS.items():
             if name in row.sets:
-                found = [(seed, self.store.find(self.trial(name, title, seed))) for seed in self.seeds]
-                own = [(seed, run) for seed, run in found if run is not None]
+                runs_of = [(seed, self.store.find(self.trial(name, title, seed))) for seed in self.seeds]
+                own = [(seed, run) for seed, run in runs_of if run is not None]
                 results = [replace(Result.of(run), seed=seed) for seed, run in own]
                 contenders.append(Contender(title, results, row.role, row.baselines))
                 runs += [run for _, run in own]
@@ -245,6 +246,8 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console(highlight=False)
     study = Study(Store(arguments.out), arguments.root, arguments.sets, arguments.rows, range(arguments.seeds))
+    for note in study.missing:
+        console.print(note)
     hours = study.estimate(console)
     console.print(f"together {hours:.1f} core-hours (at most {MOST_HOURS})")
     if arguments.estimate or hours > MOST_HOURS:
