@@ -5,8 +5,8 @@
 Single task on five data sets, with the protocol's 20 epochs and its batches: digits, 1,000 images of Fashion-MNIST,
 2,000 of CIFAR-100 in three classes, a table, and texts: what the documentation of five Python libraries says of their
 functions, with the library as class. Each part is compared with none of them, seed by seed. A part pays where the mean
-difference over the data sets has a 95 % interval above zero (Student, over seeds). Runs that are there are not made
-again.
+difference over the data sets that it is for has a 95 % interval above zero (Student, over seeds). Runs that are there
+are not made again.
 """
 
 import argparse
@@ -49,6 +49,7 @@ PARTS: dict[str, tuple[Mapping[str, Any], Sequence[str]]] = {
     "cutmix": ({"mix": "cutmix"}, IMAGES),
     "trivial augment": ({"trivial_augment": "on"}, IMAGES),
 }
+FOR_ALL = [part for part, (_, only) in PARTS.items() if not only]
 LIBRARIES = ("matplotlib", "numpy", "pandas", "scipy", "sklearn")
 EACH = 240
 
@@ -116,27 +117,23 @@ def main() -> None:
     if failures:
         raise SystemExit("\n".join(failures))
     accuracy = {key: run.accuracy for key, trial in trials.items() if (run := store.find(trial)) is not None}
-    rows = [["data", "part", "seed", "accuracy"]]
-    rows += [[data_set, part, str(seed), f"{value:.4f}"] for (data_set, part, seed), value in accuracy.items()]
-    differences = [["data", "part", "n", "mean", "low", "high"]]
-    for part, (_, only) in PARTS.items():
-        names = [name for name in data if not only or name in only]
-        gains = {
-            name: [accuracy[name, part, seed] - accuracy[name, "none", seed] for seed in range(options.seeds)]
-            for name in names
-        }
-        gains["mean"] = [statistics.fmean(own) for own in zip(*gains.values(), strict=True)]
-        for name, own in gains.items():
-            estimate = mean_over_seeds(own)
-            numbers = [
-                "" if value is None else f"{value:.4f}" for value in (estimate.mean, estimate.low, estimate.high)
-            ]
-            differences.append([name, part, str(options.seeds), *numbers])
-        console.print(f"{part}: " + ", ".join(f"{name} {statistics.fmean(own):+.4f}" for name, own in gains.items()))
+    for name, members, parts in (("images", IMAGES, [*PARTS]), ("all", [*data], FOR_ALL)):
+        for part in ("none", *parts):
+            for seed in range(options.seeds):
+                accuracy[name, part, seed] = statistics.fmean(accuracy[member, part, seed] for member in members)
+    differences: list[list[object]] = [["data_set", "row", "minus", "n", "mean", "low", "high"]]
+    for name, part in dict.fromkeys((name, part) for name, part, _ in accuracy if part != "none"):
+        gains = [accuracy[name, part, seed] - accuracy[name, "none", seed] for seed in range(options.seeds)]
+        gain = mean_over_seeds(gains)
+        differences.append([name, part, "none", len(gains), gain.mean, gain.low, gain.high])
+        console.print(f"{name}, {part}: {gain.mean:+.4f} [{gain.low}, {gain.high}]", soft_wrap=True)
+    rows: list[list[object]] = [["data_set", "row", "seed", "accuracy"]]
+    rows += [[*key, value] for key, value in accuracy.items()]
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         for name, table in (("accuracies", rows), ("differences", differences)):
-            write_text_atomic(options.out / f"{name}.csv", "".join(",".join(row) + "\n" for row in table))
+            text = "".join(",".join("" if cell is None else str(cell) for cell in row) + "\n" for row in table)
+            write_text_atomic(options.out / f"{name}.csv", text)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,16 @@ def test_the_notebook_of_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # The records, and what the pages quote of them.
 
-STUDIES = ("benchmark/", "compare/", "recommend/", "longer/", "views/", "variants/screened-", "variants/tested-")
+STUDIES = (
+    "benchmark/",
+    "compare/",
+    "recommend/",
+    "longer/",
+    "views/",
+    "recipe/",
+    "variants/screened-",
+    "variants/tested-",
+)
 KEYS = ("data_set", "run", "epochs")  # that a study may have, beside row and seed
 NAN = float("nan")
 
