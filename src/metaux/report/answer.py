@@ -17,8 +17,8 @@ MOST_CLASSES, MOST_MISTAKES = 3, 12
 FEW_TESTED = 20
 # A class is short of training samples with less than this share of what the median class has.
 SHORT = 0.5
-# Of a class's mistakes: so many that go to one other class are worth a word.
-MANY = 0.5
+# Of a class's mistakes: more than this share that goes to one other class is worth a word, if these are so many.
+MANY, FEWEST_ALIKE = 0.5, 2
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,15 @@ def _classes(names: Sequence[str], runs: Sequence[Run]) -> list[ClassAdvice]:
         wrong = counts[number].copy()
         wrong[number] = 0
         other, advice = int(wrong.argmax()), []
-        if wrong[other] >= max(1, MANY * wrong.sum()):
+        if wrong[other] >= FEWEST_ALIKE and wrong[other] > MANY * wrong.sum():
             advice.append(
                 f"Most of its mistakes are taken for {names[other]}: check the labels of both, and add samples that "
                 "show what tells them apart."
             )
-        elif wrong.sum() >= 1:
+        elif wrong.sum() >= FEWEST_ALIKE:
             advice.append("Its mistakes go to several classes: add training samples of it, as varied as those to come.")
+        elif wrong.sum():
+            advice.append("Its few mistakes say little: look at them.")
         if learned[number] < SHORT * median(learned):
             advice.append(f"It has {learned[number]} training samples, the median class {median(learned):g}: add some.")
         if tested < FEW_TESTED:
