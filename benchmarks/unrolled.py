@@ -93,7 +93,7 @@ def measure(kind: str, steps: int) -> dict[str, float]:
     def run(steps: int) -> None:
         if kind == "training":
             return train(network, optimizer, step, steps)
-        memory = 300 * 2**20 if kind == "checkpointed" else 2**40
+        memory = 200 * 2**20 if kind == "checkpointed" else 2**40
         outer = [(step(steps).inputs, lambda outputs: primary(outputs, torch.zeros(BATCH, SUBCLASSES)))]
         unrolled(network, optimizer, step, steps, outer, memory=memory if steps > 3 else 2**40)
         return None
