@@ -102,8 +102,10 @@ class Learner:
 
     @property
     def shares_passes(self) -> bool:
-        """Whether the look-ahead of a meta step is the training step before."""
-        return self.source.meta_step is not None and self.plan.protocol.look_ahead == "taken"
+        """Whether the look-ahead of a meta step is the training step before, which has to be on the sum of losses."""
+        source = self.source
+        plain = source.meta_step is not None and source.views is None and source.combine is None
+        return plain and self.plan.protocol.look_ahead == "taken"
 
     @property
     def evaluated(self) -> MultiTaskNetwork:
