@@ -96,7 +96,7 @@ def main() -> None:
         rows = csv.DictWriter(file, FIELDS, lineterminator="\n")
         if not done:
             rows.writeheader()
-        for name, count in names():
+        for name, count in sorted(names(), key=lambda known: known[1]):  # the quick ones first
             if name in done:
                 continue
             for pixels in PIXELS:

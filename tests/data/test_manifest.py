@@ -144,3 +144,11 @@ def test_other_columns_that_are_no_finer_labels(tmp_path: Path) -> None:
     ):
         load(crossed)
     assert load(replace(crossed, subclasses=(5,))).hierarchy.slots == (5, 5)
+
+
+def test_a_column_of_names_of_images_is_the_files_whatever_it_is_called(tmp_path: Path) -> None:
+    data = load(manifest(tmp_path, "Image Path,label,breed", pets(tmp_path)))
+    assert (data.kind, data.hierarchy.class_names) == ("image", ("cat", "dog"))
+    assert any("column 'Image Path' names image files, and is taken for the column 'file'" in n for n in data.notices)
+    table = Settings(data=str(tmp_path / "list.csv"), ignore=("Image Path",))
+    assert load(table).kind == "table"

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from metaux.data.columns import Column
+from metaux.data.frames import read_table
 from metaux.data.samples import LabelledData
 from metaux.data.sources import load, load_for_evaluation, read_unlabelled
+from metaux.data.spelling import check_labels
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 from metaux.settings import Settings
@@ -256,7 +258,10 @@ def test_columns_that_the_settings_name_are_labels(tmp_path: Path) -> None:
         ("height,label\n1,x,2\n", "expected 2 cells in line 2 of .*, found more"),
         ("height,label\n", "expected one row per sample in .*, found none"),
         ("label\nx\ny\n", "expected columns beside the labels in .*, found none"),
-        ("a,b,label\n1,2,x\n1,x\n", "expected 3 cells in line 3 of .*, found 2; correct it"),
+        (
+            "a,b,label\n1,2,x\n1,x\n",
+            "expected 3 cells in line 3 of .*, found 2; correct it, or remove what stands above",
+        ),
         ('a,label\n"1,x\n2,"y\n', "found .* that isn't one .*close every quote"),
         ('label,text\npos,"Great movie\nneg,bad\npos,good film\n', "close every quote"),
         ('\n\nlabel,group,a\n"u\r\nv",g,1\nw,,2\n', "expected a group in line 6"),
@@ -401,3 +406,28 @@ def test_no_row_is_lost_but_for_the_empty_ones_that_end_a_spreadsheet(tmp_path: 
     assert read_unlabelled([path], preprocessing).inputs[0].tolist() == [[1, 2], [0, 0], [3, 4]]
     with pytest.raises(InputError, match=r"expected one .npz or .csv file of inputs like the run's .* found .* and "):
         read_unlabelled([path, path], preprocessing)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\nsize;label\n1,5;x\n2,5;y\n",  # as a spreadsheet begins a file for itself
+        'size, "label"\n1.5, "x"\n2.5, "y"\n',
+    ],
+)
+def test_ways_to_part_cells(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    table = read_table(path)
+    assert table.names == ["size", "label"]
+    assert table.cells["label"].tolist() == ["x", "y"]
+    assert [str(place) for place in table.cells.index] == [
+        f"line {text.count(chr(10)) - 1 + row} of '{path}'" for row in (0, 1)
+    ]
+
+
+def test_whole_numbers_some_of_which_come_once_are_no_classes() -> None:
+    labels = [str(row % 80 if row < 150 else row) for row in range(170)]
+    with pytest.raises(InputError, match=r"found 100 different numbers from 0 to 169 .*: that is regression"):
+        check_labels("target", labels)
+    check_labels("target", [str(row % 80) for row in range(240)])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TEXT, TYPED = (".csv", ".tsv", ".tab"), (".parquet", ".xlsx")
 LONGEST_CELL = 10_000_000  # characters; Python's own limit of 131,072 is less than some texts
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+_SAID = re.compile(r"sep=([;\t|,])(?:\r\n|\r|\n)", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
@@ -80,6 +81,7 @@ def _read_text(path: Path, header: bool) -> Table:
             na_filter=False,
             skip_blank_lines=False,
             sep=separator,
+            skipinitialspace=True,
             **options,
         )
         return frame
@@ -89,8 +91,13 @@ def _read_text(path: Path, header: bool) -> Table:
         content = path.read_bytes()
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
         body = text.lstrip("\r\n")
-        widths = {sign: len(next(csv.reader(io.StringIO(body), delimiter=sign), ())) for sign in _SEPARATORS}
-        separator = max(widths, key=lambda sign: (widths[sign], widths[sign] > 1 or sign == ","))
+        said = _SAID.match(body)  # a spreadsheet's line about the separator
+        body = body[said.end() :] if said else body
+        first_rows = {
+            sign: csv.reader(io.StringIO(body), delimiter=sign, skipinitialspace=True) for sign in _SEPARATORS
+        }
+        widths = {sign: len(next(row, ())) for sign, row in first_rows.items()}
+        separator = said[1] if said else max(widths, key=lambda sign: (widths[sign], widths[sign] > 1 or sign == ","))
         # One column more shows where a row is too long; of one that is too short pandas fills up the rest.
         frame = cells(names=range(widths[separator] + 1), usecols=lambda _: True)
     except pd.errors.EmptyDataError:
@@ -150,7 +157,10 @@ def _whole_rows(rows: "DataFrame", names: list[str], path: Path) -> "DataFrame":
     kept = count > 0 if len(names) == 1 else (filled | (count > 1)) & filled[::-1].cummax()[::-1]
     for line, cells in count[kept & (count != len(names))].items():
         found = cells if cells < len(names) else "more"
-        raise InputError(f"expected {len(names)} cells in line {line} of '{path}', found {found}; correct it")
+        raise InputError(
+            f"expected {len(names)} cells in line {line} of '{path}', as in its first line, found {found}; correct it, "
+            "or remove what stands above the columns' names"
+        )
     return rows.iloc[:, :-1].set_axis(names, axis=1)[kept].astype(object)
 
 

@@ -18,9 +18,9 @@ def check_labels(column: str, labels: Sequence[str]) -> None:
     """
     counts = Counter(labels)
     numbers = [value for value in map(_number, counts) if value is not None]
-    if len(numbers) == len(counts) > 10 and (
-        any(value % 1 for value in numbers) or (len(counts) > 50 and 2 * len(counts) > len(labels))
-    ):
+    # Of classes, hardly one has a single sample.
+    rare = 2 * len(counts) > len(labels) or 10 * sum(count == 1 for count in counts.values()) > len(counts)
+    if len(numbers) == len(counts) > 10 and (any(value % 1 for value in numbers) or (len(counts) > 50 and rare)):
         raise InputError(
             f"expected classes in '{column}', found {len(counts):,} different numbers from {min(numbers):g} to "
             f"{max(numbers):g} for {len(labels):,} samples: that is regression, which metaux doesn't do; make "

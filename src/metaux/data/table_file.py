@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from metaux.data.columns import is_missing, tidy
 from metaux.data.frames import TEXT, TYPED, Table, read_table
-from metaux.data.images import read_files
+from metaux.data.images import extensions, read_files
 from metaux.data.reader import RawData, Request, missing_path, part_of
 from metaux.errors import InputError
 from metaux.words import few
@@ -29,11 +29,11 @@ def takes(data: str) -> bool:
 def read(request: Request) -> RawData:
     """Read a file of samples, one per row.
 
-    With a column `file` (relative to the file) it is a list of images; with a column `text`, a set of texts; otherwise
-    a table. The class is in the column that the request names, in `label`, or in the last one if it is called so
-    usually. There may be columns that name a part (`split`) and a group (`group`). Every other column of a list or of
-    texts is a finer label. In a table, finer labels are the columns called `..._label` and the request's
-    `label_columns`; what remains are its features.
+    With a column `file` (relative to the file) it is a list of images, and so with another column of nothing but names
+    of image files; with a column `text`, a set of texts; otherwise a table. The class is in the column that the request
+    names, in `label`, or in the last one if it is called so usually. There may be columns that name a part (`split`)
+    and a group (`group`). Every other column of a list or of texts is a finer label. In a table, finer labels are the
+    columns called `..._label` and the request's `label_columns`; what remains are its features.
 
     Rows without a label are left out. Whatever is decided here by a name alone is said.
 
@@ -41,7 +41,7 @@ def read(request: Request) -> RawData:
         InputError: naming the line, for a missing column, an incomplete row, a value that can't be taken, and an image
             that is missing, broken or listed twice.
     """
-    table = read_table(request.path, request.header)
+    table = _with_files(read_table(request.path, request.header), request)
     if not request.labelled:
         return _read_inputs(table, request)
     names = [name for name in table.names if name not in request.ignore]
@@ -85,6 +85,26 @@ def read(request: Request) -> RawData:
         groups=group,
         notices=(*table.notices, *said, *dropped, *raw.notices, *_misspelled(inputs)),
     )
+
+
+def _with_files(table: Table, request: Request) -> Table:
+    """Return a table whose column of names of image files, if it has one, is called `file`."""
+    like = "image" if request.like is None else request.like.kind
+    if like != "image" or not {"file", "text"}.isdisjoint(table.names) or not len(table.cells):
+        return table
+    named = [
+        name
+        for name, cells in table.cells.items()
+        if name != request.label and name not in request.ignore and all(map(_names_an_image, cells))
+    ]
+    if len(named) != 1:
+        return table
+    said = f"column '{named[0]}' names image files, and is taken for the column 'file' (--ignore leaves it out)"
+    return table._replace(cells=table.cells.rename(columns={named[0]: "file"}), notices=(*table.notices, said))
+
+
+def _names_an_image(cell: object) -> bool:
+    return isinstance(cell, str) and cell.lower().endswith(extensions())
 
 
 _MEANINGS = {"split": "says which part a sample is of", "group": "says which samples belong together"}
