@@ -114,6 +114,8 @@ class SavingMixin:
         parameters = {name: v for name, v in vars(settings).items() if v is not None}
         parameters = {name: parameters[name] for name in known._get_param_names() if name in parameters}
         parameters |= {"method": run.method, "random_state": run.seed, "device": "auto"}
+        if settings.epochs == "auto":
+            parameters["epochs"] = run.result["epochs"]
         parameters["class_weight"] = "balanced" if settings.class_weights == "balanced" else None
         made: Self = known(**parameters)
         like = model.preprocessing
