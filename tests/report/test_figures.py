@@ -9,6 +9,7 @@ import pytest
 from making import first_right, make_run, make_runs, noisy_curve
 from metaux.evidence.comparison import compare_runs
 from metaux.report.chart import looks
+from metaux.report.features import in_two_dimensions
 from metaux.report.figures import differences, learning_curves
 from metaux.runs.record import Run
 from metaux.settings import Settings
@@ -125,3 +126,9 @@ def test_no_global_plotting_state(runs: list[Run], tmp_path: Path) -> None:
     learning_curves(runs, tmp_path)
     assert dict(matplotlib.rcParams) == before
     assert ("matplotlib.pyplot" in sys.modules) is loaded
+
+
+def test_samples_that_are_all_alike_have_places_too() -> None:
+    found = in_two_dimensions(np.tile([0.1, 2.0, 3.0], (30, 1)))
+    assert found.shape == (30, 2)
+    assert np.isfinite(found).all()

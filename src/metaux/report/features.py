@@ -95,8 +95,8 @@ def in_two_dimensions(features: "Array") -> "Array":
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    # Where all features are alike there is no principal component to begin with.
-    start = "pca" if features.std() > 0 and features.shape[1] > 1 else "random"
+    # Where all samples are alike there is no principal component to begin with.
+    start = "pca" if (features != features[0]).any() and features.shape[1] > 1 else "random"
     # On cores that others use too, its threads wait for each other many times as long as they compute.
     with threadpool_limits(1):
         found = TSNE(random_state=0, init=start, perplexity=min(30.0, (len(features) - 1) / 3)).fit_transform(features)
