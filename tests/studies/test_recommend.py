@@ -43,10 +43,10 @@ from metaux.studies.search.affordable import (
 from metaux.studies.search.choice import Choice, best_single, confirm, default_run, not_below, simpler
 from metaux.studies.search.conclusion import Conclusion, conclude
 from metaux.studies.search.final import Outcome, entrants, measure, on_test
+from metaux.studies.search.folds import choose_folds
 from metaux.studies.search.halving import Halving, _better_half
 from metaux.studies.search.length import LENGTH, lengthened
 from metaux.studies.search.mirroring import with_mirroring
-from metaux.studies.search.recommend import choose_folds
 from metaux.training.timing import Cost
 from shell import below, done, metaux, own_time
 

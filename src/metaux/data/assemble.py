@@ -41,27 +41,7 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
     if raw.groups is not None:
         _check_groups(rows, raw.groups)
     notices = (*raw.notices, *classes.notices)
-    if settings.folds is not None and settings.evaluate_on == "test":
-        everything = torch.cat([rows["train"], rows["val"], rows["test"]]).sort().values
-        rows["train"], rows["test"] = fold(classes.primary, groups, everything, settings, classes.hierarchy.class_names)
-        rows["val"] = rows["val"][:0]
-        notices += (
-            f"cross-validation: part {settings.fold + 1} of {settings.folds} is measured, {len(rows['test'])} of "
-            f"{len(everything)} samples",
-        )
-    elif len(rows["test"]) == 0:
-        count = len(rows["train"])
-        rows["train"], rows["test"] = _set_aside(classes.primary, groups, rows["train"], TEST_SEED)
-        notices += (
-            f"no test part: {len(rows['test'])} of {count} samples were set aside to measure, the same for all seeds",
-        )
-    if settings.evaluate_on == "validation":
-        if settings.folds is not None:
-            known = torch.cat([rows["train"], rows["val"]]).sort().values
-            rows["train"], rows["val"] = fold(classes.primary, groups, known, settings, classes.hierarchy.class_names)
-        elif len(rows["val"]) == 0:
-            rows["train"], rows["val"] = _set_aside(classes.primary, groups, rows["train"], VALIDATION_SEED)
-        rows["test"], rows["val"] = rows["val"], rows["val"][:0]
+    notices += _divide(rows, classes.primary, groups, settings, classes.hierarchy.class_names)
     if settings.train_size is not None and settings.train_size > len(rows["train"]):
         raise InputError(
             f"expected a training size of at most {len(rows['train'])} (the training samples), found "
@@ -89,6 +69,35 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
         encoded.tokenizer,
         raw.pixel_range,
     )
+
+
+def _divide(
+    rows: dict[str, Tensor], primary: Tensor, groups: Tensor | None, settings: Settings, names: Sequence[str]
+) -> tuple[str, ...]:
+    """Set samples aside to measure on, where the source has no part for it; return what a user should know of it."""
+    notices: tuple[str, ...] = ()
+    if settings.folds is not None and settings.evaluate_on == "test":
+        everything = torch.cat([rows["train"], rows["val"], rows["test"]]).sort().values
+        rows["train"], rows["test"] = fold(primary, groups, everything, settings, names)
+        rows["val"] = rows["val"][:0]
+        notices = (
+            f"cross-validation: part {settings.fold + 1} of {settings.folds} is measured, {len(rows['test'])} of "
+            f"{len(everything)} samples",
+        )
+    elif len(rows["test"]) == 0:
+        count = len(rows["train"])
+        rows["train"], rows["test"] = _set_aside(primary, groups, rows["train"], TEST_SEED)
+        notices = (
+            f"no test part: {len(rows['test'])} of {count} samples were set aside to measure, the same for all seeds",
+        )
+    if settings.evaluate_on == "validation":
+        if settings.folds is not None:
+            known = torch.cat([rows["train"], rows["val"]]).sort().values
+            rows["train"], rows["val"] = fold(primary, groups, known, settings, names)
+        elif len(rows["val"]) == 0:
+            rows["train"], rows["val"] = _set_aside(primary, groups, rows["train"], VALIDATION_SEED)
+        rows["test"], rows["val"] = rows["val"], rows["val"][:0]
+    return notices
 
 
 def _set_aside(primary: Tensor, groups: Tensor | None, rows: Tensor, seed: int) -> tuple[Tensor, Tensor]:

@@ -81,10 +81,10 @@ def compare(
     """
     _check(settings, methods, seeds, jobs, out)
     check_log(log)
-    start = time.perf_counter()
+    began = time.perf_counter()
     with reading(console) as progress:
         data = load(settings, progress)
-    reading_time = time.perf_counter() - start
+    start = START_OF_A_PROCESS + time.perf_counter() - began
     settings, start_note = choose_start(settings, data, out)
     settings = choose_length(settings, REFERENCES[0], range(seeds), jobs, out, console)
     print_notes([*data.notices, *filter(None, [start_note]), *too_short(settings, data)], console)
@@ -97,11 +97,8 @@ def compare(
             catch_up(log, store.folder(trial))
     epochs = counted(trials[0].protocol.epochs, "epoch")
     what = f"{counted(len(compared), 'method')}, {counted(seeds, 'seed')}, {epochs}"
-    start = START_OF_A_PROCESS + reading_time
     after = seconds_of_report(len(data.test)) if report else SECONDS_OF_FIGURES
-    begin = time.perf_counter()
     failures = train(longest_first(trials), store, jobs, console, what, start, log, load=lambda _: data, after=after)
-    took = time.perf_counter() - begin
     finished = [run for trial in trials if (run := store.find(trial)) is not None]
     if not finished:
         raise TrainingError(summarise_failures(failures))
@@ -111,10 +108,8 @@ def compare(
     console.print(table(comparison, console.width))
     console.print(f"\n{recorded.verdict.plain}\n", style="bold")
     console.print(recorded.verdict.says)
-    with finishing("writing the report" if report else "drawing", after, took, console):
-        _write(recorded, out)
-        if report:
-            write_report(recorded, out, lambda: data)
+    with finishing("writing the report" if report else "drawing", after, time.perf_counter() - began, console):
+        _write(recorded, out, data if report else None)
     if failures:
         raise TrainingError(summarise_failures(failures))
     return comparison, recorded.verdict
@@ -187,7 +182,8 @@ def _trials(
     return [replace(trial, seconds=seconds.get(trial.method, 1.0)) for trial in wanted if trial.method not in refused]
 
 
-def _write(recorded: Recorded, out: Path) -> None:
+def _write(recorded: Recorded, out: Path, data: LabelledData | None) -> None:
+    """Write numbers and figures, and with the data the report."""
     from metaux.report.figures import differences, learning_curves
 
     comparison = recorded.comparison
@@ -195,3 +191,5 @@ def _write(recorded: Recorded, out: Path) -> None:
     write_text_atomic(out / "comparison.csv", to_csv(comparison))
     learning_curves([run for runs in recorded.networks.values() for run in runs], out)
     differences(comparison, out)
+    if data is not None:
+        write_report(recorded, out, lambda: data)

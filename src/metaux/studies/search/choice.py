@@ -30,8 +30,9 @@ def confirm(search: Halving, choices: Sequence[Choice], seconds: float) -> None:
     for own in choices:
         for seeds in (1,) if own.candidate.row.classical else (LEAST_SEEDS, 1):
             if search.fits([own.candidate], own.epochs, seeds, seconds):
-                what = f"{own.candidate.row.name}, {counted(own.epochs, 'epoch')}"
-                search.train([own.candidate], own.epochs, seeds, f"{what}, {counted(seeds, 'seed')}")
+                row = own.candidate.row
+                length = "" if row.classical else f", {counted(own.epochs, 'epoch')}"
+                search.train([own.candidate], own.epochs, seeds, f"{row.name}{length}, {counted(seeds, 'seed')}")
                 search.record(own.candidate, own.epochs, seeds)
                 break
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from metaux.data.samples import LabelledData
@@ -48,15 +47,13 @@ from metaux.studies.search.budget import Budget
 from metaux.studies.search.choice import Choice, best_single, confirm, default_run, not_below, simpler
 from metaux.studies.search.conclusion import Conclusion, conclude
 from metaux.studies.search.final import Outcome, classical_models, entrants, measure, on_test
+from metaux.studies.search.folds import choose_folds
 from metaux.studies.search.halving import COLUMNS, Halving, best_of_each
 from metaux.studies.search.length import lengthened
 from metaux.studies.search.mirroring import with_mirroring
 from metaux.terminal import print_notes, print_whole
 from metaux.training.timing import Cost
 from metaux.words import counted, duration, listed, shell_command
-
-# Of fewer samples, every one is measured, in so many parts.
-SMALL, FOLDS = 1000, 5
 
 
 @dataclass(frozen=True)
@@ -134,8 +131,8 @@ def _recommend(
     known, epochs = budget.state, resolve(settings).epochs
     searched = replace(settings, train_size=settings.train_size and min(settings.train_size, len(data.train)))
     costs = {name: Cost(**cost) for name, cost in known.get("costs", {}).items()}
-    workers = jobs or default_workers(settings)
-    search = Halving(searched, costs, out, workers, console, known.get("slower", 1.0), folds)
+    slower = known.get("slower", 1.0)
+    search = Halving(searched, costs, out, jobs or default_workers(settings), console, slower, folds)
     floor = default_run(settings, epochs)
     _train_floor(floor, settings, data, search, budget)
     single = Choice(Candidate(ROWS[SINGLE], make_grid(settings)[0]), epochs)
@@ -145,16 +142,7 @@ def _recommend(
         budget.note(classical=list(models))
     classical = {name: Choice(Candidate(ROWS[name], {}), epochs) for name in known["classical"]}
     confirm(search, [*classical.values()], math.inf)
-    if data.kind == "image" and settings.augment == "auto" and not is_known(settings.data):
-        if "augment" not in known:
-            budget.note(augment=with_mirroring(search, single.candidate, epochs, budget.left))
-        search.data_set = replace(searched, augment=known["augment"])
-        settings = replace(settings, augment=known["augment"])
-    if "epochs" not in known:
-        if settings.epochs is None:
-            epochs = lengthened(search, single.candidate, epochs, lambda: budget.left, budget.missed)
-        budget.note(epochs=epochs, costs=search.plain_costs())
-    single = replace(single, epochs=known["epochs"])
+    settings, single = _as_trained(settings, data, search, single, budget)
     plan = _plan(settings, data, search, budget)
     # Once the test has begun, more minutes are for more seeds: the search is over.
     over, begun = "search" in known, known["begun"]
@@ -193,15 +181,21 @@ def _recommend(
     return _hand_over(found, outcome, budget, console)
 
 
-def choose_folds(settings: Settings) -> int | None:
-    """Return the parts of cross-validation: those asked for, or `FOLDS` where there are few samples of every class."""
-    data = load_once(settings)  # refuses folds that there can't be
-    if settings.folds is not None:
-        return settings.folds
-    parts = [part for part in (data.train, data.validation, data.test) if part is not None]
-    counts = torch.cat([part.primary for part in parts]).bincount()
-    small = sum(map(len, parts)) < SMALL and int(counts.min()) >= FOLDS
-    return FOLDS if small and data.train.groups is None and settings.train_size is None else None
+def _as_trained(
+    settings: Settings, data: LabelledData, search: Halving, single: Choice, budget: Budget
+) -> tuple[Settings, Choice]:
+    """Return settings and single task with what validation data says of mirroring and of the epochs."""
+    known, epochs = budget.state, single.epochs
+    if data.kind == "image" and settings.augment == "auto" and not is_known(settings.data):
+        if "augment" not in known:
+            budget.note(augment=with_mirroring(search, single.candidate, epochs, budget.left))
+        search.data_set = replace(search.data_set, augment=known["augment"])
+        settings = replace(settings, augment=known["augment"])
+    if "epochs" not in known:
+        if settings.epochs is None:
+            epochs = lengthened(search, single.candidate, epochs, lambda: budget.left, budget.missed)
+        budget.note(epochs=epochs, costs=search.plain_costs())
+    return settings, replace(single, epochs=known["epochs"])
 
 
 def _trained(trial: Trial, search: Halving) -> Run:
@@ -286,8 +280,11 @@ def _hand_over(found: Conclusion, outcome: Outcome, budget: Budget, console: Con
         failed=outcome.failed,
         minus={name: asdict(difference.seeds) for name, difference in found.minus.items()},
     )
-    took = f"This took {duration(budget.spent)} of {duration(budget.total)}."
     if found.chosen is not run:
         console.print(f"Trained model ({found.chosen.method}): {found.chosen.folder}", soft_wrap=True)
-    console.print(f"Trained network: {run.folder}\nTo train it again: {command}\n{took}", soft_wrap=True)
+    console.print(
+        f"Trained network: {run.folder}\nTo train it again: {command}\nThis took {duration(budget.spent)} "
+        f"of {duration(budget.total)}.",
+        soft_wrap=True,
+    )
     return Recommendation(found, command, budget.spent, budget.state)
