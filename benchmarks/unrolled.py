@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ def measure(kind: str, steps: int) -> dict[str, float]:
     def run(steps: int) -> None:
         if kind == "training":
             return train(network, optimizer, step, steps)
-        memory = 200 * 2**20 if kind == "checkpointed" else 2**40
+        # A state is of one MiB: not all fit, but twice their square root does.
+        memory = (2 * isqrt(steps) + 20) * 2**20 if kind == "checkpointed" else 2**40
         outer = [(step(steps).inputs, lambda outputs: primary(outputs, torch.zeros(BATCH, SUBCLASSES)))]
         unrolled(network, optimizer, step, steps, outer, memory=memory if steps > 3 else 2**40)
         return None
