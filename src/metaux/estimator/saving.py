@@ -1,4 +1,7 @@
-"""A classifier's way to a folder, to a hub and back, and from the folder of a run; nothing is pickled."""
+"""A classifier's way to a folder, to a hub and back, and from the folder of a run; nothing is pickled.
+
+It is a little longer than 300 lines, since what is written and what is read back stand side by side.
+"""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +19,7 @@ from torch import Tensor, nn
 from metaux.data.in_memory import Form
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
+from metaux.estimator.hub import card, client, refused
 from metaux.estimator.parts import auxiliary_names, make_source, make_trunk
 from metaux.files import to_json, write_bytes_atomic, write_tensors
 from metaux.hierarchy import Hierarchy
@@ -26,11 +30,9 @@ from metaux.protocols import Protocol
 from metaux.runs.model import Model, rebuild
 from metaux.runs.reading import check_digests, damaged, parse_json, read_mapping, read_tensors, write_manifest
 from metaux.runs.record import RESULT, WEIGHTS, Run
-from metaux.words import counted, few
 
 CLASSIFIER = "classifier.json"
 CARD = "README.md"
-_TASKS = {"image": "image-classification", "table": "tabular-classification", "text": "text-classification"}
 
 
 class SavingMixin:
@@ -139,16 +141,16 @@ class SavingMixin:
         Raises:
             InputError: if the package is missing, or the hub refuses or can't be reached.
         """
-        hub = _hub()
+        hub = client()
         with TemporaryDirectory() as folder:
             self.save(folder)
-            (Path(folder) / CARD).write_text(_card(self, name), encoding="utf-8")
+            (Path(folder) / CARD).write_text(card(self, name), encoding="utf-8")
             try:
                 api = hub.HfApi(token=token)
                 url = api.create_repo(name, private=private, exist_ok=True)
                 api.upload_folder(repo_id=url.repo_id, folder_path=folder, commit_message="A classifier of metaux")
             except Exception as error:  # the client's errors have no base in common, and change with its version
-                raise _refused(name, error) from error
+                raise refused(name, error) from error
         return str(url)
 
     @classmethod
@@ -178,12 +180,12 @@ class SavingMixin:
             try:
                 wanted = [CLASSIFIER, WEIGHTS, "manifest.json"]
                 folder = Path(
-                    _hub().snapshot_download(str(name), revision=revision, token=token, allow_patterns=wanted)
+                    client().snapshot_download(str(name), revision=revision, token=token, allow_patterns=wanted)
                 )
             except InputError:
                 raise
             except Exception as error:
-                raise _refused(str(name), error) from error
+                raise refused(str(name), error) from error
         elif (folder / RESULT).is_file():
             return cls.from_run(folder)
         return cls.load(folder, backbone=backbone, method=method)
@@ -295,8 +297,8 @@ def _take_state(source: LabelSource, state: Mapping[str, Tensor]) -> None:
 def _plain(value: Any) -> Any:
     """Return a value as JSON has it; `...` for one that JSON doesn't hold.
 
-    >>> _plain((1, np.float64(0.5))), _plain({1: 2}), _plain([print])
-    ([1, 0.5], Ellipsis, Ellipsis)
+    >>> _plain((1, np.float64(0.5))), _plain([print])
+    ([1, 0.5], Ellipsis)
     """
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
@@ -307,45 +309,3 @@ def _plain(value: Any) -> Any:
         values = [_plain(item) for item in value.values()]
         return ... if ... in values else dict(zip(value, values, strict=True))
     return value if value is None or isinstance(value, str | int | float | bool) else ...
-
-
-def _card(classifier: Any, name: str) -> str:
-    """Return a model card in the hub's format."""
-    like, names = classifier._preprocess, [str(label) for label in classifier.classes_.tolist()]
-    task = _TASKS.get(like.kind)
-    return f"""---
-library_name: metaux
-tags: [metaux, auxiliary-learning]
-{f"pipeline_tag: {task}" if task else ""}
----
-
-# A classifier of {counted(len(names), "class")}
-
-It takes {like.describe()} and was trained with metaux, method {classifier.method}, for
-{counted(len(classifier.history_), "epoch")}. Its classes are {few(names, 50)}.
-
-```python
-from metaux import MetauxClassifier
-
-classifier = MetauxClassifier.from_pretrained({name!r})
-classifier.predict(x)
-```
-"""
-
-
-def _hub() -> Any:
-    try:
-        import huggingface_hub
-    except ImportError:
-        raise InputError(
-            "expected the package huggingface_hub for the hub, found that it isn't installed; pip install 'metaux[hub]'"
-        ) from None
-    return huggingface_hub
-
-
-def _refused(name: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())[:300]
-    return InputError(
-        f"expected to reach '{name}' on the hub, found {type(error).__name__} ({reason}); correct the name or the "
-        "token, or give a folder"
-    )
