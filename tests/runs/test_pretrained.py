@@ -11,7 +11,7 @@ from PIL import Image
 
 from metaux.data.sources import load
 from metaux.networks.backbones import make_backbone
-from metaux.networks.efficientnet import EFFICIENTNET, FORM, is_installed
+from metaux.networks.efficientnet import AT_ONCE, EFFICIENTNET, FORM, EfficientNetTrunk, is_installed
 from metaux.protocols import resolve
 from metaux.runs import pretrained
 from metaux.runs.pretrained import are_photographs, choose_start, known_start
@@ -46,11 +46,22 @@ def test_published_data_is_as_it_was() -> None:
 
 
 @needs_weights
+def test_without_a_gradient_it_takes_a_few_images_at_a_time() -> None:
+    trunk, seen = EfficientNetTrunk(8, pretrained=False).eval(), list[int]()
+    trunk.network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    images = torch.rand(AT_ONCE + 2, 3, 8, 8)
+    with torch.no_grad():
+        in_parts = trunk(images)
+    torch.testing.assert_close(in_parts, trunk(images))
+    assert seen == [AT_ONCE, 2, AT_ONCE + 2]
+
+
+@needs_weights
 def test_decides_what_is_not_given_and_nothing_else(tmp_path: Path) -> None:
     settings = Settings(data=photographs(tmp_path / "photos"), learning_rate=0.3)
     data, out = load(settings), tmp_path / "out"
     chosen, note = choose_start(settings, data, out)
-    assert chosen == replace(settings, backbone=EFFICIENTNET, pretrained=True, epochs=5, head_epochs=100)
+    assert chosen == replace(settings, backbone=EFFICIENTNET, pretrained=True, epochs=5, head_epochs=100, batch_size=32)
     assert "ImageNet weights, which are outside data (efficientnet-lite0, at 128 pixels a side)" in note
     for other in (
         replace(settings, backbone="small-cnn"),

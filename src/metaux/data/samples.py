@@ -12,8 +12,9 @@ from metaux.data.columns import Columns
 from metaux.data.pixels import Range
 from metaux.hierarchy import Hierarchy
 
-# As many as fit beside each other wherever a batch fits that is learned from.
-AT_ONCE = 500
+# As many as fit beside each other wherever a batch fits that is learned from; or fewer, of colour images with more than
+# 64 pixels a side.
+AT_ONCE, VALUES_AT_ONCE = 500, 500 * 3 * 64 * 64
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Samples:
 
     def in_parts(self) -> tuple[Tensor, ...]:
         """Return all rows in order, in parts that are small enough to be computed with at once."""
-        parts: tuple[Tensor, ...] = torch.arange(len(self)).split(AT_ONCE)
+        values = max(1, sum(part[:1].numel() for part in self.inputs))
+        parts: tuple[Tensor, ...] = torch.arange(len(self)).split(max(1, min(AT_ONCE, VALUES_AT_ONCE // values)))
         return parts
 
     def take(self, rows: Tensor) -> "Samples":

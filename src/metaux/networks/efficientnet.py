@@ -16,6 +16,7 @@ FORM = Form(224, (127 / 255,) * 3, (128 / 255,) * 3)
 # on CIFAR-100 most of the agreement with human labels at a third of the pixels; and images of 48 pixels agree better at
 # 128 (0.83) than at 192 (0.79; the slow test in tests/runs/test_features.py).
 ENLARGED, LEAST, ENOUGH, MOST = 4, 64, 128, 224
+AT_ONCE = 32  # without a gradient
 
 
 def is_installed() -> bool:
@@ -80,7 +81,13 @@ class EfficientNetTrunk(nn.Module):
         return self
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return features `[batch, 1280]` of normalised grey or colour images `[batch, channels, height, width]`."""
+        """Return features `[batch, 1280]` of normalised grey or colour images `[batch, channels, height, width]`.
+
+        Without a gradient it takes a few images at a time, since enlarged ones need much memory.
+        """
+        alone = not self.training and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        if alone and len(images) > AT_ONCE:
+            return torch.cat([self(part) for part in images.split(AT_ONCE)])
         enlarged = interpolate(images.expand(-1, 3, -1, -1), (self.size, self.size), mode="bilinear")
         features: Tensor = self.network(enlarged)
         return features

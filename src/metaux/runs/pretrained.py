@@ -13,10 +13,11 @@ from metaux.runs.store import read_settings
 from metaux.settings import Settings
 from metaux.words import counted
 
-# Of a fine-tuning, where nothing else is asked for: epochs, those of the head before, and the factor on the rate.
-EPOCHS, HEAD_EPOCHS, RATE = 5, 100, 0.02
+# Of a fine-tuning, where nothing else is asked for: epochs, those of the head before, the factor on the rate, and
+# samples per batch, of which some methods hold four views in memory.
+EPOCHS, HEAD_EPOCHS, RATE, BATCH = 5, 100, 0.02, 32
 LEAST_SIDE = 32  # pixels: smaller images are hardly photographs
-_DECIDED = ("learning_rate", "epochs", "head_epochs")
+_DECIDED = ("learning_rate", "epochs", "head_epochs", "batch_size")
 
 
 def known_start(settings: Settings, out: Path) -> Settings:
@@ -34,7 +35,7 @@ def choose_start(settings: Settings, data: LabelledData, out: Path) -> tuple[Set
     """Return settings in which `auto` has become a pretrained network, for photographs; and what a user should know.
 
     Args:
-        settings: the backbone and what is not given of learning rate and epochs is decided.
+        settings: the backbone and what is not given of learning rate, epochs and batch size is decided.
         data: what they name.
         out: a folder with earlier runs keeps their start.
 
@@ -54,6 +55,7 @@ def choose_start(settings: Settings, data: LabelledData, out: Path) -> tuple[Set
         "learning_rate": RATE * resolve(plain).learning_rate,
         "epochs": EPOCHS,
         "head_epochs": HEAD_EPOCHS,
+        "batch_size": BATCH,
     }
     missing = {name: value for name, value in decided.items() if getattr(settings, name) is None}
     chosen = replace(settings, backbone=EFFICIENTNET, pretrained=True, **missing)

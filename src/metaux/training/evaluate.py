@@ -142,7 +142,8 @@ class Evaluation:
         # Tables, with a row for each sample, are large and only read.
         buffers = [*learner.running_buffers(), *(buffer for buffer in own if buffer.shape[:1] != (count,))]
         before = [buffer.clone() for buffer in buffers]
-        rows = torch.arange(min(DIAGNOSTIC_SAMPLES, count))
+        # No more than a training step holds in memory.
+        rows = torch.arange(min(DIAGNOSTIC_SAMPLES, learner.plan.protocol.batch_size, count))
         batches, autocast = learner.batches, learner.fabric.autocast
         batch = batches.train.load(rows)
         inner = batches.meta.load(rows[rows < len(batches.meta.samples)])
