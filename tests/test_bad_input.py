@@ -152,7 +152,9 @@ WORDS: dict[str, tuple[Make, str]] = {
     **{
         f"{name} {value}": (
             lambda p, name=name, value=value: ["compare", *table(p)[1:], f"--{name}", value],  # type: ignore[misc]
-            f"--{name}: expected a whole number, found 'x'" if value == "x" else str(value),
+            f"--{name}: expected a whole number{', or auto' * (name == 'epochs')}, found 'x'"
+            if value == "x"
+            else str(value),
         )
         for name in ("epochs", "seeds", "jobs", "threads", "processes", "train-size", "image-size", "batch-size")
         for value in (-1, "x", *((0,) if name not in ("jobs", "image-size") else ()))

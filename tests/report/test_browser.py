@@ -211,7 +211,7 @@ def test_a_picture_is_enlarged_by_keyboard_and_closed_by_escape(shared: Any) -> 
     shared.locator(".specimen").first.focus()
     shared.keyboard.press("Enter")
     assert shared.evaluate("document.getElementById('enlarged').open")
-    assert shared.text_content("#enlarged-text").startswith("Training sample ")
+    assert shared.text_content("#enlarged-text").startswith("Test sample ")
     shared.keyboard.press("Escape")
     assert not shared.evaluate("document.getElementById('enlarged').open")
     assert shared.evaluate("document.activeElement.className") == "specimen"

@@ -47,7 +47,7 @@ class Callback:
         """Before the steps of an epoch."""
 
     def on_batch_end(self, training: Training) -> None:
-        """After each training step, and after each meta step."""
+        """After each training step, and after each meta step that is not one with it."""
 
     def on_epoch_end(self, training: Training) -> None:
         """After each epoch, once it is measured, recorded and safe."""
