@@ -14,8 +14,9 @@ from metaux.labels.unrolled import FOLDS, Unrolled
 from metaux.networks.multitask import Outputs
 from metaux.rng import generator
 from metaux.training.course import make_course
-from metaux.training.learner import make_learner, make_network
+from metaux.training.learner import make_learner
 from metaux.training.loop import train_epoch
+from metaux.training.preparation import make_network
 from metaux.training.primary_loss import make_primary_loss
 from metaux.training.timing import time_run
 from metaux.trajectory import State, Step, Training

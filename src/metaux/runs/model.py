@@ -21,7 +21,7 @@ from metaux.runs.record import Run
 from metaux.settings import Settings
 from metaux.training.devices import computing, make_fabric
 from metaux.training.evaluate import evaluated_on, primary_outputs
-from metaux.training.learner import make_network
+from metaux.training.preparation import make_network
 
 if TYPE_CHECKING:
     from metaux.training.fabric import Fabric

@@ -1,10 +1,9 @@
 """What is made once for a run: the label source, the network, the optimizer and the batches."""
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -12,22 +11,19 @@ from torch import Tensor, nn, optim
 from torch.optim.swa_utils import AveragedModel
 
 from metaux.errors import InputError
-from metaux.labels.base import Auxiliary, Batch, BatchLoss, Course, LabelSource, MetaStep, Preparation, PrimaryLoss
+from metaux.labels.base import Auxiliary, Batch, LabelSource, MetaStep, PrimaryLoss
 from metaux.metagradient import Average, LookAhead, MetaGradient, finite_difference, forward_mode
-from metaux.networks.multitask import MultiTaskNetwork, Outputs, feature_size, initialise, make_head, to_channels_last
+from metaux.networks.multitask import MultiTaskNetwork, Outputs, to_channels_last
 from metaux.rng import derive_seed, seeded
 from metaux.training.batches import Batches
-from metaux.training.course import make_course
-from metaux.training.features import of_pixels
 from metaux.training.head import train_head
-from metaux.training.loader import Loader
 from metaux.training.meta_gradients import FEW, check_difference, choose_meta_gradient
 from metaux.training.plan import Plan
+from metaux.training.preparation import example_of, make_network, prepared_source
 from metaux.training.primary_loss import make_primary_loss
 from metaux.training.processes import averager, take_from_first
 from metaux.training.schedule import Schedule
 from metaux.training.step import make_average, make_optimizer
-from metaux.training.teachers import pretrain
 
 if TYPE_CHECKING:
     from metaux.training.fabric import Fabric
@@ -137,7 +133,7 @@ class Learner:
 
     def trouble(self, loss: float) -> Trouble | None:
         """Return what is no longer finite after an epoch with this mean loss, and what to do; None if all is."""
-        if not all(bool(part.isfinite().all()) for part in _example(self.plan) if part.is_floating_point()):
+        if not all(bool(part.isfinite().all()) for part in example_of(self.plan) if part.is_floating_point()):
             return Trouble("the inputs are not finite once they are normalised", "give data of another scale")
         if not (math.isfinite(loss) and _finite(self.network)):
             what = "the network is no longer finite" if math.isfinite(loss) else f"the training loss became {loss}"
@@ -189,7 +185,7 @@ def make_learner(
     """
     source, preparation, left_out = prepared_source(plan, fabric, state or {}, rehearsal, keep, notify)
     take_from_first(source, fabric)
-    network = make_network(plan.trunk, _example(plan), source, plan.seed, plan.own_weights)
+    network = make_network(plan.trunk, example_of(plan), source, plan.seed, plan.own_weights)
     to_channels_last(network, fabric.device)
     to_channels_last(source, fabric.device)
     optimizer = make_optimizer(network, plan.protocol, plan.make_optimizer)
@@ -208,113 +204,6 @@ def make_learner(
     average_network = make_average(network, plan.protocol, plan.protocol.epochs * len(batches.order(0).train))
     made = source, network, optimizer, Schedule(plan, optimizer), average_network, primary_loss, batches, average
     return Learner(plan, fabric, *made, meta_gradient, notice, preparation, left_out)
-
-
-def make_network(
-    trunk: Callable[[], nn.Module],
-    example: tuple[Tensor, ...],
-    source: LabelSource,
-    seed: int,
-    own_weights: bool = False,
-) -> MultiTaskNetwork:
-    """Return an untrained multi-task network.
-
-    Args:
-        trunk: makes a fresh backbone.
-        example: network inputs, of one sample or more.
-        source: gives the auxiliary head.
-        seed: of the initial weights.
-        own_weights: whether the backbone keeps those that it comes with.
-    """
-    made, features = _make_trunk(trunk, example, seed, "trunk")
-    with seeded(seed, "primary head"):
-        primary_head = make_head(features, source.hierarchy.classes, source.protocol.head)
-    with seeded(seed, "auxiliary head"):
-        auxiliary_head = source.auxiliary_head(features)
-    # The auxiliary head comes last: what the others draw is the same for all methods.
-    fresh = [*([] if own_weights else [made]), primary_head, *([] if auxiliary_head is None else [auxiliary_head])]
-    with seeded(seed, "initialisation"):
-        initialise(fresh, source.protocol.initialisation)
-    return MultiTaskNetwork(made, primary_head, auxiliary_head)
-
-
-def _make_trunk(
-    trunk: Callable[[], nn.Module], example: tuple[Tensor, ...], seed: int, name: str
-) -> tuple[nn.Module, int]:
-    """Return a fresh backbone, initialised from the random stream of that name, and its number of features."""
-    with seeded(seed, name):
-        made = trunk()
-    return made, feature_size(made, example)
-
-
-def _example(plan: Plan) -> tuple[Tensor, ...]:
-    return plan.preprocess(plan.train.take(torch.arange(1)).inputs)
-
-
-def prepared_source(
-    plan: Plan,
-    fabric: "Fabric",
-    state: Mapping[str, Any],
-    rehearsal: bool,
-    keep: Callable[[Mapping[str, Tensor], float], None] = lambda *_: None,
-    notify: Callable[[str], None] = lambda _: None,
-) -> tuple[LabelSource, float, float]:
-    """Return the label source, the seconds of its preparation, and those that were spared of them."""
-    device, left_out = fabric.device, 0.0
-
-    def fit(network: nn.Module, rows: Tensor, loss: BatchLoss) -> None:
-        nonlocal left_out
-        loader = Loader(plan.train.take(rows), plan.preprocess, device, plan.augment, plan.seed)
-
-        def in_precision(batch: Batch) -> Tensor:
-            # For each batch anew: within one region, autocast keeps the half-precision copies of the first weights.
-            with fabric.autocast():
-                return loss(batch)
-
-        protocol = replace(plan.protocol, epochs=1) if rehearsal else plan.protocol
-        start = time.perf_counter()
-        pretrain(network, loader, protocol, in_precision)
-        left_out += (plan.protocol.epochs - protocol.epochs) * (time.perf_counter() - start)
-
-    def course(source: LabelSource, start: int) -> Course:
-        seed = derive_seed(plan.seed, "start", start) if start else plan.seed
-        network = make_network(plan.trunk, _example(plan), source, seed, plan.own_weights)
-        to_channels_last(network, device)
-        primary_loss, protocol = make_primary_loss(plan), plan.protocol
-        loader = Loader(plan.train, plan.preprocess, device, seed=seed)
-        train_head(network, loader, primary_loss, protocol.head_epochs, protocol.batch_size)
-        return make_course(plan, source, fabric, network, primary_loss, spare if rehearsal else None)
-
-    def spare(seconds: float) -> None:
-        nonlocal left_out
-        left_out += seconds
-
-    source = plan.source(plan.data.hierarchy, plan.protocol)
-    unfinished = 0.0 if "network" in state else state.get("preparation", 0.0)
-    preparation = Preparation(
-        samples=plan.train,
-        meta=plan.meta,
-        load=lambda samples: Loader(samples, plan.preprocess, device).load(torch.arange(len(samples))).inputs,
-        trunk=lambda name: _make_trunk(plan.trunk, _example(plan), plan.seed, name),
-        features=plan.features or of_pixels(plan.preprocess),
-        embedding=plan.embedding,
-        recorded=plan.recorded,
-        fit=fit,
-        seed=plan.seed,
-        device=device,
-        own_weights=plan.own_weights,
-        kept=state.get("source", {}),
-        course=course,
-        keep=lambda made: keep(made, unfinished + time.perf_counter() - start),
-        notify=notify,
-    )
-    start = time.perf_counter()
-    source.prepare(preparation)
-    spent = time.perf_counter() - start
-    if "network" in state:
-        left_out = max(left_out, state.get("preparation", 0.0) - spent)
-    left_out += unfinished
-    return source, spent + left_out, left_out
 
 
 def _check_smallest_batch(network: MultiTaskNetwork, batches: Batches) -> None:

@@ -7,7 +7,8 @@ from metaux.labels.base import LabelSource
 from metaux.labels.fixed import own_slots
 from metaux.networks.multitask import to_channels_last
 from metaux.rng import seeded
-from metaux.training.learner import Learner, prepared_source
+from metaux.training.learner import Learner
+from metaux.training.preparation import prepared_source
 
 
 def label_movement(learner: Learner) -> dict[str, float] | None:
