@@ -63,8 +63,8 @@ def test_a_finished_run_is_only_measured_again(tmp_path: Path) -> None:
     ("method", "work"),
     [
         ("kmeans", "metaux.labels.kmeans.clusters_within"),
-        ("distilled", "metaux.training.learner.pretrain"),
-        ("self-distilled", "metaux.training.learner.pretrain"),
+        ("distilled", "metaux.training.preparation.pretrain"),
+        ("self-distilled", "metaux.training.preparation.pretrain"),
     ],
 )
 def test_what_was_learned_before_the_training_is_not_learned_again(
