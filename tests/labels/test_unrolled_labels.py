@@ -47,7 +47,8 @@ def test_the_course_of_a_run_is_the_run_itself() -> None:
 
     training = Training(PureNetwork(course.network), Update.of(course.optimizer, course.network), step, 0)
     state: State = training.start
-    for number in range(course.steps):
+    (whole,) = course.rounds(0, 1)
+    for number in range(whole.steps):
         state, _ = training.after(state, number)
     for epoch in range(2):
         train_epoch(made, epoch)
@@ -105,10 +106,12 @@ def test_what_diverges_is_said_with_where_and_when() -> None:
 
 
 def test_the_time_is_estimated_from_a_few_steps() -> None:
-    short, long = (
-        time_run(plan(SOURCES["unrolled"], **QUICK | {"epochs": epochs}), cpu())[0].preparation for epochs in (2, 20)
-    )
-    assert long > 3 * short
+    def seconds(**changes: int) -> float:
+        return time_run(plan(SOURCES["unrolled"], **QUICK | changes), cpu())[0].preparation
+
+    short, long = seconds(epochs=2), seconds(epochs=20)
+    assert 3 * short < long
+    assert seconds(epochs=20, horizon=1) < 0.7 * long
 
 
 def test_rows_move_down_the_sum_of_their_samples() -> None:

@@ -4,8 +4,7 @@ The training loop calls the hooks below at fixed places and never asks which sou
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
 
@@ -17,6 +16,8 @@ from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
 from metaux.labels.batch import Batch as Batch
 from metaux.labels.batch import Mixing
+from metaux.labels.batch import PrimaryLoss as PrimaryLoss
+from metaux.labels.course import Course
 from metaux.losses import focal_loss_of_each
 from metaux.metagradient import Average, LookAhead, MetaGradient, TakenStep
 from metaux.networks.multitask import MultiTaskNetwork, initialise, make_head
@@ -25,8 +26,6 @@ from metaux.rng import seeded
 
 Gradients = list[Tensor]
 
-
-PrimaryLoss = Callable[[Tensor, Batch], Tensor]
 BatchLoss = Callable[[Batch], Tensor]
 MakeSource = Callable[[Hierarchy, Protocol], "LabelSource"]
 
@@ -39,35 +38,6 @@ class Auxiliary(NamedTuple):
 
     target: Tensor
     weight: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Course:
-    """The training that a run will take, step by step, for a source that goes through it before.
-
-    Args:
-        network: at the run's start, in training mode; a source leaves it as it is.
-        optimizer: of the network, likewise.
-        steps: how many there are.
-        batch: of a step's number, the same each time: what the run's training step learns.
-        rate: the schedule's factor on the learning rate, of a step's number.
-        seed_of: the seed of a step's random numbers, of its number.
-        load: the training samples at the rows given, without augmentation.
-        primary_loss: of the primary output and its batch; a scalar.
-        autocast: makes the arithmetic that the network is trained in.
-        rounds: the numbers of repetitions of the course, from a first one to a count; in a rehearsal only the first.
-    """
-
-    network: MultiTaskNetwork
-    optimizer: torch.optim.Optimizer
-    steps: int
-    batch: Callable[[int], Batch]
-    rate: Callable[[int], float]
-    seed_of: Callable[[int], int]
-    load: Callable[[Tensor], Batch]
-    primary_loss: PrimaryLoss
-    autocast: Callable[[], AbstractContextManager[object]]
-    rounds: Callable[[int, int], Iterator[int]]
 
 
 def no_course(source: "LabelSource", start: int = 0) -> NoReturn:  # noqa: ARG001

@@ -1,5 +1,6 @@
 """What a training step learns from: samples, views of them, or mixed images."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor, where
@@ -82,3 +83,6 @@ class Batch(NamedTuple):
     def unchanged(self) -> "Batch":
         """Return the samples as they are: all, or without the transformed copies."""
         return self if self.own is None else self.at(slice(self.own))
+
+
+PrimaryLoss = Callable[[Tensor, Batch], Tensor]

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from metaux.errors import InputError, TrainingError
 from metaux.hierarchy import Hierarchy
-from metaux.labels.base import Auxiliary, Course, Preparation, auxiliary_term
+from metaux.labels.base import Auxiliary, Preparation, auxiliary_term
+from metaux.labels.course import Course
 from metaux.labels.fixed import SoftLabels, over_all, own_slots, slot_mask
 from metaux.labels.label_parameters import make_parameters
 from metaux.losses import mask_softmax
@@ -80,10 +81,10 @@ class Unrolled(SoftLabels):
             parameters.load_state_dict({name: kept[f"parameters.{name}"] for name in parameters.state_dict()})
             best = kept["best"].to(preparation.device)
         courses = [preparation.course(self, start) for start in range(self.protocol.starts)]
-        for number in courses[0].rounds(len(self.outer_losses), count):
+        for number, steps, horizon in courses[0].rounds(len(self.outer_losses), count):
             labels = self.labels_of(parameters.logits())
             try:
-                found = [self.gradient(labels, course, number % FOLDS) for course in courses]
+                found = [self.gradient(labels, course, number % FOLDS, steps, horizon) for course in courses]
             except TrainingError as error:
                 raise TrainingError(
                     f"iteration {number + 1} of {count} of the labels: {error}; the labels before it are kept"
@@ -105,13 +106,17 @@ class Unrolled(SoftLabels):
         """Return the label of each sample over its own slots, `[n, max(psi)]`."""
         return mask_softmax(logits, slot_mask(self.primary, self.hierarchy))
 
-    def gradient(self, labels: Tensor, course: Course, held_out: int) -> tuple[Tensor, Tensor, str]:
+    def gradient(
+        self, labels: Tensor, course: Course, held_out: int, steps: int, horizon: int
+    ) -> tuple[Tensor, Tensor, str]:
         """Return the outer loss on a fold, its gradient for the logits of all labels, and what a user should know.
 
         Args:
             labels: over the own slots, `[n, max(psi)]`.
             course: the training.
             held_out: the fold.
+            steps: of the training.
+            horizon: how many of the last steps the gradient goes back through.
         """
         fold = torch.randperm(len(labels), generator=generator(self.seed, "folds")).to(labels.device) % FOLDS
         learned: dict[int, Tensor] = {}
@@ -141,9 +146,7 @@ class Unrolled(SoftLabels):
         rows = (fold == held_out).nonzero().squeeze(-1).cpu()
         outer = [self.outer(course, part) for part in rows.tensor_split(ceil(len(rows) / self.protocol.batch_size))]
         with course.autocast():
-            found = unrolled(
-                course.network, course.optimizer, step, course.steps, outer, horizon=self.protocol.horizon, cap=CAP
-            )
+            found = unrolled(course.network, course.optimizer, step, steps, outer, horizon=horizon, cap=CAP)
         of_labels = torch.zeros_like(labels)
         for number, gradient in found.gradient.items():
             assert isinstance(gradient, Tensor)

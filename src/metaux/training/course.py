@@ -6,7 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from metaux.errors import InputError
-from metaux.labels.base import Batch, Course, LabelSource, PrimaryLoss
+from metaux.labels.base import Batch, LabelSource, PrimaryLoss
+from metaux.labels.course import Course, Round
 from metaux.networks.multitask import MultiTaskNetwork
 from metaux.rng import derive_seed
 from metaux.training.batches import Batches
@@ -16,7 +17,7 @@ from metaux.training.step import make_optimizer
 if TYPE_CHECKING:
     from metaux.training.fabric import Fabric
 
-REHEARSED = 3  # steps of a course that is to be timed
+REHEARSED = 4  # steps that are timed of a course, after a first one
 
 
 def make_course(
@@ -46,24 +47,29 @@ def make_course(
     order = cache(batches.order)
     epoch_steps = len(order(0).train)
     steps = plan.protocol.epochs * epoch_steps
-    shown = steps if spare is None else min(REHEARSED, steps)
+    horizon = min(plan.protocol.horizon, steps)
 
     def batch(number: int) -> Batch:
         epoch, position = divmod(number, epoch_steps)
         return batches.training(order(epoch), position)
 
-    def rounds(first: int, count: int) -> Iterator[int]:
+    def rounds(first: int, count: int) -> Iterator[Round]:
         if spare is None or first >= count:
-            yield from range(first, count)
+            yield from (Round(number, steps, horizon) for number in range(first, count))
             return
-        start = time.perf_counter()
-        yield first
-        spare((time.perf_counter() - start) * ((count - first) * steps / shown - 1))
+        more, seconds = min(1 + REHEARSED, steps), []
+        # The first round pays for what is set up once. The others differ in a few steps forth, and in these back.
+        for shown, back in ((1, 1), (1, 1), (more, 1), (more, more)):
+            start = time.perf_counter()
+            yield Round(first, shown, back)
+            seconds.append(time.perf_counter() - start)
+        _, once, forth, back_too = seconds
+        further = ((forth - once) * (steps - 1) + (back_too - forth) * (horizon - 1)) / max(1, more - 1)
+        spare((count - first) * (once + max(0.0, further)) - sum(seconds))
 
     return Course(
         network=network.train(),
         optimizer=make_optimizer(network, plan.protocol, plan.make_optimizer),
-        steps=shown,
         batch=batch,
         rate=lambda number: plan.protocol.rate(number // epoch_steps),
         seed_of=lambda number: derive_seed(plan.seed, "train", *divmod(number, epoch_steps)),

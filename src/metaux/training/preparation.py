@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from metaux.labels.base import Batch, BatchLoss, Course, LabelSource, Preparation
+from metaux.labels.base import Batch, BatchLoss, LabelSource, Preparation
+from metaux.labels.course import Course
 from metaux.networks.multitask import MultiTaskNetwork, feature_size, initialise, make_head, to_channels_last
 from metaux.rng import derive_seed, seeded
 from metaux.training.course import make_course
