@@ -17,7 +17,7 @@ from metaux.training.step import make_optimizer
 if TYPE_CHECKING:
     from metaux.training.fabric import Fabric
 
-REHEARSED = 4  # steps that are timed of a course, after a first one
+REHEARSED = 8  # steps that are timed of a course, after a first one
 
 
 def make_course(
