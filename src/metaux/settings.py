@@ -6,6 +6,7 @@
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -62,6 +63,7 @@ class Settings:
         backbone: the network: auto, mlp, small-cnn, conv4, vgg16, vgg16-quarter (a quarter as wide), resnet32,
             text-cnn, efficientnet-lite0, torchvision:NAME or timm:NAME.
         pretrained: start both networks from ImageNet weights; for the last three only.
+        weights: start both networks of such a backbone from this file (safetensors or of torch) instead.
         features: what kmeans, balanced and leaves cluster: pixels (of texts, the counts of words), autoencoder (its
             latent space), rotations or contrastive (the backbone, trained on the images without labels), a pretrained
             network (efficientnet-lite0, torchvision:NAME or timm:NAME), or the folder of a finished run.
@@ -126,6 +128,7 @@ class Settings:
     class_weights: Literal["none", "balanced"] = "none"
     backbone: str = "auto"
     pretrained: bool = False
+    weights: Text = None
     features: str = "pixels"
     embedding: str = "efficientnet-lite0"
     labels: Text = None
@@ -168,6 +171,11 @@ class Settings:
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     processes: int = 1
     threads: int = 1
+
+    @property
+    def start(self) -> bool | Path:
+        """What both networks start from: a file, else whether it is the published weights."""
+        return Path(self.weights) if self.weights is not None else self.pretrained
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def print_notes(notes: Sequence[str], console: Console) -> None:
         console.notes |= dict.fromkeys(notes)
     for note in notes:
         grid = Table.grid(padding=(0, 1))
-        grid.add_row("note:", Text(visible(note)))
+        grid.add_row("note:", Text(visible(note), overflow="fold"))
         console.print(grid)
 
 

@@ -27,7 +27,7 @@ _TASKS = {"image": "image-classification", "table": "tabular-classification", "t
 # Where things lay and how it was computed: they say nothing of the network.
 _NOT_SHOWN = ("data", "root", "device", "processes", "threads")
 # Which may be paths; of these, the last part is enough.
-_PATHS = ("hierarchy", "features", "embedding", "labels")
+_PATHS = ("hierarchy", "features", "embedding", "labels", "weights")
 _MOST_NAMES = 50
 
 

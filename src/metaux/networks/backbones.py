@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from functools import partial
-from math import prod
+from math import log, prod
+from pathlib import Path
 
 from torch import nn
 
 from metaux.errors import InputError, choose
-from metaux.networks.efficientnet import EFFICIENTNET, FORM, EfficientNetTrunk, efficientnet_lite0
+from metaux.networks.efficientnet import EFFICIENTNET, FORM, SIZE, EfficientNetTrunk, efficientnet_lite0, is_installed
 from metaux.networks.text import text_cnn
+from metaux.networks.weights import Form
 from metaux.networks.zoo import LIBRARIES, is_of_library, library_and_model, make_library_trunk
 
 Shape = tuple[int, ...]
@@ -102,15 +104,17 @@ def _channels(shape: Shape) -> int:
     return shape[0]
 
 
-def check_backbone(name: str, pretrained: bool = False) -> None:
-    """Check a name, and fetch its weights if they are asked for and not there yet.
+def check_backbone(name: str, pretrained: bool | Path = False) -> None:
+    """Check a name, and the file of its weights; fetch those that are asked for and not there yet.
 
     Raises:
         InputError: for an unknown name, a library that isn't installed, or weights that can't be had.
     """
+    if isinstance(pretrained, Path) and not pretrained.is_file():
+        raise InputError(f"expected a file of weights, found none at '{pretrained}'; correct --weights")
     if is_of_library(name):
         library, model = library_and_model(name)
-        if pretrained:
+        if pretrained is True:
             library.fetch(model)
         return
     if name == EFFICIENTNET:
@@ -124,14 +128,14 @@ def check_backbone(name: str, pretrained: bool = False) -> None:
         )
 
 
-def make_backbone(name: str, shape: Shape, kind: str = "", pretrained: bool = False) -> nn.Module:
+def make_backbone(name: str, shape: Shape, kind: str = "", pretrained: bool | Path = False) -> nn.Module:
     """Make the trunk of that name for samples of that shape; `auto` is mlp for tables, small-cnn for images.
 
     Args:
         name: one of `BACKBONES`, efficientnet-lite0, `torchvision:NAME` or `timm:NAME`.
         shape: of one sample.
         kind: of the samples, where it is known; of texts, `auto` is text-cnn, and no other backbone takes them.
-        pretrained: start from ImageNet weights; the network is the same either way.
+        pretrained: start from ImageNet weights, or from those in a file; the network is the same either way.
 
     Raises:
         InputError: for an unknown name, a shape that the backbone cannot take, or weights that can't be had.
@@ -152,6 +156,31 @@ def make_backbone(name: str, shape: Shape, kind: str = "", pretrained: bool = Fa
             raise InputError(f"expected grey or colour images for {name}, found {list(shape)}; give another backbone")
         return EfficientNetTrunk(max(shape[1:]), pretrained)
     return BACKBONES[chosen(name, shape, kind)](shape)
+
+
+def weights_at_hand() -> dict[str, Path | None]:
+    """Return the backbones whose pretrained weights are on this machine, the one to take first; none is downloaded.
+
+    The first is efficientnet-lite0, whose weights are in a package. Then come those whose files are in the caches of
+    torchvision and timm, the nearest in size to it first: larger ones train slowly, smaller ones know less.
+
+    Returns:
+        The file of each; None for the one in a package.
+    """
+    cached = {f"{prefix}:{model}": file for prefix, own in LIBRARIES.items() for model, file in own.cached().items()}
+    nearest = sorted(cached, key=lambda name: abs(log(max(1, cached[name].stat().st_size) / SIZE)))
+    return ({EFFICIENTNET: None} if is_installed() else {}) | {name: cached[name] for name in nearest}
+
+
+def form_of_weights(name: str, pretrained: bool) -> Form | None:
+    """Return the images that a backbone's weights were trained on; None where there are no such weights."""
+    if name == EFFICIENTNET:
+        return FORM
+    if not (pretrained and is_of_library(name)):
+        return None
+    library, model = library_and_model(name)
+    form: Form | None = library.form(model)
+    return form
 
 
 def chosen(name: str, shape: Shape, kind: str = "") -> str:

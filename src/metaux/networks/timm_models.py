@@ -1,5 +1,6 @@
 """Models of timm (extra `metaux[timm]`) without their classifier."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from torch import nn
 
 from metaux.errors import InputError
 from metaux.networks.stems import patch_size
-from metaux.networks.weights import Form, file_of_address, file_of_hub, unusable
+from metaux.networks.weights import Form, cached_of_hub, file_of_address, file_of_hub, unusable
 
 # timm's files of networks whose patch size is an option.
 _PATCHED = ("vision_transformer", "deit", "eva")
@@ -57,6 +58,13 @@ def fetch(model: str) -> Path:
     return file_of_address(settings.url)
 
 
+def cached() -> dict[str, Path]:
+    """Return the files of published weights that are in the hub's cache, by full name; without timm none."""
+    if find_spec("timm") is None or not (found := cached_of_hub("timm")):
+        return {}
+    return {model: file for model, file in found.items() if _timm().list_pretrained(model)}
+
+
 def recipe(model: str, shape: tuple[int, int, int]) -> tuple[str, dict[str, Any]]:
     """Return the call that makes the model, without classifier, for images `[channels, height, width]`.
 
@@ -75,15 +83,15 @@ def recipe(model: str, shape: tuple[int, int, int]) -> tuple[str, dict[str, Any]
     return "timm.create_model", options
 
 
-def build(model: str, shape: tuple[int, int, int], pretrained: bool) -> nn.Module:
-    """Make the model as its recipe says.
+def build(model: str, shape: tuple[int, int, int], pretrained: bool | Path) -> nn.Module:
+    """Make the model as its recipe says; `pretrained`: from its published weights, or from those in a file.
 
     Of pretrained weights, timm sums or repeats the first filters over channels, and interpolates positions and patches.
     """
     _, options = recipe(model, shape)
     if not pretrained:
         return _made(options)
-    file = fetch(model)
+    file = fetch(model) if pretrained is True else pretrained
     source = {"pretrained": True, "pretrained_cfg_overlay": {"file": str(file), "custom_load": False}}
     try:
         return _made(options | source)

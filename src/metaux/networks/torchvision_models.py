@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from metaux.networks.stems import fit_kernel, patch_size
-from metaux.networks.weights import Form, file_of_address, unusable
+from metaux.networks.weights import Form, file_of_address, place_of_address, read_weights, unusable
 
 # Auxiliary classifiers off; the slow initialisation of these two, which warns about itself, too.
 _PLAIN: dict[str, dict[str, Any]] = {
@@ -52,6 +52,12 @@ def fetch(model: str) -> Path:
     return file_of_address(_weights(model).url)
 
 
+def cached() -> dict[str, Path]:
+    """Return the files of published weights that are on this machine, by model."""
+    places = {model: place_of_address(_weights(model).url) for model in names()}
+    return {model: file for model, file in places.items() if file.is_file()}
+
+
 def recipe(model: str, shape: tuple[int, int, int]) -> tuple[str, dict[str, Any]]:
     """Return the call that makes the model, with its own classifier and 3 channels, for images of this size.
 
@@ -69,14 +75,17 @@ def recipe(model: str, shape: tuple[int, int, int]) -> tuple[str, dict[str, Any]
     return "torchvision.models.get_model", options
 
 
-def build(model: str, shape: tuple[int, int, int], pretrained: bool) -> nn.Module:
-    """Make the model as its recipe says, without classifier; it has 3 channels whatever the shape says."""
+def build(model: str, shape: tuple[int, int, int], pretrained: bool | Path) -> nn.Module:
+    """Make the model as its recipe says, without classifier; it has 3 channels whatever the shape says.
+
+    `pretrained`: from its published weights, or from those in a file.
+    """
     from torchvision import models
 
     function, options = recipe(model, shape)
     made: nn.Module = getattr(models, function.rpartition(".")[2])(**options)
     if pretrained:
-        _load(made, model)
+        _load(made, model, fetch(model) if pretrained is True else pretrained)
     return _without_classifier(made, model)
 
 
@@ -111,12 +120,11 @@ def _vision_transformer(model: str, height: int, width: int) -> dict[str, Any]:
     }
 
 
-def _load(made: nn.Module, model: str) -> None:
+def _load(made: nn.Module, model: str, file: Path) -> None:
     from torchvision.models.vision_transformer import interpolate_embeddings
 
-    file = fetch(model)
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        state = read_weights(file)
         for key in list(state):  # in place: what it says of its version is kept
             if key.startswith(("aux1.", "aux2.", "AuxLogits.")):
                 del state[key]

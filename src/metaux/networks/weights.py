@@ -11,9 +11,14 @@ from urllib.error import HTTPError
 from urllib.parse import urlparse
 from urllib.request import Request, urlopen
 
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
 from metaux.errors import InputError
 
 PATIENCE = 4.0  # seconds for an answer
+_FILE = "model.safetensors"
 
 
 class Form(NamedTuple):
@@ -27,15 +32,22 @@ class Form(NamedTuple):
     deviation: tuple[float, ...]
 
 
+def place_of_address(url: str) -> Path:
+    """Return where a checkpoint's file lies in torch's folder of them, if it is there."""
+    from torch.hub import get_dir
+
+    return Path(get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+
+
 def file_of_address(url: str) -> Path:
     """Return a checkpoint's file in torch's folder of them, downloaded if it is not there yet.
 
     Raises:
         InputError: if it is neither there nor to be had.
     """
-    from torch.hub import download_url_to_file, get_dir
+    from torch.hub import download_url_to_file
 
-    file = Path(get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+    file = place_of_address(url)
     if file.is_file():
         return file
     if not reachable(url):
@@ -49,25 +61,42 @@ def file_of_address(url: str) -> Path:
     return file
 
 
-def file_of_hub(repository: str, name: str = "model.safetensors") -> Path:
-    """Return a file of a Hugging Face repository in its cache, downloaded if it is not there yet.
+def cached_of_hub(owner: str) -> dict[str, Path]:
+    """Return the files of weights of an owner's Hugging Face repositories that are in the cache, by repository."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    names = (folder.name.split("--", 2)[2] for folder in Path(constants.HF_HUB_CACHE).glob(f"models--{owner}--*"))
+    found = {name: try_to_load_from_cache(f"{owner}/{name}", _FILE) for name in names}
+    return {name: Path(file) for name, file in found.items() if isinstance(file, str)}
+
+
+def file_of_hub(repository: str) -> Path:
+    """Return the file of weights of a Hugging Face repository in its cache, downloaded if it is not there yet.
 
     Raises:
         InputError: if it is neither there nor to be had.
     """
     from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
-    cached = try_to_load_from_cache(repository, name)
+    cached = try_to_load_from_cache(repository, _FILE)
     if isinstance(cached, str):
         return Path(cached)
-    url = hf_hub_url(repository, name)
-    place = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots" / "main" / name
+    url = hf_hub_url(repository, _FILE)
+    place = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots" / "main" / _FILE
     if constants.HF_HUB_OFFLINE or not reachable(url):
         raise _out_of_reach(url, place)
     try:
-        return Path(hf_hub_download(repository, name))
+        return Path(hf_hub_download(repository, _FILE))
     except Exception as error:  # its errors have no common class: HTTP, system, its own
         raise _failed(url, place, error) from error
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """Return the weights in a file, of safetensors or of torch; nothing in it is run."""
+    if file.suffix == ".safetensors":
+        return load_file(file)
+    found: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    return found
 
 
 def unusable(file: Path, error: Exception) -> InputError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
 import torch
@@ -55,7 +56,7 @@ def library_and_model(name: str) -> tuple[ModuleType, str]:
     return library, model
 
 
-def make_library_trunk(name: str, shape: tuple[int, ...], pretrained: bool) -> nn.Module:
+def make_library_trunk(name: str, shape: tuple[int, ...], pretrained: bool | Path) -> nn.Module:
     """Make a library's network without its classifier, from images to features `[batch, features]`.
 
     Its first layers are adapted to the number of channels, and to small images where there is a known recipe.
@@ -63,7 +64,7 @@ def make_library_trunk(name: str, shape: tuple[int, ...], pretrained: bool) -> n
     Args:
         name: `torchvision:NAME` or `timm:NAME`.
         shape: of an image, `[channels, height, width]`.
-        pretrained: start from the library's ImageNet weights; they may be downloaded.
+        pretrained: start from the library's ImageNet weights, which may be downloaded, or from those in a file.
 
     Raises:
         InputError: for an unknown name, images that the network can't take, or weights that can't be had.
@@ -77,7 +78,7 @@ def make_library_trunk(name: str, shape: tuple[int, ...], pretrained: bool) -> n
     image = (shape[0], shape[1], shape[2])
     with refused(name, library.form(model), image):
         trunk: nn.Module = library.build(model, image, pretrained)
-        adapt_stem(trunk, image, pretrained)
+        adapt_stem(trunk, image, bool(pretrained))
         with torch.no_grad():
             features = trunk.eval()(torch.zeros(1, *image))
         if not features.isfinite().all():  # a mean over no pixels

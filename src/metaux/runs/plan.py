@@ -14,8 +14,7 @@ from metaux.data.transforms import Preprocessing, augmentation
 from metaux.errors import InputError, choose
 from metaux.labels.base import LabelSource, MakeSource
 from metaux.labels.sources import SOURCES, Entry
-from metaux.networks.backbones import check_backbone, make_backbone
-from metaux.networks.efficientnet import EFFICIENTNET, FORM
+from metaux.networks.backbones import check_backbone, form_of_weights, make_backbone
 from metaux.protocols import Protocol, resolve
 from metaux.runs.features import make_embedding, make_features
 from metaux.runs.recorded import make_recorded
@@ -36,7 +35,7 @@ def check(settings: Settings) -> None:
     """
     resolve(replace(settings, epochs=None) if settings.epochs == "auto" else settings)
     device_of(settings)
-    check_backbone(settings.backbone, settings.pretrained)
+    check_backbone(settings.backbone, settings.start)
 
 
 # What the default epochs are on digits; a network that has seen fewer batches has hardly begun to learn.
@@ -72,7 +71,7 @@ def make_plan(trial: Trial, data: LabelledData, device: torch.device | None = No
     if (least := min(trial.seed, settings.train_seed or 0)) < 0:
         raise InputError(f"expected a seed of 0 or more, found {least}; give another")
     shape = tuple(data.train.inputs[0].shape[1:])
-    trunk = partial(make_backbone, settings.backbone, shape, data.kind, settings.pretrained)
+    trunk = partial(make_backbone, settings.backbone, shape, data.kind, settings.start)
     return assemble(
         settings,
         data,
@@ -81,7 +80,7 @@ def make_plan(trial: Trial, data: LabelledData, device: torch.device | None = No
         SOURCES[trial.method],
         trunk,
         trial.method,
-        own_weights=settings.pretrained,
+        own_weights=bool(settings.start),
         device=device,
     )
 
@@ -129,9 +128,9 @@ def assemble(
     draw_seed = seed if settings.train_seed is None else settings.train_seed
     train, meta = draw(data.train, draw_seed, settings.train_size, share or 0.0)
     preprocessing, device = Preprocessing.fit(data, protocol.normalisation), device or device_of(settings)
-    if settings.backbone == EFFICIENTNET:  # in the form that its weights were trained on
-        count = preprocessing.channels
-        preprocessing = replace(preprocessing, mean=FORM.mean[:count], deviation=FORM.deviation[:count])
+    form = form_of_weights(settings.backbone, bool(settings.start))
+    if form is not None and data.kind == "image" and (count := preprocessing.channels) <= len(form.mean):
+        preprocessing = replace(preprocessing, mean=form.mean[:count], deviation=form.deviation[:count])
     plan = Plan(
         data=data,
         train=train,
