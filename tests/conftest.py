@@ -1,5 +1,9 @@
-"""One thread per test process, since equal bits need equal threads; no deadlines, since tests run side by side."""
+"""One thread per test process, since equal bits need equal threads; no deadlines, since tests run side by side.
 
+Nothing waits until the disk has what was written: no test cuts the power. Those of the waiting bring a disk of theirs.
+"""
+
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +13,13 @@ from hypothesis import settings
 torch.set_num_threads(1)
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture

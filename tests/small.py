@@ -70,6 +70,7 @@ def plan(source: MakeSource, protocol: str = "tuned", epochs: int = 2, **changes
     return replace(made, **changes)
 
 
+@cache
 def cpu() -> Fabric:
     return Fabric(accelerator="cpu", devices=1)
 

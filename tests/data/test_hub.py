@@ -17,13 +17,15 @@ from metaux.errors import InputError
 from metaux.settings import Settings
 from shell import metaux
 
-datasets = pytest.importorskip("datasets")
+datasets: Any = None  # imported by the first test, not by every process that collects this file
 pytestmark = pytest.mark.filterwarnings("ignore")  # the package's own, about itself
 FINE, COARSE = ["bus", "cat", "car", "dog"], ["vehicle", "animal"]
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    global datasets
+    datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     monkeypatch.setattr(datasets.config, "HF_CACHE_HOME", tmp_path / "cache")
 

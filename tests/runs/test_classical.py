@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import skops.io
 import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -135,6 +134,8 @@ def test_texts_give_what_tf_idf_and_logistic_regression_give(tmp_path: Path) -> 
 
 
 def test_a_file_that_holds_anything_else_is_refused(trained: dict[str, Run], tmp_path: Path) -> None:
+    import skops.io  # a second, which only this test needs
+
     run = trained["logistic-regression"]
     for path in run.folder.iterdir():
         if path.is_file() and path.name not in ("manifest.json", CLASSIFIER):

@@ -5,6 +5,7 @@ import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,15 +56,23 @@ def make_fabric(settings: Settings) -> "Fabric":
     Raises:
         InputError: as `device_of`.
     """
-    from metaux.training.fabric import Fabric  # imports all that compiles networks: not for what only reads a run
-
     device = device_of(settings)
     quieten()
     if settings.processes > 1:
+        from metaux.training.fabric import Fabric
+
         strategy, devices = "ddp_spawn", settings.processes
         return Fabric(accelerator=device.type, strategy=strategy, devices=devices, precision=settings.precision)
+    return _of_one_process(device, settings.precision)
+
+
+@cache
+def _of_one_process(device: torch.device, precision: str) -> "Fabric":
+    """Return the Fabric of one process: without state, and as slow to make as many packages are installed."""
+    from metaux.training.fabric import Fabric  # imports all that compiles networks: not for what only reads a run
+
     one = [device.index] if device.type == "cuda" else 1
-    return Fabric(accelerator=device.type, devices=one, precision=settings.precision)
+    return Fabric(accelerator=device.type, devices=one, precision=precision)
 
 
 def _check_processes(settings: Settings, kind: str, index: str | None) -> None:
