@@ -38,9 +38,15 @@ def npy(shape: tuple[int, ...], kind: str = "<f8", content: bytes = b"") -> byte
 GOOD = {"x": npy((20, 2), content=np.arange(40.0).tobytes()), "y": npy((20,), "<i8", (np.arange(20) % 2).tobytes())}
 # Made when they are needed: two are large.
 CLAIMS: dict[str, tuple[Callable[[], dict[str, bytes]], str]] = {
-    "a terabyte": (lambda: {"x": npy((2**37, 1))}, "expected arrays of at most 256 MiB together in .* found 1,048,576 MiB"),
+    "a terabyte": (
+        lambda: {"x": npy((2**37, 1))},
+        "expected arrays of at most 256 MiB together in .* found 1,048,576 MiB",
+    ),
     "a terabyte of labels": (lambda: {"y": npy((2**38,), "<U1")}, "found 1,048,576 MiB; leave samples out"),
-    "more than there are numbers for": (lambda: {"x": npy((10**30, 10**30))}, "that isn't one .an array of float64 and shape"),
+    "more than there are numbers for": (
+        lambda: {"x": npy((10**30, 10**30))},
+        "that isn't one .an array of float64 and shape",
+    ),
     "less than nothing": (lambda: {"x": npy((-4, 2))}, "that isn't one .an array of float64 and shape"),
     "more than is there": (lambda: {"x": npy((4000, 2))}, "that isn't one .*cut off"),
     "labels of nothing": (lambda: {"y": npy((10**9,), "<U0")}, "that isn't one .an array of <U0"),
