@@ -354,7 +354,7 @@ def test_double_backward_is_the_derivative_of_the_real_step(build: Build) -> Non
 
 
 def deep() -> Case:
-    return classification(vgg16((3, 32, 32)), 512, (torch.randn(8, 3, 32, 32),))
+    return classification(vgg16((3, 32, 32)), 512, (torch.randn(4, 3, 32, 32),))
 
 
 EXACT, CLOSE = 1e-10, 1e-3
