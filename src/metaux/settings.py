@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -22,6 +22,9 @@ _OF_PROTOCOL = "(default: the protocol's)"
 Override = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_PROTOCOL)]
 Epochs = int | Literal["auto"] | None
 CountOverride = Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_PROTOCOL)]
+
+
+Precision = Literal["32-true", "bf16-mixed"]
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,7 @@ class Settings:
     horizon: CountOverride = None
     meta_gradient: Literal["auto", "forward-mode", "finite-difference", "double-backward"] = "auto"
     device: str = "auto"
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     processes: int = 1
     threads: int = 1
 
@@ -206,8 +209,7 @@ def to_mapping(settings: Settings) -> dict[str, Any]:
     >>> to_mapping(Settings(subclasses=(2, 3)))["subclasses"]
     [2, 3]
     """
-    values = asdict(settings)
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(settings).items()}
 
 
 def changed(settings: Settings, but: Collection[str] = ()) -> dict[str, Any]:

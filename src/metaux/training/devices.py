@@ -14,7 +14,7 @@ import torch
 from metaux.allocation import keep_freed_memory
 from metaux.errors import InputError, TooLittleMemoryError
 from metaux.rng import ALONE
-from metaux.settings import Settings
+from metaux.settings import Precision, Settings
 
 if TYPE_CHECKING:
     from metaux.training.fabric import Fabric
@@ -67,7 +67,7 @@ def make_fabric(settings: Settings) -> "Fabric":
 
 
 @cache
-def _of_one_process(device: torch.device, precision: str) -> "Fabric":
+def _of_one_process(device: torch.device, precision: Precision) -> "Fabric":
     """Return the Fabric of one process: without state, and as slow to make as many packages are installed."""
     from metaux.training.fabric import Fabric  # imports all that compiles networks: not for what only reads a run
 

@@ -136,7 +136,8 @@ class _Seeds:
 
     def lacking(self, seed: int) -> list[str]:
         """Return the rows that a seed has no finished run of."""
-        return [name for name in self.rows(seed) if name not in self.runs(seed)]
+        found = self.runs(seed)
+        return [name for name in self.rows(seed) if name not in found]
 
     def expected(self, count: int) -> float:
         """Return how long so many seeds will take."""
