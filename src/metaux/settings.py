@@ -22,8 +22,6 @@ _OF_PROTOCOL = "(default: the protocol's)"
 Override = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_PROTOCOL)]
 Epochs = int | Literal["auto"] | None
 CountOverride = Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_PROTOCOL)]
-
-
 Precision = Literal["32-true", "bf16-mixed"]
 
 
