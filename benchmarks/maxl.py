@@ -8,14 +8,13 @@ and the least CPU time of each counts, since other programs may run beside it.
 """
 
 import argparse
-import json
-import platform
 import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
+from recording import record
 
 from metaux.allocation import keep_freed_memory
 from metaux.data.samples import LabelledData, Samples
@@ -86,17 +85,8 @@ def main() -> None:
     for kind, seconds in least.items():
         limit = f"  (at most {LIMIT})" if kind == "maxl, passes shared" else ""
         print(f"{kind:24}{1000 * seconds:9.1f} ms{seconds / least['single']:7.2f} iterations{limit}")
-    if arguments.out:
-        record = {
-            "command": f"python benchmarks/maxl.py --backbone {arguments.backbone} --batch {arguments.batch} "
-            f"--turns {arguments.turns}",
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "limit_iterations": LIMIT,
-            "measured": lines,
-        }
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(record, indent=2) + "\n")
+    command = f"maxl.py --backbone {arguments.backbone} --batch {arguments.batch} --turns {arguments.turns}"
+    record(arguments.out, command, limit_iterations=LIMIT, measured=lines)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ out, since whoever wants a scikit-learn estimator has scikit-learn loaded.
 """
 
 import argparse
-import json
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from recording import record
 
 COMMANDS = {
     "python": "pass",
@@ -45,16 +45,8 @@ def main() -> None:
     for name, value in seconds.items():
         bound = TARGETS.get(name)
         print(f"{name:48}{value:7.3f} s" + (f"  (at most {bound})" if bound else ""))
-    if arguments.out:
-        record = {
-            "command": f"python benchmarks/startup.py --repeats {arguments.repeats}",
-            "python": platform.python_version(),
-            "median_s": seconds,
-            "targets_s": TARGETS,
-            "seconds": times,
-        }
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(record, indent=2) + "\n")
+    command = f"startup.py --repeats {arguments.repeats}"
+    record(arguments.out, command, median_s=seconds, targets_s=TARGETS, seconds=times)
 
 
 if __name__ == "__main__":

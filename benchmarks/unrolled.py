@@ -11,7 +11,6 @@ freed memory (`metaux.allocation`), as every training of metaux does.
 
 import argparse
 import json
-import platform
 import resource
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from recording import record
 from torch import Tensor, nn
 
 from metaux import MultiTaskNetwork, Step, focal_loss, unrolled
@@ -139,17 +139,8 @@ def main() -> None:
         limit = f"  (at most {LIMITS[line['way']]})" if line["way"] in LIMITS else ""
         cost = f"{line['bytes'] / 2**20:8.0f} MiB{line['trainings']:7.2f} trainings"
         print(f"{line['steps']:6} {line['way']:16}{cost}{limit}")
-    if arguments.out:
-        steps = " ".join(map(str, lengths))
-        record = {
-            "command": f"python benchmarks/unrolled.py --steps {steps} --jobs {arguments.jobs}",
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "limits_trainings": LIMITS,
-            "measured": lines,
-        }
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(record, indent=2) + "\n")
+    command = f"unrolled.py --steps {' '.join(map(str, lengths))} --jobs {arguments.jobs}"
+    record(arguments.out, command, limits_trainings=LIMITS, measured=lines)
 
 
 if __name__ == "__main__":
