@@ -41,7 +41,7 @@ from metaux.studies.search.affordable import (
     make_grid,
     suitable,
 )
-from metaux.studies.search.choice import Choice, best_single, confirm, default_run, not_below, simpler
+from metaux.studies.search.choice import Choice, best_first, best_single, confirm, default_run
 from metaux.studies.search.conclusion import Conclusion, conclude
 from metaux.studies.search.final import Outcome, entrants, measure, on_test
 from metaux.studies.search.folds import choose_folds
@@ -452,9 +452,8 @@ class TestFloor:
         assert best_single(search, floor, [worse, unknown]) == floor
         assert best_single(search, floor, [worse, better]) == better
         choices = {"worse": worse, "better": better, "floor": floor, "unknown": unknown}
-        assert not_below(search, floor, choices) == ["better", "floor"]
-        assert simpler(search, floor, {"worse": worse, "better": better}) == "better"
-        assert simpler(search, better, {"worse": worse}) == ""
+        assert best_first(search, floor, choices) == ["better", "floor"]
+        assert best_first(search, floor, {"floor": floor, "better": better}) == ["better", "floor"]
 
     def test_without_time_nothing_is_confirmed(self, tmp_path: Path) -> None:
         search, floor = self.search(tmp_path), default_run(self.BED, 8)
@@ -612,15 +611,14 @@ class TestConclusion:
     MUCH = (0.1, 0.11, 0.1, 0.09)
     SHUFFLED: ClassVar = {"kmeans, shuffled": NONE}
 
-    ALL = ("single", "kmeans", "single, compute of kmeans", "linear-probe")
+    ALL = ("kmeans", "single, compute of kmeans", "single", "linear-probe")
 
     def conclude(
         self,
         tmp_path: Path,
         failed: Any = None,
         samples: Any = 1000,
-        not_below: Any = ALL,
-        simpler: Any = "",
+        best_first: Any = ALL,
         **gains: Any,
     ) -> Conclusion:
         gains = {"single": self.NONE, "uniform": self.NONE, "frozen": self.NONE, **gains}
@@ -628,7 +626,7 @@ class TestConclusion:
         for run in make_runs(tmp_path, gains, samples):
             runs.setdefault(run.method, []).append(run)
         winner = Candidate(KMEANS, SHORT_GRID[0])
-        return conclude(Outcome(runs, failed or {}), winner, not_below, simpler)
+        return conclude(Outcome(runs, failed or {}), winner, best_first)
 
     def test_what_helps_is_handed_over(self, tmp_path: Path) -> None:
         found = self.conclude(tmp_path, kmeans=self.MUCH, **self.SHUFFLED)
@@ -671,17 +669,20 @@ class TestConclusion:
         assert found.verdict.plain.startswith("Use single task, 3 epochs. No auxiliary labels were shown to help. ")
 
     def test_what_is_below_the_default_on_validation_data_is_not_handed_over(self, tmp_path: Path) -> None:
-        found = self.conclude(tmp_path, not_below=("single",), kmeans=self.MUCH, **self.SHUFFLED)
+        found = self.conclude(tmp_path, best_first=("single",), kmeans=self.MUCH, **self.SHUFFLED)
         assert (found.verdict.row, found.method, found.helps) == ("single", "single", False)
-        assert "On validation data kmeans is below the default, so it is not handed over." in found.verdict.says
+        assert "On validation data kmeans is below single, so it is not handed over." in found.verdict.says
 
-    @pytest.mark.parametrize(("gain", "row"), [(NONE, "linear-probe"), ((-0.1, -0.1, -0.1, -0.1), "single")])
-    def test_a_simpler_model_above_single_task_is_handed_over_unless_it_is_below_on_test_data(
-        self, tmp_path: Path, gain: Sequence[float], row: str
-    ) -> None:
-        gains = {"kmeans": self.NONE, "kmeans, shuffled": self.NONE, "linear-probe": gain}
-        found = self.conclude(tmp_path, simpler="linear-probe", **gains)
-        assert (found.verdict.row, found.network.method) == (row, "single")
+    @pytest.mark.parametrize("best", ["linear-probe", "single"])
+    @pytest.mark.parametrize("gain", [-0.1, 0.0, 0.1])
+    def test_validation_data_alone_chooses_a_simpler_model(self, tmp_path: Path, gain: float, best: str) -> None:
+        gains = {"kmeans": self.NONE, "kmeans, shuffled": self.NONE, "linear-probe": 4 * (gain,)}
+        order = sorted(("single", "linear-probe"), key=best.__ne__)
+        found = self.conclude(tmp_path, best_first=order, **gains)
+        assert (found.verdict.row, found.network.method) == (best, "single")
+        assert found.verdict.plain.startswith("Use linear-probe, " if best == "linear-probe" else "Use single task, ")
+        assert ("Simpler is better here" in found.verdict.says) == (gain > 0 and best == "linear-probe")
+        assert ("data linear-probe is the best, so it is handed over" in found.verdict.says) == (best != "single")
 
     def test_a_plain_line_says_what_to_use_and_what_to_expect(self, tmp_path: Path) -> None:
         found = self.conclude(tmp_path, kmeans=self.MUCH, **self.SHUFFLED)

@@ -40,12 +40,16 @@ class Verdict:
         return f"{self.use} {self.expect}"
 
 
-def judge(comparison: Comparison) -> Verdict:
+def judge(comparison: Comparison, chosen: str = "") -> Verdict:
     """Return what the table supports and what it doesn't.
 
     A method *beats* single task and the controls if `Row.gain` says so. Human labels and those of a network trained on
     other data come from outside, so they are never a winner; they tell whether labels can matter on this data. A
     classical model that is better than all of them is named first.
+
+    Args:
+        comparison: the table.
+        chosen: the row that validation data chose, where it did; no other classical model is named first.
     """
     methods = [row for row in comparison.rows if row.role == "method"]
     judged = [row for row in methods if row.judged]
@@ -54,7 +58,9 @@ def judge(comparison: Comparison) -> Verdict:
     change = closest_call(_best(winners)) if winners else ""
     if not winners and judged and (settle := what_would_settle_it(comparison, _best(judged))) not in says:
         change = f"For {_best(judged).name}, the best of those judged: {settle}."
-    if simpler := _simpler(comparison):
+    if (simpler := _simpler(comparison)) and chosen not in ("", simpler.name):
+        simpler = None
+    if simpler:
         says = f"Simpler is better here: use {simpler.name} ({_over(simpler, 'single')}). {says}"
     names, simple = tuple(row.name for row in winners), simpler.name if simpler else ""
     row = to_use(comparison, names, simple)

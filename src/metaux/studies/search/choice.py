@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cmp_to_key
 from typing import Any
 
 from metaux.settings import Settings
@@ -46,17 +47,14 @@ def best_single(search: Halving, floor: Choice, others: Sequence[Choice]) -> Cho
     return best
 
 
-def not_below(search: Halving, floor: Choice, choices: Mapping[str, Choice]) -> list[str]:
-    """Return the rows that are not below the floor on validation data."""
-    return [name for name, own in choices.items() if _compared(search, own, floor) >= 0]
+def best_first(search: Halving, floor: Choice, choices: Mapping[str, Choice]) -> list[str]:
+    """Return the rows that are not below the floor on validation data, the best first; of equal ones the first."""
 
+    def order(first: str, second: str) -> int:
+        return -_compared(search, choices[first], choices[second])
 
-def simpler(search: Halving, chosen: Choice, classical: Mapping[str, Choice]) -> str:
-    """Return the best classical model that is above the chosen single task on validation data; empty if none is."""
-    above = [name for name, own in classical.items() if _compared(search, own, chosen) > 0]
-    return max(
-        above, key=lambda name: search.accuracy(classical[name].candidate, classical[name].epochs, 1), default=""
-    )
+    above = [name for name, own in choices.items() if _compared(search, own, floor) >= 0]
+    return sorted(above, key=cmp_to_key(order))
 
 
 def _compared(search: Halving, own: Choice, other: Choice) -> int:

@@ -1,8 +1,7 @@
 """What the test of a search supports, and which network to use."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 
 from metaux.evidence.comparison import Comparison, Difference, difference
 from metaux.evidence.contender import Contender, Result
@@ -24,7 +23,8 @@ class Conclusion:
 
     Args:
         method: its label source, `single` where nothing helps; or the classical model.
-        helps: whether a method is above single task and every control, and not below single task trained as long.
+        helps: whether a method is above single task and every control, not below single task trained as long, and
+            handed over.
         chosen: the run to use.
         network: the same, or the best network where `chosen` is a classical model.
         network_row: the row of that.
@@ -45,39 +45,41 @@ class Conclusion:
     minus: Mapping[str, Difference]
 
 
-def conclude(outcome: Outcome, winner: Candidate | None, not_below: Collection[str], simpler: str = "") -> Conclusion:
+def conclude(outcome: Outcome, winner: Candidate | None, best_first: Sequence[str]) -> Conclusion:
     """Return what the test supports.
+
+    Validation data alone chooses among single task, single task for longer, and the classical models. A method takes
+    part only if the test confirms that its labels help.
 
     Args:
         outcome: what was measured.
         winner: the method that the search found and the test measured; None for single task alone.
-        not_below: the rows that are not below the default single task on validation data; no other is handed over.
-        simpler: the classical model that is above single task on validation data, if there is one.
+        best_first: the rows that are not below the default single task on validation data, the best first.
     """
     runs, name = outcome.runs, winner.row.name if winner else SINGLE
     comparison = Comparison.of([_contender(row, runs, winner) for row in runs], runs[SINGLE])
     row, longer = comparison.row(name), same_time_as(name)
     lost = [name for failed in outcome.failed.values() for name in failed]
-    helps = winner is not None and row is not None and row.gain and name in not_below and name not in lost
-    use_row = name if helps else SINGLE
     others = {"its own labels, shuffled": shuffled_of(name)}
     if longer in runs:
         others[f"single task for the same time, {counted(len(runs[longer][0].epochs), 'epoch')}"] = longer
     minus = {said: found for said, other in others.items() if (found := _between(runs, name, other))}
-    better = _between(runs, longer, use_row)
-    if better is not None and better.above and longer in not_below:
-        use_row, helps = longer, False
-    verdict, network_row = judge(comparison), use_row
-    classical = verdict.simpler or (simpler if simpler in runs else "")
-    if classical and classical in not_below and _mean(runs[classical]) >= _mean(runs[use_row]):
-        use_row, helps = classical, False
+    better = _between(runs, longer, name)
+    gains = winner is not None and row is not None and row.gain and not (better and better.above)
+    helps = gains and name not in lost
+    rows = [own for own in best_first if own in runs and (helps or winner is None or own != name)] or [SINGLE]
+    use_row, network_row = rows[0], next((own for own in rows if own not in CLASSICAL), SINGLE)
+    helps = helps and use_row == name
+    verdict = judge(comparison, use_row)
     chosen = runs[use_row][0]
     says = verdict.says if winner is not None else "No auxiliary labels were tested."
     if winner is not None and row is None:
         says = f"{name} is not judged: no seed has all runs."
     says += "".join(f" {name} minus {other}: {difference_in_points(own.seeds)}." for other, own in minus.items())
-    if row is not None and row.gain and name not in not_below:
-        says += f" On validation data {name} is below the default, so it is not handed over."
+    if use_row in CLASSICAL:
+        says += f" On validation data {use_row} is the best, so it is handed over."
+    elif gains and name not in lost and not helps:
+        says += f" On validation data {name} is below {use_row}, so it is not handed over."
     if outcome.failed:
         says += f" {counted(len(outcome.failed), 'seed')} could not be used, since {listed(sorted(set(lost)))} failed."
     used = comparison.row(use_row)
@@ -101,10 +103,6 @@ def _contender(name: str, runs: Mapping[str, Sequence[Run]], winner: Candidate |
     references = REFERENCES if entrant and name not in CLASSICAL else (SINGLE,)
     baselines = tuple(other for other in references if other != name)
     return Contender(name, results, entrant.role if entrant else "control", baselines)
-
-
-def _mean(runs: Sequence[Run]) -> float:
-    return fmean(run.accuracy for run in runs)
 
 
 def _between(runs: Mapping[str, Sequence[Run]], name: str, other: str) -> Difference | None:

@@ -44,7 +44,7 @@ from metaux.studies.search.affordable import (
     time_epochs,
 )
 from metaux.studies.search.budget import Budget
-from metaux.studies.search.choice import Choice, best_single, confirm, default_run, not_below, simpler
+from metaux.studies.search.choice import Choice, best_first, best_single, confirm, default_run
 from metaux.studies.search.conclusion import Conclusion, conclude
 from metaux.studies.search.final import Outcome, classical_models, entrants, measure, on_test
 from metaux.studies.search.folds import choose_folds
@@ -173,7 +173,7 @@ def _recommend(
     budget.note(search=search.records, times=times, costs=search.plain_costs(), slower=search.slower)
     outcome = measure(trials, name, search, lambda: budget.left, known.get("tried", ()), budget.note, budget.missed)
     tried = winner.candidate if winner and name in outcome.runs else None
-    found = conclude(outcome, tried, not_below(search, floor, choices), simpler(search, chosen, classical))
+    found = conclude(outcome, tried, best_first(search, floor, choices))
     if folds:
         rows = found.verdict.row, found.network_row
         model, network = (_trained(replace(trials[row], seed=FIRST_SEED), search) for row in rows)
