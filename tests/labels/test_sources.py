@@ -44,7 +44,7 @@ def epochs(name: str) -> int:
 @cache
 def untrained(name: str) -> Learner:
     """Return a learner to look at, in evaluation mode so that it stays as it is."""
-    made = learner(SOURCES[name])
+    made = learner(SOURCES[name], epochs=1)
     made.network.eval()
     made.source.eval()
     return made
