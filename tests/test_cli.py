@@ -90,7 +90,7 @@ class TestParsing:
             "--meta-gradient finite-difference --generator-decay 0.5 "
             "--optimizer adamw --warm-up 2 --label-smoothing 0.1 --mix both --trivial-augment on --weight-average 0.2 "
             "--head-epochs 4 "
-            "--label-parameters clusters --iterations 3 --starts 2 --horizon 7 "
+            "--label-parameters clusters --iterations 3 --starts 2 --horizon 7 --weights w "
             "--device cpu --precision bf16-mixed --processes 2 --threads 3 --methods single maxl "
             "--seeds 5 --jobs 2 --out o"
         )
