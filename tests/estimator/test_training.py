@@ -1,14 +1,17 @@
 """What `MetauxClassifier` lets a program do with its training: callbacks, validation, weights, parts of its own."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import timm
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import GridSearchCV, cross_validate
 from torch import Tensor, nn, optim
@@ -274,3 +277,24 @@ def test_weights_reach_tensors_of_a_dataset() -> None:
 
     fitted = quick().fit(Items(), sample_weight=np.linspace(1, 2, 150), validation=Items())
     assert "validation_accuracy" in fitted.history_[0]
+
+
+class TestStart:
+    def test_the_head_learns_alone_first(self) -> None:
+        none, zero, one = (quick(epochs=1, head_epochs=n).fit(X, Y).network_ for n in (None, 0, 1))
+        assert different_weights(one, none)
+        assert_same_weights(zero, none)
+
+    def test_networks_start_from_the_weights_in_a_file(self, tmp_path: Path) -> None:
+        images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+        file, labels = tmp_path / "own.safetensors", np.arange(8) % 2
+        state = timm.create_model("test_resnet").state_dict()
+        save_file(state, file)
+        options = {"backbone": "timm:test_resnet", "learning_rate": 0.0, "weight_decay": 0.0, "epochs": 1}
+        own = quick(weights=str(file), **options).fit(images, labels).network_.trunk.state_dict()
+        assert own["conv1.0.weight"].shape == state["conv1.0.weight"].shape
+        assert own["layer1.0.conv1.weight"].equal(state["layer1.0.conv1.weight"])
+        with pytest.raises(InputError, match="expected a file of weights, found none at"):
+            quick(weights=str(tmp_path / "none"), **options).fit(images, labels)
+        with pytest.raises(InputError, match="for pretrained=True or weights, found Linear"):
+            quick(backbone=nn.Linear(4, 2), weights=str(file)).fit(X, Y)

@@ -82,6 +82,7 @@ class MetauxClassifier(
             batch to features `[batch, features]`. The copies, of which the label generator has its own, start from the
             module's weights.
         pretrained: start both networks from the library's ImageNet weights; for torchvision: and timm: only.
+        weights: start both networks of such a backbone from this file (safetensors or of torch) instead.
         method: where the auxiliary labels come from. auto is transformation for arrays of images, where it was shown to
             help, and single (none) for other data, where nothing is shown to help. Also
             maxl, uniform, random, frozen, kmeans, balanced, leaves, human, given,
@@ -107,11 +108,13 @@ class MetauxClassifier(
         mix: show the network mixed images, with mixed labels: mixup, cutmix, or both in turn; or none.
         trivial_augment: on changes each image in one more random way, of colour or geometry (TrivialAugment); or off.
         weight_average: keep a moving average of the weights, over this share of the training; 0 for none.
+        head_epochs: epochs in which the primary head alone learns, before the training, with the backbone as it starts.
         scheduler: a callable from the optimizer to a scheduler of `torch.optim.lr_scheduler`, which is stepped after
             each epoch in place of the protocol's schedule.
         criterion: the primary loss in place of the focal loss, of logits `[batch, classes]` and classes int64
             `[batch]`: of each sample (reduction="none"), or, without weights and mixed images, their mean.
         generator_learning_rate: of the label generator.
+        generator_decay: weight of the norm of the label generator's parameters.
         entropy_weight: weight of the loss against collapse.
         focal_gamma: focusing parameter of both losses; 0 is cross entropy.
         views: together or apart: whether methods that show the network several views of each image learn those of a
@@ -119,6 +122,7 @@ class MetauxClassifier(
         auxiliary_weight: factor on the auxiliary loss.
         label_parameters: what the labels of unrolled are made of: table, clusters or generator.
         iterations: how often unrolled trains the network to learn its labels.
+        starts: the untrained networks that it begins with each time; the mean over them counts.
         horizon: of each such training, the last steps that the gradient goes back through.
         augment: random crops and horizontal flips of images: none, crop or crop-flip.
         pixel_range: the values of black and white in arrays of images; without it, whole numbers are from 0 to 255
@@ -185,21 +189,25 @@ class MetauxClassifier(
         mix: Literal["none", "mixup", "cutmix", "both"] | None = None,
         trivial_augment: Literal["off", "on"] | None = None,
         weight_average: float | None = None,
+        head_epochs: int | None = None,
         scheduler: MakeScheduler | None = None,
         criterion: Callable[[Tensor, Tensor], Tensor] | None = None,
         generator_learning_rate: float | None = None,
+        generator_decay: float | None = None,
         entropy_weight: float | None = None,
         focal_gamma: float | None = None,
         views: Literal["together", "apart"] | None = None,
         auxiliary_weight: float | None = None,
         label_parameters: Literal["table", "clusters", "generator"] | None = None,
         iterations: int | None = None,
+        starts: int | None = None,
         horizon: int | None = None,
         augment: str = "none",
         pixel_range: tuple[float, float] | None = None,
         image_size: int | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
         pretrained: bool = False,
+        weights: str | None = None,
         meta_gradient: str = "auto",
         device: str = "auto",
         precision: str = "32-true",
@@ -226,21 +234,25 @@ class MetauxClassifier(
         self.mix = mix
         self.trivial_augment = trivial_augment
         self.weight_average = weight_average
+        self.head_epochs = head_epochs
         self.scheduler = scheduler
         self.criterion = criterion
         self.generator_learning_rate = generator_learning_rate
+        self.generator_decay = generator_decay
         self.entropy_weight = entropy_weight
         self.focal_gamma = focal_gamma
         self.views = views
         self.auxiliary_weight = auxiliary_weight
         self.label_parameters = label_parameters
         self.iterations = iterations
+        self.starts = starts
         self.horizon = horizon
         self.augment = augment
         self.pixel_range = pixel_range
         self.image_size = image_size
         self.class_weight = class_weight
         self.pretrained = pretrained
+        self.weights = weights
         self.meta_gradient = meta_gradient
         self.device = device
         self.precision = precision
@@ -312,9 +324,9 @@ class MetauxClassifier(
             data, columns=found.form.columns, tokenizer=found.form.tokenizer, pixel_range=found.form.pixel_range
         )
         source = make_source(self.method, data.kind)
-        trunk = make_trunk(self.backbone, self.pretrained, found.form.shapes[0], data.kind)
+        trunk = make_trunk(self.backbone, settings.start, found.form.shapes[0], data.kind)
         name = self.method if isinstance(self.method, str) else "this method"
-        own_weights = self.pretrained or not isinstance(self.backbone, str)
+        own_weights = bool(settings.start) or not isinstance(self.backbone, str)
         protocol = resolve(settings, self.protocol if isinstance(self.protocol, Protocol) else None)
         plan = self._with_own_parts(assemble(settings, data, seed, protocol, source, trunk, name, own_weights))
         with computing(settings.threads):

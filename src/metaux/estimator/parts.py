@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def settings_of(parameters: Mapping[str, Any]) -> Settings:
     Raises:
         InputError: for a value of another type than the setting's.
     """
-    own = {"backbone", "subclasses"}
+    own = {"subclasses"} | ({"backbone"} if not isinstance(parameters["backbone"], str) else set())
     own |= {name for name in ("protocol", "optimizer") if not isinstance(parameters[name], str | None)}
     shared = {field.name for field in fields(Settings)} & set(parameters) - own
     values = {name: parameters[name] for name in sorted(shared)}
@@ -54,7 +55,7 @@ def make_source(method: str | MakeSource, kind: str) -> MakeSource:
     return method
 
 
-def make_trunk(backbone: Any, pretrained: bool, shape: tuple[int, ...], kind: str) -> Callable[[], nn.Module]:
+def make_trunk(backbone: Any, pretrained: bool | Path, shape: tuple[int, ...], kind: str) -> Callable[[], nn.Module]:
     """Return what makes fresh backbones: by name, copies of a module, or what a callable returns.
 
     Raises:
@@ -65,8 +66,8 @@ def make_trunk(backbone: Any, pretrained: bool, shape: tuple[int, ...], kind: st
         return lambda: make_backbone(backbone, shape, known, pretrained=pretrained)
     if pretrained:
         raise InputError(
-            f"expected a backbone torchvision:NAME or timm:NAME for pretrained=True, found {type(backbone).__name__}; "
-            "load its weights into it yourself"
+            "expected a backbone torchvision:NAME or timm:NAME for pretrained=True or weights, found "
+            f"{type(backbone).__name__}; load its weights into it yourself"
         )
     if isinstance(backbone, nn.Module):
         return lambda: deepcopy(backbone)
