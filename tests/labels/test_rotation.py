@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -103,6 +104,29 @@ def test_one_view_is_another_prediction_of_the_same_network() -> None:
     outputs: Outputs = single.network.eval()(test)
     torch.testing.assert_close(single.test_logits, outputs.primary)
     assert not averaged.test_logits.argmax(-1).equal(single.test_logits.argmax(-1))
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_the_head_learns_what_the_views_say_together(joint: bool) -> None:
+    source, net = Rotation(Hierarchy([2, 2]), TUNED, joint=joint, prediction="distilled"), network(8 if joint else 2)
+    views, together = source.views(batch())._replace(own=2), source.mean_of_views(net, batch().inputs).softmax(-1)
+    _, _, auxiliary = multi_task_losses(net, source, views, lambda output, _: output.sum())
+    _, _, without = multi_task_losses(
+        net, Rotation(source.hierarchy, TUNED, joint), views, lambda output, _: output.sum()
+    )
+    assert auxiliary is not None
+    assert without is not None
+    said = -(together.detach() * net(batch().inputs[0]).primary.log_softmax(-1)).sum(-1).mean()
+    torch.testing.assert_close(auxiliary - without, said)
+    (gradient,) = torch.autograd.grad(auxiliary - without, net.auxiliary_head.weight, allow_unused=True)  # type: ignore[union-attr,arg-type]
+    torch.testing.assert_close(gradient, torch.zeros_like(gradient))
+    assert source.predict is None
+
+
+@pytest.mark.parametrize("change", [{"views": "apart"}, {"mix": "mixup"}])
+def test_a_step_that_does_not_see_all_views_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"expected .* say .*together, found .*; leave one of them out"):
+        SOURCES["rotation-distilled"](Hierarchy([2, 2]), replace(TUNED, **change))
 
 
 def test_the_unrotated_image_passes_the_network_once() -> None:

@@ -52,7 +52,7 @@ def untrained(name: str) -> Learner:
 
 def views_and_task(source: LabelSource, batch: Batch) -> tuple[Batch, Auxiliary]:
     """Return the batch as the network sees it, and the auxiliary task on it."""
-    seen = batch if source.views is None else source.views(batch)
+    seen = batch if source.views is None else source.views(batch)._replace(own=len(batch.index))
     task = source.auxiliary(seen)
     assert task is not None
     return seen, task

@@ -35,8 +35,8 @@ class Train(Command):
             frozen, kmeans, balanced, leaves, human, maxl, distilled, distilled-cross, recorded or shuffled (with
             --labels), given (with --given), prototypical (with protocol iclr). Controls: transformed and
             transformation-shuffled learn from transformed images; rotation, rotation-single, rotation-shuffled,
-            rotated and rotated-single from rotated ones; self-distilled and self-distilled-cross from a teacher's
-            classes; vector and frozen-vector from target vectors.
+            rotation-distilled, rotated, rotated-single and rotated-distilled from rotated ones; self-distilled and
+            self-distilled-cross from a teacher's classes; vector and frozen-vector from target vectors.
         seed: of everything random.
         out: the run's folder.
         config: a YAML file of settings, such as a run's settings.yaml. Options override it.

@@ -87,9 +87,9 @@ class MetauxClassifier(
             help, and single (none) for other data, where nothing is shown to help. Also
             maxl, uniform, random, frozen, kmeans, balanced, leaves, human, given,
             distilled, distilled-cross or prototypical; transformed and transformation-shuffled learn from transformed
-            images, rotation, rotation-single, rotation-shuffled, rotated and rotated-single from turned ones,
-            self-distilled and self-distilled-cross from a teacher's classes, vector and frozen-vector from target
-            vectors; or a callable (hierarchy, protocol) -> `LabelSource`.
+            images, rotation, rotation-single, rotation-distilled, rotation-shuffled, rotated and rotated-single from
+            turned ones, self-distilled and self-distilled-cross from a teacher's classes, vector and frozen-vector from
+            target vectors; or a callable (hierarchy, protocol) -> `LabelSource`.
         subclasses: sub-classes per class, one number or one per class in the order of `classes_`; not used where
             `fit` is given auxiliary labels.
         features: what kmeans, balanced and leaves cluster: pixels (the inputs as they are), autoencoder, rotations,

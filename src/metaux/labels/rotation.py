@@ -1,10 +1,12 @@
 """Class x rotation: four rotated views of each image, labelled jointly by class and rotation; and its controls."""
 
-from typing import final
+from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
+from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Auxiliary, Batch, ChoiceSource, Preparation
 from metaux.labels.transformation import image_shape
@@ -29,16 +31,20 @@ class Rotation(ChoiceSource):
 
         p(i | x) = softmax over the classes i of  1/4 sum_j z_j[(i, j)].
 
-    Source: Lee, Hwang, Shin, *Self-supervised label augmentation via input transformations* (ICML 2020), SLA+AG. There
-    the joint head is the only one; here, as for every source, the primary head learns the unrotated images beside it.
+    Source: Lee, Hwang, Shin, *Self-supervised label augmentation via input transformations* (ICML 2020), SLA+AG and
+    SLA+SD. In SLA+AG the joint head is the only one; here, as for every source, the primary head learns the unrotated
+    images beside it.
 
     Args:
         joint: learn class and rotation. False, for the control, learns the class alone from the same views: one output
             per class, whose mean over the views is the prediction.
         shuffled: for the control without information, each sample's four rotations are permuted at random, once for
             the whole training. Every rotation is as frequent as otherwise, but says nothing about the view.
-        average: predict by the mean of the four views. False predicts by the primary head from the image as it is: the
-            same network, one pass in place of four.
+        prediction: by the mean of the four views (`views`), or by the primary head from the image as it is (`head`):
+            the same network, one pass in place of four. `distilled` predicts by the primary head too, which has then
+            learned in each step, besides the class, what the four views say together (self-distillation): with q = p
+            without gradient, and p_head the primary head's probabilities, the auxiliary task has the further loss
+            - sum_i q(i) log p_head(i)  per sample.
     """
 
     orders: Tensor
@@ -49,12 +55,16 @@ class Rotation(ChoiceSource):
         protocol: Protocol,
         joint: bool = True,
         shuffled: bool = False,
-        average: bool = True,
+        prediction: Literal["views", "head", "distilled"] = "views",
     ):
         super().__init__(hierarchy, protocol)
         self.kinds = TURNS if joint else 1
         self.shuffled = shuffled
-        self.predict = self.mean_of_views if average else None
+        if prediction == "views":
+            self.predict = self.mean_of_views
+        elif prediction == "distilled":
+            _check_all_views(protocol)
+            self.consensus = self.agreed
 
     def prepare(self, preparation: Preparation) -> None:
         """Check that there is something to rotate, and draw the orders of a shuffled control.
@@ -88,5 +98,29 @@ class Rotation(ChoiceSource):
     def mean_of_views(self, network: MultiTaskNetwork, inputs: tuple[Tensor, ...]) -> Tensor:
         """Return the mean over the views of each view's logits for its own rotation, `[batch, classes]`."""
         output: Tensor = network(turned(inputs[0])).auxiliary
-        logits = output.view(TURNS, -1, output.shape[-1])
-        return torch.stack([logits[turns, :, turns % self.kinds :: self.kinds] for turns in range(TURNS)]).mean(0)
+        turns = torch.arange(TURNS, device=output.device).unsqueeze(-1)
+        return self._mean(output, turns % self.kinds)
+
+    def agreed(self, output: Tensor, batch: Batch) -> Tensor:
+        """Return what the four views say together of the class, `[batch, classes]`, of the logits of all views."""
+        kind = self.auxiliary(batch).target % self.kinds
+        return self._mean(output, kind.view(TURNS, -1)).softmax(-1)
+
+    def _mean(self, output: Tensor, kind: Tensor) -> Tensor:
+        """Return the mean over the views of each view's logits for a kind of it, `[TURNS, batch]` or `[TURNS, 1]`."""
+        logits = output.view(TURNS, -1, self.hierarchy.classes, self.kinds)
+        return (logits * one_hot(kind, self.kinds).unsqueeze(-2)).sum(-1).mean(0)
+
+
+def _check_all_views(protocol: Protocol) -> None:
+    """Raise `InputError` where a step does not see all views of an image as it is."""
+    if protocol.views != "together":
+        raise InputError(
+            "expected the four views of an image in one step, which distils what they say together, found views apart; "
+            "leave one of them out"
+        )
+    if protocol.mix != "none":
+        raise InputError(
+            "expected images that are not mixed, of which four views say something together, found mixed ones; leave "
+            "one of them out"
+        )

@@ -77,6 +77,7 @@ class Entry:
 
 
 _CLASS_ALONE, _SHUFFLED, _CROSS = {"joint": False}, {"shuffled": True}, {"cross": True}
+_BY_HEAD, _FROM_VIEWS = {"prediction": "head"}, {"prediction": "distilled"}
 _SOURCES = {
     "single": Entry("controls:Single", "control", default=True),
     "uniform": Entry("controls:Uniform", "control", default=True, uninformed="blind"),
@@ -101,10 +102,19 @@ _SOURCES = {
     "transformation-shuffled": Entry("transformation:Transformation", "control", kinds=IMAGES, options=_SHUFFLED),
     "transformed": Entry("transformation:Transformation", "control", kinds=IMAGES, default=True, options=_CLASS_ALONE),
     "rotation": Entry("rotation:Rotation", control="rotated", shuffled="rotation-shuffled", kinds=IMAGES),
-    "rotation-single": Entry("rotation:Rotation", control="rotated-single", kinds=IMAGES, options={"average": False}),
+    "rotation-single": Entry("rotation:Rotation", control="rotated-single", kinds=IMAGES, options=_BY_HEAD),
     "rotation-shuffled": Entry("rotation:Rotation", "control", kinds=IMAGES, options=_SHUFFLED),
     "rotated": Entry("rotation:Rotation", "control", kinds=IMAGES, options=_CLASS_ALONE),
-    "rotated-single": Entry("rotation:Rotation", "control", kinds=IMAGES, options=_CLASS_ALONE | {"average": False}),
+    "rotated-single": Entry("rotation:Rotation", "control", kinds=IMAGES, options=_CLASS_ALONE | _BY_HEAD),
+    "rotation-distilled": Entry(
+        "rotation:Rotation",
+        control="rotated-distilled",
+        shuffled="rotation-distilled-shuffled",
+        kinds=IMAGES,
+        options=_FROM_VIEWS,
+    ),
+    "rotation-distilled-shuffled": Entry("rotation:Rotation", "control", kinds=IMAGES, options=_FROM_VIEWS | _SHUFFLED),
+    "rotated-distilled": Entry("rotation:Rotation", "control", kinds=IMAGES, options=_FROM_VIEWS | _CLASS_ALONE),
     "balanced": Entry("kmeans:KMeans", options={"balanced": True}),
     "leaves": Entry("leaves:Leaves", kinds=("table",)),
     "recorded": Entry("recorded:Recorded", control="shuffled", asks="run"),

@@ -9,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from metaux.errors import InputError
 from metaux.labels.base import Batch, LabelSource, PrimaryLoss, auxiliary_term
+from metaux.losses import focal_loss_of_each
 from metaux.metagradient import Average
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
 from metaux.protocols import Protocol
@@ -59,7 +60,12 @@ def multi_task_losses(
     if task is None:
         return output, primary, None
     assert outputs.auxiliary is not None, "a source with an auxiliary task brings an auxiliary head"
-    return output, primary, auxiliary_term(source, outputs.auxiliary, task, batch.mixing, batch.weight)
+    auxiliary = auxiliary_term(source, outputs.auxiliary, task, batch.mixing, batch.weight)
+    if source.consensus is not None:
+        losses = focal_loss_of_each(output, source.consensus(outputs.auxiliary.detach(), batch), 0.0)
+        weight = batch.unchanged().weight
+        auxiliary = auxiliary + (losses if weight is None else weight * losses).mean()
+    return output, primary, auxiliary
 
 
 def training_step(
