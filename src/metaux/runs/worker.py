@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from metaux.training.learner import make_learner
 from metaux.training.loop import Fitted, fit
 from metaux.training.meta_gradients import name_of
 from metaux.training.movement import label_movement
+from metaux.training.pace import Pace
 from metaux.training.plan import Plan
 
 if TYPE_CHECKING:
@@ -118,23 +119,27 @@ def train_and_record(
 
 @dataclass(frozen=True)
 class _Recording(Callback):
-    """Writes the records of a run, and its log, after each epoch."""
+    """Writes the records of a run, and its log, after each epoch; after some, where they are short."""
 
     folder: Path
     checkpoint: Checkpoint
     write_log: Write
+    pace: Pace = field(default_factory=Pace)
 
     def on_epoch_end(self, training: Training) -> None:
-        """Write the records so far, unless another process has come to the run's end meanwhile."""
+        """Write the records so far if it is time to."""
+        if self.pace.is_due:
+            with self.pace.writing():
+                self.on_train_end(training)
+
+    def on_train_end(self, training: Training) -> None:
+        """Write all records, unless another process has come to the run's end meanwhile."""
         if is_finished(self.folder):
             self.checkpoint.delete()
             raise TrainingError(f"another process has finished the run in {self.folder}; its results are there")
         check_in_place(self.folder / SETTINGS)
         write_records(self.folder, training.records)
         self.write_log(training.records)
-
-    # A run that was interrupted after its last epoch.
-    on_train_end = on_epoch_end
 
 
 def _results(

@@ -139,7 +139,7 @@ class Learner:
             what = "the network is no longer finite" if math.isfinite(loss) else f"the training loss became {loss}"
             return Trouble(what, "use a smaller learning rate")
         if not _finite(self.source):
-            return Trouble("the label source is no longer finite", "use a smaller generator learning rate")
+            return Trouble("the label source is no longer finite", "use a smaller generator or network learning rate")
         return None
 
     def running_buffers(self) -> list[Tensor]:

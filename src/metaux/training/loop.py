@@ -20,6 +20,7 @@ from metaux.training.checkpoint import Checkpoint
 from metaux.training.devices import wait_for
 from metaux.training.evaluate import Evaluation, Record
 from metaux.training.learner import Learner
+from metaux.training.pace import Pace
 from metaux.training.shared_passes import last_meta_step, shared_step
 from metaux.training.step import training_step
 
@@ -57,7 +58,7 @@ def fit(
 
     Args:
         learner: what learns; it is changed.
-        checkpoint: where the state after each epoch is kept; None to keep none.
+        checkpoint: where the state after each epoch is kept (after some, where they are short); None to keep none.
         curve: measure test samples and labels on the way too, not only after the reported epochs.
         callbacks: called in their order; one of them may end the training early.
 
@@ -65,7 +66,7 @@ def fit(
         InputError: for a checkpoint of another run.
         TrainingError: if the loss is no longer finite.
     """
-    evaluation, training = Evaluation(learner, curve), Training(learner)
+    evaluation, training, pace = Evaluation(learner, curve), Training(learner), Pace()
     if checkpoint is not None:
         training.records, evaluation.reported = checkpoint.resume(learner)
 
@@ -74,19 +75,21 @@ def fit(
             place(callback)(training)
 
     call(lambda callback: callback.on_train_begin)
-    records = training.records
+    records, kept = training.records, len(training.records)
     while len(records) < learner.plan.protocol.epochs and not training.stopping:
         epoch = len(records)
         call(lambda callback: callback.on_epoch_begin)
         record = train_epoch(learner, epoch, lambda: call(lambda callback: callback.on_batch_end))
         learner.synchronise()
         if trouble := learner.trouble(record["train_loss"]):
-            kept = f"epoch {epoch} is kept in {checkpoint.path}" if epoch and checkpoint else "nothing is kept"
-            raise TrainingError(f"{trouble.what} in epoch {epoch + 1}; {kept}; {trouble.remedy}")
+            found = f"epoch {kept} is kept in {checkpoint.path}" if kept and checkpoint else "nothing is kept"
+            raise TrainingError(f"{trouble.what} in epoch {epoch + 1}; {found}; {trouble.remedy}")
         records.append(record | evaluation.after(epoch))
         learner.schedule.end(records[-1])
-        if checkpoint is not None and learner.fabric.is_global_zero:
-            checkpoint.save(learner, records, evaluation.reported)
+        if checkpoint is not None and learner.fabric.is_global_zero and pace.is_due:
+            with pace.writing():
+                checkpoint.save(learner, records, evaluation.reported)
+            kept = len(records)
         call(lambda callback: callback.on_epoch_end)
     call(lambda callback: callback.on_train_end)
     logits, labels = evaluation.last(again=training.stopping or training.changed)
