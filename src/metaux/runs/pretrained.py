@@ -18,7 +18,7 @@ from metaux.words import counted
 
 # Of a fine-tuning, where nothing else is asked for: epochs, those of the head before, the factor on the rate, and
 # samples per batch, of which some methods hold four views in memory.
-EPOCHS, HEAD_EPOCHS, RATE, BATCH = 5, 100, 0.02, 32
+EPOCHS, HEAD_EPOCHS, RATE, BATCH = 5, 100, 0.002, 32
 LEAST_SIDE = 32  # pixels: smaller images are hardly photographs
 # What a folder's first run decides for the others.
 _DECIDED = (
