@@ -19,4 +19,5 @@ def test_freed_blocks_are_not_taken_from_the_system_again() -> None:
 
     keep_freed_memory()
     faults()
-    assert faults() < 5 * 2**14 / 2  # a block may be taken where freed ones are in pieces
+    # Once of three times, since a block may be taken anew where freed ones are in pieces.
+    assert min(faults() for _ in range(3)) < 5 * 2**14 / 10

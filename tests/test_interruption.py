@@ -20,7 +20,7 @@ from shell import done, metaux, write_table
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="other signals")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-GO_ON = "metaux: interrupted; to go on from the last finished epoch of each run: "
+GO_ON = "metaux: interrupted; to go on from the last epoch that each run kept: "
 IN_AN_IMPORT = """
 import os, sys
 

@@ -188,11 +188,11 @@ class TestProcesses:
         files = [tmp_path / name / "weights.safetensors" for name in ("whole", "out")]
         assert files[0].read_bytes() == files[1].read_bytes()
 
-    def test_tell_in_one_line_that_the_rate_is_too_large(self, tmp_path: Path) -> None:
-        words = ("train", write_table(tmp_path / "t.npz"), *self.WORDS, "--processes", 2, "--learning-rate", 1e30)
+    def test_tell_in_one_line_that_the_loss_is_no_number(self, tmp_path: Path) -> None:
+        words = ("train", write_table(tmp_path / "t.npz", 400), *self.WORDS, "--processes", 2, "--learning-rate", 1e30)
         result = metaux(*words, "--out", tmp_path / "out")
         assert (result.code, result.err.count("\n")) == (1, 1), result
-        assert "learning rate" in result.err
+        assert "training loss became" in result.err
 
     def test_ctrl_c_ends_all_of_them(self, tmp_path: Path) -> None:
         process = start(*("train", "digits", "--processes", 2, "--method", "maxl"), "--out", tmp_path / "out")

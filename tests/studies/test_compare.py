@@ -316,7 +316,7 @@ class TestInterruption:
         _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 128 + sent
         again = shlex.join(["metaux", *map(str, words)])
-        assert err == f"metaux: interrupted; to go on from the last finished epoch of each run: {again}\n"
+        assert err == f"metaux: interrupted; to go on from the last epoch that each run kept: {again}\n"
         wait_for_the_end(process.pid)
         done(*words)
 

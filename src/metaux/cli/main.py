@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             command = parse(arguments)
             if command.continues:
                 words = shell_command(["metaux", *arguments])
-                again = f"; to go on from the last finished epoch of each run: {words}"
+                again = f"; to go on from the last epoch that each run kept: {words}"
             with warnings.catch_warnings():
                 if not sys.warnoptions:  # they speak to programmers; `python -W default -m metaux` shows them
                     warnings.simplefilter("ignore")

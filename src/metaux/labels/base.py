@@ -152,8 +152,9 @@ class LabelSource(nn.Module):
         views: makes of a batch one of several views of each of its samples, one after another: the samples as they
             are first, then as many copies of each; `kind` says which is which. The auxiliary loss is on all, the
             primary loss on the samples as they are. None for no other view.
-        consensus: what the auxiliary head's output for a batch of views says of the classes, `[own, classes]`
-            probabilities, which the primary head learns too, without gradient for the auxiliary one; None for nothing.
+        consensus: what the auxiliary head's output for all views, with their targets, says of the classes, `[own,
+            classes]` probabilities. The primary head learns them too, without gradient for the auxiliary one. None for
+            nothing.
         predict: the network's primary output for inputs at test time, where it is not simply the primary head's
             (averaged views).
     """
@@ -162,7 +163,7 @@ class LabelSource(nn.Module):
     meta_step: Callable[[MetaStep], None] | None = None
     combine: Callable[[Gradients, Gradients], Gradients] | None = None
     views: Callable[[Batch], Batch] | None = None
-    consensus: Callable[[Tensor, Batch], Tensor] | None = None
+    consensus: Callable[[Tensor, Tensor], Tensor] | None = None
     predict: Callable[[MultiTaskNetwork, tuple[Tensor, ...]], Tensor] | None = None
 
     def __init__(self, hierarchy: Hierarchy, protocol: Protocol):

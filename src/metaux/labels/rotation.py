@@ -101,10 +101,9 @@ class Rotation(ChoiceSource):
         turns = torch.arange(TURNS, device=output.device).unsqueeze(-1)
         return self._mean(output, turns % self.kinds)
 
-    def agreed(self, output: Tensor, batch: Batch) -> Tensor:
-        """Return what the four views say together of the class, `[batch, classes]`, of the logits of all views."""
-        kind = self.auxiliary(batch).target % self.kinds
-        return self._mean(output, kind.view(TURNS, -1)).softmax(-1)
+    def agreed(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return what the views say together of the class, `[batch, classes]`, by the logits and targets of all."""
+        return self._mean(output, (target % self.kinds).view(TURNS, -1)).softmax(-1)
 
     def _mean(self, output: Tensor, kind: Tensor) -> Tensor:
         """Return the mean over the views of each view's logits for a kind of it, `[TURNS, batch]` or `[TURNS, 1]`."""

@@ -10,8 +10,8 @@ REST = 10
 class Pace:
     """Says when the next writing is due: after ten times as long as the last one took.
 
-    So writing takes at most a tenth of the time of training. Where an epoch takes longer than ten writings, something
-    is written after each.
+    So what is written at this pace takes less than a tenth of the time. Where an epoch takes as long as ten writings,
+    it is written after each epoch.
     """
 
     def __init__(self) -> None:

@@ -62,7 +62,7 @@ def multi_task_losses(
     assert outputs.auxiliary is not None, "a source with an auxiliary task brings an auxiliary head"
     auxiliary = auxiliary_term(source, outputs.auxiliary, task, batch.mixing, batch.weight)
     if source.consensus is not None:
-        losses = focal_loss_of_each(output, source.consensus(outputs.auxiliary.detach(), batch), 0.0)
+        losses = focal_loss_of_each(output, source.consensus(outputs.auxiliary.detach(), task.target), 0.0)
         weight = batch.unchanged().weight
         auxiliary = auxiliary + (losses if weight is None else weight * losses).mean()
     return output, primary, auxiliary
