@@ -1,16 +1,19 @@
 """What labels learned through the whole training are worth, at equal data: the study of `unrolled`.
 
-    python benchmarks/unrolled_labels.py --root data --out unrolled-labels
+    python benchmarks/unrolled_labels.py --root data --out unrolled-labels --records results/unrolled
 
-Each seed draws training samples, folds, labels and the final training anew. First it prints how many core-hours all
-runs take, by a rehearsal of each row. Then it trains what is missing, seed by seed, and writes for each data set the
-rows (`rows.csv`) and a sheet of the sub-classes (`sheet.png`). An interrupted run goes on after its last iteration or
-epoch. `--sets`, `--rows` and `--seeds` restrict it; what other calls have trained is in the table too.
+Each seed draws training samples, folds, labels and the final training anew. First it prints how many core-hours are
+left, by what is recorded of a row or by a rehearsal of it. Then it trains what is not recorded, seed by seed, and
+records each run in `SET.csv`; after each seed it writes the paired differences (`SET-differences.csv`) and a sheet of
+the sub-classes (`SET.png`). An interrupted run goes on after its last iteration or epoch while its folder in `--out` is
+there; what is recorded needs no folder. `--sets`, `--rows` and `--seeds` restrict it.
 """
 
 import argparse
+import csv
+import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +21,10 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from metaux.evidence.comparison import Comparison
-from metaux.evidence.contender import Contender, Result
-from metaux.evidence.table import table, to_csv
+from metaux.data.samples import LabelledData
+from metaux.evidence.statistics import mean_over_seeds
 from metaux.files import write_text_atomic
-from metaux.labels.sources import REFERENCES, Role
+from metaux.labels.sources import REFERENCES
 from metaux.runs.launch import rehearse
 from metaux.runs.loading import load_once
 from metaux.runs.pool import summarise_failures, train
@@ -83,10 +85,6 @@ class Row:
     baselines: tuple[str, ...] = ("single",)
     sets: tuple[str, ...] = tuple(SETS)
 
-    @property
-    def role(self) -> Role:
-        return "method" if self.method in ("unrolled", "recorded") else "control"
-
     def trial(self, settings: Settings, seed: int, seconds: float = 1.0) -> Trial:
         """Return the run of a seed, but for the labels that it learns."""
         assert isinstance(settings.epochs, int)
@@ -136,84 +134,119 @@ ROWS = {
 }
 
 
-class Study:
-    """The runs of some data sets and rows.
+@dataclass(frozen=True)
+class Finished:
+    """What a run reached.
 
     Args:
-        store: where they are recorded.
-        root: the folder of the data sets.
-        sets: by name.
-        rows: by name.
-        seeds: how many.
+        accuracy: on the test samples, a fraction.
+        seconds: of the CPU, by the call that finished it.
     """
 
-    def __init__(self, store: Store, root: str, sets: list[str], rows: list[str], seeds: range):
-        self.store, self.seeds = store, seeds
-        self.sets, self.missing = found({name: SETS[name] for name in sets}, root, "cpu")
-        self.rows = {name: row for name, row in ROWS.items() if name in rows}
-        self.seconds: dict[tuple[str, str], float] = {}
+    accuracy: float
+    seconds: float
 
-    def of(self, name: str) -> dict[str, Row]:
-        """Return the rows that run on a data set."""
-        return {title: row for title, row in self.rows.items() if name in row.sets}
 
-    def trial(self, name: str, title: str, seed: int) -> Trial:
+class Study:
+    """The runs of one data set.
+
+    Args:
+        name: of the data set.
+        settings: of its runs.
+        store: where runs are worked on.
+        records: the folder of the record.
+    """
+
+    def __init__(self, name: str, settings: Settings, store: Store, records: Path):
+        self.name, self.settings, self.store, self.records = name, settings, store, records
+        self.rows = {title: row for title, row in ROWS.items() if name in row.sets}
+        self.path = records / f"{name}.csv"
+        self.found: dict[tuple[str, int], Finished] = {}
+        if self.path.exists():
+            with self.path.open(encoding="utf-8", newline="") as file:
+                for line in csv.DictReader(file):
+                    own = Finished(float(line["accuracy"]), float(line["seconds"]))
+                    self.found[line["row"], int(line["seed"])] = own
+
+    def trial(self, title: str, seed: int) -> Trial:
         """Return a run; its labels are in the folder of the run that learned them."""
-        row = ROWS[title]
-        trial = row.trial(self.sets[name], seed, self.seconds.get((name, title), 1.0))
+        row = self.rows[title]
+        trial = row.trial(self.settings, seed)
         if row.labels_of:
-            trial = trial.changed(labels=str(self.store.folder(self.trial(name, row.labels_of, seed))))
+            trial = trial.changed(labels=str(self.store.folder(self.trial(row.labels_of, seed))))
         return trial
 
-    def estimate(self, console: Console) -> float:
-        """Print the core-hours of each data set, by a rehearsal of each row; return those of all."""
-        total = 0.0
-        for name, settings in self.sets.items():
-            hours, longest, data = 0.0, 0.0, load_once(settings)
-            for title, row in self.of(name).items():
-                # Labels that are read cost nothing: the row is as uniform.
-                trial = (replace(row, method="uniform") if row.labels_of else row).trial(settings, 0)
-                begun = time.perf_counter(), time.process_time()
-                cost, _ = rehearse(trial, data, curve=False)
-                # Core-hours are of the CPU's time: other programs may run beside the rehearsal.
-                share = (time.process_time() - begun[1]) / (time.perf_counter() - begun[0])
-                seconds = share * cost.of(trial.protocol.epochs)
-                self.seconds[name, title] = seconds / trial.protocol.epochs
-                hours, longest = hours + len(self.seeds) * seconds / 3600, max(longest, seconds)
-            console.print(f"{name}: {hours:.1f} core-hours, the longest run {longest / 60:.0f} minutes")
-            total += hours
+    def todo(self, rows: list[str], seed: int) -> list[str]:
+        """Return the rows to train with a seed: labels that others need stand before them, recorded or not."""
+        missing = [title for title in self.rows if title in rows and (title, seed) not in self.found]
+        needed = [self.rows[title].labels_of for title in missing if self.rows[title].labels_of]
+        return list(dict.fromkeys([*(title for title in missing if title in needed), *needed, *missing]))
+
+    def estimate(self, rows: list[str], seeds: range, console: Console) -> float:
+        """Print the core-hours of what is to be trained, and return them."""
+        total, longest, data = 0.0, 0.0, load_once(self.settings)
+        for title in self.rows:
+            times = sum(title in self.todo(rows, seed) for seed in seeds)
+            if times:
+                own = [found.seconds for (name, _), found in self.found.items() if name == title]
+                seconds = sum(own) / len(own) if own else self._rehearsed(title, data)
+                total, longest = total + times * seconds / 3600, max(longest, seconds)
+        console.print(f"{self.name}: {total:.1f} core-hours, the longest run {longest / 60:.0f} minutes")
         return total
 
-    def trials(self, seed: int) -> Iterator[list[Trial]]:
-        """Yield the runs of a seed: those that make labels or need none, then those that need them."""
-        for needs in (False, True):
-            yield [
-                self.trial(name, title, seed)
-                for name in self.sets
-                for title, row in self.of(name).items()
-                if bool(row.labels_of) == needs
-            ]
+    def _rehearsed(self, title: str, data: LabelledData) -> float:
+        row = self.rows[title]
+        # Labels that are read cost nothing: the row is as uniform.
+        trial = (replace(row, method="uniform") if row.labels_of else row).trial(self.settings, 0)
+        begun = time.perf_counter(), time.process_time()
+        cost, _ = rehearse(trial, data, curve=False)
+        # Core-hours are of the CPU's time: other programs may run beside the rehearsal.
+        share = (time.process_time() - begun[1]) / (time.perf_counter() - begun[0])
+        return share * cost.of(trial.protocol.epochs)
 
-    def compare(self, name: str) -> Comparison | None:
-        """Return the table of a data set, of what is there."""
-        contenders, runs = [], []
-        for title, row in ROWS.items():
-            if name in row.sets:
-                runs_of = [(seed, self.store.find(self.trial(name, title, seed))) for seed in self.seeds]
-                own = [(seed, run) for seed, run in runs_of if run is not None]
-                results = [replace(Result.of(run), seed=seed) for seed, run in own]
-                contenders.append(Contender(title, results, row.role, row.baselines))
-                runs += [run for _, run in own]
-        return Comparison.of(contenders, runs) if runs else None
+    def train(self, rows: list[str], seed: int, console: Console) -> Iterator[str]:
+        """Train and record what is missing of a seed; yield why a run could not be finished."""
+        for title in self.todo(rows, seed):
+            trial = self.trial(title, seed)
+            begun = time.process_time()
+            yield from train([trial], self.store, 1, console, f"{self.name}, seed {seed}, {title}", curve=False)
+            run = self.store.find(trial)
+            if run is not None and (title, seed) not in self.found:
+                self.found[title, seed] = Finished(run.accuracy, time.process_time() - begun)
+                write_table(self.path, ("row", "seed", "accuracy", "seconds"), self._recorded())
 
-    def draw_sheet(self, name: str, row_name: str = "table", shown: int = 12) -> None:
-        """Draw, of the first seed's labels, the training images with the largest share of each sub-class."""
+    def _recorded(self) -> Iterator[list[object]]:
+        for title in self.rows:
+            for (name, seed), own in sorted(self.found.items()):
+                if name == title:
+                    yield [name, seed, own.accuracy, round(own.seconds, 1)]
+
+    def compare(self, console: Console) -> None:
+        """Print and write the paired difference of each row to each of its baselines."""
+        lines: list[list[object]] = []
+        for title, row in self.rows.items():
+            for other in row.baselines:
+                gains = [
+                    own.accuracy - self.found[other, seed].accuracy
+                    for (name, seed), own in sorted(self.found.items())
+                    if name == title != other and (other, seed) in self.found
+                ]
+                if gains:
+                    gain = mean_over_seeds(gains)
+                    lines.append([title, other, len(gains), gain.mean, gain.low, gain.high])
+                    interval = "" if gain.low is None else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
+                    console.print(f"{self.name}: {title} - {other}: {gain.mean:+.4f}{interval}")
+        header = ("row", "minus", "n", "mean", "low", "high")
+        write_table(self.records / f"{self.name}-differences.csv", header, lines)
+
+    def draw_sheet(self, seed: int, row_name: str = "table", shown: int = 12) -> None:
+        """Draw the training images with the largest share of each sub-class, if the run with the labels is there."""
         from matplotlib.figure import Figure
 
-        run = self.store.find(self.trial(name, row_name, self.seeds[0]))
+        run = self.store.find(self.trial(row_name, seed))
         if run is None:
             return
-        data, labels = load_once(self.sets[name]), torch.as_tensor(run.output("train_labels")).float()
+        data, labels = load_once(self.settings), torch.as_tensor(run.output("train_labels")).float()
         assert data.train.ids is not None
         places = {int(own): place for place, own in enumerate(data.train.ids)}
         samples = data.train.take(torch.tensor([places[int(own)] for own in run.output("train_ids")]))
@@ -232,38 +265,44 @@ class Study:
                 for axes, row in zip(line, rows[labels[rows, slot].topk(min(shown, len(rows))).indices], strict=False):
                     pixels = samples.inputs[0][row].permute(1, 2, 0).numpy()
                     axes.imshow(pixels.squeeze(), cmap="gray", interpolation="nearest")
-        figure.savefig(self.store.out / name / "sheet.png", dpi=110)
+        figure.savefig(self.records / f"{self.name}.png", dpi=110)
+
+
+def write_table(path: Path, header: tuple[str, ...], lines: Iterable[list[object]]) -> None:
+    """Write a CSV file in one go."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *lines])
+    write_text_atomic(path, text.getvalue())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", default="data", help="folder of the data sets (default: data)")
     parser.add_argument("--out", type=Path, default=Path("unrolled-labels"), help="folder of the runs")
+    parser.add_argument("--records", type=Path, default=Path("results/unrolled"), help="folder of the record")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=[*SETS], help="data sets (default: all)")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=[*ROWS], help="rows (default: all)")
     parser.add_argument("--seeds", type=int, default=5, help="how many (default: 5)")
     parser.add_argument("--estimate", action="store_true", help="print the core-hours and end")
     arguments = parser.parse_args()
-    console = Console(highlight=False)
-    study = Study(Store(arguments.out), arguments.root, arguments.sets, arguments.rows, range(arguments.seeds))
-    for note in study.missing:
+    console, seeds = Console(highlight=False), range(arguments.seeds)
+    store = Store(arguments.out)
+    there, lost = found({name: SETS[name] for name in arguments.sets}, arguments.root, "cpu")
+    for note in lost:
         console.print(note)
-    hours = study.estimate(console)
+    studies = [Study(name, settings, store, arguments.records) for name, settings in there.items()]
+    hours = sum(study.estimate(arguments.rows, seeds, console) for study in studies)
     console.print(f"together {hours:.1f} core-hours (at most {MOST_HOURS})")
     if arguments.estimate or hours > MOST_HOURS:
         return
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    for folder in (arguments.out, arguments.records):
+        folder.mkdir(parents=True, exist_ok=True)
     failures: list[str] = []
-    for seed in study.seeds:
-        for trials in study.trials(seed):
-            if trials:
-                failures += train(trials, study.store, 1, console, f"seed {seed}", curve=False)
-        for name in study.sets:
-            if (comparison := study.compare(name)) is not None:
-                (study.store.out / name).mkdir(exist_ok=True)
-                write_text_atomic(study.store.out / name / "rows.csv", to_csv(comparison, whole=True))
-                study.draw_sheet(name)
-                console.print(table(comparison, console.width))
+    for seed in seeds:
+        for study in studies:
+            failures += study.train(arguments.rows, seed, console)
+            study.compare(console)
+            study.draw_sheet(seed)
     if failures:
         raise SystemExit(summarise_failures(failures))
 
