@@ -77,7 +77,7 @@ def choose_length(
         what = f"{method} on validation data, {counted(length, 'epoch')}"
         if failures := train(trials, store, jobs, console, what, curve=False):
             raise TrainingError(summarise_failures(failures))
-        runs = [run for trial in trials if (run := store.find(trial)) is not None]
+        runs = store.found(trials)
         last = [run.epochs[-1] for run in runs]
         reached[length] = Reached(*(fmean(record[f"test_{name}"] for record in last) for name in ("accuracy", "loss")))
         if not last_gains([*reached.values()]):

@@ -86,6 +86,10 @@ class Store:
             self._read[folder] = Run.read(folder)
         return self._read.get(folder)
 
+    def found(self, trials: Iterable[Trial]) -> list[Run]:
+        """Return those of the runs that are finished, in the same order."""
+        return [run for run in map(self.find, trials) if run is not None]
+
     def missing(self, trials: Iterable[Trial]) -> dict[Path, Trial]:
         """Return by folder, each once, what is not finished."""
         by_folder = {self.folder(trial): trial for trial in trials}

@@ -99,7 +99,7 @@ def compare(
     what = f"{counted(len(compared), 'method')}, {counted(seeds, 'seed')}, {epochs}"
     after = seconds_of_report(len(data.test)) if report else SECONDS_OF_FIGURES
     failures = train(longest_first(trials), store, jobs, console, what, start, log, load=lambda _: data, after=after)
-    finished = [run for trial in trials if (run := store.find(trial)) is not None]
+    finished = store.found(trials)
     if not finished:
         raise TrainingError(summarise_failures(failures))
     print_notes(_different_versions(finished), console)
@@ -154,7 +154,7 @@ def _trials(
     """
     methods = asked or default_methods(settings, data)
     wanted = [Trial(settings, method, seed) for seed in range(seeds) for method in methods]
-    check_unchanged(filter(None, map(store.find, wanted)), data)
+    check_unchanged(store.found(wanted), data)
     missing = store.missing(wanted)
     for folder in missing:
         kept = Checkpoint(folder / CHECKPOINT, data.digest)

@@ -94,7 +94,7 @@ def benchmark(
         _refuse(failures)
         return {}
     failures += work([trial for own in each for trial in own.tests()], "test")
-    if any(store.find(trial) is None for own in each for trial in own.trials[SINGLE]):
+    if store.missing(trial for own in each for trial in own.trials[SINGLE]):
         _refuse(failures)
     failures += work([trial for own in each for trial in own.shuffled()], "shuffled labels, test")
     comparisons = {own.name: own.compare(console) for own in each}

@@ -101,7 +101,7 @@ def measured(
         trials: their runs, and those of the rows that follow from them.
         store: where the runs are.
     """
-    runs = {name: [run for trial in own if (run := store.find(trial)) is not None] for name, own in trials.items()}
+    runs = {name: store.found(own) for name, own in trials.items()}
     results = {name: [Result.of(run) for run in own] for name, own in runs.items()}
     results[ENSEMBLE] = _ensembles(runs[SINGLE], runs[ENSEMBLE])
     by_name = {row.name: row for row in entrants}

@@ -32,7 +32,7 @@ def tried(data_set: Settings, entrant: Entrant, rules: Rules, store: Store) -> l
     """Return what each configuration reached on validation data: none, where a run of it did not come to its end."""
     found: list[dict[str, Any]] = []
     for values, trials in zip(rules.grid_of(data_set), tuning(data_set, entrant, rules), strict=True):
-        runs = [run for trial in trials if (run := store.find(trial)) is not None]
+        runs = store.found(trials)
         whole = len(runs) == len(trials)
         losses = [float(run.epochs[-1]["test_loss"]) for run in runs]
         found.append(
@@ -93,9 +93,7 @@ def decide(
         earlier: a plan that was written before, for some of the rows; what it says stays.
     """
     runs = {
-        row.name: {
-            run.seed: run for t in pilot(data_set, row, chosen[row.name], rules) if (run := store.find(t)) is not None
-        }
+        row.name: {run.seed: run for run in store.found(pilot(data_set, row, chosen[row.name], rules))}
         for row in entrants
     }
     single, epochs = runs[SINGLE], resolve(data_set).epochs

@@ -148,6 +148,6 @@ def finished(lines: Iterable[Line], seeds: int, store: Store) -> Mapping[str, li
     """Return the finished runs of each panel under the labels of the figure, in the order of the lines."""
     panels: dict[str, list[Run]] = {}
     for line in lines:
-        runs = [run for _, trial in of_seeds([line], seeds) if (run := store.find(trial))]
+        runs = store.found(trial for _, trial in of_seeds([line], seeds))
         panels.setdefault(line.panel, []).extend(run.labelled(line.label) for run in runs)
     return {panel: runs for panel, runs in panels.items() if runs}

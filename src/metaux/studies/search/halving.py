@@ -80,8 +80,8 @@ class Halving:
 
     def runs(self, candidate: Candidate, epochs: int, seeds: int) -> list[Run]:
         """Return the same once they are trained; none, if one of them is missing."""
-        found = [self.store.find(trial) for trial in self.trials(candidate, epochs, seeds)]
-        return [run for run in found if run is not None] if all(found) else []
+        found = self.store.found(self.trials(candidate, epochs, seeds))
+        return found if len(found) == seeds else []
 
     def missing(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> list[str]:
         """Return the row of each run that is not there."""
