@@ -1,6 +1,6 @@
 """The runs on test data: which there are, and the rows that come of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,22 +105,30 @@ def measured(
     results = {name: [Result.of(run) for run in own] for name, own in runs.items()}
     results[ENSEMBLE] = _ensembles(runs[SINGLE], runs[ENSEMBLE])
     by_name = {row.name: row for row in entrants}
-    more = sorted(name for name in results if name not in by_name)
-    shuffled = {row.name: name for row in entrants if (name := shuffled_of(row.name)) in results}
-    order = [SINGLE, *(name for name in more if name not in shuffled.values())]
-    for row in entrants[1:]:
-        order += [row.name, *([shuffled[row.name]] if row.name in shuffled else [])]
-    contenders = []
-    for name in dict.fromkeys(order):  # a row's shuffled labels may be an entrant of their own
-        entrant = by_name.get(name)
-        if entrant is None:
-            contenders.append(Contender(name, results[name], "control", (SINGLE,)))
-            continue
-        references = (SINGLE,) if entrant.classical else REFERENCES
-        others = [*references, *entrant.controls, *([shuffled[name]] if name in shuffled else [])]
-        baselines = tuple(other for other in dict.fromkeys(others) if other != name)
-        contenders.append(Contender(name, results.get(name, ()), entrant.role, baselines))
+    beside = [name for row in entrants for name in (row.name, shuffled_of(row.name))]
+    order = [SINGLE, *sorted(results.keys() - set(beside)), *beside]
+    contenders = [  # a row's shuffled labels may be an entrant of their own
+        contender(name, results.get(name, ()), by_name.get(name), results) for name in dict.fromkeys(order)
+    ]
     return Comparison.of(contenders, runs[SINGLE])
+
+
+def contender(name: str, results: Sequence[Result], entrant: Entrant | None, rows: Container[str]) -> Contender:
+    """Return a row of the table: what it has to beat are the references, its own controls and its shuffled labels.
+
+    Single task alone is what a classical model has to beat, and what is no entrant, such as longer training.
+
+    Args:
+        name: of the row.
+        results: one for each seed.
+        entrant: that it is; None if it is none.
+        rows: the names of all rows that there are.
+    """
+    if entrant is None:
+        return Contender(name, results, "control", (SINGLE,))
+    references = (SINGLE,) if entrant.classical else REFERENCES
+    others = (*references, *entrant.controls, *([shuffled_of(name)] if shuffled_of(name) in rows else []))
+    return Contender(name, results, entrant.role, tuple(other for other in dict.fromkeys(others) if other != name))
 
 
 def _ensembles(first: Sequence[Run], second: Sequence[Run]) -> list[Result]:

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from metaux.evidence.comparison import Comparison, Difference, difference
-from metaux.evidence.contender import Contender, Result
+from metaux.evidence.contender import Result
 from metaux.evidence.intervals import difference_in_points
 from metaux.evidence.plain import expect, helped, use
 from metaux.evidence.verdict import Verdict, judge
-from metaux.labels.sources import CLASSICAL, REFERENCES
+from metaux.labels.sources import CLASSICAL
 from metaux.runs.record import Run
-from metaux.studies.benchmark.measured import same_time_as, shuffled_of
+from metaux.studies.benchmark.measured import contender, same_time_as, shuffled_of
 from metaux.studies.benchmark.rules import SINGLE
 from metaux.studies.search.affordable import ROWS, Candidate
 from metaux.studies.search.final import Outcome
@@ -57,7 +57,8 @@ def conclude(outcome: Outcome, winner: Candidate | None, best_first: Sequence[st
         best_first: the rows that are not below the default single task on validation data, the best first.
     """
     runs, name = outcome.runs, winner.row.name if winner else SINGLE
-    comparison = Comparison.of([_contender(row, runs, winner) for row in runs], runs[SINGLE])
+    contenders = [contender(row, list(map(Result.of, own)), ROWS.get(row), runs) for row, own in runs.items()]
+    comparison = Comparison.of(contenders, runs[SINGLE])
     row, longer = comparison.row(name), same_time_as(name)
     lost = [name for failed in outcome.failed.values() for name in failed]
     others = {"its own labels, shuffled": shuffled_of(name)}
@@ -91,18 +92,6 @@ def conclude(outcome: Outcome, winner: Candidate | None, best_first: Sequence[st
     return Conclusion(
         entrant.method, helps, chosen, runs[network_row][0], network_row, shown, comparison, verdict, minus
     )
-
-
-def _contender(name: str, runs: Mapping[str, Sequence[Run]], winner: Candidate | None) -> Contender:
-    """Return a row of the table: what the search found has its own controls to beat."""
-    results = [Result.of(run) for run in runs[name]]
-    if winner is not None and name == winner.row.name:
-        own = (*REFERENCES, *winner.row.controls, *([shuffled_of(name)] if shuffled_of(name) in runs else []))
-        return Contender(name, results, winner.row.role, tuple(dict.fromkeys(own)))
-    entrant = ROWS.get(name)
-    references = REFERENCES if entrant and name not in CLASSICAL else (SINGLE,)
-    baselines = tuple(other for other in references if other != name)
-    return Contender(name, results, entrant.role if entrant else "control", baselines)
 
 
 def _between(runs: Mapping[str, Sequence[Run]], name: str, other: str) -> Difference | None:
