@@ -41,7 +41,8 @@ from metaux.studies.search.affordable import (
     make_grid,
     suitable,
 )
-from metaux.studies.search.choice import Choice, best_first, best_single, confirm, default_run
+from metaux.studies.search.budget import Budget
+from metaux.studies.search.choice import best_first, best_single, confirm, default_run
 from metaux.studies.search.conclusion import Conclusion, conclude
 from metaux.studies.search.final import Outcome, entrants, measure, on_test
 from metaux.studies.search.folds import choose_folds
@@ -158,8 +159,8 @@ def test_more_minutes_are_not_for_more_search_once_test_data_was_seen(
     shutil.copytree(out, tmp_path / "out")
     seconds = list[float]()
 
-    def run(self: Halving, plan: Affordable, left: Callable[[float], float], *_: object) -> None:
-        seconds.append(left(1.0))
+    def run(self: Halving, plan: Affordable, budget: Budget) -> None:
+        seconds.append(budget.of_search(1.0))
         raise InputError("far enough")
 
     monkeypatch.setattr(Halving, "run", run)
@@ -203,6 +204,47 @@ def test_it_is_no_comparison(found: dict[str, Any], out: Path, tmp_path: Path) -
     assert "expected a new folder or one of an earlier search" in said.err
 
 
+class Given(Budget):
+    """A budget without a clock: the seconds that are left, of the search or of all, are what the test says.
+
+    Args:
+        folder: where its file goes.
+        seconds: that are left.
+        of_search: likewise of a share of the search; all of `seconds` by default.
+    """
+
+    def __init__(self, folder: Path, seconds: float, of_search: Callable[[float], float] | None = None):
+        super().__init__(1.0, folder / "recommend.json")
+        self.seconds, self.seconds_of_search = seconds, of_search
+        self.said_missed: list[tuple[str, float]] = []
+
+    @property
+    def left(self) -> float:
+        return self.seconds
+
+    def of_search(self, share: float) -> float:
+        return self.seconds if self.seconds_of_search is None else self.seconds_of_search(share)
+
+    def missed(self, what: str, seconds: float) -> None:
+        assert seconds > 0
+        self.said_missed.append((what, seconds))
+
+    def note(self, **values: Any) -> None:
+        self.state |= values
+
+
+class ForSeeds(Given):
+    """After so many seeds, the time is over."""
+
+    def __init__(self, folder: Path, seconds: float, seeds: int):
+        super().__init__(folder, seconds)
+        self.seeds = seeds
+
+    @property
+    def left(self) -> float:
+        return self.seconds if len(self.state.get("tried", ())) < self.seeds else 0
+
+
 class TestMeasure:
     BED = Settings(data="digits", train_size=100, backbone="mlp", epochs=1, device="cpu", learning_rate=0.05)
 
@@ -223,16 +265,11 @@ class TestMeasure:
         folds: int | None = None,
     ) -> Outcome:
         race = Halving(self.BED, {}, out, workers, console, folds=folds)
-        self.missed: list[str] = []
-
-        def left() -> float:
-            return seconds if len(self.state.get("tried", ())) < seeds else 0  # after so many, the time is over
-
-        def missed(what: str, seconds: float) -> None:
-            assert seconds > 0
-            self.missed.append(what)
-
-        return measure(self.trials, method, race, left, tried, self.state.update, missed)
+        budget = ForSeeds(out, seconds, seeds)
+        budget.state = {**self.state, "tried": list(tried)}
+        found = measure(self.trials, method, race, budget)
+        self.state, self.missed = budget.state, [what for what, _ in budget.said_missed]
+        return found
 
     def spoil(self, out: Path, name: str, seed: int) -> None:
         folder = Store(out).folder(replace(self.trials[name], seed=seed))
@@ -425,8 +462,8 @@ class TestFloor:
 
     def test_is_what_train_does(self, tmp_path: Path) -> None:
         search, floor = self.search(tmp_path), default_run(self.BED, 20)
-        search.train([floor.candidate], 20, 1, "")
-        [run] = search.runs(floor.candidate, 20, 1)
+        search.train([floor], 1, "")
+        [run] = search.runs(floor, 1)
         done(
             "train",
             "iris",
@@ -445,9 +482,9 @@ class TestFloor:
     def test_is_the_choice_unless_another_is_above_it(self, tmp_path: Path) -> None:
         search, floor = self.search(tmp_path), default_run(self.BED, 8)
         worse, better = (
-            Choice(Candidate(ROWS[SINGLE], {"learning_rate": rate}), epochs) for rate, epochs in ((1e-5, 1), (0.05, 60))
+            Candidate(ROWS[SINGLE], {"learning_rate": rate}, epochs) for rate, epochs in ((1e-5, 1), (0.05, 60))
         )
-        unknown = Choice(Candidate(ROWS[SINGLE], {"learning_rate": 0.1}), 3)
+        unknown = Candidate(ROWS[SINGLE], {"learning_rate": 0.1}, 3)
         confirm(search, [floor, worse, better], 1e9)
         assert best_single(search, floor, [worse, unknown]) == floor
         assert best_single(search, floor, [worse, better]) == better
@@ -464,28 +501,28 @@ class TestFloor:
 class TestLengthened:
     """Longer runs than the protocol's: 20 epochs of two batches each are too few here."""
 
-    SINGLE = Candidate(ROWS[SINGLE], GRID[0])
+    SINGLE = Candidate(ROWS[SINGLE], GRID[0], 20)
 
     def race(self, out: Path) -> Halving:
         return Halving(Settings(data="wine", device="cpu"), {"single": Cost(0.0, 0.01)}, out, 1, QUIET)
 
     def test_as_long_as_single_task_gains(self, tmp_path: Path) -> None:
-        race, missed = self.race(tmp_path), list[str]()
-        epochs = lengthened(race, self.SINGLE, 20, lambda: 1e9, lambda what, _: missed.append(what))
-        assert missed == []
+        race, budget = self.race(tmp_path), Given(tmp_path, 1e9)
+        epochs = lengthened(race, self.SINGLE, budget)
+        assert budget.said_missed == []
         lengths = sorted({len(run.epochs) for run in read_runs(tmp_path)})
         assert all(run.settings["evaluate_on"] == "validation" for run in read_runs(tmp_path))
-        reached = [race.accuracy(self.SINGLE, count, 3)[0] for count in lengths]
+        reached = [race.accuracy(replace(self.SINGLE, epochs=count), 3)[0] for count in lengths]
         assert lengths == [20 * 2**place for place in range(len(lengths))]
         assert all(longer > shorter for shorter, longer in itertools.pairwise(reached[:-1]))
         assert reached[-1] <= reached[-2]
         assert epochs == lengths[-2] > 20
 
     def test_as_far_as_there_is_time(self, tmp_path: Path) -> None:
-        race, missed = self.race(tmp_path), list[tuple[str, float]]()
         one = Cost(0.0, 0.01).of(40) / LENGTH
-        assert lengthened(race, self.SINGLE, 20, lambda: 0.9 * one, lambda *own: missed.append(own)) == 20
-        [(what, seconds)] = missed
+        race, budget = self.race(tmp_path), Given(tmp_path, 0.9 * one)
+        assert lengthened(race, self.SINGLE, budget) == 20
+        [(what, seconds)] = budget.said_missed
         assert what == "runs of 40 epochs"
         assert seconds == pytest.approx(one)
         assert not (tmp_path / "runs").exists()
@@ -506,10 +543,10 @@ def test_images_are_mirrored_only_where_that_helps(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     settings = Settings(data=str(tmp_path / "wedges"), device="cpu", backbone="mlp", batch_size=8)
     search = Halving(settings, {"single": Cost(0.0, 0.01)}, tmp_path / "out", 1, QUIET)
-    single = Candidate(ROWS[SINGLE], GRID[0])
-    assert with_mirroring(search, single, 10, 1e9) == "auto"
+    single = Candidate(ROWS[SINGLE], GRID[0], 10)
+    assert with_mirroring(search, single, 1e9) == "auto"
     assert len(read_runs(tmp_path / "out")) == 6
-    assert with_mirroring(search, single, 10, 0.1) == "auto"
+    assert with_mirroring(search, single, 0.1) == "auto"
     assert search.data_set == settings
 
 
@@ -522,11 +559,11 @@ class TestRace:
 
     def test_whole_runs_are_repeated_where_there_is_time(self, tmp_path: Path) -> None:
         race = self.race(tmp_path)
-        ranked = race.run(self.PLAN, lambda share: 1e9, 0, lambda **_: None)
+        ranked = race.run(self.PLAN, Given(tmp_path, 1e9))
         rungs = [(own["epochs"], own["seeds"]) for own in race.records]
         assert rungs == [(1, 1)] * 6 + [(2, 1)] * 4 + [(4, 1)] * 2 + [(4, 2)] * 2 + [(4, 4)] * 2
         for candidate in ranked:
-            runs = race.runs(candidate, 4, 4)
+            runs = race.runs(candidate, 4)
             assert [run.seed for run in runs] == [0, 1, 2, 3]
             last = next(own for own in race.records[-2:] if own["row"] == candidate.row.name)
             assert last["validation_accuracy"] == pytest.approx(sum(run.accuracy for run in runs) / 4)
@@ -535,16 +572,16 @@ class TestRace:
     def test_costs_are_what_runs_took(self, tmp_path: Path) -> None:
         race = self.race(tmp_path)
         race.costs["kmeans"] = Cost(100.0, 100.0)
-        race.run(self.PLAN, lambda share: 0, 0, lambda **_: None)
+        race.run(self.PLAN, Given(tmp_path, 0))
         assert 0 < race.costs["kmeans"].epoch < 10
 
     def test_the_shortest_runs_are_trained_in_any_case(self, tmp_path: Path) -> None:
         race = self.race(tmp_path)
-        assert len(race.run(self.PLAN, lambda share: 0, 0, lambda **_: None)) == len(race.records) == 6
+        assert len(race.run(self.PLAN, Given(tmp_path, 0))) == len(race.records) == 6
 
     def test_repetitions_are_for_what_the_search_was_planned_to_take(self, tmp_path: Path) -> None:
         race = self.race(tmp_path)
-        race.run(self.PLAN, lambda share: 1e9 if share > SEARCH else 0, 0, lambda **_: None)
+        race.run(self.PLAN, Given(tmp_path, 0, lambda share: 1e9 if share > SEARCH else 0))
         assert {own["seeds"] for own in race.records} == {1}
         assert race.records[-1]["epochs"] == 4
 
@@ -576,7 +613,7 @@ class OfMetaSplit(Run):
 
 
 def test_single_task_is_tuned_as_far_as_the_methods() -> None:
-    single, kmeans = ([Candidate(row, values) for values in SHORT_GRID] for row in (ROWS[SINGLE], KMEANS))
+    single, kmeans = ([Candidate(row, values, 4) for values in SHORT_GRID] for row in (ROWS[SINGLE], KMEANS))
     assert _better_half([*single, *kmeans]) == [*single[:2], *kmeans[:2]]
     assert _better_half([*kmeans, *single]) == [*kmeans[:2], *single[:2]]
     assert _better_half([single[0], kmeans[0], kmeans[1], single[1]]) == [single[0], kmeans[0]]
@@ -586,8 +623,8 @@ def test_single_task_is_tuned_as_far_as_the_methods() -> None:
 @pytest.mark.parametrize(("times", "epochs"), [(1.1, None), (3.0, 12)])
 def test_single_task_is_tested_for_the_time_that_the_winner_takes(times: float, epochs: int | None) -> None:
     costs = {"single": Cost(0.0, 1.0), "kmeans": Cost(0.0, 2.0)}  # estimated: not what it took
-    single = on_test(Settings(), Candidate(ROWS[SINGLE], GRID[0]), 4, costs[SINGLE])
-    found = entrants(Settings(), 4, costs, single, Candidate(KMEANS, GRID[1]), times)
+    single = on_test(Settings(), Candidate(ROWS[SINGLE], GRID[0], 4), costs[SINGLE])
+    found = entrants(Settings(), costs, single, Candidate(KMEANS, GRID[1], 4), times)
     longer = found.pop("single, compute of kmeans", None)
     assert (longer.settings.epochs if longer else None) == epochs
     assert set(found) == {"single", "uniform", "frozen", "kmeans"}
@@ -597,8 +634,8 @@ def test_single_task_is_tested_for_the_time_that_the_winner_takes(times: float, 
 def test_the_controls_of_views_apart_are_trained_as_the_winner_is() -> None:
     row = next(row for row in ENTRANTS if row.name == "transformation apart")
     costs = {"single": Cost(0.0, 1.0), row.name: Cost(0.0, 1.0)}
-    single = on_test(Settings(), Candidate(ROWS[SINGLE], GRID[0]), 4, costs[SINGLE])
-    found = entrants(Settings(), 4, costs, single, Candidate(row, GRID[1]))
+    single = on_test(Settings(), Candidate(ROWS[SINGLE], GRID[0], 4), costs[SINGLE])
+    found = entrants(Settings(), costs, single, Candidate(row, GRID[1], 4))
     ways = {name: (trial.settings.views, trial.settings.auxiliary_weight) for name, trial in found.items()}
     names = ("transformation apart", "transformed apart", "transformation-shuffled apart")
     weighed = dict.fromkeys(("uniform weight 2", "frozen weight 2"), (None, 2.0))
@@ -625,7 +662,7 @@ class TestConclusion:
         runs: dict[str, list[Run]] = {}
         for run in make_runs(tmp_path, gains, samples):
             runs.setdefault(run.method, []).append(run)
-        winner = Candidate(KMEANS, SHORT_GRID[0])
+        winner = Candidate(KMEANS, SHORT_GRID[0], 3)
         return conclude(Outcome(runs, failed or {}), winner, best_first)
 
     def test_what_helps_is_handed_over(self, tmp_path: Path) -> None:
@@ -648,7 +685,7 @@ class TestConclusion:
     def test_without_a_whole_seed_single_task_is_handed_over(self, tmp_path: Path) -> None:
         run = make_run(tmp_path, "single", 100, first_right(0.7, 100))
         outcome = Outcome({"single": [run]}, {100: ["kmeans"]})
-        found = conclude(outcome, Candidate(KMEANS, SHORT_GRID[0]), self.ALL)
+        found = conclude(outcome, Candidate(KMEANS, SHORT_GRID[0], 3), self.ALL)
         assert (found.method, found.helps, found.chosen.folder) == ("single", False, run.folder)
         assert found.verdict.says == (
             "kmeans is not judged: no seed has all runs. 1 seed could not be used, since kmeans failed."

@@ -62,4 +62,4 @@ class Recommend(Command):
         with sole_writer(folder, console):
             found = recommend(settings, self.minutes, self.jobs, folder, console)
         if self.json:
-            print_json(found.details, console)
+            print_json(found, console)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError
@@ -40,10 +41,11 @@ LEAST_SEEDS = 3
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row with one configuration."""
+    """A row with one configuration, and the epochs that it is trained."""
 
     row: Entrant
-    values: Mapping[str, float]
+    values: Mapping[str, Any]
+    epochs: int
 
 
 def make_grid(settings: Settings, short: bool = False) -> tuple[dict[str, float], ...]:
@@ -109,7 +111,7 @@ class Affordable:
 
     def candidates(self) -> list[Candidate]:
         """Return every configuration of single task and the methods: the same for all."""
-        return [Candidate(ROWS[name], values) for name in (SINGLE, *self.methods) for values in self.grid]
+        return [Candidate(ROWS[name], values, self.epochs) for name in (SINGLE, *self.methods) for values in self.grid]
 
 
 def affordable(settings: Settings, costs: Mapping[str, Cost], epochs: int, seconds: float, workers: int) -> Affordable:

@@ -40,6 +40,16 @@ class Budget:
         """The seconds that are left; none once the same minutes have come to their end."""
         return 0 if self.concluded else self.total - self.spent
 
+    def of_search(self, share: float) -> float:
+        """Return the seconds that are left of a share of what there was when the search began.
+
+        None once its test has begun: more minutes are then for more seeds.
+        """
+        if "search" in self.state:
+            return 0.0
+        begun = float(self.state["begun"])
+        return share * (self.total - begun) - (self.spent - begun)
+
     def note(self, **values: Any) -> None:
         """Record what is known, with the time that it took."""
         self.state |= {**values, "seconds": self.spent}

@@ -1,9 +1,8 @@
 """What may be handed over: nothing that is below the default single task on validation data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cmp_to_key
-from typing import Any
 
 from metaux.settings import Settings
 from metaux.studies.benchmark.rules import SINGLE
@@ -12,33 +11,24 @@ from metaux.studies.search.halving import Halving
 from metaux.words import counted
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A candidate, and how long it is trained."""
-
-    candidate: Candidate
-    epochs: int
-
-
-def default_run(settings: Settings, epochs: int) -> Choice:
+def default_run(settings: Settings, epochs: int) -> Candidate:
     """Return single task as `metaux train` has it, which is the floor of a search."""
-    values: dict[str, Any] = {**make_grid(settings)[0], "augment": settings.augment}
-    return Choice(Candidate(replace(ROWS[SINGLE], name=DEFAULT), values), epochs)
+    values = {**make_grid(settings)[0], "augment": settings.augment}
+    return Candidate(replace(ROWS[SINGLE], name=DEFAULT), values, epochs)
 
 
-def confirm(search: Halving, choices: Sequence[Choice], seconds: float) -> None:
+def confirm(search: Halving, choices: Sequence[Candidate], seconds: float) -> None:
     """Train what may be chosen with as many seeds on validation data as the floor, as far as there is time."""
     for own in choices:
-        for seeds in (1,) if own.candidate.row.classical else (LEAST_SEEDS, 1):
-            if search.fits([own.candidate], own.epochs, seeds, seconds):
-                row = own.candidate.row
-                length = "" if row.classical else f", {counted(own.epochs, 'epoch')}"
-                search.train([own.candidate], own.epochs, seeds, f"{row.name}{length}, {counted(seeds, 'seed')}")
-                search.record(own.candidate, own.epochs, seeds)
+        for seeds in (1,) if own.row.classical else (LEAST_SEEDS, 1):
+            if search.fits([own], seeds, seconds):
+                length = "" if own.row.classical else f", {counted(own.epochs, 'epoch')}"
+                search.train([own], seeds, f"{own.row.name}{length}, {counted(seeds, 'seed')}")
+                search.record(own, seeds)
                 break
 
 
-def best_single(search: Halving, floor: Choice, others: Sequence[Choice]) -> Choice:
+def best_single(search: Halving, floor: Candidate, others: Sequence[Candidate]) -> Candidate:
     """Return the best single task on validation data: the floor, unless another is above it."""
     best = floor
     for other in others:
@@ -47,7 +37,7 @@ def best_single(search: Halving, floor: Choice, others: Sequence[Choice]) -> Cho
     return best
 
 
-def best_first(search: Halving, floor: Choice, choices: Mapping[str, Choice]) -> list[str]:
+def best_first(search: Halving, floor: Candidate, choices: Mapping[str, Candidate]) -> list[str]:
     """Return the rows that are not below the floor on validation data, the best first; of equal ones the first."""
 
     def order(first: str, second: str) -> int:
@@ -57,11 +47,10 @@ def best_first(search: Halving, floor: Choice, choices: Mapping[str, Choice]) ->
     return sorted(above, key=cmp_to_key(order))
 
 
-def _compared(search: Halving, own: Choice, other: Choice) -> int:
+def _compared(search: Halving, own: Candidate, other: Candidate) -> int:
     """Return 1 if the first is more accurate, on the seeds that both have; of equal ones if it has the lower loss."""
     for seeds in range(LEAST_SEEDS, 0, -1):
-        pair = [(each.candidate, each.epochs, seeds) for each in (own, other)]
-        if all(search.runs(*each) for each in pair):
-            first, second = (search.accuracy(*each) for each in pair)
+        if search.runs(own, seeds) and search.runs(other, seeds):
+            first, second = search.accuracy(own, seeds), search.accuracy(other, seeds)
             return (first > second) - (first < second)
     return -1

@@ -1,7 +1,7 @@
 """The test of what a search found: test data, on as many paired seeds as there is time for."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rich.console import Console
@@ -18,6 +18,7 @@ from metaux.studies.benchmark.measured import FIRST_SEED, same_time_as, shuffled
 from metaux.studies.benchmark.plan import on_validation
 from metaux.studies.benchmark.rules import ENTRANTS, SINGLE
 from metaux.studies.search.affordable import DEFAULT, ROWS, Candidate
+from metaux.studies.search.budget import Budget
 from metaux.studies.search.halving import Halving, of_seed
 from metaux.terminal import print_notes
 from metaux.training.timing import Cost
@@ -44,7 +45,6 @@ class Outcome:
 
 def entrants(
     data_set: Settings,
-    epochs: int,
     costs: Mapping[str, Cost],
     single: Trial,
     winner: Candidate | None = None,
@@ -54,7 +54,6 @@ def entrants(
 
     Args:
         data_set: its settings.
-        epochs: of a whole run.
         costs: of each row, as measured.
         single: single task, as chosen.
         winner: the best method; None for single task alone.
@@ -68,30 +67,28 @@ def entrants(
             if entrant.name in (row.name, *REFERENCES[1:], *row.controls):
                 # The controls of its own see what it sees; the others' labels cost next to nothing.
                 cost = dear if entrant.name in (row.name, *row.controls) else costs[SINGLE]
-                found[entrant.name] = on_test(data_set, Candidate(entrant, winner.values), epochs, cost)
-        longer = round(times * epochs)
-        if longer > epochs and longer != single.protocol.epochs:
+                found[entrant.name] = on_test(data_set, replace(winner, row=entrant), cost)
+        longer = round(times * winner.epochs)
+        if longer > winner.epochs and longer != single.protocol.epochs:
             found[same_time_as(row.name)] = single.changed(epochs=longer)
     return found
 
 
-def on_test(data_set: Settings, candidate: Candidate, epochs: int, cost: Cost) -> Trial:
+def on_test(data_set: Settings, candidate: Candidate, cost: Cost) -> Trial:
     """Return a candidate's first run on test data."""
+    epochs = candidate.epochs
     base = on_validation(data_set, candidate.row).changed(**candidate.values, epochs=epochs, evaluate_on="test")
     return replace(base, seed=FIRST_SEED, seconds=cost.of(epochs) / epochs)
 
 
-def classical_models(
-    data_set: Settings, data: LabelledData, seconds: float, console: Console, missed: Callable[[str, float], None]
-) -> dict[str, Cost]:
+def classical_models(data_set: Settings, data: LabelledData, budget: Budget, console: Console) -> dict[str, Cost]:
     """Return the classical models that suit the data, with what they cost; say which can't be run.
 
     Args:
         data_set: its settings.
         data: read.
-        seconds: the budget, of which one model may take `MOST_CLASSICAL`.
+        budget: of which one model may take `MOST_CLASSICAL`.
         console: for notes.
-        missed: takes what there is no time for, and the seconds that would be enough.
     """
     found = {}
     for name in CLASSICAL:
@@ -102,8 +99,8 @@ def classical_models(
         except InputError as error:
             print_notes([f"{name}: not run: {error}"], console)
             continue
-        if cost.preparation > MOST_CLASSICAL * seconds:
-            missed(name, cost.preparation / MOST_CLASSICAL)
+        if cost.preparation > MOST_CLASSICAL * budget.total:
+            budget.missed(name, cost.preparation / MOST_CLASSICAL)
         else:
             found[name] = cost
     return found
@@ -163,15 +160,7 @@ def _same_for_all(trial: Trial) -> bool:
     return trial.method in CLASSICAL and trial.settings.train_size is None
 
 
-def measure(
-    trials: Mapping[str, Trial],
-    tested: str,
-    search: Halving,
-    left: Callable[[], float],
-    tried: Iterable[int],
-    note: Callable[..., None],
-    missed: Callable[[str, float], None],
-) -> Outcome:
+def measure(trials: Mapping[str, Trial], tested: str, search: Halving, budget: Budget) -> Outcome:
     """Train on as many paired seeds as there is time for, and return the runs of those that are whole.
 
     Single task and the classical models run with a first seed in any case, without cross-validation. The method that
@@ -181,35 +170,32 @@ def measure(
         trials: a run of each row.
         tested: the row whose labels, shuffled, are a control, if its runs record them.
         search: that came before, which knows how much slower than estimated runs are.
-        left: the seconds that are left.
-        tried: the seeds that an earlier call has trained on.
-        note: keeps what the next call should know: `tried`.
-        missed: takes what there was no time for, and the seconds that would be enough.
+        budget: for all of it, which keeps the seeds that an earlier call has trained on.
 
     Raises:
         TrainingError: if single task could not be trained either.
     """
     alone = {name: trial for name, trial in trials.items() if name in (SINGLE, DEFAULT, *CLASSICAL)}
-    folds, done = search.folds, set(tried)
+    folds, done = search.folds, set(budget.state.get("tried", ()))
     seeds, first = _Seeds(trials, tested, search, folds), _Seeds(alone, SINGLE, search)
     failures = first.train([FIRST_SEED]) if first.lacking(FIRST_SEED) else []
-    if tested != SINGLE and not done and left() <= (seconds := seeds.expected(1)):
-        missed(f"a test of {tested} and its controls", seconds)
+    if tested != SINGLE and not done and budget.left <= (seconds := seeds.expected(1)):
+        budget.missed(f"a test of {tested} and its controls", seconds)
         seeds = _Seeds(alone, SINGLE, search, folds)
-        note(untested=tested)
+        budget.note(untested=tested)
     parts = "" if folds is None else f", each on another of {folds} parts of all samples (cross-validation)"
     search.console.print(
         f"test of {listed(list(seeds.trials))}, with as many seeds as there is time for{parts}", soft_wrap=True
     )
     missing = [seed for seed in SEEDS if seeds.lacking(seed)]
-    while missing and left() > seeds.expected(1):
-        count = next((many for many in range(search.workers, 1, -1) if seeds.expected(many) < left()), 1)
+    while missing and budget.left > seeds.expected(1):
+        count = next((many for many in range(search.workers, 1, -1) if seeds.expected(many) < budget.left), 1)
         now, missing = missing[:count], missing[count:]
         if failed := seeds.train(now):
             print_notes([f"{summarise_failures(failed)}; seeds with such a run do not count"], search.console)
         failures += failed
         done |= set(now)
-        note(tried=sorted(done))
+        budget.note(tried=sorted(done))
     lost = {seed: names for seed in sorted(done) if (names := seeds.lacking(seed))}
     whole = [seeds.runs(seed) for seed in SEEDS if not seeds.lacking(seed)]
     if not whole and folds and not done and not first.lacking(FIRST_SEED):

@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from metaux.settings import Settings
 from metaux.studies.benchmark.plan import on_validation
 from metaux.studies.benchmark.rules import SINGLE
 from metaux.studies.search.affordable import MOST_SEARCH, REPEATED, RUNGS, SEARCH, Affordable, Candidate, side_by_side
+from metaux.studies.search.budget import Budget
 from metaux.terminal import make_table
 from metaux.training.timing import Cost
 from metaux.words import counted, percent
@@ -72,81 +73,68 @@ class Halving:
         if started:
             self.start = 0.0
 
-    def trials(self, candidate: Candidate, epochs: int, seeds: int) -> list[Trial]:
+    def trials(self, candidate: Candidate, seeds: int) -> list[Trial]:
         """Return a candidate's runs on validation data."""
+        epochs = candidate.epochs
         base = on_validation(self.data_set, candidate.row).changed(**candidate.values, epochs=epochs)
         seconds = self.slower * self.costs[candidate.row.name].of(epochs) / epochs
         return [of_seed(replace(base, seconds=seconds), seed, self.folds) for seed in range(seeds)]
 
-    def runs(self, candidate: Candidate, epochs: int, seeds: int) -> list[Run]:
+    def runs(self, candidate: Candidate, seeds: int) -> list[Run]:
         """Return the same once they are trained; none, if one of them is missing."""
-        found = self.store.found(self.trials(candidate, epochs, seeds))
+        found = self.store.found(self.trials(candidate, seeds))
         return found if len(found) == seeds else []
 
-    def missing(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> list[str]:
-        """Return the row of each run that is not there."""
-        return [
-            candidate.row.name
-            for candidate in candidates
-            for trial in self.trials(candidate, epochs, seeds)
-            if self.store.find(trial) is None
-        ]
+    def missing(self, candidates: Sequence[Candidate], seeds: int) -> list[Candidate]:
+        """Return the candidate of each run that is not there."""
+        return [own for own in candidates for trial in self.trials(own, seeds) if self.store.find(trial) is None]
 
-    def estimated(self, rows: Sequence[str], epochs: int) -> tuple[float, float]:
-        """Return the seconds of a run of each row: all together, and the longest."""
-        each = [self.costs[row].of(epochs) for row in rows]
+    def estimated(self, candidates: Sequence[Candidate]) -> tuple[float, float]:
+        """Return the seconds of a run of each candidate: all together, and the longest."""
+        each = [self.costs[own.row.name].of(own.epochs) for own in candidates]
         return sum(each), max(each, default=0.0)
 
-    def fits(self, candidates: Sequence[Candidate], epochs: int, seeds: int, seconds: float) -> bool:
+    def fits(self, candidates: Sequence[Candidate], seeds: int, seconds: float) -> bool:
         """Return whether so many seconds are enough for what is not trained yet."""
-        missing = self.missing(candidates, epochs, seeds)
-        return not missing or self.expected(*self.estimated(missing, epochs)) <= seconds
+        missing = self.missing(candidates, seeds)
+        return not missing or self.expected(*self.estimated(missing)) <= seconds
 
-    def train(self, candidates: Sequence[Candidate], epochs: int, seeds: int, what: str) -> list[str]:
+    def train(self, candidates: Sequence[Candidate], seeds: int, what: str) -> list[str]:
         """Train the runs that are not there; return for each that could not be finished, why."""
-        missing = self.missing(candidates, epochs, seeds)
-        trials = [trial for candidate in candidates for trial in self.trials(candidate, epochs, seeds)]
-        begin, workers = time.perf_counter(), self.workers_for(*self.estimated(missing, epochs))
+        missing = self.missing(candidates, seeds)
+        trials = [trial for candidate in candidates for trial in self.trials(candidate, seeds)]
+        begin, workers = time.perf_counter(), self.workers_for(*self.estimated(missing))
         failures = train(longest_first(trials), self.store, workers, self.console, what, self.start, curve=False)
         if missing and not failures:  # what diverges takes less
             for candidate in candidates:
-                self.costs[candidate.row.name] = _measured(self.runs(candidate, epochs, seeds))
-            self.took(time.perf_counter() - begin, *self.estimated(missing, epochs))
+                self.costs[candidate.row.name] = _measured(self.runs(candidate, seeds))
+            self.took(time.perf_counter() - begin, *self.estimated(missing))
         return failures
 
-    def accuracy(self, candidate: Candidate, epochs: int, seeds: int) -> tuple[float, float]:
+    def accuracy(self, candidate: Candidate, seeds: int) -> tuple[float, float]:
         """Return what a candidate's runs reach on validation data, and the negative loss, means over seeds."""
-        runs = self.runs(candidate, epochs, seeds)
+        runs = self.runs(candidate, seeds)
         if not runs:
             return 0.0, -math.inf
         loss = statistics.fmean(float(run.epochs[-1]["test_loss"]) for run in runs)
         return statistics.fmean(run.accuracy for run in runs), -loss
 
-    def run(
-        self, plan: Affordable, left: Callable[[float], float], rungs: int, note: Callable[..., None]
-    ) -> list[Candidate]:
-        """Return the candidates of the last rung that there was time for, best first.
-
-        Args:
-            plan: what is tried.
-            left: the seconds that are left of a share of the budget.
-            rungs: how many an earlier call has run.
-            note: keeps what the next call should know: `rungs` and `slower`.
-        """
-        ranked = plan.candidates()
+    def run(self, plan: Affordable, budget: Budget) -> list[Candidate]:
+        """Return the candidates of the last rung that there was time for, best first, with the epochs of whole runs."""
+        ranked, rungs = plan.candidates(), budget.state.get("rungs", 0)
         steps = [*((share, 1, MOST_SEARCH) for share in RUNGS), *((RUNGS[-1], seeds, SEARCH) for seeds in REPEATED)]
         for number, (share, seeds, most) in enumerate(steps):
-            candidates = _better_half(ranked) if number else ranked
             epochs = max(1, int(plan.epochs * share))
-            if number >= max(1, rungs) and not self.fits(candidates, epochs, seeds, left(most)):
+            candidates = [replace(own, epochs=epochs) for own in (_better_half(ranked) if number else ranked)]
+            if number >= max(1, rungs) and not self.fits(candidates, seeds, budget.of_search(most)):
                 if seeds == 1:
                     self.console.print("no time for longer runs of the search")
                 break
             what = f"search, {counted(epochs, 'epoch')}" + (f", {seeds} seeds" if seeds > 1 else "")
-            self.train(candidates, epochs, seeds, what)
-            ranked = self._ranked(candidates, epochs, seeds) or ranked
-            note(rungs=max(rungs, number + 1), slower=self.slower)
-        return ranked
+            self.train(candidates, seeds, what)
+            ranked = self._ranked(candidates, seeds) or ranked
+            budget.note(rungs=max(rungs, number + 1), slower=self.slower)
+        return [replace(own, epochs=plan.epochs) for own in ranked]
 
     def plain_costs(self) -> dict[str, dict[str, float]]:
         """Return what each row costs, for a file."""
@@ -156,16 +144,16 @@ class Halving:
         """Return `best_of_each` of what was recorded as a table."""
         return make_table(COLUMNS, best_of_each(self.records), "the best configuration of each, as far as it came")
 
-    def _ranked(self, candidates: Sequence[Candidate], epochs: int, seeds: int) -> list[Candidate]:
+    def _ranked(self, candidates: Sequence[Candidate], seeds: int) -> list[Candidate]:
         """Return those that came to their end, the most accurate first; of equal ones that of the lower loss."""
-        found = [candidate for candidate in candidates if self.record(candidate, epochs, seeds)]
-        return sorted(found, key=lambda candidate: self.accuracy(candidate, epochs, seeds), reverse=True)
+        found = [candidate for candidate in candidates if self.record(candidate, seeds)]
+        return sorted(found, key=lambda candidate: self.accuracy(candidate, seeds), reverse=True)
 
-    def record(self, candidate: Candidate, epochs: int, seeds: int) -> bool:
+    def record(self, candidate: Candidate, seeds: int) -> bool:
         """Keep what a candidate reached, to be shown; return whether all of its runs came to their end."""
-        runs = self.runs(candidate, epochs, seeds)
+        runs = self.runs(candidate, seeds)
         if runs:
-            accuracy, loss = self.accuracy(candidate, epochs, seeds)
+            accuracy, loss = self.accuracy(candidate, seeds)
             self.records.append(
                 {
                     "epochs": len(runs[0].epochs),

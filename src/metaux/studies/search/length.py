@@ -1,8 +1,9 @@
 """How long the runs of a search are: longer than the default, as long as single task gains from it."""
 
-from collections.abc import Callable
+from dataclasses import replace
 
 from metaux.studies.search.affordable import LEAST_SEEDS, Candidate
+from metaux.studies.search.budget import Budget
 from metaux.studies.search.halving import Halving
 from metaux.words import counted, percent
 
@@ -10,46 +11,40 @@ from metaux.words import counted, percent
 LENGTH = 0.4
 
 
-def lengthened(
-    search: Halving, single: Candidate, epochs: int, left: Callable[[], float], missed: Callable[[str, float], None]
-) -> int:
+def lengthened(search: Halving, single: Candidate, budget: Budget) -> int:
     """Return the epochs of whole runs: twice as many, and twice that, as long as single task gains on validation data.
 
     Args:
         search: trains on validation data.
-        single: single task with the default configuration.
-        epochs: the default.
-        left: the seconds that there are for everything.
-        missed: takes what there was no time for, and the seconds that would be enough.
+        single: single task with the default configuration and epochs.
+        budget: for everything.
     """
     reached: list[str] = []
-    seeds = next((count for count in (LEAST_SEEDS, 2) if _fits(search, single, 2 * epochs, count, left())), 1)
 
-    def accuracy(count: int) -> float:
-        search.train([single], count, seeds, f"{single.row.name}, {counted(count, 'epoch')}")
-        search.record(single, count, seeds)
-        found, _ = search.accuracy(single, count, seeds)
-        reached.append(f"{percent(found)} % in {counted(count, 'epoch')}")
+    def fits(own: Candidate, seeds: int) -> bool:
+        return search.fits([own], seeds, LENGTH * budget.left)
+
+    def accuracy(own: Candidate) -> float:
+        length = counted(own.epochs, "epoch")
+        search.train([own], seeds, f"{own.row.name}, {length}")
+        search.record(own, seeds)
+        found, _ = search.accuracy(own, seeds)
+        reached.append(f"{percent(found)} % in {length}")
         return found
 
-    last = None
-    while _fits(search, single, 2 * epochs, seeds, left()):
-        last = accuracy(epochs) if last is None else last
-        twice = accuracy(2 * epochs)
-        if twice <= last:
+    last, longer = None, replace(single, epochs=2 * single.epochs)
+    seeds = next((count for count in (LEAST_SEEDS, 2) if fits(longer, count)), 1)
+    while fits(longer, seeds):
+        last = accuracy(single) if last is None else last
+        if (twice := accuracy(longer)) <= last:
             break
-        last, epochs = twice, 2 * epochs
+        last, single, longer = twice, longer, replace(longer, epochs=2 * longer.epochs)
     else:
-        longer = search.expected(*search.estimated([single.row.name], 2 * epochs)) / LENGTH
-        missed(f"runs of {2 * epochs} epochs", longer)
+        budget.missed(f"runs of {longer.epochs} epochs", search.expected(*search.estimated([longer])) / LENGTH)
     if reached:
         search.console.print(
             f"On validation data, single task reaches {', '.join(reached)}, {counted(seeds, 'seed')}: runs of "
-            f"{counted(epochs, 'epoch')}.",
+            f"{counted(single.epochs, 'epoch')}.",
             soft_wrap=True,
         )
-    return epochs
-
-
-def _fits(search: Halving, single: Candidate, epochs: int, seeds: int, seconds: float) -> bool:
-    return search.fits([single], epochs, seeds, LENGTH * seconds)
+    return single.epochs

@@ -7,24 +7,23 @@ from metaux.studies.search.halving import Halving
 from metaux.words import percent
 
 
-def with_mirroring(search: Halving, single: Candidate, epochs: int, seconds: float) -> str:
+def with_mirroring(search: Halving, single: Candidate, seconds: float) -> str:
     """Return the augmentation with which single task does better on validation data: as it is, or crop-flip.
 
     Both are tried only where they take a small part of the time.
 
     Args:
         search: trains on validation data.
-        single: single task with the default configuration.
-        epochs: the default.
+        single: single task with the default configuration and epochs.
         seconds: that there are for all of it.
     """
     plain, found = search.data_set, {}
-    if 2 * LEAST_SEEDS * search.costs[single.row.name].of(epochs) / search.workers > TIMING * seconds:
+    if 2 * LEAST_SEEDS * search.costs[single.row.name].of(single.epochs) / search.workers > TIMING * seconds:
         return plain.augment
     for augment in (plain.augment, "crop-flip"):
         search.data_set = replace(plain, augment=augment)
-        search.train([single], epochs, LEAST_SEEDS, f"single task, --augment {augment}")
-        found[augment] = search.accuracy(single, epochs, LEAST_SEEDS)
+        search.train([single], LEAST_SEEDS, f"single task, --augment {augment}")
+        found[augment] = search.accuracy(single, LEAST_SEEDS)
     search.data_set = plain
     best = max(found, key=lambda augment: found[augment])  # as it is, where both do alike
     search.console.print(

@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ from metaux.studies.search.affordable import (
     time_epochs,
 )
 from metaux.studies.search.budget import Budget
-from metaux.studies.search.choice import Choice, best_first, best_single, confirm, default_run
+from metaux.studies.search.choice import best_first, best_single, confirm, default_run
 from metaux.studies.search.conclusion import Conclusion, conclude
 from metaux.studies.search.final import Outcome, classical_models, entrants, measure, on_test
 from metaux.studies.search.folds import choose_folds
@@ -56,24 +55,7 @@ from metaux.training.timing import Cost
 from metaux.words import counted, duration, listed, shell_command
 
 
-@dataclass(frozen=True)
-class Recommendation:
-    """What came of it.
-
-    Args:
-        conclusion: what the test showed, and the network to use.
-        command: that trains it again.
-        seconds: that all of it took, earlier calls included.
-        details: what was affordable, searched and measured.
-    """
-
-    conclusion: Conclusion
-    command: str
-    seconds: float
-    details: Mapping[str, Any]
-
-
-def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console: Console) -> Recommendation:
+def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console: Console) -> dict[str, Any]:
     """Search for what helps on this data, and test it, in the time that is given.
 
     Args:
@@ -83,6 +65,9 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
         jobs: runs side by side; 0 for as many as suit the machine.
         out: where the runs, `recommend.json` and `report.html` go.
         console: for what is affordable, progress and the verdict.
+
+    Returns:
+        The content of `recommend.json`: what was affordable, searched, measured and concluded.
 
     Raises:
         InputError: for bad input, or too little time for anything.
@@ -108,24 +93,23 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
     settings, note = choose_start(settings, data, out)
     print_notes([*data.notices, *([note] if note else [])], console)
     try:
-        found = _recommend(settings, data, budget, jobs, out, console)
+        concluded = _recommend(settings, data, budget, jobs, out, console)
     finally:
         if "costs" in budget.state:
             budget.note()  # the time of what was stopped on the way counts too
     again = shell_command(["metaux", "recommend", *as_words(to_mapping(settings)), "--minutes", f"{minutes:g}"])
-    search = Search(COLUMNS, best_of_each(found.details["search"]), again, budget.said)
-    concluded = found.conclusion
+    search = Search(COLUMNS, best_of_each(budget.state["search"]), again, budget.said)
     recorded = Recorded(concluded.runs, concluded.comparison, concluded.verdict, search=search)
     seconds = seconds_of_report(recorded.comparison.test_size)
-    with finishing("writing the report", seconds, found.seconds, console):
+    with finishing("writing the report", seconds, budget.spent, console):
         page = write_report(recorded, out, lambda: load_once(concluded.runs[0].trial.settings))
     console.print(f"Report: {page}", soft_wrap=True)
-    return found
+    return budget.state
 
 
 def _recommend(
     settings: Settings, data: LabelledData, budget: Budget, jobs: int, out: Path, console: Console
-) -> Recommendation:
+) -> Conclusion:
     folds = choose_folds(settings)
     settings = replace(settings, folds=None, fold=0)
     known, epochs = budget.state, resolve(settings).epochs
@@ -135,65 +119,57 @@ def _recommend(
     search = Halving(searched, costs, out, jobs or default_workers(settings), console, slower, folds)
     floor = default_run(settings, epochs)
     _train_floor(floor, settings, data, search, budget)
-    single = Choice(Candidate(ROWS[SINGLE], make_grid(settings)[0]), epochs)
+    single = Candidate(ROWS[SINGLE], make_grid(settings)[0], epochs)
     if "classical" not in known:
-        models = classical_models(searched, data, budget.total, console, budget.missed)
+        models = classical_models(searched, data, budget, console)
         search.costs |= models
         budget.note(classical=list(models))
-    classical = {name: Choice(Candidate(ROWS[name], {}), epochs) for name in known["classical"]}
+    classical = {name: Candidate(ROWS[name], {}, epochs) for name in known["classical"]}
     confirm(search, [*classical.values()], math.inf)
     settings, single = _as_trained(settings, data, search, single, budget)
     plan = _plan(settings, data, search, budget)
-    # Once the test has begun, more minutes are for more seeds: the search is over.
-    over, begun = "search" in known, known["begun"]
-
-    def left(share: float) -> float:
-        return 0.0 if over else share * (budget.total - begun) - (budget.spent - begun)
-
-    ranked = search.run(plan, left, known.get("rungs", 0), budget.note) if plan.grid else []
-    best = [Choice(found, plan.epochs) for found in ranked]
-    tuned = [own for own in best if own.candidate.row.name == SINGLE][:1]
-    winner = next((own for own in best if own.candidate.row.name != SINGLE), None)
-    confirm(search, [*tuned, *([winner] if winner else [])], left(MOST_SEARCH))
+    ranked = search.run(plan, budget) if plan.grid else []
+    tuned = [own for own in ranked if own.row.name == SINGLE][:1]
+    winner = next((own for own in ranked if own.row.name != SINGLE), None)
+    confirm(search, [*tuned, *([winner] if winner else [])], budget.of_search(MOST_SEARCH))
     chosen = best_single(search, floor, [single, *tuned])
     if winner and known.get("untested"):
         winner = None
-    first = on_test(settings, replace(chosen.candidate, row=ROWS[SINGLE]), chosen.epochs, search.costs[SINGLE])
+    first = on_test(settings, replace(chosen, row=ROWS[SINGLE]), search.costs[SINGLE])
     times = known.get("times") or (_seconds(search, winner) / _seconds(search, single) if winner else 1.0)
-    trials = entrants(settings, plan.epochs, search.costs, first, winner.candidate if winner else None, times)
-    name = winner.candidate.row.name if winner else SINGLE
+    trials = entrants(settings, search.costs, first, winner, times)
+    name = winner.row.name if winner else SINGLE
     choices = {SINGLE: chosen, **classical, **({name: winner} if winner else {})}
     if longer := trials.get(same_time_as(name)):
-        choices[same_time_as(name)] = Choice(chosen.candidate, longer.protocol.epochs)
-        confirm(search, [choices[same_time_as(name)]], left(MOST_SEARCH))
+        choices[same_time_as(name)] = replace(chosen, epochs=longer.protocol.epochs)
+        confirm(search, [choices[same_time_as(name)]], budget.of_search(MOST_SEARCH))
     if chosen != floor:
-        trials[DEFAULT] = on_test(settings, floor.candidate, floor.epochs, search.costs[DEFAULT])
-    trials |= {row: on_test(settings, own.candidate, epochs, search.costs[row]) for row, own in classical.items()}
+        trials[DEFAULT] = on_test(settings, floor, search.costs[DEFAULT])
+    trials |= {row: on_test(settings, own, search.costs[row]) for row, own in classical.items()}
     print_whole(search.table(), console)
     budget.note(search=search.records, times=times, costs=search.plain_costs(), slower=search.slower)
-    outcome = measure(trials, name, search, lambda: budget.left, known.get("tried", ()), budget.note, budget.missed)
-    tried = winner.candidate if winner and name in outcome.runs else None
-    found = conclude(outcome, tried, best_first(search, floor, choices))
+    outcome = measure(trials, name, search, budget)
+    found = conclude(outcome, winner if name in outcome.runs else None, best_first(search, floor, choices))
     if folds:
         rows = found.verdict.row, found.network_row
         model, network = (_trained(replace(trials[row], seed=FIRST_SEED), search) for row in rows)
         found = replace(found, chosen=model, network=network)
-    return _hand_over(found, outcome, budget, console)
+    _hand_over(found, outcome, budget, console)
+    return found
 
 
 def _as_trained(
-    settings: Settings, data: LabelledData, search: Halving, single: Choice, budget: Budget
-) -> tuple[Settings, Choice]:
+    settings: Settings, data: LabelledData, search: Halving, single: Candidate, budget: Budget
+) -> tuple[Settings, Candidate]:
     """Return settings and single task with what validation data says of mirroring and of the epochs."""
-    known, epochs = budget.state, single.epochs
+    known = budget.state
     if data.kind == "image" and settings.augment == "auto" and not is_known(settings.data):
         if "augment" not in known:
-            budget.note(augment=with_mirroring(search, single.candidate, epochs, budget.left))
+            budget.note(augment=with_mirroring(search, single, budget.left))
         search.data_set = replace(search.data_set, augment=known["augment"])
         settings = replace(settings, augment=known["augment"])
     if "epochs" not in known:
-        if settings.epochs is None:
-            epochs = lengthened(search, single.candidate, epochs, lambda: budget.left, budget.missed)
+        epochs = lengthened(search, single, budget) if settings.epochs is None else single.epochs
         budget.note(epochs=epochs, costs=search.plain_costs())
     return settings, replace(single, epochs=known["epochs"])
 
@@ -206,17 +182,16 @@ def _trained(trial: Trial, search: Halving) -> Run:
     return run
 
 
-def _train_floor(floor: Choice, settings: Settings, data: LabelledData, search: Halving, budget: Budget) -> None:
+def _train_floor(floor: Candidate, settings: Settings, data: LabelledData, search: Halving, budget: Budget) -> None:
     """Train single task as `metaux train` has it, in any case and first: for validation data, and for test data."""
-    row = floor.candidate.row
     if "costs" not in budget.state:
-        search.costs[DEFAULT], _ = rehearse(on_validation(search.data_set, row), data, curve=False)
+        search.costs[DEFAULT], _ = rehearse(on_validation(search.data_set, floor.row), data, curve=False)
         write_settings(search.store.out, settings)
     what = f"{DEFAULT}, {counted(floor.epochs, 'epoch')}: what is handed over is not below it on validation data"
-    failures = search.train([floor.candidate], floor.epochs, 1, what)
-    search.record(floor.candidate, floor.epochs, 1)
+    failures = search.train([floor], 1, what)
+    search.record(floor, 1)
     search.costs[SINGLE] = search.costs.get(SINGLE, search.costs[DEFAULT])
-    trial = on_test(settings, floor.candidate, floor.epochs, search.costs[DEFAULT])
+    trial = on_test(settings, floor, search.costs[DEFAULT])
     if not failures and search.store.find(trial) is None:
         begin, seconds = time.perf_counter(), search.costs[DEFAULT].of(floor.epochs)
         failures = train([trial], search.store, 1, search.console, None, 0.0, curve=False)
@@ -253,11 +228,11 @@ def _plan(settings: Settings, data: LabelledData, search: Halving, budget: Budge
     return plan
 
 
-def _seconds(search: Halving, own: Choice) -> float:
-    return search.costs[own.candidate.row.name].of(own.epochs)
+def _seconds(search: Halving, own: Candidate) -> float:
+    return search.costs[own.row.name].of(own.epochs)
 
 
-def _hand_over(found: Conclusion, outcome: Outcome, budget: Budget, console: Console) -> Recommendation:
+def _hand_over(found: Conclusion, outcome: Outcome, budget: Budget, console: Console) -> None:
     """Print and record what was concluded, and how to train its network again."""
     run = found.network
     how = ("--method", str(run.result["method"]), "--seed", str(run.seed))
@@ -287,4 +262,3 @@ def _hand_over(found: Conclusion, outcome: Outcome, budget: Budget, console: Con
         f"of {duration(budget.total)}.",
         soft_wrap=True,
     )
-    return Recommendation(found, command, budget.spent, budget.state)
