@@ -11,6 +11,7 @@ from metaux.data.classes import find_classes
 from metaux.data.encoding import encode_by
 from metaux.data.reader import RawData
 from metaux.data.samples import LabelledData, Samples
+from metaux.data.spelling import places
 from metaux.data.splits import fold, split
 from metaux.errors import InputError
 from metaux.settings import Settings
@@ -137,8 +138,7 @@ def _given(raw: RawData, train: Tensor) -> tuple[Tensor | None, tuple[str, ...]]
             f"expected two different given labels or more among the training samples, found "
             f"{' '.join(names) or 'none'} alone; give others, or none"
         )
-    number = {name: index for index, name in enumerate(names)}
-    return torch.tensor([number.get(label, -1) for label in raw.given]), tuple(names)
+    return places(raw.given, names), tuple(names)
 
 
 def _numbered(groups: Sequence[str] | None) -> Tensor | None:

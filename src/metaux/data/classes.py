@@ -10,7 +10,7 @@ from torch import Tensor
 from metaux.data import table_file
 from metaux.data.levels import Levels
 from metaux.data.reader import RawData
-from metaux.data.spelling import check_labels, composed, spelling
+from metaux.data.spelling import check_labels, places, spelling
 from metaux.errors import InputError, nearest
 from metaux.hierarchy import Hierarchy
 from metaux.settings import Settings
@@ -91,17 +91,16 @@ def assign(
     notices = (f"{unused} classes of level '{level}' have no sample and are left out",) if unused else ()
     primary, auxiliary = _choose_levels(levels, level, primary, auxiliary)
     names = levels.classes(primary)
-    number = {name: index for index, name in enumerate(names)}
     above = levels.above(level, primary)
-    classes = torch.tensor([number[above[label]] for label in labels])
+    classes = places([above[label] for label in labels], names)
     if auxiliary is None or subclasses is not None:
         return Classes(classes, None, Hierarchy(slots(subclasses, len(names)), names), notices)
     hierarchy = levels.hierarchy(primary, auxiliary)
     if levels.index(auxiliary) > levels.index(level):
         return Classes(classes, None, hierarchy, notices)
-    flat = {name: index for index, name in enumerate(hierarchy.subclass_names)}
     below = levels.above(level, auxiliary)
-    return Classes(classes, torch.tensor([flat[below[label]] for label in labels]), hierarchy, notices)
+    human = places([below[label] for label in labels], hierarchy.subclass_names)
+    return Classes(classes, human, hierarchy, notices)
 
 
 def choose_columns(
@@ -163,9 +162,8 @@ def primary_names(
     """
     known = set(class_names)
     own = {spelling(name): name for name in class_names}
-    columns = {name: composed(labels) for name, labels in raw.labels.items()}
-    labels = columns.get(settings.primary or "", next(iter(columns.values())))
-    for column in columns.values() if known.isdisjoint(labels) else (labels,):
+    labels = raw.labels.get(settings.primary or "", next(iter(raw.labels.values())))
+    for column in raw.labels.values() if known.isdisjoint(labels) else (labels,):
         if known.issuperset(column):
             return column, ()
         if len(own) == len(known) and all(spelling(label) in own for label in set(column)):
@@ -188,85 +186,66 @@ def primary_names(
 
 
 def _by_columns(raw: RawData, settings: Settings) -> Classes:
-    """Decide the classes by label columns; say which other columns could be finer labels."""
-    finer = settings.subclasses is None
-    primary, auxiliary = choose_columns(raw.labels, settings.primary, settings.auxiliary, finer)
-    chosen = {name: composed(raw.labels[name]) for name in (primary, auxiliary) if name is not None}
-    if "" in chosen[primary]:
+    """Decide the classes by label columns."""
+    wanted = settings.primary, settings.auxiliary
+    primary, auxiliary = choose_columns(raw.labels, *wanted, finer=settings.subclasses is None)
+    labels = raw.labels[primary]
+    if "" in labels:
         raise InputError(
             f"expected a label in column '{primary}' for every sample, found none for "
-            f"{raw.place(chosen[primary].index(''))}; fill it in, or leave the sample out"
+            f"{raw.place(labels.index(''))}; fill it in, or leave the sample out"
         )
-    check_labels(primary, chosen[primary])
-    asked = settings.auxiliary is not None
-    if auxiliary is None or "" not in chosen[auxiliary]:
-        return _of_chosen(raw, settings, chosen, primary, auxiliary, asked)
-    return _where_known(raw, settings, chosen, primary, auxiliary, asked)
-
-
-def _where_known(
-    raw: RawData, settings: Settings, chosen: Mapping[str, tuple[str, ...]], primary: str, auxiliary: str, asked: bool
-) -> Classes:
-    """Decide the classes where some samples have no finer label: their auxiliary loss has weight 0."""
-    kept = [row for row, label in enumerate(chosen[auxiliary]) if label]
-    known = {name: tuple(labels[row] for row in kept) for name, labels in chosen.items()}
-    lost = set(chosen[primary]) - set(known[primary])
-    if lost:
-        raise InputError(
-            f"expected a finer label in column '{auxiliary}' for a sample of every class, found none for "
-            f"'{min(lost)}'; fill some in, or leave the column out with --subclasses 5"
-        )
-    found = _of_chosen(raw, settings, known, primary, auxiliary, asked)
-    assert found.human is not None
-    number = {name: index for index, name in enumerate(found.hierarchy.class_names)}
-    human = torch.full((len(raw),), -1)
-    human[kept] = found.human
-    notice = (
-        f"{len(raw) - len(kept):,} of {len(raw):,} samples have no finer label in column '{auxiliary}': methods that "
-        "learn them learn nothing of these"
-    )
-    classes = torch.tensor([number[label] for label in chosen[primary]])
-    return found._replace(primary=classes, human=human, notices=(*found.notices, notice))
-
-
-def _of_chosen(
-    raw: RawData,
-    settings: Settings,
-    chosen: Mapping[str, Sequence[str]],
-    primary: str,
-    auxiliary: str | None,
-    asked: bool,
-) -> Classes:
-    if auxiliary is not None and not asked:
-        return _by_the_only_other_column(chosen, primary, auxiliary, table_file.takes(settings.data))
-    labels = chosen[auxiliary or primary]
-    classes = assign(Levels.from_columns(chosen), labels, primary, auxiliary, settings.subclasses)
-    others = [name for name in raw.labels if name not in chosen]
-    if others and settings.subclasses is None and auxiliary is None and primary == next(iter(raw.labels)):
+    check_labels(primary, labels)
+    if auxiliary is not None:
+        return _by_finer_column(raw, settings, primary, auxiliary)
+    classes = assign(Levels.from_columns({primary: labels}), labels, primary, subclasses=settings.subclasses)
+    first, *others = raw.labels
+    if others and settings.subclasses is None and primary == first:
         notice = f"not used: the columns {', '.join(others)} (--auxiliary NAME takes one for finer labels)"
         return classes._replace(notices=(*classes.notices, notice))
     return classes
 
 
-def _by_the_only_other_column(
-    chosen: Mapping[str, Sequence[str]], primary: str, auxiliary: str, of_table: bool
-) -> Classes:
-    """Take a column for finer labels that nobody asked for: say so, and how to leave it out."""
-    labels = chosen[auxiliary]
-    if len(set(labels)) == len(labels):
+def _by_finer_column(raw: RawData, settings: Settings, primary: str, auxiliary: str) -> Classes:
+    """Decide classes and sub-classes by two columns; a sample without a finer label has none.
+
+    Of a column that nobody asked for it is said that it was taken, and how to leave it out.
+    """
+    labels, finer = raw.labels[primary], raw.labels[auxiliary]
+    kept = [row for row, label in enumerate(finer) if label]
+    if lost := set(labels) - {labels[row] for row in kept}:
+        raise InputError(
+            f"expected a finer label in column '{auxiliary}' for a sample of every class, found none for "
+            f"'{min(lost)}'; fill some in, or leave the column out with --subclasses 5"
+        )
+    known = {name: [raw.labels[name][row] for row in kept] for name in (primary, auxiliary)}
+    asked = settings.auxiliary is not None
+    if not asked and len(set(known[auxiliary])) == len(kept):
         raise InputError(
             f"expected finer labels in column '{auxiliary}', found another one for every sample; leave the column "
             "out, or say how many sub-classes there are: --subclasses 5"
         )
     try:
-        classes = assign(Levels.from_columns(chosen), labels, primary, auxiliary)
+        found = assign(Levels.from_columns(known), known[auxiliary], primary, auxiliary, settings.subclasses)
     except InputError as error:
+        if asked:
+            raise
+        of_table = table_file.takes(settings.data)
         beside = f", or learn it beside the classes with --method given --given {auxiliary}" if of_table else ""
         raise InputError(f"{error}; or leave column '{auxiliary}' out with --subclasses 5{beside}") from None
-    if auxiliary == "fine":  # the array y_fine
-        return classes
-    notice = f"column '{auxiliary}' gives the finer labels (--subclasses 5 leaves it out)"
-    return classes._replace(notices=(*classes.notices, notice))
+    notices = found.notices
+    if not asked and auxiliary != "fine":  # the array y_fine
+        notices += (f"column '{auxiliary}' gives the finer labels (--subclasses 5 leaves it out)",)
+    if len(kept) == len(raw):
+        return found._replace(notices=notices)
+    assert found.human is not None
+    human = torch.full((len(raw),), -1)
+    human[kept] = found.human
+    notices += (
+        f"{len(raw) - len(kept):,} of {len(raw):,} samples have no finer label in column '{auxiliary}': methods that "
+        "learn them learn nothing of these",
+    )
+    return found._replace(primary=places(labels, found.hierarchy.class_names), human=human, notices=notices)
 
 
 def _choose_levels(levels: Levels, level: str, primary: str | None, auxiliary: str | None) -> tuple[str, str | None]:

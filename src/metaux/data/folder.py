@@ -48,7 +48,7 @@ def read(request: Request) -> RawData:
             if part == "train" and not found.images:
                 raise InputError(f"expected images in the class folder '{folder}', found none; {_advice()}")
             files += found.images
-            labels += [normalize("NFC", folder.name)] * len(found.images)
+            labels += [folder.name] * len(found.images)
             parts += [part] * len(found.images)
             deeper += [file for file in found.images if file.parent != folder]
             for known, new in zip(every, found, strict=True):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metaux.data.levels_file import read_rows
+from metaux.data.spelling import composed
 from metaux.errors import InputError, choose, nearest
 from metaux.hierarchy import Hierarchy
 
@@ -37,7 +38,7 @@ class Levels:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(self.names))
-        object.__setattr__(self, "rows", tuple(map(tuple, self.rows)))
+        object.__setattr__(self, "rows", tuple(map(composed, self.rows)))
         if not self.names or not self.rows:
             raise InputError(
                 f"a hierarchy needs at least one level and one class, found {len(self.names)} levels and "

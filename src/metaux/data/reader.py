@@ -15,6 +15,7 @@ from torch import Tensor
 from metaux.data.columns import Columns
 from metaux.data.levels import Levels
 from metaux.data.pixels import ImageFormat, Range
+from metaux.data.spelling import composed
 from metaux.data.transforms import Preprocessing
 from metaux.files import Progress
 
@@ -78,6 +79,12 @@ class RawData:
     def place(self, row: int) -> str:
         """Return what to call a sample in errors."""
         return f"sample {row} ({self.names[row] if self.names else 'counted from 0'})"
+
+    def composed(self) -> "RawData":
+        """Return the samples with labels, given labels and groups in one form of Unicode: equal ones are equal."""
+        labels = {column: composed(labels) for column, labels in self.labels.items()}
+        given, groups = (None if values is None else composed(values) for values in (self.given, self.groups))
+        return replace(self, labels=labels, given=given, groups=groups)
 
     def of_part(self, part: str) -> "RawData":
         """Return the samples of one part, without parts, groups and given labels."""

@@ -14,6 +14,7 @@ from metaux.data.encoding import encode_like
 from metaux.data.images import find_images, read_files
 from metaux.data.reader import RawData, Reader, Request
 from metaux.data.samples import LabelledData, Samples
+from metaux.data.spelling import places
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, nearest
 from metaux.files import Progress
@@ -123,9 +124,8 @@ def load_for_evaluation(
     if part == "test":
         raw = raw.of_part("test")
     found = encode_like(raw, preprocessing)
-    number = {name: index for index, name in enumerate(class_names)}
     names, notices = primary_names(raw, settings, class_names)
-    primary = torch.tensor([number[name] for name in names])
+    primary = places(names, class_names)
     notices = (*raw.notices, *notices, *found.notices)
     return Samples((found.inputs,), primary, names=raw.names, notices=notices), part
 
@@ -240,7 +240,7 @@ def _request(settings: Settings) -> Request:
 
 
 def _read(request: Request) -> RawData:
-    raw = _reader_of(request.data).read(request)
+    raw = _reader_of(request.data).read(request).composed()
     if request.image.size is not None and raw.kind != "image":
         raise InputError(
             f"expected images, found a {raw.kind} in '{request.data}'; give images (an image size is for images alone)"

@@ -1,10 +1,14 @@
-"""Labels that are no classes: numbers that measure something, and one value in two spellings."""
+"""Labels as text: their places among names, one form of Unicode, and what is no class or one in two spellings."""
 
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import torch
+from torch import Tensor
+
+from metaux.data.columns import number_of
 from metaux.errors import InputError
 
 
@@ -48,6 +52,16 @@ def spelling(label: str) -> object:
     return (words.casefold() if len(words) > 1 else words) if number is None else number
 
 
+def places(labels: Iterable[str], names: Sequence[str]) -> Tensor:
+    """Return the place of each label among different names, int64 `[n]`; -1 for a label that is none of them.
+
+    >>> places(["dog", "cat", "cow"], ["cat", "dog"])
+    tensor([ 1,  0, -1])
+    """
+    number = {name: index for index, name in enumerate(names)}
+    return torch.tensor([number.get(label, -1) for label in labels])
+
+
 def composed(labels: Sequence[str]) -> tuple[str, ...]:
     """Return labels in Unicode's composed form, in which equal ones are equal.
 
@@ -58,8 +72,5 @@ def composed(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def _number(label: str) -> float | None:
-    try:
-        value = float(label)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and "_" not in label else None
+    value = number_of(label)
+    return value if math.isfinite(value) else None
