@@ -104,7 +104,7 @@ def test_a_folder_of_parquet_files(tmp_path: Path) -> None:
     texts(6).to_parquet(tmp_path / "d/data/test-00000-of-00001.parquet")
     data = read(tmp_path / "d")
     assert (data.kind, data.hierarchy.class_names, len(data.train), len(data.test)) == ("text", ("neg", "pos"), 20, 6)
-    assert data.train.inputs[0].equal(encode(texts()["text"], learn_tokens(texts()["text"])))
+    assert data.train.inputs[0].equal(encode(texts()["text"], learn_tokens(texts()["text"]))[0])
 
 
 def test_texts_of_a_run_s_length(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_texts_of_a_run_s_length(tmp_path: Path) -> None:
     tokenizer = learn_tokens(texts()["text"])
     preprocessing = Preprocessing("text", 2, None, (), (), tokenizer=tokenizer)
     found, _ = load_for_evaluation(Settings(), ("neg", "pos"), preprocessing, f"hf:{tmp_path / 'd'}")
-    assert found.inputs[0].equal(encode(texts()["text"], tokenizer, 2))
+    assert found.inputs[0].equal(encode(texts()["text"], tokenizer, 2)[0])
     assert found.primary.tolist() == [0, 1] * 10
 
 

@@ -34,14 +34,16 @@ def test_tokens(texts: list[str], text: str, found: list[str]) -> None:
 def test_training_texts_alone_decide_and_always_alike() -> None:
     texts = [f"word{number % 40} and {number % 7}" for number in range(400)]
     assert learn_tokens(texts) == learn_tokens(texts)
-    encoded = encode(["one two three three", "one", ""], learn_tokens(["one two three"] * 2))
+    encoded, _ = encode(["one two three three", "one", ""], learn_tokens(["one two three"] * 2))
     assert encoded.dtype == torch.int64
     first, second, third, fourth = encoded[0].tolist()
     assert len({first, second, third, 0, 1}) == 5
     assert (third, encoded[1].tolist(), encoded[2].tolist()) == (fourth, [first, 0, 0, 0], [0, 0, 0, 0])
-    assert encode(["a " * 500], learn_tokens(["a"])).shape == (1, LONGEST)
-    assert encode(["two one"], learn_tokens(["one two"] * 2), 1).shape == (1, 1)
-    many = encode([f"w{number}x" for number in range(300)], learn_tokens([f"w{number}x " * 2 for number in range(300)]))
+    assert encode(["a " * 500], learn_tokens(["a"]))[0].shape == (1, LONGEST)
+    assert encode(["two one"], learn_tokens(["one two"] * 2), 1)[0].shape == (1, 1)
+    many, _ = encode(
+        [f"w{number}x" for number in range(300)], learn_tokens([f"w{number}x " * 2 for number in range(300)])
+    )
     assert 0 <= int(many.min()) < int(many.max()) < VOCABULARY
 
 
@@ -87,7 +89,7 @@ def test_a_run_s_length_is_kept(tmp_path: Path) -> None:
     assert read_unlabelled([short], preprocessing).inputs[0].shape == (2, length)
     other = write_rows(tmp_path / "other.csv", "text,label", ["cold,complaint", "warm,praise"])
     found, _ = load_for_evaluation(Settings(data="t.csv"), data.hierarchy.class_names, preprocessing, str(other))
-    assert found.inputs[0].tolist() == encode(["cold", "warm"], data.tokenizer, length).tolist()
+    assert found.inputs[0].tolist() == encode(["cold", "warm"], data.tokenizer, length)[0].tolist()
     with pytest.raises(InputError, match=r"data like the run's \(texts of up to \d+ tokens\), found table inputs"):
         load_for_evaluation(Settings(data="t.csv"), ("setosa",), preprocessing, "iris")
 

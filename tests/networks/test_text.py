@@ -12,7 +12,7 @@ from metaux.networks.multitask import LabelGenerator, MultiTaskNetwork, Outputs
 from metaux.networks.text import TextCNN
 
 TEXTS = ["the room was warm", "cold", "the meal was rather dull and cold", "warm and bright"]
-WORDS = encode(TEXTS, learn_tokens(TEXTS * 2))
+WORDS, _ = encode(TEXTS, learn_tokens(TEXTS * 2))
 
 
 @pytest.mark.parametrize("length", [1, 2, 128])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metaux.data.classes import find_classes
-from metaux.data.encoding import encode_by
+from metaux.data.encoding import learn_encoding
 from metaux.data.reader import RawData
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.spelling import places
@@ -54,7 +54,7 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
             "crop-flip mirrors them too, and metaux recommend tries it",
         )
     given, given_names = _given(raw, rows["train"])
-    encoded = encode_by(raw, rows["train"], classes.primary)
+    encoded = learn_encoding(raw.inputs, rows["train"], classes.primary, raw.separator)
     samples = Samples((encoded.inputs,), classes.primary, classes.human, raw.names, None, groups, given, given_names)
     train, test = samples.take(rows["train"]), samples.take(rows["test"])
     return LabelledData(
@@ -65,7 +65,7 @@ def assemble(raw: RawData, settings: Settings) -> LabelledData:
         samples.take(rows["val"]) if len(rows["val"]) else None,
         raw.augmentation,
         (*notices, *encoded.notices, *_known_already(train, test, raw.kind)),
-        encoded.columns,
+        encoded.columns or raw.columns,
         raw.inputs if isinstance(raw.inputs, tuple) else (),
         encoded.tokenizer,
         raw.pixel_range,

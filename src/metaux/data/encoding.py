@@ -1,6 +1,6 @@
 """Cells and texts to numbers, by what is learned of them from training samples and kept with the run."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -9,11 +9,8 @@ from metaux.data import columns as tables
 from metaux.data import texts
 from metaux.data.columns import Columns
 from metaux.data.find_columns import learn_columns
-from metaux.data.reader import RawData
+from metaux.data.reader import Inputs, RawData
 from metaux.data.transforms import Preprocessing
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 class Encoded(NamedTuple):
@@ -25,41 +22,51 @@ class Encoded(NamedTuple):
     notices: tuple[str, ...] = ()
 
 
-def encode_by(raw: RawData, train: Tensor, primary: Tensor) -> Encoded:
-    """Learn from the training samples how cells or texts become numbers, and do it.
+def learn_encoding(inputs: Inputs, train: Tensor, primary: Tensor, separator: str = ",") -> Encoded:
+    """Learn from the training samples how cells or texts become numbers, and do it; numbers stay as they are.
 
     Args:
-        raw: all samples.
+        inputs: of all samples.
         train: the rows of the training samples, int64.
         primary: the class of each sample, int64 `[n]`.
+        separator: of the columns in the table's file.
 
     Raises:
         InputError: for a cell that isn't of its column's kind, columns that say nothing, or texts without a word.
     """
-    if isinstance(raw.inputs, Tensor):
-        return Encoded(raw.inputs, raw.columns)
-    return encode_cells(raw.inputs, train, primary, raw.separator)
+    rows = train.numpy()
+    if isinstance(inputs, Tensor):
+        return Encoded(inputs)
+    if isinstance(inputs, tuple):
+        tokenizer = texts.learn_tokens([inputs[row] for row in rows])
+        ids, said = texts.encode(inputs, tokenizer)
+        return Encoded(ids, tokenizer=tokenizer, notices=said)
+    columns, learned = learn_columns(inputs.iloc[rows], rows, primary[train].numpy(), separator)
+    new = np.ones(len(inputs), bool)
+    new[rows] = False
+    table, said = tables.encode_columns(inputs, columns, new)
+    return Encoded(table, columns, notices=(*learned, *said))
 
 
-def encode_cells(cells: "DataFrame | tuple[str, ...]", train: Tensor, primary: Tensor, separator: str = ",") -> Encoded:
-    """Do what `encode_by` does with the tidy cells of a table, or with texts.
+def encode(inputs: Inputs, columns: Columns, tokenizer: str, length: int) -> Encoded:
+    """Make numbers of cells or texts as it was learned; numbers stay as they are.
 
     Args:
-        cells: of all samples.
-        train: as of `encode_by`, like `primary`.
-        primary: likewise.
-        separator: of the columns in the table's file.
+        inputs: of all samples.
+        columns: as they were learned, of a table.
+        tokenizer: likewise, of texts.
+        length: of texts.
+
+    Raises:
+        InputError: for a column that is missing, or a cell that isn't of its column's kind.
     """
-    rows = train.numpy()
-    if isinstance(cells, tuple):
-        tokenizer = texts.learn_tokens([cells[row] for row in rows])
-        inputs = texts.encode(cells, tokenizer)
-        return Encoded(inputs, tokenizer=tokenizer, notices=texts.told(cells, tokenizer, inputs.shape[1]))
-    columns, learned = learn_columns(cells.iloc[rows], rows, primary[train].numpy(), separator)
-    new = np.ones(len(cells), bool)
-    new[rows] = False
-    inputs, said = tables.encode_columns(cells, columns, new)
-    return Encoded(inputs, columns, notices=(*learned, *said))
+    if isinstance(inputs, Tensor):
+        return Encoded(inputs)
+    if isinstance(inputs, tuple):
+        found, said = texts.encode(inputs, tokenizer, length)
+    else:
+        found, said = tables.encode_columns(inputs, columns)
+    return Encoded(found, columns, tokenizer, said)
 
 
 def encode_like(raw: RawData, like: Preprocessing) -> Encoded:
@@ -68,15 +75,8 @@ def encode_like(raw: RawData, like: Preprocessing) -> Encoded:
     Raises:
         InputError: for samples that aren't like the run's.
     """
-    if isinstance(raw.inputs, tuple) and like.kind == "text":
-        inputs = texts.encode(raw.inputs, like.tokenizer, like.channels)
-        found = Encoded(inputs, notices=texts.told(raw.inputs, like.tokenizer, like.channels))
-    elif isinstance(raw.inputs, Tensor):
-        found = Encoded(raw.inputs)
-    else:
-        if isinstance(raw.inputs, tuple) or not like.columns:
-            raise like.refusal(f"{raw.kind} inputs")
-        inputs, said = tables.encode_columns(raw.inputs, like.columns)
-        found = Encoded(inputs, notices=said)
+    if not isinstance(raw.inputs, Tensor) and (raw.kind != like.kind or not (like.columns or like.tokenizer)):
+        raise like.refusal(f"{raw.kind} inputs")
+    found = encode(raw.inputs, like.columns, like.tokenizer, like.channels)
     like.check(raw.kind, found.inputs)
     return found

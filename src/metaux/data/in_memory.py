@@ -11,12 +11,11 @@ from sklearn.utils import check_array
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from metaux.data.columns import Columns, check_resolution, encode_columns, tidy
-from metaux.data.encoding import encode_cells
+from metaux.data.columns import Columns, check_resolution, tidy
+from metaux.data.encoding import Encoded, encode, learn_encoding
 from metaux.data.images import read_images as images_of
 from metaux.data.in_memory_strings import as_strings, name_images
 from metaux.data.pixels import Array, ImageFormat, Range, image_tensor
-from metaux.data.texts import encode, told
 from metaux.errors import InputError
 
 if TYPE_CHECKING:
@@ -87,9 +86,17 @@ class InMemory:
             train: the rows of the training samples, int64.
             primary: the class of each sample, int64 `[n]`.
         """
+        return self if self.cells is None else self._of(learn_encoding(self.cells, train, primary))
+
+    def encoded_as(self, form: Form) -> "InMemory":
+        """Make numbers of cells or texts as the form has learned it."""
         if self.cells is None:
             return self
-        found = encode_cells(self.cells, train, primary)
+        if self.form.kind != form.kind:
+            raise form.refusal(self.form)
+        return self._of(encode(self.cells, form.columns, form.tokenizer, form.shapes[0][0]))
+
+    def _of(self, found: Encoded) -> "InMemory":
         shapes = (tuple(found.inputs.shape[1:]),)
         form = replace(self.form, shapes=shapes, columns=found.columns, tokenizer=found.tokenizer)
         return InMemory((found.inputs,), form, self.labels, found.notices)
@@ -139,6 +146,7 @@ def read_samples(
             )
         found = InMemory((torch.tensor(x),), Form("table", (x.shape[1:],)))
     if form is not None:
+        found = found.encoded_as(form)
         form.check(found.form)
     return replace(found, labels=labels)
 
@@ -163,10 +171,7 @@ def _read_frame(samples: Any, form: Form | None) -> InMemory:
         samples = pd.DataFrame(np.asarray(samples, dtype=object), columns=[column.name for column in form.columns])
     frame = tidy(samples)
     frame.index = pd.Index([f"row {row}" for row in range(len(frame))])
-    if form is None:
-        return InMemory((), Form("table", ((frame.shape[1],),)), cells=frame)
-    inputs, notices = encode_columns(frame, form.columns)
-    return InMemory((inputs,), replace(form, shapes=(tuple(inputs.shape[1:]),)), notices=notices)
+    return InMemory((), Form("table", ((frame.shape[1],),)), cells=frame)
 
 
 def _read_strings(strings: Sequence[str | Path], form: Form | None, image: ImageFormat) -> InMemory:
@@ -176,13 +181,7 @@ def _read_strings(strings: Sequence[str | Path], form: Form | None, image: Image
             image = image._replace(size=(height, width), channels=channels)
         images, notices = images_of([Path(value).expanduser() for value in strings], image)
         return InMemory((images,), Form("image", (tuple(images.shape[1:]),)), notices=notices)
-    texts, found = tuple(map(str, strings)), Form("text", ((0,),))
-    if form is None:
-        return InMemory((), found, cells=texts)
-    if form.kind != "text":
-        raise form.refusal(found)
-    length = form.shapes[0][0]
-    return InMemory((encode(texts, form.tokenizer, length),), form, notices=told(texts, form.tokenizer, length))
+    return InMemory((), Form("text", ((0,),)), cells=tuple(map(str, strings)))
 
 
 def as_array(samples: Any) -> Array:

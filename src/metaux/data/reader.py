@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, Union
 
 from torch import Tensor
 
@@ -37,6 +37,10 @@ def part_of(name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+Inputs = Union[Tensor, "DataFrame", tuple[str, ...]]
+"""Numbers as a network takes them; or the tidy cells of a table, or texts, that are still to become numbers."""
+
+
 @dataclass(frozen=True)
 class RawData:
     """Every sample of a data source, one row each, whatever its part.
@@ -59,7 +63,7 @@ class RawData:
         pixel_range: what black and white were in an array of images.
     """
 
-    inputs: "Tensor | DataFrame | tuple[str, ...]"
+    inputs: Inputs
     kind: Literal["image", "table", "text"]
     labels: Mapping[str, tuple[str, ...]]
     parts: tuple[str, ...] | None = None

@@ -33,7 +33,8 @@ def learn_tokens(texts: Sequence[str]) -> str:
     Raises:
         InputError: if no text has a word.
 
-    >>> [len(row.unique()) for row in encode(["the cat", "a cat"], learn_tokens(["the cat", "the dog", "a cat"]))]
+    >>> ids, _ = encode(["the cat", "a cat"], learn_tokens(["the cat", "the dog", "a cat"]))
+    >>> [len(row.unique()) for row in ids]
     [2, 2]
     """
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -52,8 +53,8 @@ def learn_tokens(texts: Sequence[str]) -> str:
     return written
 
 
-def encode(texts: Sequence[str], tokenizer: str, length: int | None = None) -> Tensor:
-    """Return the ids of the tokens of each text, padded with 0.
+def encode(texts: Sequence[str], tokenizer: str, length: int | None = None) -> tuple[Tensor, tuple[str, ...]]:
+    """Return the ids of the tokens of each text, padded with 0, and what to say of texts that lose some.
 
     Args:
         texts: one per sample.
@@ -61,27 +62,21 @@ def encode(texts: Sequence[str], tokenizer: str, length: int | None = None) -> T
         length: how many tokens to keep of each; by default those of the longest text, at most 128.
 
     Returns:
-        int64 `[n, length]`.
+        int64 `[n, length]`; and how many texts are longer, or have no token that the training texts have.
     """
-    ids = _ids(texts, tokenizer)
+    found = _model(tokenizer).encode_batch(list(texts), add_special_tokens=False)
+    ids: list[list[int]] = [text.ids for text in found]
     if length is None:
         length = max(1, min(max(map(len, ids), default=0), LONGEST))
     encoded = torch.zeros(len(ids), length, dtype=torch.int64)
     for row, text in enumerate(ids):
         encoded[row, : len(text[:length])] = torch.tensor(text[:length], dtype=torch.int64)
-    return encoded
-
-
-def told(texts: Sequence[str], tokenizer: str, length: int) -> tuple[str, ...]:
-    """Say how many texts have more tokens than are looked at, and how many have none that the training texts have."""
-    ids = _ids(texts, tokenizer)
-    long, odd = sum(len(text) > length for text in ids), [row for row, text in enumerate(ids) if not set(text) - {1}]
     said: tuple[str, ...] = ()
-    if long:
+    if long := sum(len(text) > length for text in ids):
         said = (f"{long:,} of {len(texts):,} texts have more than {length} tokens, of which the first {length} count",)
-    if odd:
+    if odd := [row for row, text in enumerate(ids) if not set(text) - {1}]:
         said += (f"{len(odd):,} of {len(texts):,} texts have no known token, such as '{texts[odd[0]][:40]}'",)
-    return said
+    return encoded, said
 
 
 def word_counts(encoded: Tensor) -> Tensor:
@@ -108,7 +103,3 @@ def _model(tokenizer: str) -> "Tokenizer":
     from tokenizers import Tokenizer
 
     return Tokenizer.from_str(tokenizer)
-
-
-def _ids(texts: Sequence[str], tokenizer: str) -> list[list[int]]:
-    return [found.ids for found in _model(tokenizer).encode_batch(list(texts), add_special_tokens=False)]
