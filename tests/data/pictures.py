@@ -9,6 +9,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
+
+from metaux.data.images import read_files
+from metaux.data.pixels import AS_FOUND, ImageFormat
 
 CIFAR_KEYS = {"CIFAR10": "label_names", "CIFAR100": "fine_label_names"}
 
@@ -63,3 +67,9 @@ def cifar(root: Path, dataset: Any, classes: list[str]) -> dict[str, Any]:
     meta = dataset.meta
     names = dump(meta["filename"], {CIFAR_KEYS[dataset.__name__]: classes})
     return attributes | {"meta": {**meta, "md5": names}}
+
+
+def read_images(files: list[Path], wanted: ImageFormat = AS_FOUND, **options: Any) -> tuple[Tensor, tuple[str, ...]]:
+    """Return the images in files that are all whole, and what was said."""
+    found = read_files(files, wanted, **options)
+    return found.images, found.notices

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import pytest
 from memory import little_memory
-from pictures import class_folders, save
+from pictures import class_folders, read_images, save
 from PIL import EpsImagePlugin, Image
 
 from metaux.data import images
 from metaux.data.decoding import FORMATS
-from metaux.data.images import read_images
 from metaux.data.pixels import ImageFormat
 from metaux.data.sources import load
 from metaux.errors import InputError

@@ -62,8 +62,8 @@ def read(path: Path, **settings: Any) -> LabelledData:
     return load(Settings(data=f"hf:{path}", **settings))
 
 
-def read_raw(path: Path, **request: Any) -> RawData:
-    return hub.read(Request(f"hf:{path}", **request))
+def read_raw(path: Path, **settings: Any) -> RawData:
+    return hub.read(Request(Settings(f"hf:{path}", **settings)))
 
 
 def test_images_with_coarse_and_fine_labels(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_tables(tmp_path: Path) -> None:
     assert heights == data.train.ids.tolist()
     assert data.train.inputs[0][:, 1].tolist() == [float(row % 2 == 0) for row in heights]
     assert raw.labels["label"] == ("3", "7") * 4
-    assert read_raw(tmp_path / "d", label_columns=("colour", "weight")).labels.keys() == {"label", "colour"}
+    assert read_raw(tmp_path / "d", primary="colour", auxiliary="weight").labels.keys() == {"label", "colour"}
     with pytest.raises(InputError, match="expected images, found a table in"):
         read(tmp_path / "d", image_size=4)
 

@@ -4,11 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pictures import picture, save
+from pictures import picture, read_images, save
 from PIL import Image
 
 from metaux.data import pixels
-from metaux.data.images import find_images, read_images
+from metaux.data.images import find_images
 from metaux.data.pixels import AS_FOUND, ImageFormat, conform
 from metaux.errors import InputError
 

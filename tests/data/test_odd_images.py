@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictures import class_folders, picture, save
+from pictures import class_folders, picture, read_images, save
 from PIL import Image
 
-from metaux.data.images import extensions, find_images, read_files, read_images
+from metaux.data.images import extensions, find_images, read_files
 from metaux.data.pixels import ImageFormat, image_tensor
 from metaux.data.sources import load, read_unlabelled
 from metaux.data.transforms import Preprocessing

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from unicodedata import normalize
 
-from metaux.data.images import THUMBNAILS, FoundImages, extensions, find_images, read_files
+from metaux.data.images import THUMBNAILS, FoundImages, extensions, find_images
 from metaux.data.reader import PARTS, RawData, Request, missing_path, part_of
 from metaux.errors import InputError
 from metaux.words import few
@@ -21,6 +21,11 @@ def takes(data: str) -> bool:
 
 
 def read(request: Request) -> RawData:
+    """Read a folder of images as `read_folder` does."""
+    return read_folder(request.path, request)
+
+
+def read_folder(where: Path, request: Request) -> RawData:
     """Read a folder of images; a class's images may lie in sub-folders of its folder.
 
     The folder has parts if its sub-folders are called train, val, test or the like, alone or beside other words. Of
@@ -29,12 +34,12 @@ def read(request: Request) -> RawData:
     Raises:
         InputError: for a folder without class folders, or a class without images.
     """
-    path = request.path
+    path = where
     while len(inside := _folders(path)) == 1 and not _loose(path) and len(_folders(inside[0])) > 1:
         if part_of(inside[0].name) is not None:
             break
         path = inside[0]
-    notices: tuple[str, ...] = () if path == request.path else (f"the classes are read below '{path}'",)
+    notices: tuple[str, ...] = () if path == where else (f"the classes are read below '{path}'",)
     parts_of, said = _parts(path)
     notices += said
     files, labels, parts, deeper = list[Path](), list[str](), list[str](), list[Path]()
@@ -57,7 +62,7 @@ def read(request: Request) -> RawData:
         raise InputError(f"expected images in '{path}', found none; {_advice()}")
     if deeper:
         notices += (f"{len(deeper):,} images lie in sub-folders of their class, and count as it: '{deeper[0]}'",)
-    images, kept, said = read_files(files, request.image, request.skip_damaged, request.progress)
+    images, kept, said = request.read_images(files)
     return RawData(
         images,
         "image",

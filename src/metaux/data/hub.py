@@ -13,7 +13,6 @@ import numpy as np
 
 from metaux.data.columns import tidy
 from metaux.data.decoding import ImageFile
-from metaux.data.images import read_files
 from metaux.data.pixels import conform, image_tensor
 from metaux.data.reader import PARTS, RawData, Request
 from metaux.errors import InputError
@@ -54,9 +53,10 @@ def read(request: Request) -> RawData:
     where = request.data
     parts, notices = _load_parts(where.removeprefix(HUB))
     features = next(iter(parts.values())).features
-    labels = _label_columns(features, [*filter(None, [request.label]), *request.label_columns])
-    if request.label in labels:
-        labels = list(dict.fromkeys([str(request.label), *labels]))
+    own = request.settings.label
+    labels = _label_columns(features, [*filter(None, [own]), *request.label_columns])
+    if own in labels:
+        labels = list(dict.fromkeys([own, *labels]))
     if not labels:
         raise InputError(
             f"expected a column of labels (label, labels, or one of type ClassLabel) in '{where}', found "
@@ -94,7 +94,7 @@ def read(request: Request) -> RawData:
 def _read_arrays(parts: Mapping[str, Any], column: str, request: Request) -> RawData:
     """Read a column of arrays of one shape, which are images."""
     values = np.concatenate([np.asarray(rows.with_format("numpy")[column]) for rows in parts.values()])
-    found = image_tensor(f"column '{column}'", values, request.image.pixel_range)
+    found = image_tensor(f"column '{column}'", values, request.array_range)
     images = conform(found.images, request.image)
     return RawData(images, "image", {}, augmentation="crop", notices=found.notices, pixel_range=found.pixel_range)
 
@@ -109,7 +109,7 @@ def _read_images(parts: Mapping[str, Any], column: str, request: Request) -> tup
             _places(part, rows), rows.cast_column(column, datasets.Image(decode=False))[column], strict=True
         )
     ]
-    pixels, kept, notices = read_files(files, request.image, request.skip_damaged, request.progress)
+    pixels, kept, notices = request.read_images(files)
     return RawData(pixels, "image", {}, augmentation="crop", notices=notices), kept
 
 

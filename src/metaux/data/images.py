@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from statistics import median_low
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from torch import Tensor
 
@@ -16,9 +16,6 @@ from metaux.data.pixels import AS_FOUND, ImageFormat, allocate
 from metaux.errors import InputError
 from metaux.files import Progress
 from metaux.words import few
-
-if TYPE_CHECKING:
-    pass
 
 THUMBNAILS = ("@eadir", "__macosx", "thumbnails", "thumbs", "__pycache__")
 """Folders of what programs made of the images, in lower case; those that begin with a dot are hidden anyway."""
@@ -87,16 +84,11 @@ def find_images(folder: Path) -> FoundImages:
     return found
 
 
-def read_images(
-    files: Sequence[ImageFile], wanted: ImageFormat = AS_FOUND, progress: Progress | None = None
-) -> tuple[Tensor, tuple[str, ...]]:
-    """Return `read_files` where each file has to be whole: images and notices."""
-    found = read_files(files, wanted, False, progress)
-    return found.images, found.notices
-
-
 def read_files(
-    files: Sequence[ImageFile], wanted: ImageFormat, skip_damaged: bool, progress: Progress | None = None
+    files: Sequence[ImageFile],
+    wanted: ImageFormat = AS_FOUND,
+    skip_damaged: bool = False,
+    progress: Progress | None = None,
 ) -> ReadImages:
     """Read image files.
 

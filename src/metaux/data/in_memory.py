@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from metaux.data.columns import Columns, check_resolution, tidy
 from metaux.data.encoding import Encoded, encode, learn_encoding
-from metaux.data.images import read_images as images_of
+from metaux.data.images import read_files
 from metaux.data.in_memory_strings import as_strings, name_images
 from metaux.data.pixels import Array, ImageFormat, Range, image_tensor
 from metaux.errors import InputError
@@ -179,7 +179,7 @@ def _read_strings(strings: Sequence[str | Path], form: Form | None, image: Image
         if form is not None and form.kind == "image":
             channels, height, width = form.shapes[0]
             image = image._replace(size=(height, width), channels=channels)
-        images, notices = images_of([Path(value).expanduser() for value in strings], image)
+        images, _, notices = read_files([Path(value).expanduser() for value in strings], image)
         return InMemory((images,), Form("image", (tuple(images.shape[1:]),)), notices=notices)
     return InMemory((), Form("text", ((0,),)), cells=tuple(map(str, strings)))
 

@@ -144,9 +144,7 @@ def _inputs(arrays: Mapping[str, Array], request: Request) -> RawData:
     """Return the samples of all arrays, which have rows of one shape: a table, or images of one range."""
     if arrays["x"].ndim == 2:
         return RawData(torch.cat([_table(name, x) for name, x in arrays.items()]), "table", {})
-    images, notices, pixel_range = list[Tensor](), dict[str, None](), request.image.pixel_range
-    if request.like is not None and request.like.pixel_range is not None:
-        pixel_range = request.like.pixel_range
+    images, notices, pixel_range = list[Tensor](), dict[str, None](), request.array_range
     for name, x in arrays.items():
         found = image_tensor(name, x, pixel_range)
         pixel_range = found.pixel_range

@@ -51,7 +51,7 @@ def read(request: Request) -> RawData:
 
 def _cinic10(request: Request, _known: Published) -> RawData:
     """Read CINIC-10 (Darlow et al. 2018); its part `valid` is the validation part."""
-    return replace(folder.read(replace(request, data=str(request.root / "CINIC-10"))), augmentation="crop-flip")
+    return replace(folder.read_folder(request.root / "CINIC-10", request), augmentation="crop-flip")
 
 
 def _ucf101(request: Request, _known: Published) -> RawData:
@@ -59,7 +59,7 @@ def _ucf101(request: Request, _known: Published) -> RawData:
 
     Videos of one group show the same scene, so a group (g01 to g25 of an action) is never divided.
     """
-    raw = folder.read(replace(request, data=str(request.root / "UCF101")))
+    raw = folder.read_folder(request.root / "UCF101", request)
     groups = []
     for name, label in zip(raw.names, raw.labels["label"], strict=True):
         found = FRAME.match(Path(name).name)
@@ -123,7 +123,7 @@ def _cifar10_1(request: Request, known: Published) -> RawData:
     if x.dtype != np.uint8 or x.shape != (len(y), 32, 32, 3) or y.dtype.kind not in "iu" or not _within(y, 0, 9):
         found = f"images of shape {x.shape} with {y.shape} labels"
         raise _another(known, request.root, known.archives[0], found)
-    cifar = torchvision_sets.read(replace(request, data="cifar10"))
+    cifar = torchvision_sets.read_set("cifar10", request)
     assert cifar.parts is not None
     assert isinstance(cifar.inputs, torch.Tensor)
     assert cifar.levels is not None

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Literal, Protocol, Union
 from torch import Tensor
 
 from metaux.data.columns import Columns
+from metaux.data.decoding import ImageFile
+from metaux.data.images import ReadImages, read_files
 from metaux.data.levels import Levels
 from metaux.data.pixels import ImageFormat, Range
 from metaux.data.spelling import composed
 from metaux.data.transforms import Preprocessing
 from metaux.files import Progress
+from metaux.settings import Settings
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -90,21 +93,25 @@ class RawData:
         given, groups = (None if values is None else composed(values) for values in (self.given, self.groups))
         return replace(self, labels=labels, given=given, groups=groups)
 
-    def of_part(self, part: str) -> "RawData":
-        """Return the samples of one part, without parts, groups and given labels."""
-        rows = [row for row, name in enumerate(self.parts or ()) if name == part]
+    def take(self, rows: list[int]) -> "RawData":
+        """Return the samples at these rows."""
 
         def chosen(values: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(values[row] for row in rows) if values else ()
+            return tuple(values[row] for row in rows)
 
         inputs = self.inputs
         if isinstance(inputs, tuple):
             inputs = chosen(inputs)
         else:
             inputs = inputs[rows] if isinstance(inputs, Tensor) else inputs.iloc[rows]
-        labels = {column: chosen(labels) for column, labels in self.labels.items()}
         return replace(
-            self, inputs=inputs, labels=labels, parts=None, names=chosen(self.names), groups=None, given=None
+            self,
+            inputs=inputs,
+            labels={column: chosen(labels) for column, labels in self.labels.items()},
+            names=self.names and chosen(self.names),
+            parts=self.parts and chosen(self.parts),
+            groups=self.groups and chosen(self.groups),
+            given=self.given and chosen(self.given),
         )
 
 
@@ -113,40 +120,21 @@ class Request:
     """What a reader is asked for.
 
     Args:
-        data: the source, named as `Settings.data` is.
-        root: the folder of the published data sets.
-        image_size: the height and width that images are to have; by default they stay as they are.
-        resize: how images of other proportions get that size.
-        pixel_range: the values of black and of white, of images that are no whole numbers up to 255.
-        skip_damaged: leave out images that can't be read.
-        header: whether a file of a table has the columns' names in its first row.
-        label: the column of the classes; by default it is found by its name.
-        ignore: columns that are not looked at.
-        group: the column of groups, empty for none; by default the one called so.
-        split: the column of parts, likewise.
-        label_columns: further columns that are labels; names that the source doesn't have are left out.
-        given: the column of given labels, where there is one.
+        settings: where the data is and how it is read (see `metaux.data.sources.for_reading`).
         like: what a finished run takes: images get its size and channels, texts its length, words its categories.
         labelled: whether labels are needed; if not, they are not looked at.
         progress: called now and then with how many images have been read, and how many there are.
     """
 
-    data: str
-    root: Path = Path("data")
-    image_size: int | None = None
-    resize: Literal["crop", "stretch"] = "crop"
-    pixel_range: Range | None = None
-    skip_damaged: bool = False
-    header: bool = True
-    label: str | None = None
-    ignore: Sequence[str] = ()
-    group: str | None = None
-    split: str | None = None
-    label_columns: Sequence[str] = ()
-    given: str | None = None
+    settings: Settings
     like: Preprocessing | None = None
     labelled: bool = True
     progress: Progress | None = None
+
+    @property
+    def data(self) -> str:
+        """The source, by its name or path."""
+        return self.settings.data
 
     @property
     def path(self) -> Path:
@@ -154,12 +142,34 @@ class Request:
         return Path(self.data).expanduser()
 
     @property
+    def root(self) -> Path:
+        """The folder of the published data sets."""
+        return Path(self.settings.root).expanduser()
+
+    @property
+    def label_columns(self) -> list[str]:
+        """Columns that are labels beside the class; names that the source doesn't have are left out."""
+        return [level for level in (self.settings.primary, self.settings.auxiliary) if level is not None]
+
+    @property
     def image(self) -> ImageFormat:
         """The format that images are to be brought to."""
-        if self.like is not None and self.like.kind == "image":
-            return ImageFormat(self.like.image_size, self.like.channels, self.resize, self.pixel_range)
-        size = None if self.image_size is None else (self.image_size, self.image_size)
-        return ImageFormat(size, None, self.resize, self.pixel_range)
+        own, like = self.settings, self.like
+        if like is not None and like.kind == "image":
+            return ImageFormat(like.image_size, like.channels, own.resize, own.pixel_range)
+        size = None if own.image_size is None else (own.image_size, own.image_size)
+        return ImageFormat(size, None, own.resize, own.pixel_range)
+
+    def read_images(self, files: Sequence[ImageFile]) -> ReadImages:
+        """Read image files as they are asked for (see `metaux.data.images.read_files`)."""
+        return read_files(files, self.image, self.settings.skip_damaged, self.progress)
+
+    @property
+    def array_range(self) -> Range | None:
+        """The values of black and of white in arrays of images: those that a finished run has learned, if it has."""
+        if self.like is not None and self.like.pixel_range is not None:
+            return self.like.pixel_range
+        return self.settings.pixel_range
 
 
 class Reader(Protocol):

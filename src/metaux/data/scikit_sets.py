@@ -30,7 +30,8 @@ def missing(_data: str, _root: Path) -> str | None:
 def read(request: Request) -> RawData:
     """Read a data set that ships with scikit-learn, a table with its columns' names.
 
-    >>> raw = read(Request("iris"))
+    >>> from metaux.settings import Settings
+    >>> raw = read(Request(Settings("iris")))
     >>> tuple(raw.inputs.shape), raw.columns[0].name, sorted(set(raw.labels["label"]))
     ((150, 4), 'sepal length (cm)', ['setosa', 'versicolor', 'virginica'])
     """

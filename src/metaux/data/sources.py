@@ -11,7 +11,7 @@ from metaux.data import folder, hub, npz_file, published, scikit_sets, table_fil
 from metaux.data.assemble import assemble
 from metaux.data.classes import primary_names
 from metaux.data.encoding import encode_like
-from metaux.data.images import find_images, read_files
+from metaux.data.images import find_images
 from metaux.data.reader import RawData, Reader, Request
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.spelling import places
@@ -61,7 +61,7 @@ def read(settings: Settings, progress: Progress | None = None) -> RawData:
     if size is not None and size < 1:
         raise InputError(f"expected an image size of 1 pixel or more, found {size}; correct --image-size")
     _check_columns(settings)
-    return _read(replace(_request(settings), image_size=size, given=settings.given, progress=progress))
+    return _read(Request(settings, progress=progress))
 
 
 def _check_columns(settings: Settings) -> None:
@@ -119,10 +119,10 @@ def load_for_evaluation(
     """
     if hierarchy is not None:
         settings = replace(settings, hierarchy=hierarchy)
-    raw = _read(replace(_request(replace(settings, data=data)), like=preprocessing, progress=progress))
+    raw = _read(Request(replace(settings, data=data, given=None), preprocessing, progress=progress))
     part: Literal["test", "all"] = "test" if "test" in (raw.parts or ()) else "all"
     if part == "test":
-        raw = raw.of_part("test")
+        raw = raw.take([row for row, name in enumerate(raw.parts or ()) if name == part])
     found = encode_like(raw, preprocessing)
     names, notices = primary_names(raw, settings, class_names)
     primary = places(names, class_names)
@@ -153,9 +153,10 @@ def read_unlabelled(
         InputError: for nothing to read, or inputs that the run did not learn from.
     """
     paths = [found for path in paths for found in _matching(path)]
-    request = replace(_request(settings or Settings()), like=preprocessing, labelled=False, progress=progress)
-    if len(paths) == 1 and (table_file.takes(str(paths[0])) or npz_file.takes(str(paths[0]))):
-        raw = _read(replace(request, data=str(paths[0])))
+    data = str(paths[0]) if len(paths) == 1 else ""
+    request = Request(replace(settings or Settings(), data=data), preprocessing, labelled=False, progress=progress)
+    if table_file.takes(data) or npz_file.takes(data):
+        raw = _read(request)
         found = encode_like(raw, preprocessing)
         inputs, notices = found.inputs, (*raw.notices, *found.notices)
         names = raw.names or tuple(map(str, range(len(raw))))
@@ -172,7 +173,7 @@ def read_unlabelled(
             left += said
         if not files:
             raise InputError("expected image files, folders of images, one .npz or one CSV file, found none; name some")
-        inputs, kept, notices = read_files(files, request.image, request.skip_damaged, progress)
+        inputs, kept, notices = request.read_images(files)
         names, notices = tuple(str(files[row]) for row in kept), (*left, *notices)
     return Samples((inputs,), torch.zeros(len(inputs), dtype=torch.int64), names=names, notices=notices)
 
@@ -231,12 +232,6 @@ def is_own(data: str, settings: Settings) -> bool:
     if is_known(data) or is_known(own):
         return data == own
     return Path(data).expanduser().resolve() == Path(own).expanduser().resolve()
-
-
-def _request(settings: Settings) -> Request:
-    labels = [level for level in (settings.primary, settings.auxiliary) if level is not None]
-    same = {name: getattr(settings, name) for name in _OF_READING if name not in ("root", "image_size", "given")}
-    return Request(**same, root=Path(settings.root).expanduser(), label_columns=labels)
 
 
 def _read(request: Request) -> RawData:

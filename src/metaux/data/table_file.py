@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from metaux.data.columns import is_missing, tidy
 from metaux.data.frames import TEXT, TYPED, Table, read_table
-from metaux.data.images import extensions, read_files
+from metaux.data.images import extensions
 from metaux.data.reader import RawData, Request, missing_path, part_of
 from metaux.errors import InputError
 from metaux.words import few
@@ -41,22 +41,23 @@ def read(request: Request) -> RawData:
         InputError: naming the line, for a missing column, an incomplete row, a value that can't be taken, and an image
             that is missing, broken or listed twice.
     """
-    table = _with_files(read_table(request.path, request.header), request)
+    own = request.settings
+    table = _with_files(read_table(request.path, own.header), request)
     if not request.labelled:
         return _read_inputs(table, request)
-    names = [name for name in table.names if name not in request.ignore]
+    names = [name for name in table.names if name not in own.ignore]
     if request.like is None:
-        table.require([*request.ignore, *filter(None, (request.given, request.group, request.split))])
+        table.require([*own.ignore, *filter(None, (own.given, own.group, own.split))])
     label, said = _label_column(names, table, request)
     source = next((name for name in ("file", "text") if name in names and name != label), None)
-    roles = {name: getattr(request, name) for name in ("split", "group")}
+    roles = {name: getattr(own, name) for name in ("split", "group")}
     for name in roles:
         if roles[name] is None and name in names and name != label:
             roles[name] = name
             said.append(f"column '{name}' {_MEANINGS[name]}; if it is a feature like others: --{name} ''")
     if source:
         said.append(f"column '{source}' makes this a list of {source}s, and other columns labels; else rename it")
-    given = None if request.given in request.label_columns else request.given
+    given = None if own.given in request.label_columns else own.given
     taken = (label, source, given, *roles.values())
     rest = [name for name in names if name not in taken]
     finer = [name for name in rest if source or name.endswith("_label") or name in request.label_columns]
@@ -76,8 +77,8 @@ def read(request: Request) -> RawData:
     labels = {
         name: words_of(cells[name]) for name in dict.fromkeys((label, *request.label_columns, *finer)) if name in cells
     }
-    if request.given is not None and request.like is None:
-        raw = replace(raw, given=words_of(cells[request.given]))
+    if own.given is not None and request.like is None:
+        raw = replace(raw, given=words_of(cells[own.given]))
     return replace(
         raw,
         labels=labels,
@@ -95,7 +96,7 @@ def _with_files(table: Table, request: Request) -> Table:
     named = [
         name
         for name, cells in table.cells.items()
-        if name != request.label and name not in request.ignore and all(map(_names_an_image, cells))
+        if name != request.settings.label and name not in request.settings.ignore and all(map(_names_an_image, cells))
     ]
     if len(named) != 1:
         return table
@@ -112,15 +113,16 @@ _MEANINGS = {"split": "says which part a sample is of", "group": "says which sam
 
 def _label_column(names: Sequence[str], table: Table, request: Request) -> tuple[str, list[str]]:
     """Return the column of the classes, and what to say of it."""
-    if request.label is not None and (request.label in names or request.like is None):
-        table.require([request.label])
-        return request.label, []
+    wanted = request.settings.label
+    if wanted is not None and (wanted in names or request.like is None):
+        table.require([wanted])
+        return wanted, []
     if "label" in names:
         return "label", []
     if not names:
         table.require(["label"])
     last = names[-1]
-    if request.header and last.lower() not in USUAL:
+    if request.settings.header and last.lower() not in USUAL:
         raise InputError(
             f"expected the column label in '{table.name}', found {few(names, 20)}; say which column has the classes: "
             "--label COLUMN"
@@ -153,7 +155,7 @@ def _read_inputs(table: Table, request: Request) -> RawData:
     names = [column.name for column in like.columns]
     if not source and not names:
         raise InputError(f"expected inputs like the run's ({like.describe()}), found the file '{table.name}'")
-    if not request.header and not source and len(table.names) == len(names):
+    if not request.settings.header and not source and len(table.names) == len(names):
         table = table._replace(cells=table.cells.set_axis(names, axis=1))  # without the column of the label
     inputs = [source] if source else [column.name for column in like.columns if column.features]
     table.require(inputs)
@@ -175,7 +177,7 @@ def _read(
     if source == "text":
         return RawData(values, "text", {}), cells
     places = [_place(request.path.parent, name) for name in values]
-    images, kept, notices = read_files(places, request.image, request.skip_damaged, request.progress)
+    images, kept, notices = request.read_images(places)
     names = tuple(values[row] for row in kept)
     return RawData(images, "image", {}, names=names, augmentation="crop", notices=notices), cells.iloc[kept]
 

@@ -47,6 +47,11 @@ def takes(data: str) -> bool:
 
 
 def read(request: Request) -> RawData:
+    """Read the data set of torchvision that is asked for, as `read_set` does."""
+    return read_set(request.data, request)
+
+
+def read_set(name: str, request: Request) -> RawData:
     """Read a data set of torchvision; its files are downloaded to the root folder if they aren't there.
 
     Raises:
@@ -55,7 +60,7 @@ def read(request: Request) -> RawData:
     """
     from torchvision import datasets
 
-    name, (class_name, augmentation) = request.data, TORCHVISION[request.data]
+    class_name, augmentation = TORCHVISION[name]
     dataset = getattr(datasets, class_name)
     with _explained(name, dataset, request.root), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy's, on how the pickles of CIFAR were written long ago
