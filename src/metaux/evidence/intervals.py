@@ -38,6 +38,21 @@ def interval_of_points(estimate: Estimate) -> str:
     return f"[{bound_in_points(estimate.low, decimals)}, {bound_in_points(estimate.high, decimals)}]"
 
 
+def columns(mean: str, estimate: Estimate | None, ends: str = "") -> dict[str, float | None]:
+    """Return a mean and the ends of its interval as columns of a table; None where there is none.
+
+    Args:
+        mean: the column of the mean.
+        estimate: what the columns hold.
+        ends: what the columns of the ends begin with; as that of the mean by default.
+
+    >>> columns("gain", Estimate(0.01))
+    {'gain': 0.01, 'gain_low': None, 'gain_high': None}
+    """
+    values = (None, None, None) if estimate is None else (estimate.mean, estimate.low, estimate.high)
+    return dict(zip((mean, f"{ends or mean}_low", f"{ends or mean}_high"), values, strict=True))
+
+
 def difference_in_points(estimate: Estimate) -> str:
     """Return a difference with its unit and its interval.
 

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from metaux import files
 from metaux.evidence.comparison import OWN, Comparison, Difference, Row
-from metaux.evidence.intervals import decimals_for, difference_in_points, interval_of_accuracy, interval_of_points
+from metaux.evidence.intervals import (
+    columns,
+    decimals_for,
+    difference_in_points,
+    interval_of_accuracy,
+    interval_of_points,
+)
 from metaux.evidence.statistics import Estimate
 from metaux.evidence.verdict import Verdict
 from metaux.labels.sources import REFERENCES
@@ -92,22 +98,15 @@ def to_csv(comparison: Comparison, whole: bool = False) -> str:
         whole: a column for every baseline of any row, in place of one for the closest own control of each.
     """
     named = dict.fromkeys(name for row in comparison.rows for name in row.differences)
-    columns = named if whole else (*REFERENCES, OWN)
     lines = []
     for row in comparison.rows:
-        line: dict[str, object] = {
-            "method": row.name,
-            "role": row.role,
-            "gain": row.gain,
-            "n": len(row.seeds),
-        }
-        line |= bounds("accuracy", row.accuracy) | bounds("balanced_accuracy", row.balanced_accuracy)
-        for column in columns:
-            difference, name = row.difference(column), column.replace(" ", "_")
-            seeds = difference.seeds if difference else None
-            test = difference.test if difference else None
-            line[f"minus_{name}_n"] = len(difference.by_seed) if difference else 0
-            line |= bounds(f"minus_{name}", seeds, "seeds_") | bounds(f"minus_{name}", test, "test_")
+        line: dict[str, object] = {"method": row.name, "role": row.role, "gain": row.gain, "n": len(row.seeds)}
+        line |= columns("accuracy", row.accuracy) | columns("balanced_accuracy", row.balanced_accuracy)
+        for column in named if whole else (*REFERENCES, OWN):
+            difference, minus = row.difference(column), f"minus_{column.replace(' ', '_')}"
+            line[f"{minus}_n"] = len(difference.by_seed) if difference else 0
+            line |= columns(minus, difference.seeds if difference else None, f"{minus}_seeds")
+            line |= columns(minus, difference.test if difference else None, f"{minus}_test")
         line |= {"seconds_per_epoch": row.seconds_per_epoch, "cost": row.cost}
         lines.append(line)
     return files.to_csv(lines)
@@ -165,12 +164,3 @@ def _seconds(row: Row) -> str:
     seconds = row.seconds_per_epoch
     cost = f"\n×{row.cost:.1f}" if row.cost is not None else ""
     return (f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}") + cost
-
-
-def bounds(name: str, estimate: Estimate | None, of: str = "") -> dict[str, float | None]:
-    """Return a mean once, and the bounds of one of its intervals."""
-    return {
-        name: estimate.mean if estimate else None,
-        f"{name}_{of}low": estimate.low if estimate else None,
-        f"{name}_{of}high": estimate.high if estimate else None,
-    }

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import torch
 
+from metaux.evidence.intervals import columns
 from metaux.evidence.quality import Bin, calibration_error, reliability
 from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.report.chart import COLOURS, FAINT, Axis, Chart, Line, Look
-from metaux.report.parts import Panel, Rows, Section, bounds
+from metaux.report.parts import Panel, Rows, Section
 from metaux.report.recorded import Recorded
 from metaux.runs.record import Run
 
@@ -31,9 +32,7 @@ def calibration(recorded: Recorded) -> Calibration:
     }
     errors = {method: mean_over_seeds([calibration_error(*each) for each in own]) for method, own in found.items()}
     tables: dict[str, Rows] = {
-        "calibration-error": [
-            {"method": name, "mean": each.mean} | bounds(each, "seeds") for name, each in errors.items()
-        ],
+        "calibration-error": [{"method": name, **columns("mean", each, "seeds")} for name, each in errors.items()],
         "reliability": [{"method": name} | each._asdict() for name, own in bins.items() for each in own],
     }
     charts = {name: _chart({key: bins[key] for key in ("single", name) if key in bins}) for name in recorded.ranked}

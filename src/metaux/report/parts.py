@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from metaux.evidence.statistics import Estimate
 from metaux.report.chart import Chart
 
 Rows = Sequence[Mapping[str, object]]
@@ -40,11 +39,6 @@ class Section:
 
     panels: Sequence[Panel]
     tables: Mapping[str, Rows]
-
-
-def bounds(estimate: Estimate, of: str) -> dict[str, float | None]:
-    """Return the ends of an interval as two columns of a table."""
-    return {f"{of}_low": estimate.low, f"{of}_high": estimate.high}
 
 
 def rounded(value: float | None) -> float | None:

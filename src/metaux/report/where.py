@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metaux.evidence.folds import groups_of, ids_of, of_samples, overlap_of, side_by_side
-from metaux.evidence.intervals import difference_in_points, interval_of_points
+from metaux.evidence.intervals import columns, difference_in_points, interval_of_points
 from metaux.evidence.statistics import Estimate, mean_over_samples, mean_over_seeds, over_groups, paired
 from metaux.report.chart import COLOURS, Axis, Chart, Look, Point, Points
-from metaux.report.parts import Panel, Section, bounds
+from metaux.report.parts import Panel, Section
 from metaux.report.recorded import Recorded
 from metaux.report.to_plotly import plain
 from metaux.words import counted, percent
@@ -66,9 +66,9 @@ def where(recorded: Recorded) -> Where:
     names, overlap = recorded.class_names, overlap_of(recorded.runs[0].settings)
     found = {method: _rows(np.stack(own), primary, groups, names, overlap) for method, own in by_method.items()}
     rows = [
-        {"method": method, "class": row.name, "test_samples": row.samples, "mean": row.seeds.mean}
-        | bounds(row.seeds, "seeds")
-        | bounds(row.test, "test")
+        {"method": method, "class": row.name, "test_samples": row.samples}
+        | columns("mean", row.seeds, "seeds")
+        | {"test_low": row.test.low, "test_high": row.test.high}
         for method, own in found.items()
         for row in own
     ]

@@ -64,9 +64,7 @@ def _claims4(findings: Findings) -> dict[str, list[Part]]:
         "and then falls (100 minus 10)": findings.compare(many, some, above=False),
         "MAXL is better than single task": findings.in_each_panel(WITH, "single"),
         "the entropy loss is essential": findings.in_each_panel(WITH, WITHOUT),
-        "MAXL is better than uniform and frozen labels (our question)": findings.in_each_panel(
-            WITH, "uniform", "frozen"
-        ),
+        **findings.maxl_against_controls(),
     }
 
 

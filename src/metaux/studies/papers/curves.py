@@ -20,9 +20,7 @@ def _draw_figure3(findings: Findings) -> str:
 def _claims3(findings: Findings) -> dict[str, list[Part]]:
     return {
         "MAXL is better than the papers' baselines": findings.in_each_panel("maxl", *BASELINES),
-        "MAXL is better than uniform and frozen labels (our question)": findings.in_each_panel(
-            "maxl", "uniform", "frozen"
-        ),
+        **findings.maxl_against_controls(),
         "human labels are better than single task": findings.in_each_panel("human", "single"),
     }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from metaux.evidence.intervals import difference_in_points
+from metaux.evidence.intervals import columns, difference_in_points
 from metaux.evidence.statistics import Estimate, mean_over_seeds, paired
 from metaux.files import to_csv, write_text_atomic
 from metaux.labels.sources import REFERENCES
@@ -111,6 +111,11 @@ class Findings:
             found for panel, other in places for found in self.compare((panel, first), (panel, other), measure, above)
         ]
 
+    def maxl_against_controls(self) -> dict[str, list[Part]]:
+        """Return what no paper claims, and every figure with MAXL is asked: the comparison with empty labels."""
+        claim = "MAXL is better than uniform and frozen labels (our question)"
+        return {claim: self.in_each_panel("maxl", "uniform", "frozen")}
+
     def differences(self, first: str, second: str, measure: Measure = accuracy) -> dict[str, Estimate]:
         """Return by panel how much higher one label's runs measure than another's, with 95 % intervals."""
         return {found.panel: found.estimate(0.95) for found in self.in_each_panel(first, second, measure=measure)}
@@ -199,14 +204,12 @@ class Findings:
 
 
 def bounds(name: str, estimate: Estimate | None) -> dict[str, float | None]:
-    """Return a mean and its 95 % interval over seeds as three cells; empty where there is none.
+    """Return `columns`, with six decimals.
 
-    >>> bounds("gain", Estimate(0.01))
-    {'gain': 0.01, 'gain_low': None, 'gain_high': None}
+    >>> bounds("gain", Estimate(0.0123456789))
+    {'gain': 0.012346, 'gain_low': None, 'gain_high': None}
     """
-    values = (None, None, None) if estimate is None else (estimate.mean, estimate.low, estimate.high)
-    names = (name, f"{name}_low", f"{name}_high")
-    return {key: None if value is None else round(value, 6) for key, value in zip(names, values, strict=True)}
+    return {key: None if value is None else round(value, 6) for key, value in columns(name, estimate).items()}
 
 
 def by_panel(rows: Rows, text: Callable[[dict[str, Any]], str], best_first: str = "") -> str:

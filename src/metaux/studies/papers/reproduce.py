@@ -14,6 +14,7 @@ from metaux.runs.plan import check
 from metaux.runs.pool import START_OF_A_PROCESS, summarise_failures, train
 from metaux.runs.reading import parse_json, read_mapping
 from metaux.runs.record import RESULT
+from metaux.runs.results import VERSIONS
 from metaux.runs.store import Store, check_writable
 from metaux.settings import changed
 from metaux.studies.papers.catalogue import ITEMS
@@ -164,7 +165,7 @@ def _summary(findings: Findings, lines: Sequence[Line], seeds: int) -> dict[str,
         "seeds": len({run.seed for run in runs}),
         "training_seconds": sum(run.seconds_per_epoch * len(run.epochs) for run in runs),
         "devices": sorted({str(run.result["device"]) for run in runs}),
-        "versions": {name: version(name) for name in ("metaux", "torch", "torchvision", "numpy", "scikit-learn")},
+        "versions": {name: version(name) for name in VERSIONS},
         "lines": [
             {
                 "panel": line.panel,
