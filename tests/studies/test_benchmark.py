@@ -326,7 +326,7 @@ class TestRules:
         assert not ENTRANTS[0].changes
         assert entered(()) == tuple(row for row in ENTRANTS if not row.pretrained)
         rules = Rules((0.1, 0.2, 0.3), (0.0, 1.0))
-        assert len(rules.grid) == 6
+        assert len(rules.grid_of(Settings())) == 6
         assert rules.grid_of(DATASETS["cifar100-20-400-pretrained"])[0]["learning_rate"] == pytest.approx(0.0002)
 
     def test_what_learns_its_views_apart_has_controls_that_are_trained_the_same_way(self) -> None:

@@ -26,7 +26,7 @@ from metaux.settings import Settings, changed
 from metaux.studies.benchmark.alternatives import alternatives, alternatives_table
 from metaux.studies.benchmark.measured import measured, planned, shuffled
 from metaux.studies.benchmark.plan import best, decide, longer, pilot, planned_values, tried, tuning
-from metaux.studies.benchmark.rules import ENTRANTS, HUMAN, SINGLE, Entrant, Rules
+from metaux.studies.benchmark.rules import ENTRANTS, HUMAN, SINGLE, TUNED, Entrant, Rules
 from metaux.terminal import make_table, print_notes, print_whole
 from metaux.words import listed, percent, shell_command
 
@@ -36,7 +36,6 @@ PLAN, RESULT, TABLE = "plan.json", "benchmark.json", "benchmark.csv"
 _EARLIER_RESULT = "contest.json"
 # Where it runs does not change what a data set is.
 _PLACES = ("root", "device", "processes", "threads")
-_TUNED = ("learning_rate", "weight_decay")
 
 
 def benchmark(
@@ -137,7 +136,7 @@ class _OnDataSet:
             self._check_same()
             if self.made_by["most_seeds"] != rules.most_seeds:
                 self.notes.append(f"the number of seeds stays as {PLAN} has it: --most-seeds comes too late")
-        self.chosen = planned_values(self.plan, rules)
+        self.chosen = planned_values(self.plan)
         self.undecided = [row for row in self.entries if row.name not in self.chosen]
         self.tuned: dict[str, list[dict[str, Any]]] = {}
         self.trials: dict[str, list[Trial]] = {}
@@ -169,12 +168,12 @@ class _OnDataSet:
         rows = [
             (
                 row,
-                *(f"{self.chosen[row][value]:g}" for value in _TUNED),
+                *(f"{self.chosen[row][value]:g}" for value in TUNED),
                 " ".join("–" if own["accuracy"] is None else percent(own["accuracy"]) for own in configurations),
             )
             for row, configurations in self.tuned.items()
         ]
-        columns = ("row", *(value.replace("_", " ") for value in _TUNED), "validation accuracy of each configuration")
+        columns = ("row", *(value.replace("_", " ") for value in TUNED), "validation accuracy of each configuration")
         console.print(make_table(columns, rows, self.name))
 
     def pilots(self) -> list[Trial]:
@@ -193,7 +192,7 @@ class _OnDataSet:
         if self.plan != earlier:
             write_json(self.folder / PLAN, self.plan)
         console.print(f"{self.name}: {self.plan['seeds']} seeds: {self.plan['why']}", soft_wrap=True)
-        self.trials = planned(self.settings, self.known, self.plan, self.rules)
+        self.trials = planned(self.settings, self.known, self.plan)
         named, self.classical = self.classical, []
         for row in filter(lambda row: row.classical, ENTRANTS):
             trials = [Trial(self.settings, row.method, trial.seed) for trial in self.trials[SINGLE]]

@@ -14,7 +14,7 @@ from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.benchmark.plan import planned_values
-from metaux.studies.benchmark.rules import SINGLE, Entrant, Rules
+from metaux.studies.benchmark.rules import SINGLE, Entrant
 from metaux.training.evaluate import class_recalls
 
 # Apart from the seeds that anything was chosen with.
@@ -42,13 +42,11 @@ def shuffled_of(name: str) -> str:
     return f"{name}, {SHUFFLED}"
 
 
-def planned(
-    data_set: Settings, entrants: Sequence[Entrant], plan: Mapping[str, Any], rules: Rules
-) -> dict[str, list[Trial]]:
+def planned(data_set: Settings, entrants: Sequence[Entrant], plan: Mapping[str, Any]) -> dict[str, list[Trial]]:
     """Return the runs on test data of each row, but for those that need another's labels."""
     found: dict[str, list[Trial]] = {}
     seeds = range(FIRST_SEED, FIRST_SEED + plan["seeds"])
-    tuned = planned_values(plan, rules)
+    tuned = planned_values(plan)
     for row in entrants:
         if row.name in tuned:
             base = Trial(data_set, row.method, 0).changed(**row.changes, **tuned[row.name])

@@ -10,7 +10,7 @@ from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
-from metaux.studies.benchmark.rules import SINGLE, Entrant, Rules
+from metaux.studies.benchmark.rules import SINGLE, TUNED, Entrant, Rules
 from metaux.words import counted, percent
 
 
@@ -33,39 +33,35 @@ def tried(data_set: Settings, entrant: Entrant, rules: Rules, store: Store) -> l
     found: list[dict[str, Any]] = []
     for values, trials in zip(rules.grid_of(data_set), tuning(data_set, entrant, rules), strict=True):
         runs = store.found(trials)
-        whole = len(runs) == len(trials)
-        losses = [float(run.epochs[-1]["test_loss"]) for run in runs]
-        found.append(
-            {
-                **values,
-                "accuracy": statistics.fmean(run.accuracy for run in runs) if whole else None,
-                "loss": statistics.fmean(losses) if whole else None,
-            }
-        )
+        accuracy, loss = reached(runs) if len(runs) == len(trials) else (None, None)
+        found.append({**values, "accuracy": accuracy, "loss": loss})
     return found
+
+
+def reached(runs: Sequence[Run]) -> tuple[float, float]:
+    """Return the mean accuracy of some runs, and their mean loss after the last epoch."""
+    return statistics.fmean(run.accuracy for run in runs), statistics.fmean(run.epochs[-1]["test_loss"] for run in runs)
 
 
 def best(configurations: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
     """Return the most accurate configuration, of equal ones that of the lower loss; None if none came to its end.
 
-    >>> best([{"weight_decay": 1, "accuracy": 0.8, "loss": 0.5}, {"weight_decay": 2, "accuracy": 0.8, "loss": 0.4}])
-    {'weight_decay': 2}
+    >>> rates = {"learning_rate": 0.1, "weight_decay": 1}, {"learning_rate": 0.1, "weight_decay": 2}
+    >>> best([{**rates[0], "accuracy": 0.8, "loss": 0.5}, {**rates[1], "accuracy": 0.8, "loss": 0.4}])
+    {'learning_rate': 0.1, 'weight_decay': 2}
     """
     whole = [values for values in configurations if values["accuracy"] is not None]
-    if not whole:
-        return None
-    chosen = max(whole, key=lambda values: (values["accuracy"], -values["loss"]))
-    return {name: value for name, value in chosen.items() if name not in ("accuracy", "loss")}
+    chosen = max(whole, key=lambda values: (values["accuracy"], -values["loss"]), default=None)
+    return None if chosen is None else {name: chosen[name] for name in TUNED}
 
 
-def planned_values(plan: Mapping[str, Any] | None, rules: Rules) -> dict[str, dict[str, float]]:
-    """Return the tuned values of each row of a plan; none without a plan.
+def planned_values(plan: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the tuned values of each row of a plan; none of an empty one.
 
-    >>> planned_values({"rows": {"single": {"learning_rate": 0.1, "weight_decay": 0.01, "cost": 1.0}}}, Rules())
+    >>> planned_values({"rows": {"single": {"learning_rate": 0.1, "weight_decay": 0.01, "cost": 1.0}}})
     {'single': {'learning_rate': 0.1, 'weight_decay': 0.01}}
     """
-    rows = plan["rows"] if plan else {}
-    return {name: {value: own[value] for value in rules.grid[0]} for name, own in rows.items()}
+    return {name: {value: own[value] for value in TUNED} for name, own in plan.get("rows", {}).items()}
 
 
 def pilot(data_set: Settings, entrant: Entrant, chosen: Mapping[str, float], rules: Rules) -> list[Trial]:

@@ -48,6 +48,8 @@ class Entrant:
 
 
 SINGLE, HUMAN = "single", "human"
+# The settings that are tried on validation data.
+TUNED = ("learning_rate", "weight_decay")
 _IMAGES = ("image",)
 _TRANSFORMED = ("transformed", "transformation", "transformation-shuffled")
 _FEATURES = {"features": "efficientnet-lite0"}
@@ -121,16 +123,11 @@ class Rules:
     effect: float = 0.01
     finalists: int = 2
 
-    @property
-    def grid(self) -> tuple[dict[str, float], ...]:
-        """Every configuration that is tried from scratch."""
-        return self.grid_of(Settings())
-
     def grid_of(self, data_set: Settings) -> tuple[dict[str, float], ...]:
         """Return every configuration that is tried on a data set; a pretrained network learns at smaller rates."""
         factor = RATE if data_set.start else 1.0
         return tuple(
-            {"learning_rate": rate * factor, "weight_decay": decay}
+            dict(zip(TUNED, (rate * factor, decay), strict=True))
             for rate in self.learning_rates
             for decay in self.weight_decays
         )

@@ -16,7 +16,7 @@ from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
-from metaux.studies.benchmark.plan import on_validation
+from metaux.studies.benchmark.plan import on_validation, reached
 from metaux.studies.benchmark.rules import SINGLE
 from metaux.studies.search.affordable import MOST_SEARCH, REPEATED, RUNGS, SEARCH, Affordable, Candidate, side_by_side
 from metaux.studies.search.budget import Budget
@@ -116,8 +116,8 @@ class Halving:
         runs = self.runs(candidate, seeds)
         if not runs:
             return 0.0, -math.inf
-        loss = statistics.fmean(float(run.epochs[-1]["test_loss"]) for run in runs)
-        return statistics.fmean(run.accuracy for run in runs), -loss
+        accuracy, loss = reached(runs)
+        return accuracy, -loss
 
     def run(self, plan: Affordable, budget: Budget) -> list[Candidate]:
         """Return the candidates of the last rung that there was time for, best first, with the epochs of whole runs."""
