@@ -12,8 +12,8 @@ from metaux.evidence.comparison import Comparison, by_method, in_order
 from metaux.evidence.statistics import Estimate
 from metaux.report.chart import COLOURS, Axis, Chart, Line, Look, Point, Points, ends, looks
 from metaux.report.differences import differences_chart
-from metaux.report.learning import EPOCH, curve
-from metaux.report.to_matplotlib import Heading, described, key_of_intervals, save_charts
+from metaux.report.learning import EPOCH, curves
+from metaux.report.to_matplotlib import Drawing, described, key_of_intervals
 from metaux.runs.record import Run
 from metaux.words import data_name
 
@@ -38,8 +38,7 @@ def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-cur
     """
     grouped = by_method(runs)
     look = looks(list(grouped))
-    found = [curve(own, "test_accuracy", look[method]) for method, own in grouped.items()]
-    lines = [line for line in found if line is not None]
+    lines = curves(grouped, "test_accuracy", look)
     epochs, seeds = max(len(run.epochs) for run in runs), {len(own) for own in grouped.values()}
     charts = [Chart(lines, EPOCH, PERCENT)]
     if epochs >= 4 and len(lines) > 1:
@@ -47,11 +46,7 @@ def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-cur
     test_size = len(runs[0].output("test_primary"))
     data = data_name(str(runs[0].settings.get("data", "")))
     how = "line: mean over seeds; band: lowest to highest seed (not a confidence interval)"
-    heading = Heading(
-        "Test accuracy while training",
-        described(data, max(run.train_size for run in runs), test_size, epochs, seeds),
-        how if max(seeds) > 1 else "one run per line",
-    )
+    made_of = described(data, max(run.train_size for run in runs), test_size, epochs, seeds)
     final = {line.name: 100 * line.y[-1] for line in lines}
 
     def ranked(figure: "Figure", handles: dict[str, Any]) -> None:
@@ -60,7 +55,9 @@ def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-cur
         where: dict[str, Any] = {"title": "last epoch (%)", "loc": "outside right center", "frameon": False}
         figure.legend([handles[method] for method in order], names, **where)
 
-    return save_charts(charts, folder, name, heading, (9.0 if len(charts) > 1 else 6.4, 4.2), legend=ranked)
+    inches = 9.0 if len(charts) > 1 else 6.4, 4.2
+    drawing = Drawing(charts, how if max(seeds) > 1 else "one run per line", inches, legend=ranked)
+    return drawing.save(folder, name, "Test accuracy while training", made_of)
 
 
 def _last_half(chart: Chart, epochs: int) -> Chart:
@@ -102,74 +99,49 @@ def differences(comparison: Comparison, folder: Path, name: str = "differences")
         if isinstance(mark, Points)
     ]
     seeds = {len(found.by_seed) for row in comparison.rows for found in row.differences.values()}
-    heading = Heading(
-        "Paired differences in test accuracy",
-        described(comparison.data, comparison.train_size, comparison.test_size, comparison.epochs, seeds),
-        "right of zero is better; green: above zero in both intervals, red: below",
-    )
+    made_of = described(comparison.data, comparison.train_size, comparison.test_size, comparison.epochs, seeds)
+    how = "right of zero is better; green: above zero in both intervals, red: below"
     inches = max(2.0 + 2.3 * len(charts), 6.4), 2.2 + 0.4 * len(whole.y.names)
-    return save_charts(charts, folder, name, heading, inches, legend=key_of_intervals(comparison.drawn))
+    drawing = Drawing(charts, how, inches, legend=key_of_intervals(comparison.drawn))
+    return drawing.save(folder, name, "Paired differences in test accuracy", made_of)
 
 
-def curve_panels(
-    panels: Mapping[str, Sequence[Run]],
-    folder: Path,
-    name: str,
-    heading: tuple[str, str],
-    measure: str = "test_accuracy",
-    axis: Axis = PERCENT,
-) -> tuple[Path, ...]:
+def curve_panels(panels: Mapping[str, Sequence[Run]], measure: str, axis: Axis) -> Drawing:
     """Draw one recorded measure of every epoch, a panel for each task: means and the lowest to highest seed.
 
     Args:
         panels: the runs of each panel, by its title.
-        folder: where the files go.
-        name: of the files, without ending.
-        heading: the figure's title, and what it was made of.
         measure: a key of the records; methods without it are left out.
         axis: of its values.
     """
     look = looks(in_order(run.method for runs in panels.values() for run in runs))
     charts = []
     for title, runs in panels.items():
-        found = [curve(own, measure, look[method]) for method, own in by_method(runs).items()]
-        lines = [line for line in found if line is not None]
+        lines = curves(by_method(runs), measure, look)
         # The first epochs, and the intervals of few seeds, may span more than all there is to see.
         late = [value for line in lines for value in line.y[len(line.y) // 4 :]]
         charts.append(Chart(lines, EPOCH, _around(late, axis, 0.08, 0.5 / axis.factor), title))
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     how = "lines: means over seeds; bands: lowest to highest seed (not a confidence interval)"
-    inches = 3.4 * columns + 0.6, 2.7 * rows + 1.2
-    return save_charts(charts, folder, name, Heading(*heading, how), inches, columns)
+    return Drawing(charts, how, (3.4 * columns + 0.6, 2.7 * rows + 1.2), columns)
 
 
-def gains_along(
-    panels: Mapping[str, Mapping[str, Sequence[tuple[float, Estimate]]]],
-    folder: Path,
-    name: str,
-    heading: tuple[str, str],
-    axis: str,
-) -> tuple[Path, ...]:
+def gains_along(panels: Mapping[str, Mapping[str, Sequence[tuple[float, Estimate]]]], number: str) -> Drawing:
     """Draw gains in accuracy against a number on a logarithmic axis, with 95 % intervals over seeds.
 
     Args:
         panels: by title, for each method the points (number, gain as a fraction).
-        folder: where the files go.
-        name: of the files, without ending.
-        heading: the figure's title, and what it was made of.
-        axis: what the number is.
+        number: what it is.
     """
     look = looks(list(dict.fromkeys(method for lines in panels.values() for method in lines)))
-    gain = Axis("gain over single task (points)", factor=100, zero=True)
+    x, y = Axis(number, log=True), Axis("gain over single task (points)", factor=100, zero=True)
     charts = [
-        Chart(
-            [_along(method, look[method], found) for method, found in lines.items()], Axis(axis, log=True), gain, title
-        )
+        Chart([_along(method, look[method], found) for method, found in lines.items()], x, y, title)
         for title, lines in panels.items()
     ]
     how = "points: means of paired differences; bars: 95 % intervals over seeds (Student t)"
-    return save_charts(charts, folder, name, Heading(*heading, how), (max(6.4, 4.8 * len(panels)), 4.4))
+    return Drawing(charts, how, (max(6.4, 4.8 * len(panels)), 4.4))
 
 
 def _along(method: str, look: Look, found: Sequence[tuple[float, Estimate]]) -> Line:
@@ -177,9 +149,7 @@ def _along(method: str, look: Look, found: Sequence[tuple[float, Estimate]]) -> 
     return Line(method, look, [number for number, _ in found], [gain.mean for _, gain in found], low, high, bars=True)
 
 
-def gain_rows(
-    panels: Mapping[str, Mapping[str, Estimate]], folder: Path, name: str, heading: tuple[str, str], reference: str
-) -> tuple[Path, ...]:
+def gain_rows(panels: Mapping[str, Mapping[str, Estimate]], reference: str) -> Drawing:
     """Draw the gains of each method over a reference as rows with 95 % intervals over seeds, a panel for each task."""
     x = Axis(f"points over {reference}", factor=100, zero=True)
     charts = [
@@ -195,7 +165,7 @@ def gain_rows(
         "points: means of paired differences; bars: 95 % intervals over seeds (Student t), green above zero, red below"
     )
     inches = max(6.4, 3.6 * len(panels)), 1.9 + 0.34 * max(map(len, panels.values()))
-    return save_charts(charts, folder, name, Heading(*heading, how), inches, legend=None)
+    return Drawing(charts, how, inches, legend=None)
 
 
 def _around(values: Iterable[float], axis: Axis, share: float, least: float) -> Axis:

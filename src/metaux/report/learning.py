@@ -1,6 +1,6 @@
 """How did training go? Every recorded measure, epoch by epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,8 +58,7 @@ def learning(recorded: Recorded) -> Section:
     look, panels = looks(list(recorded.networks)), []
     rows: list[dict[str, object]] = []
     for measure in MEASURES:
-        found = [curve(runs, measure.key, look[name]) for name, runs in recorded.networks.items()]
-        lines = [_thinned(line) for line in found if line]
+        lines = [_thinned(line) for line in curves(recorded.networks, measure.key, look)]
         if not lines:
             continue
         label = f"{measure.title} by epoch, a line per method"
@@ -74,24 +73,25 @@ def learning(recorded: Recorded) -> Section:
     return Section(panels, {"training": rows})
 
 
-def curve(runs: Sequence[Run], key: str, look: Look) -> Line | None:
-    """Return one recorded measure of a method's runs by epoch: the mean over seeds, and the lowest and highest seed.
+def curves(by_method: Mapping[str, Sequence[Run]], key: str, look: Mapping[str, Look]) -> list[Line]:
+    """Return one recorded measure of each method's runs by epoch: the mean over seeds, lowest and highest seed.
 
     Args:
-        runs: the method's.
-        key: of the records; None is returned where no epoch has it in all runs.
-        look: the line's.
+        by_method: the runs of each.
+        key: of the records; methods of which no epoch has it in all runs are left out.
+        look: of each method's line.
     """
     import numpy as np
 
-    values = np.stack([run.curve(key) for run in runs])
-    measured = np.flatnonzero(np.isfinite(values).all(axis=0))
-    if len(measured) == 0:
-        return None
-    values = values[:, measured]
-    low, high = values.min(axis=0), values.max(axis=0)
-    epochs = [int(epoch) + 1 for epoch in measured]
-    return Line(runs[0].method, look, epochs, values.mean(axis=0).tolist(), low.tolist(), high.tolist())
+    lines = []
+    for method, runs in by_method.items():
+        values = np.stack([run.curve(key) for run in runs])
+        measured = np.flatnonzero(np.isfinite(values).all(axis=0))
+        if len(measured):
+            values = values[:, measured]
+            mean, low, high = (of(axis=0).tolist() for of in (values.mean, values.min, values.max))
+            lines.append(Line(method, look[method], [int(epoch) + 1 for epoch in measured], mean, low, high))
+    return lines
 
 
 def _thinned(line: Line) -> Line:

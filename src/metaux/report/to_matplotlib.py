@@ -36,14 +36,6 @@ SYMBOLS = dict(
 CHARACTERS_PER_INCH = 13  # of text at 9 points
 
 
-class Heading(NamedTuple):
-    """What stands above a figure: what it shows, what it was made of, how to read it."""
-
-    title: str
-    made_of: str
-    how: str
-
-
 def described(data: str, train_size: int, test_size: int, epochs: int, seeds: set[int]) -> str:
     """Return what a figure was made of, in one line."""
     low, high = min(seeds), max(seeds)
@@ -61,50 +53,53 @@ def names_below(figure: "Figure", handles: dict[str, Any]) -> None:
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, frameon=False)
 
 
-def save_charts(
-    charts: Sequence[Chart],
-    folder: Path,
-    name: str,
-    heading: Heading,
-    inches: tuple[float, float],
-    columns: int = 0,
-    legend: "Callable[[Figure, dict[str, Any]], None] | None" = names_below,
-) -> tuple[Path, ...]:
-    """Draw charts as the panels of one figure, write it, and return the files.
+class Drawing(NamedTuple):
+    """Charts as the panels of one figure; axes that are equal are shared.
 
-    Args:
-        charts: one per panel; axes that are equal are shared.
-        folder: where the files go.
-        name: of the files, without ending.
-        heading: above the figure.
-        inches: its width and height.
-        columns: of panels; all in one row if 0.
-        legend: writes it from the lines by name.
+    `how` says how to read it, `inches` are its width and height, `columns` those of panels, all in one row if 0;
+    `legend` writes it from the lines by name.
     """
-    columns = columns or len(charts)
-    shared: dict[str, Any] = {
-        "sharex": all(chart.x == charts[0].x and isinstance(chart.marks[0], Points) for chart in charts),
-        "sharey": all(chart.y == charts[0].y for chart in charts),
-    }
 
-    def draw_all(figure: "Figure") -> None:
-        panels = figure.subplots(-(-len(charts) // columns), columns, squeeze=False, **shared)
-        for axes, chart in zip(panels.flat, charts, strict=False):
+    charts: Sequence[Chart]
+    how: str
+    inches: tuple[float, float]
+    columns: int = 0
+    legend: "Callable[[Figure, dict[str, Any]], None] | None" = names_below
+
+    def save(self, folder: Path, name: str, title: str, made_of: str) -> tuple[Path, ...]:
+        """Write the figure, and return the files.
+
+        Args:
+            folder: where they go.
+            name: of the files, without ending.
+            title: above the figure.
+            made_of: likewise: what was measured.
+        """
+
+        def draw_all(figure: "Figure") -> None:
+            handles = self._draw(figure)
+            if self.legend:
+                self.legend(figure, handles)
+            caption(figure, title, made_of, self.how)
+
+        return save(draw_all, folder, name, self.inches)
+
+    def _draw(self, figure: "Figure") -> dict[str, Any]:
+        """Draw the panels, and return the lines by name."""
+        first, columns = self.charts[0], self.columns or len(self.charts)
+        shared: dict[str, Any] = {
+            "sharex": all(chart.x == first.x and isinstance(chart.marks[0], Points) for chart in self.charts),
+            "sharey": all(chart.y == first.y for chart in self.charts),
+        }
+        panels = figure.subplots(-(-len(self.charts) // columns), columns, squeeze=False, **shared)
+        for axes, chart in zip(panels.flat, self.charts, strict=False):
             draw(axes, chart)
-        for axes in panels.flat[len(charts) :]:
+        for axes in panels.flat[len(self.charts) :]:
             axes.set_axis_off()
         for axes in panels[:, 0]:
-            axes.set_ylabel(charts[0].y.title)
-        handles = {
-            label: handle
-            for axes in panels.flat
-            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-        if legend:
-            legend(figure, handles)
-        caption(figure, *heading)
-
-    return save(draw_all, folder, name, inches)
+            axes.set_ylabel(first.y.title)
+        handles = (zip(*axes.get_legend_handles_labels(), strict=True) for axes in panels.flat)
+        return {label: handle for pairs in handles for handle, label in pairs}
 
 
 def draw(axes: "Axes", chart: Chart) -> None:

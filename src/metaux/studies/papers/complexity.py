@@ -41,8 +41,8 @@ def _draw_figure4(findings: Findings) -> str:
         for method in (WITH, WITHOUT, *CONTROLS):
             if gains := findings.differences(method, "single", _of_last_epochs(measure)):
                 tests.setdefault(name, {})[method] = [(PANELS[panel], gain) for panel, gain in gains.items()]
-    heading = ("Figure 4: gain over single task by the number of sub-classes", findings.setting)
-    gains_along(tests, findings.folder, findings.name, heading, "sub-classes per class")
+    title = "Figure 4: gain over single task by the number of sub-classes"
+    findings.draw(gains_along(tests, "sub-classes per class"), title)
     findings.write(
         {"test_set": name, "method": method, "psi": psi, **bounds("gain", gain)}
         for name, methods in tests.items()

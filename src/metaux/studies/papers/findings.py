@@ -14,7 +14,7 @@ from metaux.files import to_csv, write_text_atomic
 from metaux.labels.sources import REFERENCES
 from metaux.report.chart import Axis
 from metaux.report.figures import PERCENT, curve_panels, gain_rows
-from metaux.report.to_matplotlib import caption, save
+from metaux.report.to_matplotlib import Drawing, caption, save
 from metaux.runs.record import Run
 from metaux.studies.papers.claims import Part
 from metaux.studies.papers.scales import Scale
@@ -162,6 +162,10 @@ class Findings:
 
         save(captioned, self.folder, self.name, inches)
 
+    def draw(self, drawing: Drawing, title: str, suffix: str = "") -> None:
+        """Write a figure of charts, under its title and what its runs were made of."""
+        drawing.save(self.folder, f"{self.name}{suffix}", title, self.setting)
+
     def draw_curves(
         self,
         title: str,
@@ -181,8 +185,7 @@ class Findings:
             numbers: of that of the CSV file, besides.
             also: other keys that are written.
         """
-        heading = (title, self.setting)
-        curve_panels(self.panels, self.folder, f"{self.name}{suffix}", heading, measure, axis)
+        self.draw(curve_panels(self.panels, measure, axis), title, suffix)
         rows = (
             {"panel": panel, "method": run.method, "seed": run.seed, "epoch": record["epoch"]}
             | {name: record.get(name) for name in (measure, *also)}
@@ -199,7 +202,7 @@ class Findings:
         for panel, label, _ in self.groups():
             for found in self.compare((panel, label), (panel, "single")) if label != "single" else []:
                 panels[panel_title.format(panel)][label] = found.estimate(0.95)
-        gain_rows(panels, self.folder, self.name, (title, self.setting), "single task")
+        self.draw(gain_rows(panels, "single task"), title)
         self.write_table()
 
 

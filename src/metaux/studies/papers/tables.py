@@ -76,8 +76,8 @@ def _draw_focal(findings: Findings) -> str:
         for method in WITH_EACH_LOSS
         for gain in findings.differences(f"{method}, {focal}", f"{method}, {cross_entropy}").values()
     }
-    heading = ("Focal loss (gamma 2) against cross entropy", findings.setting)
-    gain_rows({pair_title("20", "100"): gains}, findings.folder, findings.name, heading, "cross entropy")
+    drawing = gain_rows({pair_title("20", "100"): gains}, "cross entropy")
+    findings.draw(drawing, "Focal loss (gamma 2) against cross entropy")
     findings.write_table()
     return f"Focal loss minus cross entropy: {in_points(gains)}."
 
