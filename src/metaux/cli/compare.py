@@ -36,9 +36,9 @@ class Compare(Command):
             logistic-regression for texts, linear-probe for images. Only on request: for images
             transformation-shuffled, rotation, rotation-single and their controls rotated, rotated-single,
             rotation-shuffled; rotation-distilled and its controls rotated-distilled, rotation-distilled-shuffled;
-            distilled, distilled-cross and their controls self-distilled, self-distilled-cross; recorded and its control
-            shuffled (with --labels); given (with --given); balanced, leaves, vector, frozen-vector; with protocol iclr
-            prototypical and shuffled-split.
+            distilled, distilled-cross and their controls self-distilled, self-distilled-cross; null-space and its
+            controls null-space-random, null-space-shuffled; recorded and its control shuffled (with --labels); given
+            (with --given); balanced, leaves, vector, frozen-vector; with protocol iclr prototypical and shuffled-split.
         seeds: how many seeds; they count from 0.
         jobs: runs side by side. 0 is one per CPU core (divided by the threads of a run), or one on a GPU.
         out: the folder for everything.

@@ -32,11 +32,12 @@ class Train(Command):
         method: where the auxiliary labels come from. auto is what metaux compare, given the same data and settings,
             found; without it, transformation for images, where it was shown to help, and single (no auxiliary labels)
             for other data, where nothing was shown to help. Others: uniform, random,
-            frozen, kmeans, balanced, leaves, human, maxl, distilled, distilled-cross, recorded or shuffled (with
-            --labels), given (with --given), prototypical (with protocol iclr). Controls: transformed and
+            frozen, kmeans, balanced, leaves, human, maxl, distilled, distilled-cross, null-space, recorded or shuffled
+            (with --labels), given (with --given), prototypical (with protocol iclr). Controls: transformed and
             transformation-shuffled learn from transformed images; rotation, rotation-single, rotation-shuffled,
             rotation-distilled, rotated, rotated-single and rotated-distilled from rotated ones; self-distilled and
-            self-distilled-cross from a teacher's classes; vector and frozen-vector from target vectors.
+            self-distilled-cross from a teacher's classes; null-space-random and null-space-shuffled from a teacher's
+            features; vector and frozen-vector from target vectors.
         seed: of everything random.
         out: the run's folder.
         config: a YAML file of settings, such as a run's settings.yaml. Options override it.

@@ -85,11 +85,12 @@ class MetauxClassifier(
         weights: start both networks of such a backbone from this file (safetensors or of torch) instead.
         method: where the auxiliary labels come from. auto is transformation for arrays of images, where it was shown to
             help, and single (none) for other data, where nothing is shown to help. Also
-            maxl, uniform, random, frozen, kmeans, balanced, leaves, human, given,
-            distilled, distilled-cross or prototypical; transformed and transformation-shuffled learn from transformed
-            images, rotation, rotation-single, rotation-distilled, rotation-shuffled, rotated and rotated-single from
-            turned ones, self-distilled and self-distilled-cross from a teacher's classes, vector and frozen-vector from
-            target vectors; or a callable (hierarchy, protocol) -> `LabelSource`.
+            maxl, uniform, random, frozen, kmeans, balanced, leaves, human, given, distilled, distilled-cross,
+            null-space or prototypical; transformed and transformation-shuffled learn from transformed images, rotation,
+            rotation-single, rotation-distilled, rotation-shuffled, rotated and rotated-single from turned ones,
+            self-distilled and self-distilled-cross from a teacher's classes, null-space-random and null-space-shuffled
+            from a teacher's features, vector and frozen-vector from target vectors; or a callable (hierarchy, protocol)
+            -> `LabelSource`.
         subclasses: sub-classes per class, one number or one per class in the order of `classes_`; not used where
             `fit` is given auxiliary labels.
         features: what kmeans, balanced and leaves cluster: pixels (the inputs as they are), autoencoder, rotations,

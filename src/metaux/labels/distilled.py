@@ -47,7 +47,7 @@ class Distilled(SoftLabels):
             self.hierarchy,
             self.protocol,
             lambda logits, primary: class_loss(logits, primary, self.hierarchy) + SPREAD_WEIGHT * spread_loss(logits),
-            lambda logits: mask_softmax(logits, mask),
+            lambda _, outputs: mask_softmax(outputs.primary, mask),
             self.cross,
         )
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Batch, Preparation, SubclassSource
+from metaux.rng import generator
 from metaux.transfer import to_device
 
 
@@ -53,6 +54,18 @@ class SoftLabels(SubclassSource):
     def target(self, batch: Batch) -> Tensor:
         """Return the label of each sample, `[batch, K]`."""
         return over_all(self.own_labels[batch.index], batch.primary, self.hierarchy)
+
+
+def exchanged(primary: Tensor, seed: int) -> Tensor:
+    """Return the row of a sample of the same class for each sample, int64 `[n]`, each row once: a random order within.
+
+    Labels in that order are those of each class still, but say nothing about the sample.
+    """
+    rows = torch.empty_like(primary)
+    for class_ in primary.unique().tolist():
+        own = (primary == class_).nonzero().squeeze(-1)
+        rows[own] = own[torch.randperm(len(own), generator=generator(seed, "shuffled labels", class_))]
+    return rows
 
 
 def own_slots(labels: Tensor, primary: Tensor, hierarchy: Hierarchy) -> Tensor:

@@ -1,6 +1,7 @@
 """Labels of samples by models that never saw them: the folds, and making the models' sub-classes the same ones."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -8,26 +9,35 @@ from torch import Tensor
 from metaux.hierarchy import Hierarchy
 from metaux.rng import generator
 
+Agree = Callable[[Tensor, Tensor], Tensor]
+
 
 def cross_fitted(
-    primary: Tensor, count: int, hierarchy: Hierarchy, seed: int, label: Callable[[Tensor], Tensor]
+    primary: Tensor,
+    count: int,
+    hierarchy: Hierarchy,
+    seed: int,
+    label: Callable[[Tensor], Tensor],
+    agree: Agree | None = None,
 ) -> Tensor:
     """Return labels of samples by models that were fitted without them.
 
     The samples of each class are dealt out at random to `count` folds. A model is fitted without each fold, and labels
-    all samples; only the labels of that fold are used. Each model numbers its sub-classes in its own order, so they are
-    first renamed to agree most with those of the first model, over all samples.
+    all samples; only the labels of that fold are used. Each model numbers its sub-classes in its own order, so its
+    labels are first made to agree with those of the first model.
 
     Args:
         primary: the classes, int64 `[n]`.
         count: the number of folds, at least 2.
         hierarchy: of the classes.
         seed: of the folds.
-        label: fits a model to the samples at the rows given, and returns its labels of all samples, `[n, K]`.
+        label: fits a model to the samples at the rows given, and returns its labels of all samples, `[n, ...]`.
+        agree: makes labels agree with the first model's; None to rename sub-classes (`matched`), of labels `[n, K]`.
 
     Returns:
-        `[n, K]`.
+        `[n, ...]`.
     """
+    agree = agree or partial(matched, hierarchy=hierarchy)
     fold = torch.empty_like(primary)
     order = torch.randperm(len(primary), generator=generator(seed, "folds"))
     for class_ in range(hierarchy.classes):
@@ -36,7 +46,7 @@ def cross_fitted(
     labels: list[Tensor] = []
     for number in range(count):
         found = label((fold != number).nonzero().squeeze(-1))
-        labels.append(matched(found, labels[0], hierarchy) if labels else found)
+        labels.append(agree(found, labels[0]) if labels else found)
     return torch.stack(labels)[fold, torch.arange(len(fold))]
 
 

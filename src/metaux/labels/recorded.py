@@ -7,7 +7,7 @@ from torch import Tensor
 
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Preparation
-from metaux.labels.fixed import SoftLabels, over_all, own_slots, slot_mask
+from metaux.labels.fixed import SoftLabels, exchanged, over_all, own_slots, slot_mask
 from metaux.protocols import Protocol
 from metaux.rng import generator
 
@@ -38,11 +38,4 @@ class Recorded(SoftLabels):
             drawn = torch.rand(own.shape, generator=generator(preparation.seed, "permuted labels"))
             order = drawn.masked_fill(~mask, 2).argsort(-1)  # the slots that a class lacks stay last
             return over_all(own.gather(-1, order), primary, self.hierarchy)
-        if not self.permuted:
-            return labels
-        shuffled = labels.clone()
-        for class_ in range(self.hierarchy.classes):
-            rows = (primary == class_).nonzero().squeeze(-1)
-            order = torch.randperm(len(rows), generator=generator(preparation.seed, "shuffled labels", class_))
-            shuffled[rows] = labels[rows[order]]
-        return shuffled
+        return labels[exchanged(primary, preparation.seed)] if self.permuted else labels

@@ -45,7 +45,7 @@ class SelfDistilled(LabelSource):
                 classes,
                 self.protocol,
                 nn.functional.cross_entropy,
-                lambda logits: (logits / TEMPERATURE).softmax(-1),
+                lambda _, outputs: (outputs.primary / TEMPERATURE).softmax(-1),
                 self.cross,
             )
             return found.to(torch.get_default_dtype())

@@ -124,6 +124,9 @@ _SOURCES = {
     "distilled-cross": Entry("distilled:Distilled", control="self-distilled-cross", options=_CROSS),
     "self-distilled": Entry("self_distilled:SelfDistilled", "control"),
     "self-distilled-cross": Entry("self_distilled:SelfDistilled", "control", options=_CROSS),
+    "null-space": Entry("null_space:NullSpace", control="self-distilled-cross", shuffled="null-space-shuffled"),
+    "null-space-random": Entry("null_space:NullSpace", "control", options={"directions": "random"}),
+    "null-space-shuffled": Entry("null_space:NullSpace", "control", options=_SHUFFLED),
 }
 # Each of these controls on the smaller training set, by its name there.
 ON_SPLIT = {

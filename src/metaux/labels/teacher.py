@@ -7,8 +7,8 @@ from torch import Tensor
 
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Preparation
-from metaux.labels.matching import cross_fitted
-from metaux.networks.multitask import MultiTaskNetwork, to_channels_last
+from metaux.labels.matching import Agree, cross_fitted
+from metaux.networks.multitask import MultiTaskNetwork, Outputs, to_channels_last
 from metaux.protocols import Protocol
 
 FOLDS = 3
@@ -19,10 +19,11 @@ def taught(
     hierarchy: Hierarchy,
     protocol: Protocol,
     loss: Callable[[Tensor, Tensor], Tensor],
-    read: Callable[[Tensor], Tensor],
+    read: Callable[[MultiTaskNetwork, Outputs], Tensor],
     cross: bool,
+    agree: Agree | None = None,
 ) -> Tensor:
-    """Return labels of the training samples by teachers, `[n, K]`: by one teacher of all samples, or by three.
+    """Return labels of the training samples by teachers, `[n, ...]`: by one teacher of all samples, or by three.
 
     A teacher may overfit its own training samples, so that its labels describe the sample, not its sub-class. With
     `cross` there are three teachers, and each sample's label is by the one that was not trained on it. `cross_fitted`
@@ -33,8 +34,9 @@ def taught(
         hierarchy: of the teacher's K outputs.
         protocol: a teacher's head and initialisation, like the network's own.
         loss: of a batch's logits `[batch, K]` and classes, to a scalar.
-        read: makes labels `[n, K]` of the logits of all samples without augmentation.
+        read: makes labels `[n, ...]` of a teacher and its outputs for all samples without augmentation, on the CPU.
         cross: label each sample by a teacher that was not trained on it.
+        agree: as of `cross_fitted`.
     """
     samples = preparation.samples
 
@@ -44,11 +46,12 @@ def taught(
         to_channels_last(teacher, preparation.device)
         preparation.fit(teacher, rows, lambda batch: loss(teacher(*batch.inputs).primary, batch.primary))
         with torch.no_grad():
-            logits = [
-                teacher(*preparation.load(samples.take(part))).primary.float().cpu() for part in samples.in_parts()
-            ]
-        return read(torch.cat(logits))
+            outputs = [teacher(*preparation.load(samples.take(part))) for part in samples.in_parts()]
+        logits, features = (
+            torch.cat([getattr(own, name).float().cpu() for own in outputs]) for name in ("primary", "features")
+        )
+        return read(teacher, Outputs(logits, None, features))
 
     if cross:
-        return cross_fitted(samples.primary, FOLDS, hierarchy, preparation.seed, label)
+        return cross_fitted(samples.primary, FOLDS, hierarchy, preparation.seed, label, agree)
     return label(torch.arange(len(samples)))
