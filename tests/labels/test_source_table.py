@@ -17,7 +17,15 @@ def test_every_source_is_a_class_of_its_own_module() -> None:
 def test_controls_are_controls() -> None:
     named = {control for known in SOURCES.values() for control in (known.control, known.shuffled) if control}
     controls = {name for name, known in SOURCES.items() if known.role == "control"}
-    assert controls == {*named, *REFERENCES, "random", "permuted", "unrolled-shuffled", *ON_SPLIT.values()}
+    assert controls == {
+        *named,
+        *REFERENCES,
+        "random",
+        "permuted",
+        "unrolled-shuffled",
+        "null-space-random",
+        *ON_SPLIT.values(),
+    }
     assert all(not known.control for known in SOURCES.values() if known.role != "method")
 
 
