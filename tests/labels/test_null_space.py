@@ -22,11 +22,12 @@ def targets(name: str) -> Tensor:
 
 
 def of_classes(target: Tensor) -> Tensor:
-    return target.unflatten(-1, (2, 5)).sum(-1)
+    classes: Tensor = target.reshape(-1, 2, 5).sum(-1)
+    return classes
 
 
 def within(target: Tensor) -> Tensor:
-    return target.unflatten(-1, (2, 5)) / of_classes(target).unsqueeze(-1)
+    return target.reshape(-1, 2, 5) / of_classes(target).unsqueeze(-1)
 
 
 def test_a_step_along_an_ignored_direction_leaves_the_probabilities() -> None:

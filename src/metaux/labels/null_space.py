@@ -113,7 +113,8 @@ class NullSpace(LabelSource):
         shares = torch.cat([sides(z, slots) for z, slots in zip(blocks, hierarchy.slots, strict=True)], 1)
         if self.shuffled:
             shares = shares[exchanged(primary, seed)]
-        return (classes.softmax(-1)[:, hierarchy.parent] * shares).to(torch.get_default_dtype())
+        target: Tensor = classes.softmax(-1)[:, hierarchy.parent] * shares
+        return target.to(torch.get_default_dtype())
 
     def _coordinates(self, features: Tensor, primary: Tensor, weight: Tensor, seed: int) -> list[Tensor]:
         """Return, for each class, the coordinates z of all samples along its directions, `[n, r]`."""
@@ -156,13 +157,14 @@ def ignored_directions(features: Tensor, weight: Tensor, count: int) -> Tensor:
             f"expected a backbone with at least {count + len(weight) - 1} features for {count} directions that the "
             f"head ignores, found {weight.shape[1]}; ask for fewer sub-classes, or give another backbone"
         )
-    principal = torch.linalg.svd(features @ null.T)[2][:count]
+    principal: Tensor = torch.linalg.svd(features @ null.T)[2][:count]
     return (principal @ null).T
 
 
 def random_frame(size: int, count: int, drawn: torch.Generator) -> Tensor:
     """Return random directions at right angles to each other, float64 `[size, count]`."""
-    return torch.linalg.qr(torch.randn(size, count, generator=drawn, dtype=torch.float64))[0]
+    frame: Tensor = torch.linalg.qr(torch.randn(size, count, generator=drawn, dtype=torch.float64))[0]
+    return frame
 
 
 def sides(coordinates: Tensor, slots: int) -> Tensor:
