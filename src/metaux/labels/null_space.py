@@ -157,8 +157,9 @@ def ignored_directions(features: Tensor, weight: Tensor, count: int) -> Tensor:
             f"expected a backbone with at least {count + len(weight) - 1} features for {count} directions that the "
             f"head ignores, found {weight.shape[1]}; ask for fewer sub-classes, or give another backbone"
         )
-    principal: Tensor = torch.linalg.svd(features @ null.T)[2][:count]
-    return (principal @ null).T
+    principal = torch.linalg.svd(features @ null.T)[2][:count]
+    found: Tensor = principal @ null
+    return found.T
 
 
 def random_frame(size: int, count: int, drawn: torch.Generator) -> Tensor:
