@@ -23,14 +23,15 @@ size, exact for any L_in. With momentum and weight decay theta+ moves, but dthet
 
 The three methods differ in one step: o' by forward-mode differentiation, o' by a central difference, or
 d<g, u>/dt by a second backward pass through g. `metaux.functional` keeps the network and the global random state as
-they are, bit for bit. (Over 300 lines for its docstrings, and for a signature that is written twice to be checked.)
+they are, bit for bit. (Over 300 lines for its docstrings.)
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import wraps
-from typing import Any, NamedTuple, Protocol
+from inspect import signature
+from typing import Any, NamedTuple, ParamSpec
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,7 @@ from metaux.updates import sgd_values
 InnerLoss = Callable[[Any, Any], Tensor]
 OuterLoss = Callable[[Any], Tensor]
 Average = Callable[[Sequence[Tensor], int], list[Tensor]]
+Given = ParamSpec("Given")
 
 
 @dataclass(frozen=True)
@@ -129,13 +131,18 @@ class TargetGradient(NamedTuple):
     outer_loss: Tensor
 
 
+MetaGradient = Callable[..., TargetGradient]
+"""One of the three methods, called with the arguments of a `Problem`."""
+
+
 def alone(tensors: Sequence[Tensor], samples: int) -> list[Tensor]:  # noqa: ARG001
     """Average over a single process: the tensors themselves."""
     return list(tensors)
 
 
-class MetaGradient(Protocol):
-    """The signature of `forward_mode`, `finite_difference` and `double_backward`.
+@dataclass
+class Problem:
+    """The arguments of `forward_mode`, `finite_difference` and `double_backward`, and the steps that these share.
 
     Args:
         network: called as `network(*inputs)`; returns a tensor, or tuples, lists and dicts of tensors (and None),
@@ -152,59 +159,42 @@ class MetaGradient(Protocol):
         average: averages tensors over data-parallel processes, weighted by the number of samples it is given: g, and
             v with the outer loss. The result is this process's own: average the generator's gradient likewise.
 
-    Returns:
-        The gradient of the outer loss with respect to each target tensor, and the outer loss at theta+.
-
     Raises:
-        InputError: if the network has nothing to train, a loss is not one number that depends on it, or it
-            has an operation that cannot be differentiated this way.
+        InputError: if the network has nothing to train; in the methods, if a loss is not one number that depends on
+            it, or it has an operation that cannot be differentiated this way.
     """
 
-    def __call__(
-        self,
-        network: nn.Module,
-        target: Tensors,
-        inner_inputs: tuple[Tensor, ...],
-        inner_loss: InnerLoss,
-        outer_inputs: tuple[Tensor, ...],
-        outer_loss: OuterLoss,
-        look_ahead: LookAhead | TakenStep,
-        *,
-        seed: int = 0,
-        average: Average = alone,
-    ) -> TargetGradient:
-        """Return the gradient of the outer loss with respect to the target, and the outer loss."""
-
-
-@dataclass(frozen=True)
-class _Problem:
-    """The arguments of `MetaGradient`, and the steps that the methods share."""
-
-    network: PureNetwork
+    network: nn.Module
     target: Tensors
     inner_inputs: tuple[Tensor, ...]
     inner_loss: InnerLoss
     outer_inputs: tuple[Tensor, ...]
     outer_loss: OuterLoss
     look_ahead: LookAhead | TakenStep
-    seed: int
-    average: Average
+    _: KW_ONLY
+    seed: int = 0
+    average: Average = alone
+
+    def __post_init__(self) -> None:
+        self.pure = PureNetwork(self.network)
+        if isinstance(self.look_ahead, TakenStep):
+            self.pure.parameters = self.look_ahead.parameters
 
     def inner(self, target: Tensors, create_graph: bool = False) -> tuple[list[Tensor], Any]:
         """Return g, the inner loss's gradient at theta, and the outputs o there."""
-        leaves = {name: value.detach().requires_grad_() for name, value in self.network.parameters.items()}
+        leaves = {name: value.detach().requires_grad_() for name, value in self.pure.parameters.items()}
 
         def use(outputs: Any) -> tuple[list[Tensor], Any]:
             loss = self.inner_loss(outputs, target)
             return slopes(loss, list(leaves.values()), "inner", create_graph), detached(outputs)
 
-        found: tuple[list[Tensor], Any] = self.network(leaves, self.inner_inputs, self.seed, use)
+        found: tuple[list[Tensor], Any] = self.pure(leaves, self.inner_inputs, self.seed, use)
         return found
 
     def step(self, gradient: list[Tensor]) -> Parameters:
         """Return theta+ (equation 4), of g."""
         assert isinstance(self.look_ahead, LookAhead)
-        theta = self.network.parameters
+        theta = self.pure.parameters
         averaged = self.average([g.detach() for g in gradient], len(self.inner_inputs[0]))
         with torch.no_grad():
             return self.look_ahead.step(theta, dict(zip(theta, averaged, strict=True)))
@@ -217,7 +207,7 @@ class _Problem:
             loss = self.outer_loss(outputs)
             return [*slopes(loss, list(leaves.values()), "outer"), loss.detach()]
 
-        found = self.network(leaves, self.outer_inputs, self.seed + 1, use)
+        found = self.pure(leaves, self.outer_inputs, self.seed + 1, use)
         *v, loss = self.average(found, len(self.outer_inputs[0]))
         return {name: g * -self.look_ahead.learning_rate for name, g in zip(ahead, v, strict=True)}, loss
 
@@ -238,36 +228,26 @@ class _Problem:
         return TargetGradient(contract(self.inner_loss, outputs, tangents(direction), self.target), loss)
 
 
-def _meta_gradient(method: Callable[[_Problem], TargetGradient]) -> MetaGradient:
-    """Give one of the three methods the common signature."""
+def _given(
+    problem: Callable[Given, Problem],
+) -> Callable[[Callable[[Problem], TargetGradient]], Callable[Given, TargetGradient]]:
+    """Let a method be called with the arguments of its problem."""
 
-    @wraps(method)
-    def meta_gradient(
-        network: nn.Module,
-        target: Tensors,
-        inner_inputs: tuple[Tensor, ...],
-        inner_loss: InnerLoss,
-        outer_inputs: tuple[Tensor, ...],
-        outer_loss: OuterLoss,
-        look_ahead: LookAhead | TakenStep,
-        *,
-        seed: int = 0,
-        average: Average = alone,
-    ) -> TargetGradient:
-        inputs = inner_inputs, inner_loss, outer_inputs, outer_loss
-        pure = PureNetwork(network)
-        if isinstance(look_ahead, TakenStep):
-            pure.parameters = look_ahead.parameters
-        with torch.enable_grad():
-            return method(_Problem(pure, target, *inputs, look_ahead, seed, average))
+    def decorated(method: Callable[[Problem], TargetGradient]) -> Callable[Given, TargetGradient]:
+        @wraps(method)
+        def meta_gradient(*arguments: Given.args, **named: Given.kwargs) -> TargetGradient:
+            with torch.enable_grad():
+                return method(problem(*arguments, **named))
 
-    del meta_gradient.__wrapped__  # its signature is this one, not that of `method`
-    return meta_gradient
+        vars(meta_gradient)["__signature__"] = signature(problem).replace(return_annotation=TargetGradient)
+        return meta_gradient
+
+    return decorated
 
 
-@_meta_gradient
-def forward_mode(problem: _Problem) -> TargetGradient:
-    """Return the exact meta-gradient from one forward-mode pass; arguments and errors as in `MetaGradient`.
+@_given(Problem)
+def forward_mode(problem: Problem) -> TargetGradient:
+    """Return the exact meta-gradient from one forward-mode pass; arguments and errors as of `Problem`.
 
     Attention by `scaled_dot_product_attention` is computed unfused, in the look-ahead too. LSTM,
     `EmbeddingBag` and `weight_norm` have no forward formula in PyTorch: use `finite_difference`.
@@ -287,20 +267,20 @@ def forward_mode(problem: _Problem) -> TargetGradient:
     """
 
     def tangents(direction: Parameters) -> list[Tensor | None]:
-        theta = problem.network.parameters
+        theta = problem.pure.parameters
         load_forward_formulas()
         with named_gap("forward_mode"), attention_unfused(), forward_ad.dual_level():
             duals = {name: forward_ad.make_dual(value, direction[name]) for name, value in theta.items()}
             with TangentsStopWithGradient():
-                moved = tree_flatten(problem.network(duals, problem.inner_inputs, problem.seed))[0]
+                moved = tree_flatten(problem.pure(duals, problem.inner_inputs, problem.seed))[0]
             return [forward_ad.unpack_dual(x).tangent if isinstance(x, Tensor) else None for x in moved]
 
     return problem.through(tangents, attention_unfused())
 
 
-@_meta_gradient
-def finite_difference(problem: _Problem) -> TargetGradient:
-    """Return the meta-gradient by a central difference of the outputs; arguments as in `MetaGradient`.
+@_given(Problem)
+def finite_difference(problem: Problem) -> TargetGradient:
+    """Return the meta-gradient by a central difference of the outputs; arguments as of `Problem`.
 
     o' = (o(theta + h u) - o(theta - h u)) / 2h, two forward passes without a graph. For any network, except that a
     difference sees through what hides from the gradient (`detach`, `torch.no_grad`, straight-through estimators).
@@ -314,12 +294,12 @@ def finite_difference(problem: _Problem) -> TargetGradient:
     """
 
     def tangents(direction: Parameters) -> list[Tensor | None]:
-        theta, p = problem.network.parameters, problem.network.precision()
+        theta, p = problem.pure.parameters, problem.pure.precision()
         h = min(p**0.5, 10 * p ** (2 / 3)) * (norm(theta) or 1.0) / (norm(direction) or 1.0)
 
         def outputs(step: float) -> list[Any]:
             moved = {name: value.add(direction[name], alpha=step) for name, value in theta.items()}
-            return tree_flatten(problem.network(moved, problem.inner_inputs, problem.seed))[0]
+            return tree_flatten(problem.pure(moved, problem.inner_inputs, problem.seed))[0]
 
         with torch.no_grad():
             return [
@@ -330,9 +310,9 @@ def finite_difference(problem: _Problem) -> TargetGradient:
     return problem.through(tangents, nullcontext())
 
 
-@_meta_gradient
-def double_backward(problem: _Problem) -> TargetGradient:
-    """Return the exact meta-gradient by a second backward pass; arguments and errors as in `MetaGradient`.
+@_given(Problem)
+def double_backward(problem: Problem) -> TargetGradient:
+    """Return the exact meta-gradient by a second backward pass; arguments and errors as of `Problem`.
 
     The oracle for tests, as in the released code: it takes far more time and memory than `forward_mode`.
     """
