@@ -1,7 +1,7 @@
 """The structure of the sub-classes: how many auxiliary slots each primary class has (psi in the papers)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from metaux.errors import InputError
+from metaux.transfer import to_device
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,6 @@ class Hierarchy:
         object.__setattr__(self, "slots", slots)
         object.__setattr__(self, "class_names", classes)
         object.__setattr__(self, "subclass_names", subclasses)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what was computed from the values: a pickle made with a GPU is opened without one."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_labels(cls, primary: Sequence[str], auxiliary: Sequence[str]) -> "Hierarchy":
@@ -120,17 +117,9 @@ class Hierarchy:
         slots = torch.tensor(self.slots)
         return slots.cumsum(0) - slots
 
-    @cached_property
-    def _parents(self) -> dict[torch.device, Tensor]:
-        """`parent` on each device that it was needed on."""
-        return {}
-
     def mask(self, primary: Tensor) -> Tensor:
         """Return which sub-classes belong to each sample's class: int64 `[batch]` to bool `[batch, K]`."""
-        device = primary.device
-        if device not in self._parents:
-            self._parents[device] = self.parent.to(device)
-        return self._parents[device] == primary.unsqueeze(-1)
+        return to_device(self.parent, primary.device) == primary.unsqueeze(-1)
 
     def flat(self, primary: Tensor, slot: Tensor) -> Tensor:
         """Return the flat index of a slot of a class, both int64 `[batch]`.
@@ -138,7 +127,7 @@ class Hierarchy:
         >>> Hierarchy([2, 2, 1]).flat(torch.tensor([1, 2]), torch.tensor([1, 0])).tolist()
         [3, 4]
         """
-        return self.offsets.to(primary.device)[primary] + slot
+        return to_device(self.offsets, primary.device)[primary] + slot
 
     def slot(self, flat: Tensor) -> Tensor:
         """Return the slot of a flat sub-class within its class; the inverse of `flat`, with `parent`.
@@ -146,4 +135,4 @@ class Hierarchy:
         >>> Hierarchy([2, 2, 1]).slot(torch.tensor([3, 4])).tolist()
         [1, 0]
         """
-        return flat - self.offsets.to(flat.device)[self.parent.to(flat.device)[flat]]
+        return flat - to_device(self.offsets[self.parent], flat.device)[flat]

@@ -11,8 +11,8 @@ from metaux.labels.course import Course, Round
 from metaux.networks.multitask import MultiTaskNetwork
 from metaux.rng import derive_seed
 from metaux.training.batches import Batches
+from metaux.training.optimizer import make_optimizer
 from metaux.training.plan import Plan
-from metaux.training.step import make_optimizer
 
 if TYPE_CHECKING:
     from metaux.training.fabric import Fabric

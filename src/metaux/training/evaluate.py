@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from metaux.data.samples import Samples
-from metaux.labels.base import Batch, LabelSource, PrimaryLoss
+from metaux.labels.base import LabelSource
 from metaux.networks.multitask import MultiTaskNetwork
 from metaux.rng import seeded
+from metaux.training.cosine import gradient_cosine
 from metaux.training.generated_labels import describe, training_labels
 from metaux.training.learner import Learner
 from metaux.training.loader import Loader, Preprocess
-from metaux.training.step import multi_task_losses, shared_gradients
+from metaux.training.step import multi_task_losses
 
 Record = dict[str, float]
 
@@ -151,25 +152,11 @@ class Evaluation:
         with seeded(learner.plan.seed, "diagnosis", epoch):
             with autocast():
                 views = batches.in_views(batch)
-                cosine = gradient_cosine(learner.network, learner.source, views, learner.primary_loss)
+                _, *losses = multi_task_losses(learner.network, learner.source, views, learner.primary_loss)
+                cosine = gradient_cosine(learner.network.trunk, *losses)
             # A region of its own: the first one keeps casts of weights that were made without a graph.
             with autocast():
                 record = learner.source.diagnostics(learner.meta_step(inner, inner, 1.0, epoch))
         for buffer, value in zip(buffers, before, strict=True):
             buffer.copy_(value)
         return record if cosine is None else {"gradient_cosine": cosine, **record}
-
-
-def gradient_cosine(
-    network: MultiTaskNetwork, source: LabelSource, batch: Batch, primary_loss: PrimaryLoss
-) -> float | None:
-    """Return the cosine between the two tasks' gradients on the shared layers.
-
-    None without an auxiliary task, or if the shared layers don't learn.
-    """
-    _, primary, auxiliary = multi_task_losses(network, source, batch, primary_loss)
-    gradients = shared_gradients(network.trunk, primary, auxiliary)
-    if gradients is None:
-        return None
-    first, second = (torch.cat([gradient.flatten() for gradient in own]) for own in gradients)
-    return float(torch.nn.functional.cosine_similarity(first, second, dim=0))

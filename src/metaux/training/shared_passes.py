@@ -16,8 +16,8 @@ from metaux.functional import PureNetwork, as_leaves, detached, slopes
 from metaux.labels.base import Auxiliary, Batch, MetaStep, auxiliary_term
 from metaux.metagradient import LookAhead, TakenStep, forward_mode
 from metaux.networks.multitask import Outputs
+from metaux.training.cosine import mean_cosine
 from metaux.training.learner import Learner, Taken
-from metaux.training.step import mean_cosine
 
 
 def shared_step(

@@ -1,48 +1,13 @@
 """The training step: one code for every label source."""
 
-import math
-
 import torch
-from torch import Tensor, autograd, nn, optim
-from torch.nn.functional import cosine_similarity
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, autograd, optim
 
-from metaux.errors import InputError
 from metaux.labels.base import Batch, LabelSource, PrimaryLoss, auxiliary_term
-from metaux.losses import focal_loss_of_each
+from metaux.losses import focal_loss
 from metaux.metagradient import Average
 from metaux.networks.multitask import MultiTaskNetwork, Outputs
-from metaux.protocols import Protocol
-from metaux.training.plan import MakeOptimizer
-
-
-def make_optimizer(network: nn.Module, protocol: Protocol, own: MakeOptimizer | None = None) -> optim.Optimizer:
-    """Return the optimizer that a protocol trains a network with, or one of a program's own."""
-    if own is not None:
-        made = own(network.parameters())
-        if not isinstance(made, optim.Optimizer):
-            raise InputError(f"expected optimizer to make one of torch.optim, found {type(made).__name__}; return one")
-        return made
-    rate, decay = protocol.learning_rate, protocol.weight_decay
-    if protocol.optimizer == "adamw":
-        return optim.AdamW(network.parameters(), rate, weight_decay=decay)
-    return optim.SGD(network.parameters(), rate, protocol.momentum, weight_decay=decay)
-
-
-def make_average(network: nn.Module, protocol: Protocol, steps: int) -> AveragedModel | None:
-    """Return the moving average of a network's weights and buffers that a protocol evaluates; None for none.
-
-    After step t it is  a_t = d a_{t-1} + (1 - d) theta_t,  with  d = exp(-1 / (share steps)).
-
-    Args:
-        network: whose average it is.
-        protocol: the share of the training that it is over.
-        steps: of the training.
-    """
-    if not protocol.weight_average:
-        return None
-    decay = math.exp(-1 / (protocol.weight_average * steps))
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+from metaux.training.cosine import mean_cosine
 
 
 def multi_task_losses(
@@ -62,9 +27,8 @@ def multi_task_losses(
     assert outputs.auxiliary is not None, "a source with an auxiliary task brings an auxiliary head"
     auxiliary = auxiliary_term(source, outputs.auxiliary, task, batch.mixing, batch.weight)
     if source.consensus is not None:
-        losses = focal_loss_of_each(output, source.consensus(outputs.auxiliary.detach(), task.target), 0.0)
-        weight = batch.unchanged().weight
-        auxiliary = auxiliary + (losses if weight is None else weight * losses).mean()
+        agreed = source.consensus(outputs.auxiliary.detach(), task.target)
+        auxiliary = auxiliary + focal_loss(output, agreed, 0.0, batch.unchanged().weight)
     return output, primary, auxiliary
 
 
@@ -110,33 +74,3 @@ def training_step(
     optimizer.step()
     optimizer.zero_grad()
     return total.detach(), output.detach(), cosine
-
-
-def shared_gradients(
-    trunk: nn.Module, primary: Tensor, auxiliary: Tensor | None
-) -> tuple[list[Tensor], list[Tensor]] | None:
-    """Return the gradient of each task's loss for the shared layers; None without either."""
-    shared = [parameter for parameter in trunk.parameters() if parameter.requires_grad]
-    if auxiliary is None or not shared:
-        return None
-    first, second = (
-        list(autograd.grad(loss, shared, retain_graph=True, materialize_grads=True)) for loss in (primary, auxiliary)
-    )
-    return first, second
-
-
-def mean_cosine(
-    trunk: nn.Module, primary: Tensor, auxiliary: Tensor | None, average: Average, samples: int
-) -> float | None:
-    """Return the cosine between the two tasks' gradients on the shared layers as the released code measures it.
-
-    It is the mean over the tensors of the shared layers of the mean over all but a tensor's first dimension of the
-    cosine along that dimension. None without an auxiliary task, or if the shared layers don't learn.
-    """
-    gradients = shared_gradients(trunk, primary, auxiliary)
-    if gradients is None:
-        return None
-    first, second = gradients
-    both = average([*first, *second], samples)
-    pairs = zip(both[: len(first)], both[len(first) :], strict=True)
-    return float(torch.stack([cosine_similarity(a, b, dim=0).mean() for a, b in pairs]).mean())

@@ -16,7 +16,7 @@ from metaux.networks.multitask import MultiTaskNetwork, make_head, to_channels_l
 from metaux.protocols import Protocol
 from metaux.rng import seeded
 from metaux.training.loader import Loader, Preprocess, shuffled
-from metaux.training.step import make_optimizer
+from metaux.training.optimizer import make_optimizer
 
 # Of the autoencoder; it takes so many steps at least, where the samples are few.
 EPOCHS, STEPS, BATCH_SIZE, LEARNING_RATE = 20, 500, 100, 1e-3
