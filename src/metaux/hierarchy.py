@@ -1,7 +1,7 @@
 """The structure of the sub-classes: how many auxiliary slots each primary class has (psi in the papers)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from numbers import Real
 from typing import Any
@@ -62,6 +62,10 @@ class Hierarchy:
         object.__setattr__(self, "slots", slots)
         object.__setattr__(self, "class_names", classes)
         object.__setattr__(self, "subclass_names", subclasses)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was computed from the values."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_labels(cls, primary: Sequence[str], auxiliary: Sequence[str]) -> "Hierarchy":

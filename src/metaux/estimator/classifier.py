@@ -1,12 +1,12 @@
 """The scikit-learn door: a classifier with `fit`, `predict` and `transform`.
 
-It is longer than 300 lines for its parameters, each of which is named, stored and explained.
+It is longer than 300 lines for its parameters, each of which is named and explained.
 """
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy, deepcopy
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from math import prod
 from typing import Any, Literal, Self
@@ -52,6 +52,7 @@ from metaux.training.plan import MakeOptimizer, MakeScheduler, Plan
 Array = np.ndarray[Any, Any]
 
 
+@dataclass(eq=False, repr=False)
 class MetauxClassifier(
     SavingMixin,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
@@ -171,98 +172,51 @@ class MetauxClassifier(
     (array([0]), (150, 2))
     """
 
-    def __init__(
-        self,
-        backbone: str | nn.Module | Callable[[], nn.Module] = "auto",
-        method: str | MakeSource = AUTO,
-        *,
-        subclasses: int | Sequence[int] = DEFAULT_SUBCLASSES,
-        features: str = "pixels",
-        embedding: str = "efficientnet-lite0",
-        protocol: str | Protocol = "tuned",
-        epochs: int | None = None,
-        batch_size: int | None = None,
-        learning_rate: float | None = None,
-        weight_decay: float | None = None,
-        optimizer: Literal["sgd", "adamw"] | MakeOptimizer | None = None,
-        warm_up: int | None = None,
-        label_smoothing: float | None = None,
-        mix: Literal["none", "mixup", "cutmix", "both"] | None = None,
-        trivial_augment: Literal["off", "on"] | None = None,
-        weight_average: float | None = None,
-        head_epochs: int | None = None,
-        scheduler: MakeScheduler | None = None,
-        criterion: Callable[[Tensor, Tensor], Tensor] | None = None,
-        generator_learning_rate: float | None = None,
-        generator_decay: float | None = None,
-        entropy_weight: float | None = None,
-        focal_gamma: float | None = None,
-        views: Literal["together", "apart"] | None = None,
-        auxiliary_weight: float | None = None,
-        label_parameters: Literal["table", "clusters", "generator"] | None = None,
-        iterations: int | None = None,
-        starts: int | None = None,
-        horizon: int | None = None,
-        augment: str = "none",
-        pixel_range: tuple[float, float] | None = None,
-        image_size: int | None = None,
-        class_weight: str | Mapping[Any, float] | None = None,
-        pretrained: bool = False,
-        weights: str | None = None,
-        meta_gradient: str = "auto",
-        device: str = "auto",
-        precision: str = "32-true",
-        threads: int = 1,
-        validation_fraction: float | None = None,
-        callbacks: Sequence[Callback] = (),
-        warm_start: bool = False,
-        verbose: int = 0,
-        random_state: Any = None,
-    ):
-        self.backbone = backbone
-        self.method = method
-        self.subclasses = subclasses
-        self.features = features
-        self.embedding = embedding
-        self.protocol = protocol
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.optimizer = optimizer
-        self.warm_up = warm_up
-        self.label_smoothing = label_smoothing
-        self.mix = mix
-        self.trivial_augment = trivial_augment
-        self.weight_average = weight_average
-        self.head_epochs = head_epochs
-        self.scheduler = scheduler
-        self.criterion = criterion
-        self.generator_learning_rate = generator_learning_rate
-        self.generator_decay = generator_decay
-        self.entropy_weight = entropy_weight
-        self.focal_gamma = focal_gamma
-        self.views = views
-        self.auxiliary_weight = auxiliary_weight
-        self.label_parameters = label_parameters
-        self.iterations = iterations
-        self.starts = starts
-        self.horizon = horizon
-        self.augment = augment
-        self.pixel_range = pixel_range
-        self.image_size = image_size
-        self.class_weight = class_weight
-        self.pretrained = pretrained
-        self.weights = weights
-        self.meta_gradient = meta_gradient
-        self.device = device
-        self.precision = precision
-        self.threads = threads
-        self.validation_fraction = validation_fraction
-        self.callbacks = callbacks
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.random_state = random_state
+    backbone: str | nn.Module | Callable[[], nn.Module] = "auto"
+    method: str | MakeSource = AUTO
+    _: KW_ONLY
+    subclasses: int | Sequence[int] = DEFAULT_SUBCLASSES
+    features: str = "pixels"
+    embedding: str = "efficientnet-lite0"
+    protocol: str | Protocol = "tuned"
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    optimizer: Literal["sgd", "adamw"] | MakeOptimizer | None = None
+    warm_up: int | None = None
+    label_smoothing: float | None = None
+    mix: Literal["none", "mixup", "cutmix", "both"] | None = None
+    trivial_augment: Literal["off", "on"] | None = None
+    weight_average: float | None = None
+    head_epochs: int | None = None
+    scheduler: MakeScheduler | None = None
+    criterion: Callable[[Tensor, Tensor], Tensor] | None = None
+    generator_learning_rate: float | None = None
+    generator_decay: float | None = None
+    entropy_weight: float | None = None
+    focal_gamma: float | None = None
+    views: Literal["together", "apart"] | None = None
+    auxiliary_weight: float | None = None
+    label_parameters: Literal["table", "clusters", "generator"] | None = None
+    iterations: int | None = None
+    starts: int | None = None
+    horizon: int | None = None
+    augment: str = "none"
+    pixel_range: tuple[float, float] | None = None
+    image_size: int | None = None
+    class_weight: str | Mapping[Any, float] | None = None
+    pretrained: bool = False
+    weights: str | None = None
+    meta_gradient: str = "auto"
+    device: str = "auto"
+    precision: str = "32-true"
+    threads: int = 1
+    validation_fraction: float | None = None
+    callbacks: Sequence[Callback] = ()
+    warm_start: bool = False
+    verbose: int = 0
+    random_state: Any = None
 
     def fit(
         self,
