@@ -126,7 +126,7 @@ def test_the_head_learns_what_the_views_say_together(joint: bool) -> None:
 @pytest.mark.parametrize("change", [{"views": "apart"}, {"mix": "mixup"}])
 def test_a_step_that_does_not_see_all_views_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"expected .* say .*together, found .*; leave one of them out"):
-        SOURCES["rotation-distilled"](Hierarchy([2, 2]), replace(TUNED, **change))
+        SOURCES["rotation-distilled"](Hierarchy([2, 2]), TUNED).check_recipe(replace(TUNED, **change))
 
 
 def test_the_unrotated_image_passes_the_network_once() -> None:

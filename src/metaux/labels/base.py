@@ -176,13 +176,22 @@ class LabelSource(nn.Module):
         """Return whether the source gives up `protocol.meta_fraction` of the training data to a meta split."""
         return False
 
-    @classmethod
-    def check_recipe(cls, protocol: Protocol) -> None:
+    def check_recipe(self, protocol: Protocol) -> None:
         """Raise `InputError` for a part of the protocol's recipe that the source can't follow."""
-        if cls.meta_step is not None and protocol.look_ahead != "plain" and protocol.optimizer != "sgd":
+        if self.meta_step is not None and protocol.look_ahead != "plain" and protocol.optimizer != "sgd":
             raise InputError(
-                f"expected the optimizer sgd for {cls.__name__}, whose look-ahead is a step of it, found "
+                f"expected the optimizer sgd for {type(self).__name__}, whose look-ahead is a step of it, found "
                 f"{protocol.optimizer}; leave one of them out"
+            )
+        if self.consensus is not None and protocol.views != "together":
+            raise InputError(
+                "expected all views of an image in one step, which distils what they say together, found views apart; "
+                "leave one of them out"
+            )
+        if self.consensus is not None and protocol.mix != "none":
+            raise InputError(
+                "expected images that are not mixed, of which all views say something together, found mixed ones; "
+                "leave one of them out"
             )
 
     def prepare(self, preparation: Preparation) -> None:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import Auxiliary, Batch, ChoiceSource, Preparation
 from metaux.labels.transformation import image_shape
@@ -63,7 +62,6 @@ class Rotation(ChoiceSource):
         if prediction == "views":
             self.predict = self.mean_of_views
         elif prediction == "distilled":
-            _check_all_views(protocol)
             self.consensus = self.agreed
 
     def prepare(self, preparation: Preparation) -> None:
@@ -109,17 +107,3 @@ class Rotation(ChoiceSource):
         """Return the mean over the views of each view's logits for a kind of it, `[TURNS, batch]` or `[TURNS, 1]`."""
         logits = output.view(TURNS, -1, self.hierarchy.classes, self.kinds)
         return (logits * one_hot(kind, self.kinds).unsqueeze(-2)).sum(-1).mean(0)
-
-
-def _check_all_views(protocol: Protocol) -> None:
-    """Raise `InputError` where a step does not see all views of an image as it is."""
-    if protocol.views != "together":
-        raise InputError(
-            "expected the four views of an image in one step, which distils what they say together, found views apart; "
-            "leave one of them out"
-        )
-    if protocol.mix != "none":
-        raise InputError(
-            "expected images that are not mixed, of which four views say something together, found mixed ones; leave "
-            "one of them out"
-        )

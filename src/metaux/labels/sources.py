@@ -67,10 +67,6 @@ class Entry:
         """Return whether a part of the training data is split off before the source is made."""
         return self.gives_up_split or self.source_class.needs_meta_split(protocol)
 
-    def check_recipe(self, protocol: "Protocol") -> None:
-        """Raise `InputError` for a part of the protocol's recipe that the source can't follow."""
-        self.source_class.check_recipe(protocol)
-
     def __call__(self, hierarchy: "Hierarchy", protocol: "Protocol") -> "LabelSource":
         """Make the source."""
         return self.source_class(hierarchy, protocol, **self.options)

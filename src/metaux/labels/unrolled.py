@@ -48,8 +48,7 @@ class Unrolled(SoftLabels):
         super().__init__(hierarchy, protocol)
         self.shuffled = shuffled
 
-    @classmethod
-    def check_recipe(cls, protocol: Protocol) -> None:
+    def check_recipe(self, protocol: Protocol) -> None:
         """Raise `InputError` for an average of the weights, since the outer loss is that of the last ones."""
         if protocol.weight_average:
             raise InputError(

@@ -113,16 +113,17 @@ def assemble(
         InputError: for a source that is none, needs a meta split that the protocol hasn't, or can't follow its recipe,
             and bad settings.
     """
-    asked = source if isinstance(source, Entry) else source(data.hierarchy, protocol)
-    if not isinstance(asked, Entry | LabelSource):
-        raise InputError(f"expected method to return a LabelSource, found {type(asked).__name__}; return one")
+    made = source(data.hierarchy, protocol)
+    if not isinstance(made, LabelSource):
+        raise InputError(f"expected method to return a LabelSource, found {type(made).__name__}; return one")
+    asked = source if isinstance(source, Entry) else made  # an entry may give up a split that its source doesn't need
     share = protocol.meta_fraction if asked.needs_meta_split(protocol) else None
     if share == 0:
         raise InputError(
             f"expected a protocol with a meta split for {method}, found '{protocol.name}'; take the protocol iclr, or "
             "leave the method out"
         )
-    asked.check_recipe(protocol)
+    made.check_recipe(protocol)
     if protocol.mix != "none" and data.kind != "image":
         raise InputError(f"expected images for --mix {protocol.mix}, found a {data.kind} data set; leave it out")
     draw_seed = seed if settings.train_seed is None else settings.train_seed

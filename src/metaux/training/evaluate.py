@@ -152,8 +152,9 @@ class Evaluation:
         with seeded(learner.plan.seed, "diagnosis", epoch):
             with autocast():
                 views = batches.in_views(batch)
-                _, *losses = multi_task_losses(learner.network, learner.source, views, learner.primary_loss)
-                cosine = gradient_cosine(learner.network.trunk, *losses)
+                losses = multi_task_losses(learner.network, learner.source, views, learner.primary_loss)
+                _, primary, auxiliary = losses
+                cosine = gradient_cosine(learner.network.trunk, primary, auxiliary)
             # A region of its own: the first one keeps casts of weights that were made without a graph.
             with autocast():
                 record = learner.source.diagnostics(learner.meta_step(inner, inner, 1.0, epoch))
