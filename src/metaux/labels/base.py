@@ -20,7 +20,7 @@ from metaux.labels.batch import PrimaryLoss as PrimaryLoss
 from metaux.labels.course import Course
 from metaux.losses import focal_loss_of_each
 from metaux.metagradient import Average, LookAhead, MetaGradient, TakenStep
-from metaux.networks.multitask import MultiTaskNetwork, initialise, make_head
+from metaux.networks.multitask import MultiTaskNetwork, Outputs, initialise, make_head
 from metaux.protocols import Initialisation, Protocol
 from metaux.rng import seeded
 
@@ -98,6 +98,15 @@ class Preparation:
     def generator_parts(self, outputs: int, protocol: Protocol) -> tuple[nn.Module, nn.Module]:
         """Return trunk and head of a generator, as the protocol has it."""
         return self.trunk_and_head("generator", outputs, protocol.head, protocol.generator_initialisation)
+
+    def outputs(self, network: MultiTaskNetwork) -> Outputs:
+        """Return a network's primary outputs and features for all training samples as they are, on the CPU."""
+        with torch.no_grad():
+            found = [network(*self.load(self.samples.take(rows))) for rows in self.samples.in_parts()]
+        primary, features = (
+            torch.cat([getattr(own, name).float().cpu() for own in found]) for name in ("primary", "features")
+        )
+        return Outputs(primary, None, features)
 
     def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
         """Return the buffer that an interrupted run kept under that name, or else make it; on the device."""

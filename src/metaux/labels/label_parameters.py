@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from metaux.hierarchy import Hierarchy
-from metaux.labels.base import Batch, Preparation
+from metaux.labels.base import Preparation
 from metaux.labels.fixed import own_slots
 from metaux.labels.kmeans import clusters_within
+from metaux.labels.teacher import trained_teacher
 from metaux.networks.multitask import MultiTaskNetwork, to_channels_last
 from metaux.protocols import Protocol
 from metaux.rng import generator, seeded
@@ -86,19 +87,13 @@ def _table(preparation: Preparation, hierarchy: Hierarchy, protocol: Protocol) -
 
 def _clusters(preparation: Preparation, hierarchy: Hierarchy, protocol: Protocol) -> LabelParameters:
     """Return a row for each cluster of a class, in the features of a network trained on the classes like the run's."""
-    samples = preparation.samples
-    trunk, head = preparation.trunk_and_head("features", hierarchy.classes, protocol.head, protocol.initialisation)
-    network = to_channels_last(MultiTaskNetwork(trunk, head), preparation.device)
-
-    def loss(batch: Batch) -> Tensor:
-        return nn.functional.cross_entropy(network(*batch.inputs).primary, batch.primary)
-
-    preparation.fit(network, torch.arange(len(samples)), loss)
-    with torch.no_grad():
-        parts = [network(*preparation.load(samples.take(rows))).features.float().cpu() for rows in samples.in_parts()]
+    samples, loss = preparation.samples, nn.functional.cross_entropy
+    everything = torch.arange(len(samples))
+    network = trained_teacher("features", preparation, hierarchy.classes, protocol, everything, loss)
+    features = preparation.outputs(network).features
     counts = torch.bincount(samples.primary, minlength=hierarchy.classes)
     groups = Hierarchy([max(1, min(CLUSTERS, int(count) // 4)) for count in counts])
-    group = clusters_within(torch.cat(parts).numpy(), samples.primary, groups, preparation.seed)
+    group = clusters_within(features.numpy(), samples.primary, groups, preparation.seed)
     return Rows(_noise(groups.size, hierarchy, preparation.seed), group)
 
 

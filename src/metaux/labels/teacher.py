@@ -41,17 +41,27 @@ def taught(
     samples = preparation.samples
 
     def label(rows: Tensor) -> Tensor:
-        parts = preparation.trunk_and_head("teacher", hierarchy.size, protocol.head, protocol.initialisation)
-        teacher = MultiTaskNetwork(*parts)
-        to_channels_last(teacher, preparation.device)
-        preparation.fit(teacher, rows, lambda batch: loss(teacher(*batch.inputs).primary, batch.primary))
-        with torch.no_grad():
-            outputs = [teacher(*preparation.load(samples.take(part))) for part in samples.in_parts()]
-        logits, features = (
-            torch.cat([getattr(own, name).float().cpu() for own in outputs]) for name in ("primary", "features")
-        )
-        return read(teacher, Outputs(logits, None, features))
+        teacher = trained_teacher("teacher", preparation, hierarchy.size, protocol, rows, loss)
+        return read(teacher, preparation.outputs(teacher))
 
     if cross:
         return cross_fitted(samples.primary, FOLDS, hierarchy, preparation.seed, label, agree)
     return label(torch.arange(len(samples)))
+
+
+def trained_teacher(
+    name: str,
+    preparation: Preparation,
+    outputs: int,
+    protocol: Protocol,
+    rows: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor],
+) -> MultiTaskNetwork:
+    """Return a network like the multi-task network's own, trained on the samples at these rows, int64 `[m]`.
+
+    Its random streams have names that start with `name`; the loss is of a batch's outputs and classes, to a scalar.
+    """
+    parts = preparation.trunk_and_head(name, outputs, protocol.head, protocol.initialisation)
+    teacher = to_channels_last(MultiTaskNetwork(*parts), preparation.device)
+    preparation.fit(teacher, rows, lambda batch: loss(teacher(*batch.inputs).primary, batch.primary))
+    return teacher

@@ -1,5 +1,6 @@
 """The generated label of every training sample, and what to say of them."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,18 +18,22 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def training_labels(source: LabelSource, loader: Loader) -> Tensor | None:
-    """Return `own_slots` of every training sample without augmentation, `[n, max(psi)]`; None if there are none."""
-    found = []
-    training = source.training
-    source.eval()
-    for rows in loader.samples.in_parts():
+def training_labels(
+    source: LabelSource, loader: Loader, parts: Iterable[Tensor] | None = None, training: bool = False
+) -> Tensor | None:
+    """Return `own_slots` of every training sample without augmentation, `[n, max(psi)]`; None if there are none.
+
+    In batches of any size, unless their rows are given as `parts`; in evaluation mode, unless `training`.
+    """
+    found, before = [], source.training
+    source.train(training)
+    for rows in loader.samples.in_parts() if parts is None else parts:
         batch = loader.load(rows)
         labels = source.labels(batch)
         if labels is None:
             break
         found.append(own_slots(labels, batch.primary, source.hierarchy).float().cpu())
-    source.train(training)
+    source.train(before)
     return torch.cat(found) if found else None
 
 

@@ -1,12 +1,14 @@
 """How far the labels of a source that learns have moved from those of its untrained self."""
 
+from math import ceil
+
 import torch
 from torch import Tensor
 
 from metaux.labels.base import LabelSource
-from metaux.labels.fixed import own_slots
 from metaux.networks.multitask import to_channels_last
 from metaux.rng import seeded
+from metaux.training.generated_labels import training_labels
 from metaux.training.learner import Learner
 from metaux.training.preparation import prepared_source
 
@@ -45,19 +47,12 @@ def labels_in_training(learner: Learner, source: LabelSource) -> Tensor | None:
 
     Without augmentation, and always in the same batches: batch normalisation takes the statistics of each.
     """
-    plan, batches, found = learner.plan, learner.batches, []
+    plan, count = learner.plan, len(learner.plan.train)
+    parts = torch.arange(count).tensor_split(ceil(count / plan.protocol.batch_size))
     buffers = [buffer for module in source.children() for buffer in module.buffers()]
     before = [buffer.clone() for buffer in buffers]
-    training = source.training
-    source.train()
     with seeded(plan.seed, "labels in training"), learner.fabric.autocast():
-        for rows in torch.arange(len(plan.train)).tensor_split(-(-len(plan.train) // plan.protocol.batch_size)):
-            batch = batches.train.load(rows)
-            labels = source.labels(batch)
-            if labels is None:
-                break
-            found.append(own_slots(labels, batch.primary, source.hierarchy).float().cpu())
-    source.train(training)
+        found = training_labels(source, learner.batches.train, parts, training=True)
     for buffer, value in zip(buffers, before, strict=True):
         buffer.copy_(value)
-    return torch.cat(found) if found else None
+    return found
