@@ -3,13 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from metaux.errors import InputError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 V = TypeVar("V")
 # A bound nearer to zero than this is zero: accuracies are sums of float32 values.
@@ -42,7 +41,7 @@ class Estimate:
 
 
 def mean_over_seeds(
-    values: "Sequence[float] | NDArray[np.float64]", level: float = 0.95, overlap: float = 0.0
+    values: Sequence[float] | NDArray[np.float64], level: float = 0.95, overlap: float = 0.0
 ) -> Estimate:
     """Return the mean and its Student t interval, `mean -+ t(n - 1) * s * sqrt(1 / n + overlap)`.
 
@@ -73,7 +72,7 @@ def mean_over_seeds(
     return Estimate(mean, mean - half, mean + half)
 
 
-def paired(own: "Mapping[int, V]", theirs: "Mapping[int, V]") -> "list[V]":
+def paired(own: Mapping[int, V], theirs: Mapping[int, V]) -> list[V]:
     """Return the differences of what both have for a seed, in the order of the first.
 
     >>> paired({0: 3, 1: 5}, {1: 4, 2: 0})
@@ -83,7 +82,7 @@ def paired(own: "Mapping[int, V]", theirs: "Mapping[int, V]") -> "list[V]":
 
 
 def mean_over_samples(
-    values: "Sequence[float] | NDArray[np.floating]",
+    values: Sequence[float] | NDArray[np.floating],
     level: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
@@ -104,8 +103,6 @@ def mean_over_samples(
     >>> mean_over_samples([1.0] * 60 + [0.0] * 40)
     Estimate(mean=0.6, low=0.5, high=0.7)
     """
-    import numpy as np
-
     array = _checked(values)
     if len(array) < FEWEST_SAMPLES:
         return Estimate(float(array.mean()))
@@ -123,7 +120,7 @@ def mean_over_samples(
     return Estimate(float(array.mean()), float(low), float(high))
 
 
-def over_groups(values: "NDArray[np.floating]", groups: "NDArray[np.integer] | None") -> "NDArray[np.float64]":
+def over_groups(values: NDArray[np.floating], groups: NDArray[np.integer] | None) -> NDArray[np.float64]:
     """Return one value per group of related samples, with the mean that the samples have, to draw in their place.
 
     Two pictures of one patient say less than two patients: intervals over single samples would be too narrow.
@@ -140,8 +137,6 @@ def over_groups(values: "NDArray[np.floating]", groups: "NDArray[np.integer] | N
     >>> over_groups(np.array([1.0, 0.0, 1.0]), np.array([7, 7, 3]))
     array([0.88888889, 0.44444444])
     """
-    import numpy as np
-
     array = np.asarray(values, dtype=np.float64)
     if groups is None:
         return array
@@ -154,7 +149,7 @@ def over_groups(values: "NDArray[np.floating]", groups: "NDArray[np.integer] | N
     return result
 
 
-def share_of_samples(values: "NDArray[np.floating]", groups: "NDArray[np.integer] | None" = None) -> Estimate:
+def share_of_samples(values: NDArray[np.floating], groups: NDArray[np.integer] | None = None) -> Estimate:
     """Return a share and Wilson's interval for it, which is no point where all samples are right.
 
     Args:
@@ -168,7 +163,6 @@ def share_of_samples(values: "NDArray[np.floating]", groups: "NDArray[np.integer
     >>> round(found.mean, 3), round(found.low, 3), round(found.high, 3)
     (0.817, 0.701, 0.894)
     """
-    import numpy as np
     from scipy import special
 
     share = float(values.mean()) if len(values) else math.nan
@@ -181,7 +175,7 @@ def share_of_samples(values: "NDArray[np.floating]", groups: "NDArray[np.integer
     return Estimate(share, max(0.0, centre - half), min(1.0, centre + half))
 
 
-def floor_of_test_interval(differences: "NDArray[np.floating]", level: float = 0.95) -> float:
+def floor_of_test_interval(differences: NDArray[np.floating], level: float = 0.95) -> float:
     """Return half the width that the interval over test samples would keep with any number of seeds.
 
     A sample's mean difference varies from sample to sample by what the methods truly do differently there,
@@ -193,7 +187,6 @@ def floor_of_test_interval(differences: "NDArray[np.floating]", level: float = 0
             apart, and nothing is taken off.
         level: of the interval.
     """
-    import numpy as np
     from scipy import special
 
     seeds, samples = differences.shape
@@ -247,9 +240,7 @@ def _power(count: int, effect: float, tail: float) -> float:
     return 1 - float(special.nctdtr(count - 1, effect * math.sqrt(count), critical))
 
 
-def _checked(values: "Sequence[float] | NDArray[np.floating]") -> "NDArray[np.float64]":
-    import numpy as np
-
+def _checked(values: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or len(array) == 0 or not np.isfinite(array).all():
         raise InputError(f"expected at least one number, all of them finite, found {array.tolist()[:9]}")

@@ -2,20 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from metaux.evidence.quality import confusion
 from metaux.report.chart import Chart, Heat
 from metaux.report.parts import Panel, Section
 from metaux.report.recorded import Recorded
 from metaux.runs.record import Run
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_CHANGES = 8
 
@@ -33,15 +30,13 @@ class Confusions(Section):
 
 def confusions(recorded: Recorded) -> Confusions:
     """Make the matrices of all methods."""
-    import numpy as np
-
     names, ranked = recorded.class_names, recorded.ranked
     counts = {method: counts_of(runs, len(names)) for method, runs in recorded.by_method.items()}
     shares = {method: 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1) for method, matrix in counts.items()}
     tested = next(iter(counts.values())).sum(1) > 0
     largest = max(float(matrix.max()) for matrix in shares.values()) or 1.0
 
-    def chart(matrix: "Array", largest: float, unit: str, signed: bool = False) -> Chart:
+    def chart(matrix: NDArray[Any], largest: float, unit: str, signed: bool = False) -> Chart:
         """Return one matrix; the rows of classes without test samples are blank."""
         rows = [row if has else [None] * len(names) for row, has in zip(matrix.tolist(), tested, strict=True)]
         return Chart([Heat(names, rows, largest, unit, signed)])
@@ -71,24 +66,20 @@ def confusions(recorded: Recorded) -> Confusions:
     return Confusions(panels, tables, {name: _largest(matrix, names) for name, matrix in changes.items()})
 
 
-def counts_of(runs: Sequence[Run], classes: int) -> "Array":
+def counts_of(runs: Sequence[Run], classes: int) -> NDArray[Any]:
     """Return how many test samples of each class (row) are predicted as each class (column), the mean over runs."""
-    import numpy as np
-
-    mean: Array = np.mean([_counted(run, classes) for run in runs], axis=0)
+    mean: NDArray[Any] = np.mean([_counted(run, classes) for run in runs], axis=0)
     return mean
 
 
-def _counted(run: Run, classes: int) -> "Array":
+def _counted(run: Run, classes: int) -> NDArray[Any]:
     predicted, primary = run.output("test_probabilities").argmax(-1), run.output("test_primary")
-    counts: Array = confusion(torch.from_numpy(predicted), torch.from_numpy(primary), classes).numpy()
+    counts: NDArray[Any] = confusion(torch.from_numpy(predicted), torch.from_numpy(primary), classes).numpy()
     return counts
 
 
-def _largest(change: "Array", names: Sequence[str]) -> list[tuple[str, str, float]]:
+def _largest(change: NDArray[Any], names: Sequence[str]) -> list[tuple[str, str, float]]:
     """Return the cells that changed most, largest first."""
-    import numpy as np
-
     cells = np.argsort(-abs(change), axis=None, kind="stable")[:MOST_CHANGES]
     places = zip(*np.unravel_index(cells, change.shape), strict=True)
     return [(names[row], names[column], float(change[row, column])) for row, column in places if change[row, column]]

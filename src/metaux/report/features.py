@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from numpy.typing import NDArray
 
 from metaux.report.chart import COLOURS, SYMBOLS, Chart, Cloud, Look
 from metaux.report.parts import Panel, Section
 from metaux.report.recorded import Recorded, subclass_name
 from metaux.report.to_plotly import plain
 from metaux.runs.record import Run
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_SAMPLES = 1000
 FEWEST_SAMPLES = 5
@@ -90,7 +87,7 @@ def features(recorded: Recorded, runs: Sequence[Run], subclasses: Mapping[str, S
     return Features([Panel("features", label, charts, "features", 460)], {"features": table}, keys, test_rows)
 
 
-def in_two_dimensions(features: "Array") -> "Array":
+def in_two_dimensions(features: NDArray[Any]) -> NDArray[Any]:
     """Return features `[n, d]` in two dimensions, `[n, 2]`, by t-SNE; the same bits on any number of cores."""
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
@@ -100,7 +97,7 @@ def in_two_dimensions(features: "Array") -> "Array":
     # On cores that others use too, its threads wait for each other many times as long as they compute.
     with threadpool_limits(1):
         found = TSNE(random_state=0, init=start, perplexity=min(30.0, (len(features) - 1) / 3)).fit_transform(features)
-    flat: Array = found.astype("float64")
+    flat: NDArray[Any] = found.astype("float64")
     return flat
 
 

@@ -2,18 +2,16 @@
 people would have drawn the same lines."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.labels.sources import entry
 from metaux.report.parts import Rows
 from metaux.report.recorded import Recorded, subclass_name
 from metaux.runs.record import Run
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_METHODS = 3
 MOST_CLASSES = 100
@@ -134,9 +132,9 @@ def _of_run(run: Run, recorded: Recorded, room: int) -> Invented:
     )
 
 
-def _of_class(run: Run, number: int, labels: "Array", ids: "Array", human: "Array | None", samples: int) -> Invention:
-    import numpy as np
-
+def _of_class(
+    run: Run, number: int, labels: NDArray[Any], ids: NDArray[Any], human: NDArray[Any] | None, samples: int
+) -> Invention:
     names = run.result.get("model", {}).get("subclass_names")
     top = labels.argmax(-1)
     used = np.bincount(top, minlength=labels.shape[1])

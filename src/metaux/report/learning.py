@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
 
 from metaux.report.chart import Axis, Chart, Line, Look, looks
 from metaux.report.parts import Panel, Section
 from metaux.report.recorded import Recorded
 from metaux.runs.record import Run
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[np.float64]]
 
 MOST_POINTS = 150
 EPOCH = Axis("epoch", whole=True)
@@ -81,8 +78,6 @@ def curves(by_method: Mapping[str, Sequence[Run]], key: str, look: Mapping[str, 
         key: of the records; methods of which no epoch has it in all runs are left out.
         look: of each method's line.
     """
-    import numpy as np
-
     lines = []
     for method, runs in by_method.items():
         values = np.stack([run.curve(key) for run in runs])
@@ -96,8 +91,6 @@ def curves(by_method: Mapping[str, Sequence[Run]], key: str, look: Mapping[str, 
 
 def _thinned(line: Line) -> Line:
     """Return a line of no more points than a page needs; the last epoch is always among them."""
-    import numpy as np
-
     if len(line.x) <= MOST_POINTS:
         return line
     kept = np.linspace(0, len(line.x) - 1, MOST_POINTS).round().astype(int)

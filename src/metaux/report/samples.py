@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-if TYPE_CHECKING:
-    import numpy as np
-    from PIL.Image import Image
+from numpy.typing import NDArray
 
-    Array = np.ndarray[Any, np.dtype[Any]]
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 LARGEST_PICTURE = 64
 LARGEST_THUMBNAIL = 40
@@ -56,7 +55,7 @@ class Sprite:
     places: Mapping[int, int]
 
 
-def picture(pixels: "Array") -> str:
+def picture(pixels: NDArray[Any]) -> str:
     """Return an image, made smaller if it is large, as a data URI.
 
     Args:
@@ -65,7 +64,7 @@ def picture(pixels: "Array") -> str:
     return _uri(_reduced(_image(pixels), LARGEST_PICTURE))
 
 
-def sprite(pictures: "Mapping[int, Array]") -> Sprite | None:
+def sprite(pictures: Mapping[int, NDArray[Any]]) -> Sprite | None:
     """Return all pictures in one, which takes far less room than each by itself; None of none."""
     from PIL import Image
 
@@ -81,7 +80,7 @@ def sprite(pictures: "Mapping[int, Array]") -> Sprite | None:
     return Sprite(_uri(sheet), edge, across, {key: place for place, key in enumerate(small)})
 
 
-def _image(pixels: "Array") -> "Image":
+def _image(pixels: NDArray[Any]) -> "Image":
     """Return an image of whatever channels: of more than three the first three, of two the first."""
     from PIL import Image
 

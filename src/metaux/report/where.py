@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from metaux.evidence.folds import groups_of, ids_of, of_samples, overlap_of, side_by_side
 from metaux.evidence.intervals import columns, difference_in_points, interval_of_points
@@ -12,11 +15,6 @@ from metaux.report.parts import Panel, Section
 from metaux.report.recorded import Recorded
 from metaux.report.to_plotly import plain
 from metaux.words import counted, percent
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_CLASSES = 40
 RESAMPLES = 2000
@@ -46,8 +44,6 @@ class Where(Section):
 
 def where(recorded: Recorded) -> Where:
     """Make the section's first part."""
-    import numpy as np
-
     correct = {
         method: dict(
             zip(
@@ -82,11 +78,9 @@ def where(recorded: Recorded) -> Where:
 
 
 def _rows(
-    values: "Array", primary: "Array", groups: "Array | None", names: Sequence[str], overlap: float
+    values: NDArray[Any], primary: NDArray[Any], groups: NDArray[Any] | None, names: Sequence[str], overlap: float
 ) -> list[ClassRow]:
     """Return a row per class with test samples, from `[seeds, n_test]`, ascending."""
-    import numpy as np
-
     rows = []
     for number, name in enumerate(names):
         here = primary == number
