@@ -17,7 +17,7 @@ import pkgutil
 import statistics
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from rich.console import Console
 
 from metaux.errors import InputError
 from metaux.evidence.statistics import mean_over_seeds
-from metaux.files import write_text_atomic
+from metaux.files import to_csv, write_text_atomic
 from metaux.runs.pool import longest_first, train
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
@@ -121,19 +121,18 @@ def main() -> None:
         for part in ("none", *parts):
             for seed in range(options.seeds):
                 accuracy[name, part, seed] = statistics.fmean(accuracy[member, part, seed] for member in members)
-    differences: list[list[object]] = [["data_set", "row", "minus", "n", "mean", "low", "high"]]
+    differences: list[dict[str, object]] = []
     for name, part in dict.fromkeys((name, part) for name, part, _ in accuracy if part != "none"):
         gains = [accuracy[name, part, seed] - accuracy[name, "none", seed] for seed in range(options.seeds)]
         gain = mean_over_seeds(gains)
-        differences.append([name, part, "none", len(gains), gain.mean, gain.low, gain.high])
+        differences.append({"data_set": name, "row": part, "minus": "none", "n": len(gains), **asdict(gain)})
         console.print(f"{name}, {part}: {gain.mean:+.4f} [{gain.low}, {gain.high}]", soft_wrap=True)
-    rows: list[list[object]] = [["data_set", "row", "seed", "accuracy"]]
-    rows += [[*key, value] for key, value in accuracy.items()]
+    columns = ("data_set", "row", "seed", "accuracy")
+    rows = [dict(zip(columns, (*key, value), strict=True)) for key, value in accuracy.items()]
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         for name, table in (("accuracies", rows), ("differences", differences)):
-            text = "".join(",".join("" if cell is None else str(cell) for cell in row) + "\n" for row in table)
-            write_text_atomic(options.out / f"{name}.csv", text)
+            write_text_atomic(options.out / f"{name}.csv", to_csv(table))
 
 
 if __name__ == "__main__":

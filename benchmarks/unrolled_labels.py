@@ -11,10 +11,9 @@ there; what is recorded needs no folder. `--sets`, `--rows` and `--seeds` restri
 
 import argparse
 import csv
-import io
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from rich.console import Console
 
 from metaux.data.samples import LabelledData
 from metaux.evidence.statistics import mean_over_seeds
-from metaux.files import write_text_atomic
+from metaux.files import to_csv, write_text_atomic
 from metaux.labels.sources import REFERENCES
 from metaux.runs.launch import rehearse
 from metaux.runs.loading import load_once
@@ -213,17 +212,19 @@ class Study:
             run = self.store.find(trial)
             if run is not None and (title, seed) not in self.found:
                 self.found[title, seed] = Finished(run.accuracy, time.process_time() - begun)
-                write_table(self.path, ("row", "seed", "accuracy", "seconds"), self._recorded())
+                write_text_atomic(self.path, to_csv(self._recorded()))
 
-    def _recorded(self) -> Iterator[list[object]]:
-        for title in self.rows:
-            for (name, seed), own in sorted(self.found.items()):
-                if name == title:
-                    yield [name, seed, own.accuracy, round(own.seconds, 1)]
+    def _recorded(self) -> list[dict[str, object]]:
+        return [
+            {"row": name, "seed": seed, "accuracy": own.accuracy, "seconds": round(own.seconds, 1)}
+            for title in self.rows
+            for (name, seed), own in sorted(self.found.items())
+            if name == title
+        ]
 
     def compare(self, console: Console) -> None:
         """Print and write the paired difference of each row to each of its baselines."""
-        lines: list[list[object]] = []
+        lines: list[dict[str, object]] = []
         for title, row in self.rows.items():
             for other in row.baselines:
                 gains = [
@@ -233,11 +234,11 @@ class Study:
                 ]
                 if gains:
                     gain = mean_over_seeds(gains)
-                    lines.append([title, other, len(gains), gain.mean, gain.low, gain.high])
+                    lines.append({"row": title, "minus": other, "n": len(gains), **asdict(gain)})
                     interval = "" if gain.low is None else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
                     console.print(f"{self.name}: {title} - {other}: {gain.mean:+.4f}{interval}")
-        header = ("row", "minus", "n", "mean", "low", "high")
-        write_table(self.records / f"{self.name}-differences.csv", header, lines)
+        if lines:
+            write_text_atomic(self.records / f"{self.name}-differences.csv", to_csv(lines))
 
     def draw_sheet(self, seed: int, row_name: str = "table", shown: int = 12) -> None:
         """Draw the training images with the largest share of each sub-class, if the run with the labels is there."""
@@ -266,13 +267,6 @@ class Study:
                     pixels = samples.inputs[0][row].permute(1, 2, 0).numpy()
                     axes.imshow(pixels.squeeze(), cmap="gray", interpolation="nearest")
         figure.savefig(self.records / f"{self.name}.png", dpi=110)
-
-
-def write_table(path: Path, header: tuple[str, ...], lines: Iterable[list[object]]) -> None:
-    """Write a CSV file in one go."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *lines])
-    write_text_atomic(path, text.getvalue())
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Tables for other programs: CSV to a file or to the terminal."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from metaux.errors import InputError
@@ -37,11 +37,11 @@ def check_csv(columns: Sequence[str], out: Path | None) -> None:
     check_writable(out.absolute().parent)
 
 
-def write_csv(rows: Sequence[Mapping[str, object]], out: Path | None) -> None:
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[object]], out: Path | None) -> None:
     """Write a table to a file, in full or not at all, or to the terminal, on which nothing in it acts."""
+    text = to_csv([dict(zip(columns, row, strict=True)) for row in rows])
     if out is None:
-        text = to_csv(rows)
         sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
     else:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomic(out, to_csv(rows))
+        write_text_atomic(out, text)

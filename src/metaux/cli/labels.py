@@ -49,4 +49,4 @@ class Labels(Command):
             (int(id_), name, classes[class_], finer[offsets[class_] + slot], f"{label[slot]:.4f}")
             for id_, name, class_, slot, label in zip(ids, names, primary, slots, labels, strict=True)
         )
-        write_csv([dict(zip(COLUMNS, row, strict=True)) for row in rows], self.out)
+        write_csv(COLUMNS, rows, self.out)

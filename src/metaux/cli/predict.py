@@ -64,4 +64,4 @@ class Predict(Command):
             found,
             strict=True,
         )
-        write_csv([dict(zip(COLUMNS, row, strict=True)) for row in rows], self.out)
+        write_csv(COLUMNS, rows, self.out)
