@@ -3,13 +3,12 @@
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from metaux.evidence.alike import check_alike
 from metaux.evidence.contender import Contender, Result
-from metaux.evidence.folds import folds_of, groups_of, of_samples, side_by_side
+from metaux.evidence.folds import Whole, folds_of, groups_of, of_samples, side_by_side
 from metaux.evidence.statistics import (
     Estimate,
     floor_of_test_interval,
@@ -22,7 +21,6 @@ from metaux.labels.sources import CLASSICAL, REFERENCES, Role, entry
 from metaux.runs.record import Run
 from metaux.words import counted, data_name, listed
 
-Groups = np.ndarray[Any, np.dtype[np.int64]]
 # The column of differences to each row's own control.
 OWN = "own control"
 
@@ -238,7 +236,7 @@ def in_order(methods: Iterable[str]) -> list[str]:
     return sorted(dict.fromkeys(methods), key=lambda name: known.get(name, (rank[entry(name).role], 0)))
 
 
-def difference(own: Iterable[Result], others: Iterable[Result], groups: Groups | None = None) -> Difference | None:
+def difference(own: Iterable[Result], others: Iterable[Result], groups: Whole | None = None) -> Difference | None:
     """Return how much more accurate one row is than another, paired by seed; None if they share no seed.
 
     Args:
@@ -267,7 +265,7 @@ def difference(own: Iterable[Result], others: Iterable[Result], groups: Groups |
     )
 
 
-def _row(each: Contender, by_name: Mapping[str, Mapping[int, Result]], groups: Groups | None) -> Row:
+def _row(each: Contender, by_name: Mapping[str, Mapping[int, Result]], groups: Whole | None) -> Row:
     own, single = by_name[each.name], by_name.get("single", {})
     found = {name: difference(own.values(), by_name.get(name, {}).values(), groups) for name in each.baselines}
     correct = side_by_side([result.correct for result in own.values()], [result.ids for result in own.values()])

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metaux.evidence.folds import Whole, ids_of, overlap_of
 from metaux.labels.sources import REFERENCES, Role, baselines, entry
 from metaux.runs.record import Run
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Result:
     seed: int
     accuracy: float
     balanced_accuracy: float
-    correct: Array
+    correct: NDArray[np.float64]
     seconds: float
     seconds_per_epoch: float
     ids: Whole | None = None

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metaux.runs.record import Run
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Whole = np.ndarray[Any, np.dtype[np.int64]]
+Array = NDArray[np.float64]
+Whole = NDArray[np.int64]
 
 
 def folds_of(settings: Mapping[str, Any]) -> int | None:

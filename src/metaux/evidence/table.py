@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
 
 from metaux import files
 from metaux.evidence.comparison import OWN, Comparison, Difference, Row
@@ -18,9 +22,6 @@ from metaux.evidence.verdict import Verdict
 from metaux.labels.sources import REFERENCES
 from metaux.words import bound_in_points, counted, percent, points
 
-if TYPE_CHECKING:
-    from rich.table import Table
-    from rich.text import Text
 # From so many columns on there is room for whole names, and for a space within intervals.
 WIDE = 100
 # The letters of a word that a narrow column holds.
@@ -28,7 +29,7 @@ _LONGEST = 12
 _SECONDS = "s per\nepoch"
 
 
-def table(comparison: Comparison, width: int) -> "Table":
+def table(comparison: Comparison, width: int) -> Table:
     """Return the comparison as a table that reads well from 80 columns on.
 
     Accuracies in per cent, differences in percentage points. Green: above zero in both intervals; red: below.
@@ -37,10 +38,6 @@ def table(comparison: Comparison, width: int) -> "Table":
         comparison: the rows.
         width: the columns of the terminal.
     """
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     spaced = not 80 <= width < WIDE  # on a narrower one, an interval is broken at its space
     title = (
         f"{comparison.data}: {counted(comparison.train_size, 'training sample')}, "
@@ -136,15 +133,13 @@ def _broken(name: str) -> str:
     return "-\n".join(parts)
 
 
-def _cell(value: str, intervals: Sequence[str], spaced: bool, style: str = "") -> "Text":
+def _cell(value: str, intervals: Sequence[str], spaced: bool, style: str = "") -> Text:
     """Return a value above its intervals."""
-    from rich.text import Text
-
     shown = [interval if spaced else interval.replace(", ", ",") for interval in intervals if interval]
     return Text.assemble((value, style), *((f"\n{interval}", "dim") for interval in shown))
 
 
-def _difference_cell(difference: Difference | None, spaced: bool) -> "Text | str":
+def _difference_cell(difference: Difference | None, spaced: bool) -> Text | str:
     if difference is None:
         return "–"
     style = "bold green" if difference.above else "bold red" if difference.below else ""

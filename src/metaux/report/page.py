@@ -78,6 +78,10 @@ class Report:
         learned, found = learning(recorded), features(recorded, self.mapped, subclasses or {})
         gained = differences(recorded.comparison)
         labels = Section([], invented.tables(self.invented))
+
+        def pictures(of: Mapping[int, Any], shown: Sequence[int]) -> dict[int, str]:
+            return {key: picture(of[key]) for key in shown if key in of} if samples.kind == "image" else {}
+
         sections = [self.answer, gained, classes, confused, calibrated, labels, learned, *([found] if found else [])]
         return (
             _environment()
@@ -87,21 +91,13 @@ class Report:
                 comparison=recorded.comparison,
                 answer=self.answer,
                 glossary=glossary(recorded.comparison),
-                mistakes={
-                    each.row: picture(samples.test[each.row])
-                    for each in self.answer.mistakes
-                    if each.row in samples.test
-                }
-                if samples.kind == "image"
-                else {},
+                mistakes=pictures(samples.test, [each.row for each in self.answer.mistakes]),
                 differences=gained,
                 where=classes,
                 confusions=confused,
                 calibration=calibrated,
                 invented=self.invented,
-                pictures={id_: picture(samples.train[id_]) for id_ in self.train_ids if id_ in samples.train}
-                if samples.kind == "image"
-                else {},
+                pictures=pictures(samples.train, self.train_ids),
                 samples=samples,
                 learning=learned,
                 features=found,

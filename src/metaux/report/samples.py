@@ -61,7 +61,7 @@ def picture(pixels: NDArray[Any]) -> str:
     Args:
         pixels: uint8 `[channels, height, width]`.
     """
-    return _uri(_reduced(_image(pixels), LARGEST_PICTURE))
+    return _uri(_image(pixels, LARGEST_PICTURE))
 
 
 def sprite(pictures: Mapping[int, NDArray[Any]]) -> Sprite | None:
@@ -70,7 +70,7 @@ def sprite(pictures: Mapping[int, NDArray[Any]]) -> Sprite | None:
 
     if not pictures:
         return None
-    small = {key: _reduced(_image(pixels), LARGEST_THUMBNAIL) for key, pixels in pictures.items()}
+    small = {key: _image(pixels, LARGEST_THUMBNAIL) for key, pixels in pictures.items()}
     edge = max(max(each.size) for each in small.values())
     across = min(IN_A_ROW, len(small))
     sheet = Image.new("RGB", (edge * across, edge * math.ceil(len(small) / across)))
@@ -80,21 +80,16 @@ def sprite(pictures: Mapping[int, NDArray[Any]]) -> Sprite | None:
     return Sprite(_uri(sheet), edge, across, {key: place for place, key in enumerate(small)})
 
 
-def _image(pixels: NDArray[Any]) -> "Image":
-    """Return an image of whatever channels: of more than three the first three, of two the first."""
+def _image(pixels: NDArray[Any], largest: int) -> "Image":
+    """Return an image of whatever channels, of more than three the first three, of two the first, made smaller."""
     from PIL import Image
 
     if len(pixels) >= 3:
-        return Image.fromarray(pixels[:3].transpose(1, 2, 0).copy(), "RGB")
-    return Image.fromarray(pixels[0].copy(), "L").convert("RGB")
-
-
-def _reduced(image: "Image", largest: int) -> "Image":
-    if max(image.size) <= largest:
-        return image
-    copy = image.copy()
-    copy.thumbnail((largest, largest))
-    return copy
+        image = Image.fromarray(pixels[:3].transpose(1, 2, 0).copy(), "RGB")
+    else:
+        image = Image.fromarray(pixels[0].copy(), "L").convert("RGB")
+    image.thumbnail((largest, largest))
+    return image
 
 
 def _uri(image: "Image") -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from html import escape
 from typing import Any
 
 from metaux.evidence.statistics import Estimate
@@ -64,7 +65,7 @@ def plain(text: str) -> str:
     >>> plain("<b>cat</b> & dog")
     '&lt;b&gt;cat&lt;/b&gt; &amp; dog'
     """
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escape(text, quote=False)
 
 
 def short(names: Sequence[str], longest: int = LONGEST_NAME) -> list[str]:

@@ -1,7 +1,8 @@
 """What may be had in place of a method: single task for the same time, an ensemble, human labels."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+from rich.table import Table
 
 from metaux.evidence.comparison import Comparison
 from metaux.evidence.intervals import interval_of_points
@@ -10,9 +11,6 @@ from metaux.studies.benchmark.measured import ENSEMBLE, same_time_as
 from metaux.studies.benchmark.rules import HUMAN
 from metaux.terminal import make_table
 from metaux.words import points
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def alternatives(comparison: Comparison) -> dict[str, dict[str, Estimate]]:
@@ -33,7 +31,7 @@ def alternatives(comparison: Comparison) -> dict[str, dict[str, Estimate]]:
     return found
 
 
-def alternatives_table(name: str, found: Mapping[str, Mapping[str, Estimate]]) -> "Table":
+def alternatives_table(name: str, found: Mapping[str, Mapping[str, Estimate]]) -> Table:
     """Return what `alternatives` found as a table, in points with 95 % intervals over seeds."""
     titles = list(dict.fromkeys(title for own in found.values() for title in own))
     cells = [

@@ -12,7 +12,7 @@ comparisons does, *agrees* if all do, is *not tested* if none is, and otherwise 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from metaux.evidence.statistics import Estimate, mean_over_seeds
@@ -91,7 +91,7 @@ def judged(claims: Mapping[str, Sequence[Part]]) -> tuple[dict[str, Word], list[
         numbers = ", ".join(f"{word} {found[word]}" for word in WORDS if found[word])
         parts.append(f"{claim}: {verdicts[claim]} ({numbers or 'no runs'}).")
         for comparison, word in zip(comparisons, words, strict=True):
-            estimate = comparison.estimate(level)
+            estimate = asdict(comparison.estimate(level))
             rows.append(
                 {
                     "claim": claim,
@@ -99,9 +99,7 @@ def judged(claims: Mapping[str, Sequence[Part]]) -> tuple[dict[str, Word], list[
                     "comparison": comparison.name,
                     "says": "above" if comparison.above else "below",
                     "n": len(comparison.differences),
-                    "mean": round(estimate.mean, 6),
-                    "low": None if estimate.low is None else round(estimate.low, 6),
-                    "high": None if estimate.high is None else round(estimate.high, 6),
+                    **{name: None if value is None else round(value, 6) for name, value in estimate.items()},
                     "level": round(level, 6),
                     "movement": None if comparison.movement is None else round(comparison.movement, 4),
                     "word": word,

@@ -5,6 +5,7 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metaux.evidence.statistics import Estimate, mean_over_seeds
 from metaux.runs.record import Run
@@ -19,7 +20,6 @@ from metaux.training.generated_labels import agreement_within_classes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = np.ndarray[Any, Any]
 RUNS, HUMAN, CHANCE = "between runs", "with human labels", ", by chance"
 
 
@@ -61,7 +61,7 @@ def _with_human(run: Run) -> tuple[float, float]:
     return _and_by_chance(run.output("train_labels").argmax(-1), run.output("train_human"), run.output("train_primary"))
 
 
-def _and_by_chance(first: Array, second: Array, primary: Array) -> tuple[float, float]:
+def _and_by_chance(first: NDArray[Any], second: NDArray[Any], primary: NDArray[Any]) -> tuple[float, float]:
     """Return the agreement of two labellings within classes; and the same with one of them shuffled within each class.
 
     Chance is not zero: with few samples per sub-class, shuffled labels share information too.

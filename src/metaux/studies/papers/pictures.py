@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from metaux.data.samples import Samples
 from metaux.hierarchy import Hierarchy
@@ -20,12 +21,11 @@ from metaux.studies.papers.scales import Scale
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = np.ndarray[Any, Any]
 SHOWN_CLASSES, SHOWN_SUBCLASSES, EXAMPLES = 4, 3, 5
 
 
 def _draw_figure5(findings: Findings) -> str:
-    maps: dict[str, dict[str, tuple[Array, Array]]] = {}
+    maps: dict[str, dict[str, tuple[NDArray[Any], NDArray[Any]]]] = {}
     points: Rows = []
     for panel, method, runs in findings.groups():
         first = min(run.seed for run in findings.panels[panel])
@@ -54,12 +54,12 @@ def _separation(run: Run) -> float:
     return float(silhouette_score(*_features(run)))
 
 
-def _features(run: Run) -> tuple[Array, Array]:
+def _features(run: Run) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the recorded features of test samples, and their primary classes."""
     return run.output("test_features"), run.output("test_primary")[run.output("test_feature_rows")]
 
 
-def _draw_maps(findings: Findings, maps: Mapping[str, Mapping[str, tuple[Array, Array]]]) -> None:
+def _draw_maps(findings: Findings, maps: Mapping[str, Mapping[str, tuple[NDArray[Any], NDArray[Any]]]]) -> None:
     columns = max(map(len, maps.values()))
 
     def draw(figure: "Figure") -> None:
@@ -106,7 +106,7 @@ def _figure6(scale: Scale, root: str) -> list[Line]:
 
 def _draw_figure6(findings: Findings) -> str:
     rows: Rows = []
-    sheets: dict[str, dict[str, Array]] = {}
+    sheets: dict[str, dict[str, NDArray[Any]]] = {}
     parts = []
     for panel, runs in findings.panels.items():
         models = [Model.read(run.folder) for run in runs]
@@ -158,15 +158,15 @@ def _chosen(hierarchy: Hierarchy) -> Iterator[tuple[int, int]]:
             yield class_, slot
 
 
-def _strip(images: torch.Tensor) -> Array:
+def _strip(images: torch.Tensor) -> NDArray[Any]:
     """Return images `[n, channels, height, width]` side by side, `[height, n (width + 1), 3]`."""
     colour = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images[:, :3]
     framed = torch.nn.functional.pad(colour, (0, 1, 0, 0), value=255)
-    strip: Array = torch.cat(list(framed), dim=-1).permute(1, 2, 0).numpy()
+    strip: NDArray[Any] = torch.cat(list(framed), dim=-1).permute(1, 2, 0).numpy()
     return strip
 
 
-def _draw_sheets(findings: Findings, sheets: Mapping[str, Mapping[str, Array]]) -> None:
+def _draw_sheets(findings: Findings, sheets: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
     most = max(map(len, sheets.values()))
 
     def draw(figure: "Figure") -> None:
