@@ -250,3 +250,17 @@ def test_lists_are_text_or_images(tmp_path: Path) -> None:
     found = read_raw(tmp_path / "e").inputs
     assert isinstance(found, torch.Tensor)
     assert found[:, 0].numpy().tolist() == values.tolist()
+
+
+def test_arrays_have_the_range_of_the_run(tmp_path: Path) -> None:
+    """Dark images, up to 1 of 255, are what they are to a run that has learned the range."""
+    features = datasets.Features({"x": datasets.Array2D((4, 4), "float32"), "label": datasets.Value("int64")})
+    bright = np.linspace(0, 255, 20, dtype=np.float32).round()[:, None, None] * np.ones((4, 4), np.float32)
+    for name, values in (("bright", bright), ("dark", bright > 200)):
+        rows = {"x": list(values.astype(np.float32)), "label": [row % 2 for row in range(20)]}
+        datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / name)
+    data = read(tmp_path / "bright")
+    fitted = Preprocessing.fit(data, "fixed")
+    assert fitted.pixel_range == (0, 255)
+    dark, _ = load_for_evaluation(Settings(), ("0", "1"), fitted, f"hf:{tmp_path / 'dark'}")
+    assert dark.inputs[0].unique().tolist() == [0, 1]

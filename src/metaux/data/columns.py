@@ -105,11 +105,16 @@ Columns = tuple[Column, ...]
 
 
 def tidy(frame: "DataFrame") -> "DataFrame":
-    """Return a table of three types alone: float64, datetimes, and else stripped text, empty where nothing was."""
+    """Return a table of three types alone: float64, datetimes, and else stripped text, empty where nothing was.
+
+    Whole numbers that float64 would round, such as long identifiers, are text.
+    """
     import pandas as pd
 
     def plain(cells: "Series[Any]") -> "Series[Any]":
         kind = pd.api.types.infer_dtype(cells, skipna=True)
+        if kind == "integer" and max(-int(cells.min()), int(cells.max())) > 2**53:
+            kind = "string"
         if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
             return pd.to_numeric(cells).astype("Float64").astype(float) if kind != "decimal" else cells.astype(float)
         if kind in ("datetime64", "datetime", "date"):

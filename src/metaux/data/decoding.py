@@ -25,6 +25,8 @@ FORMATS = (
 LARGEST_IMAGE = 2**30 // 12
 """The pixels that one image may have: RGB ones of that many take a quarter of a GiB."""
 GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+RANGED = ("F", "I")
+"""What the modes of images begin with whose numbers are more than bytes: a range of pixels says what they mean."""
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 
 ImageFile = Path | IO[bytes]
@@ -124,7 +126,7 @@ def decode(file: ImageFile, wanted: ImageFormat) -> tuple[Array, int, bool]:
         # a JPEG decodes several times faster at a fraction of its size
         image.draft(None, (2 * max(wanted.size), 2 * max(wanted.size)))
         image = ImageOps.exif_transpose(image)
-        if image.mode == "F" or image.mode.startswith("I"):
+        if image.mode.startswith(RANGED):
             deep = np.asarray(image).astype(np.float64)
             largest = int(deep.max())
             image = Image.fromarray(to_bytes(deep, wanted.pixel_range or (0, 65535), f"'{file}'"))

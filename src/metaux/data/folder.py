@@ -48,6 +48,9 @@ def read_folder(where: Path, request: Request) -> RawData:
         inner = _unwrapped(root)
         if loose := _loose(inner):
             notices += (f"{len(loose):,} images in no class folder were skipped, among them '{loose[0]}'",)
+        for place in inner.iterdir():
+            if place.is_dir() and place.name.lower() in THUMBNAILS:
+                every.thumbnails.extend(find_images(place).images)
         for folder in _class_folders(inner):
             found = find_images(folder)
             if part == "train" and not found.images:

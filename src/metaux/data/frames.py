@@ -176,7 +176,8 @@ def _read_typed(path: Path, header: bool) -> Table:
             with zipfile.ZipFile(path) as packed:
                 check_total(sum(member.file_size for member in packed.infolist()), path)
             with pd.ExcelFile(path, engine="openpyxl") as book:
-                frame = pd.read_excel(book, header=0 if header else None)
+                # Which words mean that there is no value, is said in `metaux.data.columns`.
+                frame = pd.read_excel(book, header=0 if header else None, keep_default_na=False, na_values=[""])
                 if others := list(map(str, book.sheet_names[1:])):
                     notices = (f"the sheet '{book.sheet_names[0]}' is read, not {listed(others)}",)
     except ImportError as error:

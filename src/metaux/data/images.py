@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from torch import Tensor
 
-from metaux.data.decoding import FORMATS, GREY, ImageFile, Survey, content, decode, survey
+from metaux.data.decoding import FORMATS, GREY, RANGED, ImageFile, Survey, content, decode, survey
 from metaux.data.pixels import AS_FOUND, ImageFormat, allocate
 from metaux.errors import InputError
 from metaux.files import Progress
@@ -228,6 +228,9 @@ def _told(
             f"{deep:,} of {total:,} images have 16 bits, of which the upper 8 are kept; state the range that they use "
             "with --pixel-range if it is less" + (few_bits if 0 < most < 2**15 else "")
         )
+    plain = sum(not found.mode.startswith(RANGED) for found in surveys.values())
+    if plain and wanted.pixel_range is not None:
+        yield f"{plain:,} of {total:,} images have 8 bits, or colours, to which --pixel-range does not apply"
     several = [number for number, found in surveys.items() if found.frames > 1]
     if several:
         frames = surveys[several[0]].frames

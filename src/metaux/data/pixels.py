@@ -115,7 +115,7 @@ def image_tensor(name: str, x: Array, pixel_range: Range | None = None) -> Pixel
                 f"fractions up to {largest:g}; say what black and white are, such as --pixel-range 0 {largest:g} "
                 "(pixel_range in Python)"
             )
-        if x.dtype.kind == "f":
+        if x.dtype.kind == "f" or (x.dtype.kind != "b" and largest <= 1):  # a mask of 0 and 1, taken for black
             kind = "whole numbers" if whole else "fractions"
             notices = (
                 f"the images in {name} are {kind} up to {largest:g}, taken as {pixel_range[0]} (black) to "

@@ -4,6 +4,7 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 import torch
 from torch import Tensor
@@ -47,9 +48,10 @@ def spelling(label: str) -> object:
     >>> spelling("1.0") == spelling("1"), spelling("Yes") == spelling("yes"), spelling("a") == spelling("A")
     (True, True, False)
     """
-    number = _number(label)
+    if _number(label) is not None:
+        return Decimal(label)  # long numbers that differ in their last digit are no spellings of one
     words = " ".join(label.split())
-    return (words.casefold() if len(words) > 1 else words) if number is None else number
+    return words.casefold() if len(words) > 1 else words
 
 
 def places(labels: Iterable[str], names: Sequence[str]) -> Tensor:
