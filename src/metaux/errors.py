@@ -11,6 +11,15 @@ class InputError(ValueError):
     """
 
 
+def reason(error: BaseException, most: int | None = None) -> str:
+    """Return what another library's error says, in one line of at most so many characters; its name if it says nothing.
+
+    >>> reason(OSError("no\\n  space")), reason(EOFError())
+    ('no space', 'EOFError')
+    """
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the closest known word, and nothing if none is close.
 

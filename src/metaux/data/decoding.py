@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from metaux.data.pixels import Array, ImageFormat, to_bytes
-from metaux.errors import InputError
+from metaux.errors import InputError, reason
 from metaux.files import check_file
 
 if TYPE_CHECKING:
@@ -74,10 +74,9 @@ def _open(file: ImageFile) -> "Iterator[Image.Image]":
             "smaller, or remove it"
         ) from None
     except BROKEN as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"expected an image, found '{file}' that can't be read as one ({reason}); repair or remove it, or go on "
-            "without it: --skip-damaged"
+            f"expected an image, found '{file}' that can't be read as one ({reason(error)}); repair or remove it, "
+            "or go on without it: --skip-damaged"
         ) from None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from unicodedata import normalize
 
-from metaux.data.images import THUMBNAILS, FoundImages, extensions, find_images
+from metaux.data.images import THUMBNAILS, FoundImages, extensions, find_images, is_image
 from metaux.data.reader import PARTS, RawData, Request, missing_path, part_of
 from metaux.errors import InputError
 from metaux.words import few
@@ -128,8 +128,8 @@ def _folders(path: Path) -> Sequence[Path]:
 
 
 def _loose(path: Path) -> Sequence[Path]:
-    found = (place for place in path.iterdir() if place.name.lower().endswith(extensions()) and place.is_file())
-    return sorted(place for place in found if not place.name.startswith("."))
+    found = (place for place in path.iterdir() if is_image(place.name) and not place.name.startswith("."))
+    return sorted(place for place in found if place.is_file())
 
 
 def _advice() -> str:

@@ -7,9 +7,9 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from metaux.data.columns import tidy
+from metaux.data.columns import PLAIN, tidy
 from metaux.data.npz import check_total
-from metaux.errors import InputError, nearest
+from metaux.errors import InputError, nearest, reason
 from metaux.files import cell_text, check_file
 from metaux.words import few, listed
 
@@ -22,7 +22,7 @@ TEXT, TYPED = (".csv", ".tsv", ".tab"), (".parquet", ".xlsx")
 LONGEST_CELL = 10_000_000  # characters; Python's own limit of 131,072 is less than some texts
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 _SAID = re.compile(r"sep=([;\t|,])(?:\r\n|\r|\n)", re.IGNORECASE)
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_NUMBER = re.compile(PLAIN, re.IGNORECASE)
 
 
 class Table(NamedTuple):
@@ -187,9 +187,9 @@ def _read_typed(path: Path, header: bool) -> Table:
     except InputError:
         raise
     except Exception as error:  # pyarrow's and openpyxl's have no base in common
-        reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"expected a {path.suffix.lower()} file, found '{path}' that isn't one ({reason}); save it again"
+            f"expected a {path.suffix.lower()} file, found '{path}' that isn't one ({reason(error, 200)}); save it "
+            "again"
         ) from None
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()

@@ -15,7 +15,7 @@ from metaux.data.columns import tidy
 from metaux.data.decoding import ImageFile
 from metaux.data.pixels import conform, image_tensor
 from metaux.data.reader import PARTS, RawData, Request
-from metaux.errors import InputError
+from metaux.errors import InputError, reason
 from metaux.files import check_file
 from metaux.words import few
 
@@ -247,7 +247,7 @@ def _load_parts(name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
                 loaded = datasets.load_dataset(str(path) if local else title, configuration or None)
         except (OSError, ValueError, RuntimeError, KeyError, TypeError, datasets.exceptions.DatasetsError) as error:
             raise InputError(
-                f"expected a data set at '{HUB}{name}', found none that can be loaded ({_reason(error)}); check it"
+                f"expected a data set at '{HUB}{name}', found none that can be loaded ({reason(error, 300)}); check it"
             ) from None
     if not isinstance(loaded, datasets.DatasetDict):
         return {"train": loaded}, ()
@@ -276,7 +276,7 @@ def _ask(name: str) -> None:
     except Exception as error:  # the client's errors have no base in common, and change with its version
         raise InputError(
             f"expected a data set '{name}' on the Hugging Face hub or a folder of that name, found neither "
-            f"({_reason(error)}); check the name and the network (HF_HUB_OFFLINE=1 takes an earlier download)"
+            f"({reason(error, 300)}); check the name and the network (HF_HUB_OFFLINE=1 takes an earlier download)"
         ) from None
 
 
@@ -294,7 +294,3 @@ def _quiet(datasets: Any) -> Iterator[None]:
         datasets.logging.set_verbosity(level)
         if not bars:
             datasets.enable_progress_bars()
-
-
-def _reason(error: Exception) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:300]

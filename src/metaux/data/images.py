@@ -61,6 +61,15 @@ def extensions() -> tuple[str, ...]:
     return tuple(sorted(end for end, name in Image.registered_extensions().items() if name in FORMATS))
 
 
+def is_image(name: str) -> bool:
+    """Return whether a file is called as an image file is.
+
+    >>> is_image("cat.JPG"), is_image("cat.txt")
+    (True, False)
+    """
+    return name.lower().endswith(extensions())
+
+
 def find_images(folder: Path) -> FoundImages:
     """Return the image files anywhere below a folder, and what else there is; links are followed."""
     found = FoundImages([], [], [])
@@ -75,12 +84,10 @@ def find_images(folder: Path) -> FoundImages:
         inside = Path(place).relative_to(folder).parts
         left_out = any(part.startswith(".") or part.lower() in THUMBNAILS for part in inside)
         for name in sorted(files):
-            is_image, path = name.lower().endswith(extensions()), Path(place, name)
+            files_of = found.images if is_image(name) else found.others
             if left_out or name.startswith("."):
-                if is_image:
-                    found.thumbnails.append(path)
-            else:
-                (found.images if is_image else found.others).append(path)
+                files_of = found.thumbnails if is_image(name) else []
+            files_of.append(Path(place, name))
     return found
 
 

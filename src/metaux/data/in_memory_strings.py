@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from metaux.data.images import extensions
+from metaux.data.images import is_image
 from metaux.errors import InputError
 
 
@@ -38,4 +38,4 @@ def as_strings(samples: Any) -> list[str | Path] | None:
 
 def name_images(values: Sequence[str | Path]) -> bool:
     """Return whether strings are names of image files: paths, or strings that all end as the names of images do."""
-    return all(isinstance(value, Path) or value.lower().endswith(extensions()) for value in values)
+    return all(isinstance(value, Path) or is_image(value) for value in values)

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from metaux.data.frames import read_table
-from metaux.errors import InputError
+from metaux.errors import InputError, reason
 from metaux.files import check_file
 from metaux.strict_yaml import parse_yaml
 
@@ -40,7 +40,7 @@ def _yaml_rows(text: str) -> Rows:
     try:
         content = parse_yaml(text, as_written=True)
     except yaml.YAMLError as error:
-        raise InputError(f"{EXAMPLE}, found what isn't YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{EXAMPLE}, found what isn't YAML: {reason(error)}") from None
     if not isinstance(content, dict) or set(content) != {"levels", "classes"}:
         found = f"the keys {sorted(map(str, content))}" if isinstance(content, dict) else "something else"
         raise InputError(f"{EXAMPLE}, found {found}; correct it")

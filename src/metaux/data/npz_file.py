@@ -1,6 +1,6 @@
 """An .npz file of arrays: images or a table, with labels."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metaux.data.columns import check_resolution
-from metaux.data.npz import BROKEN, read_arrays
+from metaux.data.npz import ObjectArrayError, read_arrays, readable
 from metaux.data.pixels import Array, check_numbers, conform, image_tensor
 from metaux.data.reader import RawData, Request, missing_path
 from metaux.errors import InputError
@@ -37,7 +37,15 @@ def read(request: Request) -> RawData:
         InputError: for a file that isn't one, missing or superfluous arrays, shapes that don't fit, and
             values that are NaN, infinite or out of range, with their place.
     """
-    arrays, others = _load(request.path, KNOWN if request.labelled else ("x",))
+    expected = f"expected an .npz file of plain number or string arrays, found '{request.path}' that isn't one"
+    with readable(expected, "save it with numpy.savez"):
+        try:
+            arrays, others = read_arrays(request.path, KNOWN if request.labelled else ("x",))
+        except ObjectArrayError as error:
+            raise InputError(
+                f"expected plain number or string arrays, found Python objects in {error.array} of '{request.path}', "
+                f"as pandas has them; save labels as strings: {error.array}.astype(str)"
+            ) from None
     try:
         return _read_labelled(arrays, others, request) if request.labelled else _read_inputs(arrays, others, request)
     except InputError as error:
@@ -78,24 +86,6 @@ def _read_inputs(arrays: Mapping[str, Array], others: Sequence[str], request: Re
     if wanted.channels is not None and wanted.channels > 1 and x.shape == (*(wanted.size or ()), wanted.channels):
         raise InputError(f"expected images (n, h, w, channels), found one image {x.shape}; give it an axis: x[None]")
     return _inputs({"x": x}, request)
-
-
-def _load(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], tuple[str, ...]]:
-    try:
-        return read_arrays(path, wanted)
-    except InputError:
-        raise
-    except BROKEN as error:
-        reason = " ".join(str(error).split())
-        if name := getattr(error, "array", ""):
-            raise InputError(
-                f"expected plain number or string arrays, found Python objects in {name} of '{path}', as pandas has "
-                f"them; save labels as strings: {name}.astype(str)"
-            ) from None
-        raise InputError(
-            f"expected an .npz file of plain number or string arrays, found '{path}' that isn't one "
-            f"({reason}); save it with numpy.savez"
-        ) from None
 
 
 def _check_names(arrays: Mapping[str, Array], others: Sequence[str]) -> None:

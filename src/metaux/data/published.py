@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from metaux.data import folder, torchvision_sets
 from metaux.data.catalogue import Published, catalogue, missing
 from metaux.data.levels import Levels
-from metaux.data.npz import BROKEN, read_array, read_arrays
+from metaux.data.npz import read_array, read_arrays, readable
 from metaux.data.pixels import Array, conform
 from metaux.data.reader import RawData, Request
 from metaux.errors import InputError
@@ -96,13 +97,9 @@ def _imagenet32(request: Request, known: Published) -> RawData:
 
 def _imagenet_batch(path: Path) -> tuple[Array, Array]:
     """Return the images `[n, 3072]` and labels 1 to 1000 `[n]` of a published .npz."""
-    try:
+    with _published(path):
         arrays, _ = read_arrays(path, ("data", "labels"))
         x, y = np.atleast_1d(arrays["data"]), np.atleast_1d(arrays["labels"])
-    except InputError:
-        raise
-    except BROKEN as error:
-        raise _unreadable(path, error) from None
     if x.dtype != np.uint8 or x.shape != (len(y), 3072) or y.dtype.kind not in "iu":
         raise InputError(
             f"expected data of uint8 (n, 3072) with as many labels in '{path}', found {x.dtype} {x.shape} with "
@@ -142,21 +139,16 @@ def _published_array(root: Path, file: str, known: Published) -> Array:
     check_file(path, "an .npy file")
     if file in known.sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != known.sha256[file]:
         raise _another(known, root, file, "another sha256 checksum")
-    try:
+    with _published(path):
         return read_array(path)
-    except InputError:
-        raise
-    except BROKEN as error:
-        raise _unreadable(path, error) from None
 
 
 def _within(y: Array, low: int, high: int) -> bool:
     return y.ndim == 1 and len(y) > 0 and bool(y.min() >= low) and bool(y.max() <= high)
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return InputError(f"expected NumPy arrays, found '{path}' that can't be read ({reason}); download it again")
+def _published(path: Path) -> AbstractContextManager[None]:
+    return readable(f"expected NumPy arrays, found '{path}' that can't be read", "download it again")
 
 
 def _another(known: Published, root: Path, file: str, found: str) -> InputError:

@@ -5,17 +5,15 @@ cross-validation, none was recorded.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from metaux.data.pixels import Array
 from metaux.data.samples import Samples
 from metaux.errors import InputError
 from metaux.settings import Settings
-
-Array = np.ndarray[Any, Any]
 
 
 def draw(samples: Samples, seed: int, train_size: int | None, meta_fraction: float) -> tuple[Samples, Samples | None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from metaux.data.columns import is_missing, tidy
 from metaux.data.frames import TEXT, TYPED, Table, read_table
-from metaux.data.images import extensions
+from metaux.data.images import is_image
 from metaux.data.reader import RawData, Request, missing_path, part_of
 from metaux.errors import InputError
 from metaux.words import few
@@ -93,11 +93,8 @@ def _with_files(table: Table, request: Request) -> Table:
     like = "image" if request.like is None else request.like.kind
     if like != "image" or not {"file", "text"}.isdisjoint(table.names) or not len(table.cells):
         return table
-    named = [
-        name
-        for name, cells in table.cells.items()
-        if name != request.settings.label and name not in request.settings.ignore and all(map(_names_an_image, cells))
-    ]
+    own = (request.settings.label, *request.settings.ignore)
+    named = [name for name, cells in table.cells.items() if name not in own and all(map(_names_an_image, cells))]
     if len(named) != 1:
         return table
     said = f"column '{named[0]}' names image files, and is taken for the column 'file' (--ignore leaves it out)"
@@ -105,7 +102,7 @@ def _with_files(table: Table, request: Request) -> Table:
 
 
 def _names_an_image(cell: object) -> bool:
-    return isinstance(cell, str) and cell.lower().endswith(extensions())
+    return isinstance(cell, str) and is_image(cell)
 
 
 _MEANINGS = {"split": "says which part a sample is of", "group": "says which samples belong together"}

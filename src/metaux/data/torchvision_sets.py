@@ -21,7 +21,7 @@ from metaux.data.catalogue import catalogue, missing
 from metaux.data.levels import Levels
 from metaux.data.pixels import conform
 from metaux.data.reader import RawData, Request
-from metaux.errors import InputError
+from metaux.errors import InputError, reason
 
 __all__ = ["missing", "read", "takes"]
 
@@ -126,10 +126,9 @@ def _explained(name: str, dataset: Any, root: Path) -> Iterator[None]:
             root.rmdir()
         if not isinstance(error, FAILURES):
             raise
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
             f"expected {published.title} below '{root}', found {_damaged(dataset, root)}no complete copy "
-            f"that can be read or downloaded ({reason}); {published.how_to_get(root)}"
+            f"that can be read or downloaded ({reason(error, 200)}); {published.how_to_get(root)}"
         ) from None
     finally:
         socket.setdefaulttimeout(patience)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from metaux.errors import InputError
+from metaux.errors import InputError, reason
 from metaux.files import write_bytes_atomic
 from metaux.runs.classical import ClassicalModel
 
@@ -45,10 +45,9 @@ def write_classical(model: ClassicalModel, about: Mapping[str, Any], properties:
     try:
         made = to_onnx(make_pipeline(scaler, model.classifier), initial_types=takes, options={"zipmap": False})
     except Exception as error:  # skl2onnx raises what its converters raise
-        reason = " ".join(str(error).split())[:80]
         raise InputError(
-            f"expected a model that skl2onnx can convert, found {model.method} ({reason}); export the network of "
-            "another run"
+            f"expected a model that skl2onnx can convert, found {model.method} ({reason(error, 80)}); export the "
+            "network of another run"
         ) from None
     del made.graph.output[0]  # the labels
     set_model_props(made, dict(properties))

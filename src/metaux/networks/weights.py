@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from metaux.errors import InputError
+from metaux.errors import InputError, reason
 
 PATIENCE = 4.0  # seconds for an answer
 _FILE = "model.safetensors"
@@ -101,7 +101,9 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 
 def unusable(file: Path, error: Exception) -> InputError:
     """Return the error that says that a file of weights is of no use."""
-    return InputError(f"expected pretrained weights in '{file}', found a file without ({_said(error)}); delete it")
+    return InputError(
+        f"expected pretrained weights in '{file}', found a file without ({reason(error, 120)}); delete it"
+    )
 
 
 def reachable(url: str) -> bool:
@@ -137,10 +139,6 @@ def _out_of_reach(url: str, place: Path) -> InputError:
 
 def _failed(url: str, place: Path, error: Exception) -> InputError:
     return InputError(
-        f"expected pretrained weights from {url}, found that they can't be fetched ({_said(error)}); "
+        f"expected pretrained weights from {url}, found that they can't be fetched ({reason(error, 120)}); "
         f"put the file at '{place}'"
     )
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

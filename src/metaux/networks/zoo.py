@@ -8,7 +8,7 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from metaux.errors import InputError, nearest
+from metaux.errors import InputError, nearest, reason
 from metaux.networks import timm_models, torchvision_models
 from metaux.networks.stems import adapt_stem
 from metaux.networks.weights import Form
@@ -94,8 +94,8 @@ def refused(name: str, form: Form | None, image: tuple[int, int, int]) -> Iterat
     except InputError:
         raise
     except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
         suited = "" if form is None else f", for example to {form.size}"
         raise InputError(
-            f"expected images that {name} can take, found {list(image)} ({reason}); raise --image-size{suited}"
+            f"expected images that {name} can take, found {list(image)} ({reason(error, 120)}); raise "
+            f"--image-size{suited}"
         ) from error
