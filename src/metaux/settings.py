@@ -6,7 +6,6 @@
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -174,9 +173,9 @@ class Settings:
     threads: int = 1
 
     @property
-    def start(self) -> bool | Path:
-        """What both networks start from: a file, else whether it is the published weights."""
-        return Path(self.weights) if self.weights is not None else self.pretrained
+    def from_weights(self) -> bool:
+        """Whether both networks start from weights: published ones, or those in a file."""
+        return self.pretrained or self.weights is not None
 
 
 @dataclass(frozen=True)

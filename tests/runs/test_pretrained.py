@@ -55,7 +55,7 @@ def test_published_data_is_as_it_was() -> None:
 
 @needs_weights
 def test_without_a_gradient_it_takes_a_few_images_at_a_time() -> None:
-    trunk, seen = EfficientNetTrunk(8, pretrained=False).eval(), list[int]()
+    trunk, seen = EfficientNetTrunk(8).eval(), list[int]()
     trunk.network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     images = torch.rand(AT_ONCE + 2, 3, 8, 8)
     with torch.no_grad():

@@ -279,9 +279,9 @@ class MetauxClassifier(
             data, columns=found.form.columns, tokenizer=found.form.tokenizer, pixel_range=found.form.pixel_range
         )
         source = make_source(self.method, data.kind)
-        trunk = make_trunk(self.backbone, settings.start, found.form.shapes[0], data.kind)
+        trunk = make_trunk(self.backbone, settings, found.form.shapes[0], data.kind)
         name = self.method if isinstance(self.method, str) else "this method"
-        own_weights = bool(settings.start) or not isinstance(self.backbone, str)
+        own_weights = settings.from_weights or not isinstance(self.backbone, str)
         protocol = resolve(settings, self.protocol if isinstance(self.protocol, Protocol) else None)
         plan = self._with_own_parts(assemble(settings, data, seed, protocol, source, trunk, name, own_weights))
         with computing(settings.threads):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import fields
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ def make_source(method: str | MakeSource, kind: str) -> MakeSource:
     return method
 
 
-def make_trunk(backbone: Any, pretrained: bool | Path, shape: tuple[int, ...], kind: str) -> Callable[[], nn.Module]:
+def make_trunk(backbone: Any, settings: Settings, shape: tuple[int, ...], kind: str) -> Callable[[], nn.Module]:
     """Return what makes fresh backbones: by name, copies of a module, or what a callable returns.
 
     Raises:
@@ -63,8 +63,8 @@ def make_trunk(backbone: Any, pretrained: bool | Path, shape: tuple[int, ...], k
     """
     if isinstance(backbone, str):
         known = kind if kind == "text" else ""
-        return lambda: make_backbone(backbone, shape, known, pretrained=pretrained)
-    if pretrained:
+        return partial(make_backbone, backbone, shape, known, settings.pretrained, settings.weights)
+    if settings.from_weights:
         raise InputError(
             "expected a backbone torchvision:NAME or timm:NAME for pretrained=True or weights, found "
             f"{type(backbone).__name__}; load its weights into it yourself"

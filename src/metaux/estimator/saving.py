@@ -30,6 +30,7 @@ from metaux.protocols import Protocol
 from metaux.runs.model import Model, rebuild
 from metaux.runs.reading import check_digests, damaged, parse_json, read_mapping, read_tensors, write_manifest
 from metaux.runs.record import RESULT, WEIGHTS, Run
+from metaux.settings import Settings
 
 CLASSIFIER = "classifier.json"
 CARD = "README.md"
@@ -253,7 +254,7 @@ def _restored(cls: type, described: Mapping[str, Any], tensors: Mapping[str, Ten
     example = tuple(
         torch.zeros(1, *shape, dtype=getattr(torch, kind)) for shape, kind in zip(shapes, kinds, strict=True)
     )
-    network = rebuild(make_trunk(made.backbone, False, shapes[0], like.kind), example, source, tensors)
+    network = rebuild(make_trunk(made.backbone, Settings(), shapes[0], like.kind), example, source, tensors)
     to_channels_last(network, torch.device("cpu"))
     _take_state(source, {name[7:]: value for name, value in tensors.items() if name.startswith("source.")})
     classes = np.array(described["classes"], dtype=described["class_type"])

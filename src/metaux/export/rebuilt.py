@@ -50,7 +50,7 @@ def _of_library(backbone: str, trunk: nn.Module, head: nn.Module, image: tuple[i
         lines.append("network._load_from_state_dict = super(type(network), network)._load_from_state_dict")
     pooled = library is torchvision_models and torchvision_models.is_pooled(model)
     prefix = {"0": "features"} if pooled else {}
-    lines += _changes(library.build(model, image, pretrained=False), trunk, prefix)
+    lines += _changes(library.build(model, image), trunk, prefix)
     state = {_renamed(name, prefix): value for name, value in trunk.state_dict().items()}
     if pooled:
         place, line = "classifier", f"network.classifier = {_code(head)}"

@@ -8,7 +8,15 @@ from pathlib import Path
 from torch import nn
 
 from metaux.errors import InputError, choose
-from metaux.networks.efficientnet import EFFICIENTNET, FORM, SIZE, EfficientNetTrunk, efficientnet_lite0, is_installed
+from metaux.networks.efficientnet import (
+    EFFICIENTNET,
+    FORM,
+    SIZE,
+    EfficientNetTrunk,
+    efficientnet_lite0,
+    efficientnet_weights,
+    is_installed,
+)
 from metaux.networks.text import text_cnn
 from metaux.networks.weights import Form
 from metaux.networks.zoo import LIBRARIES, is_of_library, library_and_model, make_library_trunk
@@ -104,38 +112,47 @@ def _channels(shape: Shape) -> int:
     return shape[0]
 
 
-def check_backbone(name: str, pretrained: bool | Path = False) -> None:
-    """Check a name, and the file of its weights; fetch those that are asked for and not there yet.
+def check_backbone(name: str, pretrained: bool = False, weights: str | None = None) -> Path | None:
+    """Check a name, and return the file of weights that the network starts from; None for none.
+
+    Args:
+        name: as of `make_backbone`.
+        pretrained: from its ImageNet weights, which are fetched if they are not there yet.
+        weights: from this file instead.
 
     Raises:
         InputError: for an unknown name, a library that isn't installed, or weights that can't be had.
     """
-    if isinstance(pretrained, Path) and not pretrained.is_file():
-        raise InputError(f"expected a file of weights, found none at '{pretrained}'; correct --weights")
+    own = None if weights is None else Path(weights)
+    if own is not None and not own.is_file():
+        raise InputError(f"expected a file of weights, found none at '{own}'; correct --weights")
     if is_of_library(name):
         library, model = library_and_model(name)
-        if pretrained is True:
-            library.fetch(model)
-        return
+        return own or (library.fetch(model) if pretrained else None)
     if name == EFFICIENTNET:
-        efficientnet_lite0(FORM.size, pretrained)
-        return
+        file = own or (efficientnet_weights() if pretrained else None)
+        efficientnet_lite0(FORM.size, file)
+        return file
     choose("backbone", name, ["auto", *BACKBONES, EFFICIENTNET, *(f"{library}:NAME" for library in LIBRARIES)])
-    if pretrained:
+    if pretrained or own is not None:
         raise InputError(
             f"expected a backbone torchvision:NAME, timm:NAME or {EFFICIENTNET} for pretrained weights, found {name}, "
             "which has none; give one, or leave them out"
         )
+    return None
 
 
-def make_backbone(name: str, shape: Shape, kind: str = "", pretrained: bool | Path = False) -> nn.Module:
+def make_backbone(
+    name: str, shape: Shape, kind: str = "", pretrained: bool = False, weights: str | None = None
+) -> nn.Module:
     """Make the trunk of that name for samples of that shape; `auto` is mlp for tables, small-cnn for images.
 
     Args:
         name: one of `BACKBONES`, efficientnet-lite0, `torchvision:NAME` or `timm:NAME`.
         shape: of one sample.
         kind: of the samples, where it is known; of texts, `auto` is text-cnn, and no other backbone takes them.
-        pretrained: start from ImageNet weights, or from those in a file; the network is the same either way.
+        pretrained: start from ImageNet weights; the network is the same without.
+        weights: start from those in this file instead.
 
     Raises:
         InputError: for an unknown name, a shape that the backbone cannot take, or weights that can't be had.
@@ -144,17 +161,17 @@ def make_backbone(name: str, shape: Shape, kind: str = "", pretrained: bool | Pa
     >>> make_backbone("auto", (1, 8, 8))(torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 128])
     """
-    check_backbone(name, pretrained)
+    file = check_backbone(name, pretrained, weights)
     if kind == "text" and name not in ("auto", "text-cnn"):
         raise InputError(f"expected the backbone text-cnn for texts, found {name}; give --backbone text-cnn or auto")
     if kind not in ("", "text") and name == "text-cnn":
         raise InputError(f"text-cnn takes texts, found {kind} inputs; give --backbone auto")
     if is_of_library(name):
-        return make_library_trunk(name, shape, pretrained)
+        return make_library_trunk(name, shape, file)
     if name == EFFICIENTNET:
         if _channels(shape) not in (1, 3):
             raise InputError(f"expected grey or colour images for {name}, found {list(shape)}; give another backbone")
-        return EfficientNetTrunk(max(shape[1:]), pretrained)
+        return EfficientNetTrunk(max(shape[1:]), file)
     return BACKBONES[chosen(name, shape, kind)](shape)
 
 

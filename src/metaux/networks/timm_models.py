@@ -83,21 +83,20 @@ def recipe(model: str, shape: tuple[int, int, int]) -> tuple[str, dict[str, Any]
     return "timm.create_model", options
 
 
-def build(model: str, shape: tuple[int, int, int], pretrained: bool | Path) -> nn.Module:
-    """Make the model as its recipe says; `pretrained`: from its published weights, or from those in a file.
+def build(model: str, shape: tuple[int, int, int], weights: Path | None = None) -> nn.Module:
+    """Make the model as its recipe says, from a file of weights.
 
     Of pretrained weights, timm sums or repeats the first filters over channels, and interpolates positions and patches.
     """
     _, options = recipe(model, shape)
-    if not pretrained:
+    if weights is None:
         return _made(options)
-    file = fetch(model) if pretrained is True else pretrained
-    source = {"pretrained": True, "pretrained_cfg_overlay": {"file": str(file), "custom_load": False}}
+    source = {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights), "custom_load": False}}
     try:
         return _made(options | source)
     except Exception as error:  # safetensors', pickle's and the system's
         _made(options)  # unless the images were to blame, which shows here
-        raise unusable(file, error) from error
+        raise unusable(weights, error) from error
 
 
 def place_of_head(trunk: Any, model: str) -> str | None:  # noqa: ARG001

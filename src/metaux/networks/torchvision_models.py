@@ -75,17 +75,14 @@ def recipe(model: str, shape: tuple[int, int, int]) -> tuple[str, dict[str, Any]
     return "torchvision.models.get_model", options
 
 
-def build(model: str, shape: tuple[int, int, int], pretrained: bool | Path) -> nn.Module:
-    """Make the model as its recipe says, without classifier; it has 3 channels whatever the shape says.
-
-    `pretrained`: from its published weights, or from those in a file.
-    """
+def build(model: str, shape: tuple[int, int, int], weights: Path | None = None) -> nn.Module:
+    """Make the model as its recipe says, without classifier, from a file of weights; it has 3 channels in any case."""
     from torchvision import models
 
     function, options = recipe(model, shape)
     made: nn.Module = getattr(models, function.rpartition(".")[2])(**options)
-    if pretrained:
-        _load(made, model, fetch(model) if pretrained is True else pretrained)
+    if weights is not None:
+        _load(made, model, weights)
     return _without_classifier(made, model)
 
 

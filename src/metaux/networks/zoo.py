@@ -56,7 +56,7 @@ def library_and_model(name: str) -> tuple[ModuleType, str]:
     return library, model
 
 
-def make_library_trunk(name: str, shape: tuple[int, ...], pretrained: bool | Path) -> nn.Module:
+def make_library_trunk(name: str, shape: tuple[int, ...], weights: Path | None = None) -> nn.Module:
     """Make a library's network without its classifier, from images to features `[batch, features]`.
 
     Its first layers are adapted to the number of channels, and to small images where there is a known recipe.
@@ -64,12 +64,12 @@ def make_library_trunk(name: str, shape: tuple[int, ...], pretrained: bool | Pat
     Args:
         name: `torchvision:NAME` or `timm:NAME`.
         shape: of an image, `[channels, height, width]`.
-        pretrained: start from the library's ImageNet weights, which may be downloaded, or from those in a file.
+        weights: the file that it starts from, if any.
 
     Raises:
         InputError: for an unknown name, images that the network can't take, or weights that can't be had.
 
-    >>> make_library_trunk("torchvision:resnet18", (1, 8, 8), pretrained=False)(torch.zeros(2, 1, 8, 8)).shape
+    >>> make_library_trunk("torchvision:resnet18", (1, 8, 8))(torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 512])
     """
     library, model = library_and_model(name)
@@ -77,8 +77,8 @@ def make_library_trunk(name: str, shape: tuple[int, ...], pretrained: bool | Pat
         raise InputError(f"this backbone takes images [channels, height, width], found {list(shape)}; use mlp")
     image = (shape[0], shape[1], shape[2])
     with refused(name, library.form(model), image):
-        trunk: nn.Module = library.build(model, image, pretrained)
-        adapt_stem(trunk, image, bool(pretrained))
+        trunk: nn.Module = library.build(model, image, weights)
+        adapt_stem(trunk, image, pretrained=weights is not None)
         with torch.no_grad():
             features = trunk.eval()(torch.zeros(1, *image))
         if not features.isfinite().all():  # a mean over no pixels

@@ -35,7 +35,7 @@ def check(settings: Settings) -> None:
     """
     resolve(replace(settings, epochs=None) if settings.epochs == "auto" else settings)
     device_of(settings)
-    check_backbone(settings.backbone, settings.start)
+    check_backbone(settings.backbone, settings.pretrained, settings.weights)
 
 
 # What the default epochs are on digits; a network that has seen fewer batches has hardly begun to learn.
@@ -71,7 +71,7 @@ def make_plan(trial: Trial, data: LabelledData, device: torch.device | None = No
     if (least := min(trial.seed, settings.train_seed or 0)) < 0:
         raise InputError(f"expected a seed of 0 or more, found {least}; give another")
     shape = tuple(data.train.inputs[0].shape[1:])
-    trunk = partial(make_backbone, settings.backbone, shape, data.kind, settings.start)
+    trunk = partial(make_backbone, settings.backbone, shape, data.kind, settings.pretrained, settings.weights)
     return assemble(
         settings,
         data,
@@ -80,7 +80,7 @@ def make_plan(trial: Trial, data: LabelledData, device: torch.device | None = No
         SOURCES[trial.method],
         trunk,
         trial.method,
-        own_weights=bool(settings.start),
+        own_weights=settings.from_weights,
         device=device,
     )
 
@@ -129,7 +129,7 @@ def assemble(
     draw_seed = seed if settings.train_seed is None else settings.train_seed
     train, meta = draw(data.train, draw_seed, settings.train_size, share or 0.0)
     preprocessing, device = Preprocessing.fit(data, protocol.normalisation), device or device_of(settings)
-    form = form_of_weights(settings.backbone, bool(settings.start))
+    form = form_of_weights(settings.backbone, settings.from_weights)
     if form is not None and data.kind == "image" and (count := preprocessing.channels) <= len(form.mean):
         preprocessing = replace(preprocessing, mean=form.mean[:count], deviation=form.deviation[:count])
     plan = Plan(

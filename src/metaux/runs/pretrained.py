@@ -32,7 +32,7 @@ def known_start(settings: Settings, out: Path) -> Settings:
     if not _may_decide(settings) or not (out / SETTINGS).is_file():
         return settings
     earlier, _ = read_settings(out / SETTINGS)
-    if not earlier.start:
+    if not earlier.from_weights:
         return settings
     return _filled(settings, {name: getattr(earlier, name) for name in _DECIDED})
 

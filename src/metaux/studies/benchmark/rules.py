@@ -125,7 +125,7 @@ class Rules:
 
     def grid_of(self, data_set: Settings) -> tuple[dict[str, float], ...]:
         """Return every configuration that is tried on a data set; a pretrained network learns at smaller rates."""
-        factor = RATE if data_set.start else 1.0
+        factor = RATE if data_set.from_weights else 1.0
         return tuple(
             dict(zip(TUNED, (rate * factor, decay), strict=True))
             for rate in self.learning_rates
