@@ -21,15 +21,16 @@ from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 from metaux.estimator.hub import card, client, refused
 from metaux.estimator.parts import auxiliary_names, make_source, make_trunk
-from metaux.files import to_json, write_bytes_atomic, write_tensors
+from metaux.files import write_tensors
 from metaux.hierarchy import Hierarchy
 from metaux.labels.base import LabelSource, MakeSource
 from metaux.labels.sources import SOURCES
 from metaux.networks.multitask import MultiTaskNetwork, to_channels_last
 from metaux.protocols import Protocol
-from metaux.runs.model import Model, rebuild
-from metaux.runs.reading import check_digests, damaged, parse_json, read_mapping, read_tensors, write_manifest
+from metaux.runs.model import Model, named_weights, rebuild
+from metaux.runs.reading import check_digests, damaged, parse_json, read_mapping, read_tensors, write_last
 from metaux.runs.record import RESULT, WEIGHTS, Run
+from metaux.runs.results import describe_outputs
 from metaux.settings import Settings
 
 CLASSIFIER = "classifier.json"
@@ -55,11 +56,9 @@ class SavingMixin:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not (folder / CLASSIFIER).exists():
             raise InputError(f"expected a new folder or that of a saved classifier, found '{folder}'; give another")
         described, left_out = _description(self)
-        content = (to_json(described, indent=2) + "\n").encode(errors="backslashreplace")
         folder.mkdir(parents=True, exist_ok=True)
         write_tensors(folder / WEIGHTS, _tensors(self))
-        write_manifest(folder, (WEIGHTS,), {CLASSIFIER: content})
-        write_bytes_atomic(folder / CLASSIFIER, content)
+        write_last(folder, CLASSIFIER, described, (WEIGHTS,))
         if left_out:
             warnings.warn(
                 f"left out of '{folder}', since they are objects of the program's own: {', '.join(left_out)}",
@@ -202,7 +201,7 @@ def _description(classifier: Any) -> tuple[dict[str, Any], list[str]]:
             f"expected labels that are numbers, texts or truth values to save, found {classifier.classes_[0]!r} among "
             "others; fit with other labels"
         )
-    kind, hierarchy = classifier.classes_.dtype, classifier.hierarchy_
+    kind, source = classifier.classes_.dtype, classifier._source
     described = {
         "parameters": {name: value for name, value in parameters.items() if name not in left_out},
         "left_out": left_out,
@@ -211,12 +210,8 @@ def _description(classifier: Any) -> tuple[dict[str, Any], list[str]]:
         "shapes": [list(shape) for shape in classifier._form.shapes],
         "types": list(classifier._form.types),
         "feature_names": list(getattr(classifier, "feature_names_in_", [])),
-        "slots": list(hierarchy.slots),
-        "class_names": list(hierarchy.class_names),
-        "subclass_names": list(hierarchy.subclass_names),
-        "auxiliary_names": list(classifier._source.auxiliary_names),
-        "preprocessing": classifier._preprocess.to_dict(),
-        "protocol": asdict(classifier._source.protocol),
+        **describe_outputs(classifier.hierarchy_, source.auxiliary_names, classifier._preprocess),
+        "protocol": asdict(source.protocol),
         "history": classifier.history_,
     }
     return described, left_out
@@ -224,11 +219,9 @@ def _description(classifier: Any) -> tuple[dict[str, Any], list[str]]:
 
 def _tensors(classifier: Any) -> dict[str, Tensor]:
     """Return the tensors of a classifier by name: the network's, the labels', and those of a rule of predicting."""
-    tensors = {f"network.{name}": value for name, value in classifier.network_.state_dict().items()}
     source = classifier._source
-    if source.predict is not None and not isinstance(classifier.method, str):
-        kept = [*source.named_parameters(), *source.named_buffers()]
-        tensors |= {f"source.{name}": value for name, value in kept}
+    own_rule = source.predict is not None and not isinstance(classifier.method, str)
+    tensors = named_weights(classifier.network_, source if own_rule else None)
     if classifier.labels_ is not None:
         tensors["labels"] = torch.from_numpy(classifier.labels_)
     return tensors

@@ -148,6 +148,13 @@ class Model:
         return [torch.cat(part) for part in zip(*parts, strict=True)]
 
 
+def named_weights(network: MultiTaskNetwork, source: LabelSource | None) -> dict[str, Tensor]:
+    """Return what a trained network, and its label source, hold, by the names that a file has them by."""
+    kept = [] if source is None else [*source.named_parameters(), *source.named_buffers()]
+    found = {f"network.{name}": value for name, value in network.state_dict().items()}
+    return found | {f"source.{name}": value for name, value in kept}
+
+
 def rebuild(
     trunk: Callable[[], nn.Module], example: tuple[Tensor, ...], source: LabelSource, weights: Mapping[str, Tensor]
 ) -> MultiTaskNetwork:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from metaux.errors import InputError
-from metaux.files import check_file, write_json
+from metaux.files import check_file, to_json, write_bytes_atomic, write_json
 from metaux.words import listed
 
 if TYPE_CHECKING:
@@ -102,17 +102,19 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def write_manifest(folder: Path, names: Iterable[str], contents: Mapping[str, bytes]) -> None:
-    """Write the digest of each file of a run, and the version of their format.
+def write_last(folder: Path, name: str, value: object, others: Iterable[str]) -> None:
+    """Write the JSON file whose presence makes a folder whole, after the manifest with the digest of each file.
 
     Args:
-        folder: the run's.
-        names: of files that are there.
-        contents: of files that are to come, by name.
+        folder: of a run.
+        name: of the file.
+        value: what it holds.
+        others: the names of the files that are there.
     """
-    digests = {name: _digest(folder / name) for name in names}
-    digests |= {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    content = (to_json(value, indent=2) + "\n").encode(errors="backslashreplace")
+    digests = {other: _digest(folder / other) for other in others} | {name: hashlib.sha256(content).hexdigest()}
     write_json(folder / MANIFEST, {"format": FORMAT, "sha256": digests})
+    write_bytes_atomic(folder / name, content)
 
 
 def check_digests(folder: Path, names: Iterable[str]) -> None:

@@ -31,7 +31,7 @@ from metaux.runs.reading import (
     read_mapping,
     read_records,
     read_tensors,
-    write_manifest,
+    write_last,
 )
 from metaux.runs.trial import Trial
 from metaux.runs.validity import OF_A_RESULT, OF_OUTPUTS, check_outputs, check_records, check_result
@@ -106,9 +106,7 @@ def write_finished(
         trained = WEIGHTS
         write_tensors(folder / trained, model)
     write_tensors(folder / OUTPUTS, outputs)
-    content = (to_json(result, indent=2) + "\n").encode(errors="backslashreplace")
-    write_manifest(folder, (SETTINGS, RECORDS, OUTPUTS, trained), {RESULT: content})
-    write_bytes_atomic(folder / RESULT, content)
+    write_last(folder, RESULT, result, (SETTINGS, RECORDS, OUTPUTS, trained))
 
 
 @dataclass(frozen=True)

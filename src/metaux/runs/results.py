@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from metaux.data.transforms import Preprocessing
+from metaux.hierarchy import Hierarchy
 from metaux.training.devices import device_name
 from metaux.training.evaluate import Record, class_recalls
 from metaux.training.plan import Plan
@@ -50,10 +51,16 @@ def describe_run(
 
 def describe_model(plan: Plan, auxiliary_names: tuple[str, ...] = ()) -> Mapping[str, Any]:
     """Return what `result.json` says of the trained model beyond the settings, in plain values."""
-    hierarchy, preprocessing = plan.data.hierarchy, plan.preprocess
-    assert isinstance(preprocessing, Preprocessing)
+    assert isinstance(plan.preprocess, Preprocessing)
+    shape = list(plan.train.inputs[0].shape[1:])
+    return {"shape": shape, **describe_outputs(plan.data.hierarchy, auxiliary_names, plan.preprocess)}
+
+
+def describe_outputs(
+    hierarchy: Hierarchy, auxiliary_names: tuple[str, ...], preprocessing: Preprocessing
+) -> dict[str, Any]:
+    """Return what the outputs of a trained network stand for, and what becomes of its inputs, in plain values."""
     return {
-        "shape": list(plan.train.inputs[0].shape[1:]),
         "slots": list(hierarchy.slots),
         "class_names": list(hierarchy.class_names),
         "subclass_names": list(hierarchy.subclass_names),

@@ -16,6 +16,7 @@ from metaux.files import check_in_place
 from metaux.rng import generator
 from metaux.runs.loading import load_once
 from metaux.runs.log import Write, opened
+from metaux.runs.model import named_weights
 from metaux.runs.plan import make_plan
 from metaux.runs.record import SETTINGS, is_finished, write_finished, write_records, write_settings
 from metaux.runs.results import describe_model, describe_run, sample_outputs
@@ -107,13 +108,10 @@ def train_and_record(
             recording = [_Recording(folder, checkpoint, write_log)] if first else []
             fitted = fit(learner, checkpoint, curve, recording)
         if first:
-            weights = {f"network.{name}": value for name, value in fitted.network.state_dict().items()}
-            kept = [*fitted.source.named_parameters(), *fitted.source.named_buffers()]
-            weights |= {f"source.{name}": value for name, value in kept}
             result, outputs = _results(trial.method, plan, fitted, fabric.device, preparation)
             if movement := label_movement(learner):
                 result["label_movement"] = movement
-            write_finished(folder, result, outputs, weights)
+            write_finished(folder, result, outputs, named_weights(fitted.network, fitted.source))
             checkpoint.delete()
 
 
