@@ -17,9 +17,9 @@ from metaux.networks.efficientnet import (
     efficientnet_weights,
     is_installed,
 )
-from metaux.networks.text import text_cnn
+from metaux.networks.text import TextCNN
 from metaux.networks.weights import Form
-from metaux.networks.zoo import LIBRARIES, is_of_library, library_and_model, make_library_trunk
+from metaux.networks.zoo import LIBRARIES, image_shape, is_of_library, library_and_model, make_library_trunk
 
 Shape = tuple[int, ...]
 
@@ -36,7 +36,7 @@ def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
 
 def _pooled_blocks(shape: Shape, widths: Shape) -> nn.Module:
     layers: list[nn.Module] = []
-    for inputs, outputs in zip((_channels(shape), *widths), widths, strict=False):
+    for inputs, outputs in zip((image_shape(shape)[0], *widths), widths, strict=False):
         layers += [*_convolution(inputs, outputs), nn.MaxPool2d(2, ceil_mode=True)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -63,7 +63,7 @@ def vgg16(shape: Shape, narrower: int = 1) -> nn.Module:
     """
     from torchvision.models.vgg import cfgs, make_layers
 
-    channels = _channels(shape)
+    channels = image_shape(shape)[0]
     if min(shape[1:]) < 32:
         raise InputError(
             f"vgg16 takes images of at least 32 x 32 pixels, found {list(shape)}; give --image-size 32 "
@@ -80,7 +80,7 @@ def resnet32(shape: Shape) -> nn.Module:
     """Make the ResNet-32 for CIFAR (He et al. 2016): three stages of five basic blocks, 16, 32 and 64 channels."""
     from torchvision.models.resnet import BasicBlock
 
-    layers = _convolution(_channels(shape), 16)
+    layers = _convolution(image_shape(shape)[0], 16)
     width = 16
     for outputs, stride in ((16, 1), (32, 2), (64, 2)):
         for block in range(5):
@@ -102,14 +102,8 @@ BACKBONES: dict[str, Callable[[Shape], nn.Module]] = {
     "vgg16": vgg16,
     "vgg16-quarter": partial(vgg16, narrower=4),
     "resnet32": resnet32,
-    "text-cnn": text_cnn,
+    "text-cnn": lambda _: TextCNN(),
 }
-
-
-def _channels(shape: Shape) -> int:
-    if len(shape) != 3:
-        raise InputError(f"this backbone takes images [channels, height, width], found {list(shape)}; use mlp")
-    return shape[0]
 
 
 def check_backbone(name: str, pretrained: bool = False, weights: str | None = None) -> Path | None:
@@ -169,7 +163,7 @@ def make_backbone(
     if is_of_library(name):
         return make_library_trunk(name, shape, file)
     if name == EFFICIENTNET:
-        if _channels(shape) not in (1, 3):
+        if image_shape(shape)[0] not in (1, 3):
             raise InputError(f"expected grey or colour images for {name}, found {list(shape)}; give another backbone")
         return EfficientNetTrunk(max(shape[1:]), file)
     return BACKBONES[chosen(name, shape, kind)](shape)

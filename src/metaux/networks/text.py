@@ -30,9 +30,3 @@ class TextCNN(nn.Module):
         embedded = self.embedding(words).transpose(1, 2)
         found = [convolution(embedded).relu().max(-1).values for convolution in self.convolutions]
         return torch.cat(found, 1)
-
-
-def text_cnn(shape: tuple[int, ...]) -> nn.Module:
-    """Make `TextCNN`, which takes texts of any length."""
-    del shape
-    return TextCNN()

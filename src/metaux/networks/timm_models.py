@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from metaux.errors import InputError
+from metaux.errors import InputError, nearest
 from metaux.networks.stems import patch_size
-from metaux.networks.weights import Form, cached_of_hub, file_of_address, file_of_hub, unusable
+from metaux.networks.weights import Form, cached_of_hub, check_known, file_of_address, file_of_hub, unusable
 
 # timm's files of networks whose patch size is an option.
 _PATCHED = ("vision_transformer", "deit", "eva")
@@ -30,10 +30,15 @@ def names() -> list[str]:
     return found
 
 
-def tags(model: str) -> list[str]:
-    """Return the full names, `model.tag`, of a model's published weights."""
-    found: list[str] = _timm().list_pretrained(model.partition(".")[0] + ".*")
-    return found
+def check(model: str) -> None:
+    """Raise `InputError` for an unknown model, or a tag of weights that the model doesn't have."""
+    known, (plain, _, tag) = names(), model.partition(".")
+    if plain not in known:
+        check_known("timm", model, known)
+    elif tag and model not in (full := _timm().list_pretrained(plain + ".*")):
+        raise InputError(
+            f"expected weights that timm has for {plain}, found the tag '{tag}'{nearest(model, full)}; correct it"
+        )
 
 
 def form(model: str) -> Form | None:

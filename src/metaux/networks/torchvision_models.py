@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from metaux.errors import InputError
 from metaux.networks.stems import fit_kernel, patch_size
-from metaux.networks.weights import Form, file_of_address, place_of_address, read_weights, unusable
+from metaux.networks.weights import Form, check_known, file_of_address, place_of_address, read_weights, unusable
 
 # Auxiliary classifiers off; the slow initialisation of these two, which warns about itself, too.
 _PLAIN: dict[str, dict[str, Any]] = {
@@ -32,11 +33,17 @@ def names() -> list[str]:
     return found
 
 
-def other_names() -> list[str]:
-    """Return the names of the library's models for other tasks: detection, segmentation, video, optical flow."""
+def check(model: str) -> None:
+    """Raise `InputError` for an unknown model, or one for another task: detection, segmentation, video."""
     from torchvision import models
 
-    return sorted(set(models.list_models()) - set(names()))
+    known = names()
+    if model not in known and model in models.list_models():
+        raise InputError(
+            f"expected a classification model, found 'torchvision:{model}', which is for another task; name one such "
+            "as torchvision:resnet18"
+        )
+    check_known("torchvision", model, known)
 
 
 def form(model: str) -> Form:

@@ -5,6 +5,7 @@ Without a network the libraries retry for most of a minute. Here one short reque
 
 import re
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import HTTPError
@@ -15,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from metaux.errors import InputError, reason
+from metaux.errors import InputError, nearest, reason
 
 PATIENCE = 4.0  # seconds for an answer
 _FILE = "model.safetensors"
@@ -30,6 +31,14 @@ class Form(NamedTuple):
     size: int
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+
+
+def check_known(library: str, model: str, known: Sequence[str]) -> None:
+    """Raise `InputError` for a model that is not among those of its library."""
+    if model not in known:
+        raise InputError(
+            f"expected a classification model of {library}, found '{model}'{nearest(model, known)}; correct the name"
+        )
 
 
 def place_of_address(url: str) -> Path:

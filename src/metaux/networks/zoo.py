@@ -37,22 +37,7 @@ def library_and_model(name: str) -> tuple[ModuleType, str]:
             f"expected a backbone torchvision:NAME or timm:NAME, found '{name}'{nearest(prefix, LIBRARIES)}; give one"
         )
     library = LIBRARIES[prefix]
-    known = library.names()
-    plain, _, tag = model.partition(".")
-    if prefix == "timm" and plain in known:
-        if tag and model not in (full := timm_models.tags(model)):
-            raise InputError(
-                f"expected weights that timm has for {plain}, found the tag '{tag}'{nearest(model, full)}; correct it"
-            )
-    elif prefix == "torchvision" and model in torchvision_models.other_names():
-        raise InputError(
-            f"expected a classification model, found '{name}', which is for another task; name one such as "
-            "torchvision:resnet18"
-        )
-    elif model not in known:
-        raise InputError(
-            f"expected a classification model of {prefix}, found '{model}'{nearest(model, known)}; correct the name"
-        )
+    library.check(model)
     return library, model
 
 
@@ -73,9 +58,7 @@ def make_library_trunk(name: str, shape: tuple[int, ...], weights: Path | None =
     torch.Size([2, 512])
     """
     library, model = library_and_model(name)
-    if len(shape) != 3:
-        raise InputError(f"this backbone takes images [channels, height, width], found {list(shape)}; use mlp")
-    image = (shape[0], shape[1], shape[2])
+    image = image_shape(shape)
     with refused(name, library.form(model), image):
         trunk: nn.Module = library.build(model, image, weights)
         adapt_stem(trunk, image, pretrained=weights is not None)
@@ -84,6 +67,13 @@ def make_library_trunk(name: str, shape: tuple[int, ...], weights: Path | None =
         if not features.isfinite().all():  # a mean over no pixels
             raise ValueError("nothing of the image is left after the last layer")
     return trunk.train()
+
+
+def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return the shape of an image, `[channels, height, width]`; `InputError` for a sample of another form."""
+    if len(shape) != 3:
+        raise InputError(f"this backbone takes images [channels, height, width], found {list(shape)}; use mlp")
+    return shape[0], shape[1], shape[2]
 
 
 @contextmanager
