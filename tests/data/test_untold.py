@@ -70,3 +70,12 @@ def test_masks_of_0_and_1(largest: int, is_told: bool) -> None:
     assert found.images.unique().tolist() == [largest]
     assert (found.notices != ()) == is_told
     assert all(f"whole numbers up to {largest}, taken as 0 (black) to 255 (white)" in said for said in found.notices)
+
+
+def test_columns_of_labels_beside_a_hierarchy(tmp_path: Path) -> None:
+    hierarchy = write_rows(tmp_path / "h.csv", "kind,name", ["pet,cat", "pet,dog", "bird,owl"])
+    rows = [f"{row},{('red', 'blue')[row % 2]},{('cat', 'dog', 'owl')[row % 3]}" for row in range(30)]
+    table = write_rows(tmp_path / "t.csv", "x,colour_label,label", rows)
+    data = load(Settings(data=str(table), hierarchy=str(hierarchy)))
+    assert data.hierarchy.class_names == ("pet", "bird")
+    assert "not used beside the hierarchy: colour_label" in data.notices

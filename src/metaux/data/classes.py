@@ -45,8 +45,11 @@ def find_classes(raw: RawData, settings: Settings) -> Classes:
     levels = Levels.read(settings.hierarchy) if settings.hierarchy is not None else raw.levels
     if levels is None:
         return _by_columns(raw, settings)
-    labels = next(iter(raw.labels.values()))
-    return assign(levels, labels, settings.primary, settings.auxiliary, settings.subclasses)
+    first, *others = raw.labels
+    found = assign(levels, raw.labels[first], settings.primary, settings.auxiliary, settings.subclasses)
+    if others:
+        return found._replace(notices=(*found.notices, f"not used beside the hierarchy: {', '.join(others)}"))
+    return found
 
 
 def assign(
