@@ -130,7 +130,6 @@ def read_samples(
         found = _read_strings(strings, form, image)
     elif isinstance(samples, np.ndarray | list | tuple) and (array := as_array(samples)).ndim > 2:
         found = read_images(array, image.pixel_range if form is None or form.kind != "image" else form.pixel_range)
-        found = replace(found, notices=())  # what values images may have, the estimator says of itself
     elif form is not None and form.kind != "table":
         raise form.refusal(Form("table", (tuple(np.shape(samples)[1:]),)))
     elif form.columns if form is not None else _has_more_than_numbers(samples):
@@ -209,8 +208,8 @@ def read_images(x: Array, pixel_range: Range | None = None) -> InMemory:
     >>> read_images(np.zeros((5, 8, 8))).form.pixel_range
     (0, 1)
     """
-    images, pixel_range, notices = image_tensor("X", x, pixel_range)
-    return InMemory((images,), Form("image", (tuple(images.shape[1:]),), pixel_range), notices=notices)
+    images, pixel_range, _ = image_tensor("X", x, pixel_range)  # what values they may have, the estimator says itself
+    return InMemory((images,), Form("image", (tuple(images.shape[1:]),), pixel_range))
 
 
 def read_tensors(tensors: Sequence[Tensor]) -> InMemory:
