@@ -7,12 +7,17 @@ import os
 from collections.abc import Iterator
 
 import pytest
-import torch
 from hypothesis import settings
 
-torch.set_num_threads(1)
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    import torch  # here, since the process that hands tests to others runs none
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,6 +30,8 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 @pytest.fixture
 def in_float64() -> Iterator[None]:
     """Make float64 the default type, and draw from one seed."""
+    import torch
+
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(0)
     yield
