@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +142,9 @@ class Report:
         return data
 
 
+@cache
 def _environment() -> "Environment":
+    """Return what the template is read with; made once, since reading it takes as long as a section of the page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
