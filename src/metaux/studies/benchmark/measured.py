@@ -1,6 +1,7 @@
 """The runs on test data: which there are, and the rows that come of them."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -49,9 +50,8 @@ def planned(data_set: Settings, entrants: Sequence[Entrant], plan: Mapping[str, 
     tuned = planned_values(plan)
     for row in entrants:
         if row.name in tuned:
-            base = Trial(data_set, row.method, 0).changed(**row.changes, **tuned[row.name])
-            cost = plan["rows"][row.name]["cost"]
-            found[row.name] = [Trial(base.settings, row.method, seed, cost) for seed in seeds]
+            first = replace(row.trial(data_set, **tuned[row.name]), seconds=plan["rows"][row.name]["cost"])
+            found[row.name] = [replace(first, seed=seed) for seed in seeds]
     single = found[SINGLE]
     for name in plan["longer"]:
         epochs = plan["rows"][name]["epochs_of_equal_compute"]

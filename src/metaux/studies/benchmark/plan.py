@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from metaux.evidence.statistics import seeds_needed
@@ -14,17 +15,10 @@ from metaux.studies.benchmark.rules import SINGLE, TUNED, Entrant, Rules
 from metaux.words import counted, percent
 
 
-def on_validation(data_set: Settings, entrant: Entrant) -> Trial:
-    """Return a run of this row on validation data, with the first seed and nothing tuned."""
-    return Trial(data_set, entrant.method, 0).changed(**entrant.changes, evaluate_on="validation")
-
-
 def tuning(data_set: Settings, entrant: Entrant, rules: Rules) -> list[list[Trial]]:
     """Return for each configuration of the grid its runs."""
-    base = on_validation(data_set, entrant)
     return [
-        [Trial(base.changed(**values).settings, base.method, seed) for seed in range(rules.tuning_seeds)]
-        for values in rules.grid_of(data_set)
+        _of_seeds(entrant.on_validation(data_set, **values), rules.tuning_seeds) for values in rules.grid_of(data_set)
     ]
 
 
@@ -66,8 +60,7 @@ def planned_values(plan: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 def pilot(data_set: Settings, entrant: Entrant, chosen: Mapping[str, float], rules: Rules) -> list[Trial]:
     """Return the runs of the chosen configuration on validation data, from which the spread is seen."""
-    base = on_validation(data_set, entrant).changed(**chosen)
-    return [Trial(base.settings, base.method, seed) for seed in range(rules.pilot_seeds)]
+    return _of_seeds(entrant.on_validation(data_set, **chosen), rules.pilot_seeds)
 
 
 def decide(
@@ -143,6 +136,10 @@ def _seeds(deviation: float | None, rules: Rules) -> dict[str, Any]:
     )
     seeds = min(max(needed, rules.least_seeds), rules.most_seeds)
     return {"seeds": seeds, "needed": needed, "deviation": deviation, "why": why}
+
+
+def _of_seeds(first: Trial, count: int) -> list[Trial]:
+    return [replace(first, seed=seed) for seed in range(count)]
 
 
 def _seconds_of(runs: Iterable[Run]) -> float:

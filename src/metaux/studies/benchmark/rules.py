@@ -7,6 +7,7 @@ from typing import Any
 from metaux.errors import choose
 from metaux.labels.sources import ANY_KIND, CLASSICAL, REFERENCES, Role, entry
 from metaux.runs.pretrained import RATE
+from metaux.runs.trial import Trial
 from metaux.settings import Settings, as_words
 from metaux.words import shell_command
 
@@ -37,6 +38,14 @@ class Entrant:
     def classical(self) -> bool:
         """Whether it is a classical model, which has no configurations to try."""
         return self.role == "classical"
+
+    def trial(self, data_set: Settings, **values: Any) -> Trial:
+        """Return its run with the first seed, with the settings of a data set, its own, and these values."""
+        return Trial(data_set, self.method, 0).changed(**self.changes, **values)
+
+    def on_validation(self, data_set: Settings, **values: Any) -> Trial:
+        """Return the same on validation data."""
+        return self.trial(data_set, **values, evaluate_on="validation")
 
     def in_words(self) -> str:
         """Return the label source and the settings that differ from the data set's, as a command line has them.

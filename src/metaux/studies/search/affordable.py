@@ -11,7 +11,6 @@ from metaux.errors import InputError
 from metaux.protocols import resolve
 from metaux.runs.launch import rehearse
 from metaux.settings import Settings
-from metaux.studies.benchmark.plan import on_validation
 from metaux.studies.benchmark.rules import ENTRANTS, SINGLE, Entrant
 from metaux.training.timing import Cost
 
@@ -89,7 +88,7 @@ def time_epochs(
         if found and time.perf_counter() - start + ahead > seconds:
             break
         try:
-            found[row.name], _ = rehearse(on_validation(data_set, row), data, curve=False)
+            found[row.name], _ = rehearse(row.on_validation(data_set), data, curve=False)
         except InputError:  # not for data like this
             continue
     return found

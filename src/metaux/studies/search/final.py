@@ -15,7 +15,6 @@ from metaux.runs.record import Run
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.benchmark.measured import FIRST_SEED, same_time_as, shuffled_labels, shuffled_of
-from metaux.studies.benchmark.plan import on_validation
 from metaux.studies.benchmark.rules import ENTRANTS, SINGLE
 from metaux.studies.search.affordable import DEFAULT, ROWS, Candidate
 from metaux.studies.search.budget import Budget
@@ -77,8 +76,8 @@ def entrants(
 def on_test(data_set: Settings, candidate: Candidate, cost: Cost) -> Trial:
     """Return a candidate's first run on test data."""
     epochs = candidate.epochs
-    base = on_validation(data_set, candidate.row).changed(**candidate.values, epochs=epochs, evaluate_on="test")
-    return replace(base, seed=FIRST_SEED, seconds=cost.of(epochs) / epochs)
+    first = candidate.row.trial(data_set, **candidate.values, epochs=epochs, evaluate_on="test")
+    return replace(first, seed=FIRST_SEED, seconds=cost.of(epochs) / epochs)
 
 
 def classical_models(data_set: Settings, data: LabelledData, budget: Budget, console: Console) -> dict[str, Cost]:
@@ -95,7 +94,7 @@ def classical_models(data_set: Settings, data: LabelledData, budget: Budget, con
         if data.kind not in entry(name).kinds:
             continue
         try:
-            cost, _ = rehearse(on_validation(data_set, ROWS[name]), data)
+            cost, _ = rehearse(ROWS[name].on_validation(data_set), data)
         except InputError as error:
             print_notes([f"{name}: not run: {error}"], console)
             continue

@@ -16,7 +16,7 @@ from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
-from metaux.studies.benchmark.plan import on_validation, reached
+from metaux.studies.benchmark.plan import reached
 from metaux.studies.benchmark.rules import SINGLE
 from metaux.studies.search.affordable import MOST_SEARCH, REPEATED, RUNGS, SEARCH, Affordable, Candidate, side_by_side
 from metaux.studies.search.budget import Budget
@@ -75,10 +75,10 @@ class Halving:
 
     def trials(self, candidate: Candidate, seeds: int) -> list[Trial]:
         """Return a candidate's runs on validation data."""
-        epochs = candidate.epochs
-        base = on_validation(self.data_set, candidate.row).changed(**candidate.values, epochs=epochs)
-        seconds = self.slower * self.costs[candidate.row.name].of(epochs) / epochs
-        return [of_seed(replace(base, seconds=seconds), seed, self.folds) for seed in range(seeds)]
+        row, epochs = candidate.row, candidate.epochs
+        seconds = self.slower * self.costs[row.name].of(epochs) / epochs
+        first = replace(row.on_validation(self.data_set, **candidate.values, epochs=epochs), seconds=seconds)
+        return [of_seed(first, seed, self.folds) for seed in range(seeds)]
 
     def runs(self, candidate: Candidate, seeds: int) -> list[Run]:
         """Return the same once they are trained; none, if one of them is missing."""

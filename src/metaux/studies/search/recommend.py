@@ -26,7 +26,6 @@ from metaux.runs.store import claim
 from metaux.runs.trial import Trial
 from metaux.settings import Settings, as_words, to_mapping
 from metaux.studies.benchmark.measured import FIRST_SEED, same_time_as
-from metaux.studies.benchmark.plan import on_validation
 from metaux.studies.benchmark.rules import SINGLE
 from metaux.studies.search.affordable import (
     DEFAULT,
@@ -185,7 +184,7 @@ def _trained(trial: Trial, search: Halving) -> Run:
 def _train_floor(floor: Candidate, settings: Settings, data: LabelledData, search: Halving, budget: Budget) -> None:
     """Train single task as `metaux train` has it, in any case and first: for validation data, and for test data."""
     if "costs" not in budget.state:
-        search.costs[DEFAULT], _ = rehearse(on_validation(search.data_set, floor.row), data, curve=False)
+        search.costs[DEFAULT], _ = rehearse(floor.row.on_validation(search.data_set), data, curve=False)
         write_settings(search.store.out, settings)
     what = f"{DEFAULT}, {counted(floor.epochs, 'epoch')}: what is handed over is not below it on validation data"
     failures = search.train([floor], 1, what)
