@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PERCENT = Axis("test accuracy (%)", factor=100)
 
 
-def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-curves") -> tuple[Path, ...]:
+def learning_curves(runs: Sequence[Run], folder: Path) -> tuple[Path, ...]:
     """Draw the test accuracy of every epoch: lines are means over seeds, bands the lowest to highest seed.
 
     With several methods, a second panel shows the last half of the epochs enlarged.
@@ -31,7 +31,6 @@ def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-cur
     Args:
         runs: at least one; of one comparison.
         folder: where the files go.
-        name: of the files, without ending.
 
     Returns:
         The files written.
@@ -57,7 +56,7 @@ def learning_curves(runs: Sequence[Run], folder: Path, name: str = "learning-cur
 
     inches = 9.0 if len(charts) > 1 else 6.4, 4.2
     drawing = Drawing(charts, how if max(seeds) > 1 else "one run per line", inches, legend=ranked)
-    return drawing.save(folder, name, "Test accuracy while training", made_of)
+    return drawing.save(folder, "learning-curves", "Test accuracy while training", made_of)
 
 
 def _last_half(chart: Chart, epochs: int) -> Chart:
@@ -74,13 +73,12 @@ def _last_half(chart: Chart, epochs: int) -> Chart:
     return replace(chart, x=x, y=_around(late, chart.y, 0.05, 0.0005), title="last half, enlarged")
 
 
-def differences(comparison: Comparison, folder: Path, name: str = "differences") -> tuple[Path, ...]:
+def differences(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
     """Draw each method's differences in test accuracy to the references and its own control, with both intervals.
 
     Args:
         comparison: the table.
         folder: where the files go.
-        name: of the files, without ending.
 
     Returns:
         The files written; none if no method shares a seed with a reference.
@@ -103,7 +101,7 @@ def differences(comparison: Comparison, folder: Path, name: str = "differences")
     how = "right of zero is better; green: above zero in both intervals, red: below"
     inches = max(2.0 + 2.3 * len(charts), 6.4), 2.2 + 0.4 * len(whole.y.names)
     drawing = Drawing(charts, how, inches, legend=key_of_intervals(comparison.drawn))
-    return drawing.save(folder, name, "Paired differences in test accuracy", made_of)
+    return drawing.save(folder, "differences", "Paired differences in test accuracy", made_of)
 
 
 def curve_panels(panels: Mapping[str, Sequence[Run]], measure: str, axis: Axis) -> Drawing:
