@@ -17,6 +17,7 @@ from metaux.evidence.verdict import Verdict, judge
 from metaux.files import write_json, write_text_atomic
 from metaux.labels.sources import METHODS, REFERENCES
 from metaux.protocols import resolve
+from metaux.report.figures import differences, learning_curves
 from metaux.report.recorded import Recorded
 from metaux.report.reporting import SECONDS_OF_FIGURES, seconds_of_report, write_report
 from metaux.runs.launch import rehearse
@@ -184,8 +185,6 @@ def _trials(
 
 def _write(recorded: Recorded, out: Path, data: LabelledData | None) -> None:
     """Write numbers and figures, and with the data the report."""
-    from metaux.report.figures import differences, learning_curves
-
     comparison = recorded.comparison
     write_json(out / COMPARISON, to_json(comparison, recorded.verdict))
     write_text_atomic(out / "comparison.csv", to_csv(comparison))
