@@ -100,9 +100,9 @@ def test_leaves_records_figures_settings_and_weights(compared: tuple[Path, str])
 def test_extends_and_selects_without_touching_what_is_there(compared: tuple[Path, str]) -> None:
     path, _ = compared
     before = runs(path)
-    again(path, "--methods", "maxl", "single", "maxl", "--seeds", 2)
+    again(path, "--methods", "maxl", "single", "maxl", "--seeds", 2, "--no-report")
     assert runs(path) == before
-    again(path, "--methods", "single", "uniform", "--seeds", 3)
+    again(path, "--methods", "single", "uniform", "--seeds", 3, "--no-report")
     after = runs(path)
     assert {name: after[name] for name in before} == before
     assert {name.partition("/")[0] for name in set(after) - set(before)} == {
@@ -145,7 +145,7 @@ def test_its_settings_reproduce_it(compared: tuple[Path, str]) -> None:
     again(path, "--methods", "single", "maxl", "--seeds", 2)
     content = yaml.safe_load((path / "out" / "settings.yaml").read_text())
     assert (content["methods"], content["seeds"]) == (["single", "maxl"], 2)
-    done("compare", "--config", path / "out" / "settings.yaml", "--jobs", 1, "--out", path / "new")
+    done("compare", "--config", path / "out" / "settings.yaml", "--jobs", 1, "--no-report", "--out", path / "new")
     for name in ("single-0", "single-1", "maxl-0", "maxl-1"):
         weights = [path / out / "runs" / name / "weights.safetensors" for out in ("out", "new")]
         assert weights[0].read_bytes() == weights[1].read_bytes()
@@ -158,7 +158,7 @@ def test_its_settings_reproduce_it(compared: tuple[Path, str]) -> None:
 def test_a_run_that_fails_is_named_and_the_others_are_compared(tmp_path: Path) -> None:
     write_table(tmp_path / "t.npz")
     words = ("compare", tmp_path / "t.npz", *FAST, "--methods", "single", "uniform", "--seeds", 2)
-    done(*words[:-1], 1, "--out", tmp_path / "out")
+    done(*words[:-1], 1, "--no-report", "--out", tmp_path / "out")
     broken = tmp_path / "out" / "runs" / "uniform-1"
     broken.mkdir()
     data = Run.read(broken.with_name("uniform-0")).result["data"]
@@ -173,7 +173,7 @@ def test_a_run_that_fails_is_named_and_the_others_are_compared(tmp_path: Path) -
 def test_an_unfinished_run_that_can_not_go_on_is_found_before_others_are_trained(tmp_path: Path) -> None:
     write_table(tmp_path / "t.npz")
     words = ("compare", tmp_path / "t.npz", *FAST, "--methods", "single", "uniform", "--out", tmp_path / "out")
-    done(*words, "--seeds", 1)
+    done(*words, "--seeds", 1, "--no-report")
     kept = tmp_path / "out" / "runs" / "uniform-1" / "checkpoint.pt"
     kept.parent.mkdir()
     for content, found in ((b"no checkpoint", "expected this run's checkpoint"), (None, "found that it has changed")):
@@ -190,7 +190,7 @@ def test_an_unfinished_run_that_can_not_go_on_is_found_before_others_are_trained
 def test_runs_of_different_versions_are_told(tmp_path: Path) -> None:
     write_table(tmp_path / "t.npz")
     words = ("compare", tmp_path / "t.npz", *FAST, "--methods", "single", "uniform", "--seeds", 1, "--out")
-    assert "versions" not in done(*words, tmp_path / "out")
+    assert "versions" not in done(*words, tmp_path / "out", "--no-report")
     path = tmp_path / "out" / "runs" / "single-0" / "result.json"
     result = json.loads(path.read_text())
     path.write_text(json.dumps({**result, "versions": {**result["versions"], "torch": "1.0"}}))
