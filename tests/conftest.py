@@ -3,6 +3,7 @@
 Nothing waits until the disk has what was written: no test cuts the power. Those of the waiting bring a disk of theirs.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -11,6 +12,11 @@ from hypothesis import settings
 
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: garbage is looked for among what the tests make."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
