@@ -25,10 +25,10 @@ def test_class_folders(tmp_path: Path) -> None:
         for name, label in zip(part.names, part.primary.tolist(), strict=True):
             assert ("cat", "dog")[label] in name
     told: tuple[str, ...] = (
-        "1 images lie in sub-folders of their class",
-        "1 files that aren't images were skipped below",
+        "1 image lies in a sub-folder of its class",
+        "1 file that isn't an image was skipped below",
     )
-    told += ("1 hidden images or thumbnails were skipped below", "no test part: 6 of 31 samples were set aside to")
+    told += ("1 hidden image or thumbnail was skipped below", "no test part: 6 of 31 samples were set aside to")
     told += ("images are shifted at random but not mirrored",)
     assert len(data.notices) == len(told)
     assert all(notice.startswith(start) for notice, start in zip(data.notices, told, strict=True))

@@ -135,8 +135,10 @@ def test_it_says_which_other_columns_are_used(tmp_path: Path) -> None:
 def test_other_columns_that_are_no_finer_labels(tmp_path: Path) -> None:
     rows = pets(tmp_path)
     numbered = manifest(tmp_path, "file,label,id", [f"{row.rpartition(',')[0]},{n}" for n, row in enumerate(rows)])
-    with pytest.raises(InputError, match="in column 'id', found another one for every sample; leave the column out"):
-        load(numbered)
+    assert "no labels, since each row has another one, and left out: 'id'" in load(numbered).notices
+    told = manifest(tmp_path, "file,label,note", [f"{row.rpartition(',')[0]},note {n}" for n, row in enumerate(rows)])
+    with pytest.raises(InputError, match="in column 'note', found another one for every sample; leave the column out"):
+        load(told)
     cameras = [f"{row.rpartition(',')[0]},camera{number % 3}" for number, row in enumerate(rows)]
     crossed = manifest(tmp_path, "file,label,camera", cameras)
     with pytest.raises(

@@ -130,7 +130,7 @@ def test_damaged_files_are_all_named_or_skipped(tmp_path: Path) -> None:
     data = load(Settings(data=str(tmp_path / "d"), skip_damaged=True))
     assert len(data.train) + len(data.test) == 15
     assert not any("000" in name and "dog" in name for name in (*data.train.names, *data.test.names))
-    assert any("3 of 18 images can't be read and are left out" in notice for notice in data.notices)
+    assert any("3 of 18 images left out, since they can't be read: " in notice for notice in data.notices)
     found = read_files([cut, tmp_path / "d" / "cat" / "000.png"], ImageFormat(), skip_damaged=True)
     assert found.kept == [1]
     assert (found.images[0].permute(1, 2, 0).numpy() == picture(0)).all()

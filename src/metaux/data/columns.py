@@ -258,12 +258,14 @@ def values_of(column: Column, cells: "Series[Any]") -> Array:
     text = cells
     if (column.decimal, column.thousands, column.unit) != (".", "", "") or cells.str.contains("[−\u00a0]").any():
         parts = parts_of(cells)
-        text = parts["number"].where(parts["unit"].isin(("", column.unit)), "")
+        units = ("%",) if column.unit == "%" else ("", column.unit)  # 5 % is not 5
+        text = parts["number"].where(parts["unit"].isin(units), "")
         if column.thousands:
             text = text.where(text.str.fullmatch(pattern_of(column.decimal, column.thousands), case=False), "")
             text = text.str.replace(column.thousands, "", regex=False).str.replace(column.decimal, ".", regex=False)
         text = parts["sign"].str.replace("−", "-") + text
-    return _checked(text.map(number_of).astype(float), cells, "a number", column)
+    what = "a number with a per cent sign, as in other rows," if column.unit == "%" else "a number"
+    return _checked(text.map(number_of).astype(float), cells, what, column)
 
 
 def number_of(cell: str) -> float:

@@ -64,7 +64,10 @@ def read_folder(where: Path, request: Request) -> RawData:
     if not files:
         raise InputError(f"expected images in '{path}', found none; {_advice()}")
     if deeper:
-        notices += (f"{len(deeper):,} images lie in sub-folders of their class, and count as it: '{deeper[0]}'",)
+        told = "image lies in a sub-folder of its class, and counts as it"
+        if len(deeper) > 1:
+            told = "images lie in sub-folders of their class, and count as it"
+        notices += (f"{len(deeper):,} {told}: '{deeper[0]}'",)
     images, kept, said = request.read_images(files)
     return RawData(
         images,
@@ -133,4 +136,4 @@ def _loose(path: Path) -> Sequence[Path]:
 
 
 def _advice() -> str:
-    return f"add images ({', '.join(extensions())}) or remove the folder"
+    return f"add images (.png, .jpg or {len(extensions()) - 2} other kinds of file) or remove the folder"

@@ -11,7 +11,7 @@ from metaux.data.columns import PLAIN, tidy
 from metaux.data.npz import check_total
 from metaux.errors import InputError, nearest, reason
 from metaux.files import cell_text, check_file
-from metaux.words import few, listed
+from metaux.words import counted, few, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -132,8 +132,8 @@ def _names(first: list[str], path: Path, header: bool) -> tuple[list[str], tuple
         return [str(number + 1) for number in range(len(first))], ()
     numbers = [cell for cell in first if _NUMBER.fullmatch(cell)]
     # Columns may be called 0, 1, 2, ... or by years.
-    counted = all(map(str.isdecimal, numbers)) and sorted(set(map(int, numbers))) == list(map(int, numbers))
-    if numbers and not counted:
+    by_number = all(map(str.isdecimal, numbers)) and sorted(set(map(int, numbers))) == list(map(int, numbers))
+    if numbers and not by_number:
         raise InputError(
             f"expected the columns' names in the first line of '{path}', found {few(first)}, which looks like data; "
             "give --no-header if there are no names, or write them there"
@@ -158,8 +158,8 @@ def _whole_rows(rows: "DataFrame", names: list[str], path: Path) -> "DataFrame":
     for line, cells in count[kept & (count != len(names))].items():
         found = cells if cells < len(names) else "more"
         raise InputError(
-            f"expected {len(names)} cells in line {line} of '{path}', as in its first line, found {found}; correct it, "
-            "or remove what stands above the columns' names"
+            f"expected {counted(len(names), 'cell')} in line {line} of '{path}', as in its first line, found {found}; "
+            "correct it, or remove what stands above the columns' names"
         )
     return rows.iloc[:, :-1].set_axis(names, axis=1)[kept].astype(object)
 
@@ -168,7 +168,7 @@ def _read_typed(path: Path, header: bool) -> Table:
     """Read a Parquet file, or the first sheet of an Excel file."""
     import pandas as pd
 
-    notices: tuple[str, ...] = ()
+    name, notices = str(path), tuple[str, ...]()
     try:
         if path.suffix.lower() == ".parquet":
             frame = pd.read_parquet(path, engine="pyarrow")
@@ -179,6 +179,7 @@ def _read_typed(path: Path, header: bool) -> Table:
                 # Which words mean that there is no value, is said in `metaux.data.columns`.
                 frame = pd.read_excel(book, header=0 if header else None, keep_default_na=False, na_values=[""])
                 if others := list(map(str, book.sheet_names[1:])):
+                    name += f": {book.sheet_names[0]}"
                     notices = (f"the sheet '{book.sheet_names[0]}' is read, not {listed(others)}",)
     except ImportError as error:
         raise InputError(
@@ -199,4 +200,4 @@ def _read_typed(path: Path, header: bool) -> Table:
     names, more = _names(["" if name.startswith("Unnamed: ") else name for name in first], path, header)
     frame = tidy(frame.set_axis(names, axis=1))
     frame.index = [f"row {row + 1} of '{path}'" for row in range(len(frame))]
-    return Table(str(path), frame, notices=(*notices, *more))
+    return Table(name, frame, notices=(*notices, *more))

@@ -1,5 +1,6 @@
 """Image files to one uint8 tensor: all of one size, and RGB unless every image is greyscale."""
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -37,11 +38,13 @@ class FoundImages(NamedTuple):
         """Say what was left out below a folder."""
         said = []
         for files, what in (
-            (self.others, "files that aren't images"),
-            (self.thumbnails, "hidden images or thumbnails"),
+            (self.others, ("file that isn't an image", "files that aren't images")),
+            (self.thumbnails, ("hidden image or thumbnail", "hidden images or thumbnails")),
         ):
-            if files:
-                said.append(f"{len(files):,} {what} were skipped below '{where}', among them '{files[0]}'")
+            if len(files) == 1:
+                said.append(f"1 {what[0]} was skipped below '{where}': '{files[0]}'")
+            elif files:
+                said.append(f"{len(files):,} {what[1]} were skipped below '{where}', among them '{files[0]}'")
         return tuple(said)
 
 
@@ -71,12 +74,12 @@ def is_image(name: str) -> bool:
 
 
 def find_images(folder: Path) -> FoundImages:
-    """Return the image files anywhere below a folder, and what else there is; links are followed."""
+    """Return the image files anywhere below a folder, and what else there is; links are followed but upwards."""
     found = FoundImages([], [], [])
-    visited = set[str]()
+    visited = {os.path.realpath(above) for above in Path(os.path.realpath(folder)).parents}
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
-        if real in visited:  # a link to a folder above would go round for ever
+        if real in visited:  # a link to a folder above would go round, and take what is beside this folder
             folders.clear()
             continue
         visited.add(real)
@@ -119,13 +122,11 @@ def read_files(
         damaged = dict[int, InputError]()
         surveys = dict(_each(files, range(len(files)), partial(survey, wanted=wanted), damaged))
         _check_damaged(files, damaged, skip_damaged)
-        sizes = [found.size for found in surveys.values()]
-        size = wanted.size or (sizes[0] if len(set(sizes)) == 1 else (_fitting(sizes),) * 2)
-        channels = wanted.channels or (1 if all(found.mode in GREY for found in surveys.values()) else 3)
+        size, channels = common = _common(surveys, wanted)
         images = allocate(len(surveys), channels, size)
         array, row, rows, most, clear = images.numpy(), 0, list[int](), 0, 0
         act = partial(decode, wanted=wanted._replace(size=size, channels=channels))
-        threads = max(height * width for height, width in sizes) >= 256 * 256
+        threads = max(math.prod(found.size) for found in surveys.values()) >= 256 * 256
         for number, (pixels, largest, see_through) in _each(files, list(surveys), act, damaged, threads):
             array[row] = pixels if channels == 1 else pixels.transpose(2, 0, 1)
             rows.append(number)
@@ -134,9 +135,13 @@ def read_files(
                 progress(row, len(surveys))
         _check_damaged(files, damaged, skip_damaged)
     own = {number: surveys[number] for number in rows}
+    if _common(own, wanted) != common:  # a damaged image was of another size
+        again = read_files([files[number] for number in rows], wanted, skip_damaged, progress)
+        kept = [rows[number] for number in again.kept]
+        return ReadImages(again.images, kept, (*again.notices, _left_out(damaged, len(files))))
     notices = [*_told_size(own, size, wanted), *_told(files, own, channels, wanted, most, clear)]
     if damaged:
-        notices.append(f"{len(damaged):,} of {len(files):,} images can't be read and are left out: {_reasons(damaged)}")
+        notices.append(_left_out(damaged, len(files)))
     if clear and len({image.tobytes() for image in array[:row]}) < len({content(files[number]) for number in rows}):
         notices.append("different files are the same image now; is what tells them apart in what was transparent?")
     return ReadImages(images[:row], rows, tuple(notices))
@@ -183,14 +188,22 @@ def _check_damaged(files: Sequence[ImageFile], damaged: dict[int, InputError], s
         raise InputError(f"expected images, found none that can be read: {_reasons(damaged)}; name others")
 
 
+def _left_out(damaged: dict[int, InputError], total: int) -> str:
+    return f"{len(damaged):,} of {total:,} images left out, since they can't be read: {_reasons(damaged)}"
+
+
 def _reasons(damaged: dict[int, InputError]) -> str:
     return few(
         [str(error).removeprefix("expected an image, found ").partition(";")[0] for error in damaged.values()], 20
     )
 
 
-def _fitting(sizes: Sequence[tuple[int, int]]) -> int:
-    return min(max(median_low(map(min, sizes)), LEAST), MOST)
+def _common(surveys: dict[int, Survey], wanted: ImageFormat) -> tuple[tuple[int, int], int]:
+    """Return the height and width that images are brought to, and their channels."""
+    sizes = [found.size for found in surveys.values()]
+    side = min(max(median_low(map(min, sizes)), LEAST), MOST)
+    size = wanted.size or (sizes[0] if len(set(sizes)) == 1 else (side, side))
+    return size, wanted.channels or (1 if all(found.mode in GREY for found in surveys.values()) else 3)
 
 
 def _told_size(surveys: dict[int, Survey], size: tuple[int, int], wanted: ImageFormat) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """An .npz file of arrays: images or a table, with labels."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,19 @@ from metaux.data.pixels import Array, check_numbers, conform, image_tensor
 from metaux.data.reader import RawData, Request, missing_path
 from metaux.errors import InputError
 
-KNOWN = ("x", "y", "y_fine", "y_given", "x_test", "y_test", "y_fine_test")
-TOGETHER = (("x_test", "y_test"), ("y_test", "x_test"), ("y_fine_test", "x_test"))
+PARTS = {"train": "", "val": "_val", "test": "_test"}
+"""What the names of a part's arrays end in."""
+KNOWN = ("y_given", *(name + suffix for suffix in PARTS.values() for name in ("x", "y", "y_fine")))
+ALIASES = {"X": "x", "Y": "y", "x_train": "x", "y_train": "y", "X_train": "x", "Y_train": "y"}
+ALIASES |= {f"{name.upper()}{suffix}": name + suffix for name in "xy" for suffix in ("_val", "_test")}
+ALIASES |= {f"{part}_images": f"x{suffix}" for part, suffix in PARTS.items()}
+ALIASES |= {f"{part}_labels": f"y{suffix}" for part, suffix in PARTS.items()}
+"""What other programs, Keras and MedMNIST among them, call these arrays."""
+TOGETHER = tuple(
+    (first + suffix, second + suffix)
+    for suffix in list(PARTS.values())[1:]
+    for first, second in (("x", "y"), ("y", "x"), ("y_fine", "x"))
+)
 """Which array needs which other one."""
 
 missing = missing_path
@@ -27,7 +39,8 @@ def takes(data: str) -> bool:
 
 def read(request: Request) -> RawData:
     """Read an .npz file with `x`, `y` and optionally `y_fine` (finer labels), `y_given` (labels of another kind, of
-    `x` only), `x_test`, `y_test`, `y_fine_test`; without labels only `x` is looked at.
+    `x` only), `x_val`, `y_val`, `y_fine_val`, `x_test`, `y_test`, `y_fine_test`; without labels only `x` is looked at.
+    Names that other programs give these arrays are understood, and said.
 
     `x` is a table (n, features), or images (n, h, w) or (n, h, w, channels). Image values are whole numbers from 0 to
     255, or fractions from 0 to 1, or of the request's range. Labels are whole numbers or strings. What is to be learned
@@ -40,39 +53,49 @@ def read(request: Request) -> RawData:
     expected = f"expected an .npz file of plain number or string arrays, found '{request.path}' that isn't one"
     with readable(expected, "save it with numpy.savez"):
         try:
-            arrays, others = read_arrays(request.path, KNOWN if request.labelled else ("x",))
+            wanted = KNOWN if request.labelled else ("x",)
+            aliases = [name for name, own in ALIASES.items() if own in wanted]
+            arrays, others = read_arrays(request.path, (*wanted, *aliases))
         except ObjectArrayError as error:
             raise InputError(
                 f"expected plain number or string arrays, found Python objects in {error.array} of '{request.path}', "
                 f"as pandas has them; save labels as strings: {error.array}.astype(str)"
             ) from None
+    renamed = {name: ALIASES[name] for name in arrays if name in ALIASES}
+    clashing = {own for own in renamed.values() if own in arrays or list(renamed.values()).count(own) > 1}
+    renamed = {name: own for name, own in renamed.items() if own not in clashing}
+    others = (*others, *(name for name in arrays if ALIASES.get(name) in clashing))
+    arrays = {renamed.get(name, name): array for name, array in arrays.items() if name not in others}
+    said = [f"read under the names {', '.join(renamed.values())}: {', '.join(renamed)}"] if renamed else []
     try:
-        return _read_labelled(arrays, others, request) if request.labelled else _read_inputs(arrays, others, request)
+        read_arrays_of = _read_labelled if request.labelled else _read_inputs
+        raw = read_arrays_of(arrays, others, request)
+        return replace(raw, notices=(*said, *raw.notices))
     except InputError as error:
         raise InputError(f"{error} (in '{request.path}')") from None
 
 
 def _read_labelled(arrays: Mapping[str, Array], others: Sequence[str], request: Request) -> RawData:
     _check_names(arrays, others)
-    suffixes = ("", "_test") if "x_test" in arrays else ("",)
-    for suffix in suffixes:
+    parts = {part: suffix for part, suffix in PARTS.items() if "x" + suffix in arrays}
+    for suffix in parts.values():
         _check_lengths(arrays, suffix)
-    raw = _inputs({"x" + suffix: arrays["x" + suffix] for suffix in suffixes}, request)
+    raw = _inputs({"x" + suffix: arrays["x" + suffix] for suffix in parts.values()}, request)
     labels = {
-        column: tuple(label for suffix in suffixes for label in _labels(name + suffix, arrays[name + suffix]))
+        column: tuple(label for suffix in parts.values() for label in _labels(name + suffix, arrays[name + suffix]))
         for column, name in (("label", "y"), ("fine", "y_fine"))
         if name in arrays
     }
     if request.like is None and raw.kind == "table":
         check_resolution(arrays["x"], [f"x, column {column}" for column in range(arrays["x"].shape[1])])
-    given, tested = None, len(raw.inputs) - len(arrays["x"])
+    given, measured = None, len(raw.inputs) - len(arrays["x"])
     if "y_given" in arrays:
-        given = (*_labels("y_given", arrays["y_given"]), *[""] * tested)
+        given = (*_labels("y_given", arrays["y_given"]), *[""] * measured)
     return RawData(
         raw.inputs,
         raw.kind,
         labels,
-        ("train",) * len(arrays["x"]) + ("test",) * tested if len(suffixes) == 2 else None,
+        tuple(part for part, suffix in parts.items() for _ in arrays["x" + suffix]) if len(parts) > 1 else None,
         notices=(*raw.notices, *([f"the arrays {', '.join(others)} are not used"] if others else [])),
         given=given,
         pixel_range=raw.pixel_range,
@@ -100,8 +123,11 @@ def _check_names(arrays: Mapping[str, Array], others: Sequence[str]) -> None:
     for first, second in TOGETHER:
         if first in arrays and second not in arrays:
             raise InputError(f"expected {first} and {second} together, found only {first}; add {second}")
-    if "x_test" in arrays and ("y_fine" in arrays) != ("y_fine_test" in arrays):
-        raise InputError("expected y_fine and y_fine_test together, found only one; add the other or leave out both")
+    for suffix in PARTS.values():
+        if "x" + suffix in arrays and ("y_fine" in arrays) != ("y_fine" + suffix in arrays):
+            raise InputError(
+                f"expected y_fine and y_fine{suffix} together, found only one; add the other or leave out both"
+            )
 
 
 def _check_lengths(arrays: Mapping[str, Array], suffix: str) -> None:

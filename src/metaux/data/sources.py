@@ -11,6 +11,7 @@ from metaux.data import folder, hub, npz_file, published, scikit_sets, table_fil
 from metaux.data.assemble import assemble
 from metaux.data.classes import primary_names
 from metaux.data.encoding import encode_like
+from metaux.data.frames import TEXT, TYPED
 from metaux.data.images import find_images
 from metaux.data.reader import RawData, Reader, Request
 from metaux.data.samples import LabelledData, Samples
@@ -247,9 +248,10 @@ def _reader_of(data: str) -> Reader:
     for reader in READERS:
         if reader.takes(data):
             return reader
+    files = ", ".join((*TEXT, *TYPED, ".npz"))
     found = "a file of another kind" if Path(data).expanduser().exists() else "nothing there"
     raise InputError(
-        f"expected a known name ({', '.join(NAMES)}), {hub.HUB}NAME, a folder, a .csv or an .npz file, found '{data}' "
+        f"expected a known name ({', '.join(NAMES)}), {hub.HUB}NAME, a folder or a file ({files}), found '{data}' "
         f"({found}){nearest(data, NAMES)}; check the path"
     )
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 USUAL = ("label", "labels", "class", "classes", "target", "y", "outcome", "category", "species", "diagnosis", "result")
 """What the last column of a table is called where it is the class, in any case."""
 
+SENTENCE = 5
+"""How many words the cells of a column of texts have on the mean, at least."""
+MANY = 20
+"""Rows, at least, to see that a column names them."""
+
 missing = missing_path
 
 
@@ -30,10 +35,11 @@ def read(request: Request) -> RawData:
     """Read a file of samples, one per row.
 
     With a column `file` (relative to the file) it is a list of images, and so with another column of nothing but names
-    of image files; with a column `text`, a set of texts; otherwise a table. The class is in the column that the request
-    names, in `label`, or in the last one if it is called so usually. There may be columns that name a part (`split`)
-    and a group (`group`). Every other column of a list or of texts is a finer label. In a table, finer labels are the
-    columns called `..._label` and the request's `label_columns`; what remains are its features.
+    of image files; with a column `text`, or one of sentences beside nothing but names of the rows, a set of texts;
+    otherwise a table. The class is in the column that the request names, in `label`, or in the last one if it is called
+    so usually. There may be columns that name a part (`split`) and a group (`group`). Every other column of a list or
+    of texts is a finer label, unless it names the rows. In a table, finer labels are the columns called `..._label` and
+    the request's `label_columns`; what remains are its features.
 
     Rows without a label are left out. Whatever is decided here by a name alone is said.
 
@@ -42,24 +48,32 @@ def read(request: Request) -> RawData:
             that is missing, broken or listed twice.
     """
     own = request.settings
-    table = _with_files(read_table(request.path, own.header), request)
+    written = read_table(request.path, own.header)
+    table = _with_files(written, request)
     if not request.labelled:
         return _read_inputs(table, request)
     names = [name for name in table.names if name not in own.ignore]
     if request.like is None:
         table.require([*own.ignore, *filter(None, (own.given, own.group, own.split))])
     label, said = _label_column(names, table, request)
+    table = _with_texts(table, label, request)
+    names = [name for name in table.names if name not in own.ignore]
     source = next((name for name in ("file", "text") if name in names and name != label), None)
     roles = {name: getattr(own, name) for name in ("split", "group")}
     for name in roles:
         if roles[name] is None and name in names and name != label:
             roles[name] = name
             said.append(f"column '{name}' {_MEANINGS[name]}; if it is a feature like others: --{name} ''")
-    if source:
+    if source in written.names:
         said.append(f"column '{source}' makes this a list of {source}s, and other columns labels; else rename it")
     given = None if own.given in request.label_columns else own.given
     taken = (label, source, given, *roles.values())
     rest = [name for name in names if name not in taken]
+    of_rows = [name for name in rest if source and name not in request.label_columns and _names_rows(table, name)]
+    if of_rows:
+        rest = [name for name in rest if name not in of_rows]
+        quoted = few([f"'{name}'" for name in of_rows])
+        said.append(f"no labels, since each row has another one, and left out: {quoted}")
     finer = [name for name in rest if source or name.endswith("_label") or name in request.label_columns]
     inputs = [source] if source else [name for name in rest if name not in finer]
     cells, dropped = _labelled(table, label)
@@ -99,6 +113,39 @@ def _with_files(table: Table, request: Request) -> Table:
         return table
     said = f"column '{named[0]}' names image files, and is taken for the column 'file' (--ignore leaves it out)"
     return table._replace(cells=table.cells.rename(columns={named[0]: "file"}), notices=(*table.notices, said))
+
+
+def _with_texts(table: Table, label: str, request: Request) -> Table:
+    """Return a table whose column of texts, if there is nothing else to learn from, is called `text`.
+
+    For a finished run on texts, it is the column with the longest ones, whatever else there is.
+    """
+    own, wanted = request.settings, request.like
+    if not {"file", "text"}.isdisjoint(table.names) or not len(table.cells):
+        return table
+    if wanted is not None and wanted.kind != "text":
+        return table
+    taken = (label, *own.ignore, own.group, own.split, own.given, *request.label_columns)
+    cells = {name: column for name, column in table.cells.items() if name not in taken}
+    words = {name: column.str.split().str.len().mean() for name, column in cells.items() if column.dtype == object}
+    if not words:
+        return table
+    longest = max(words, key=lambda name: words[name])
+    alone = all(_names_rows(table, name) for name in cells if name != longest)
+    if words[longest] < SENTENCE or not (alone or wanted):
+        return table
+    said = f"column '{longest}' holds texts, and is taken for the column 'text' (--ignore leaves it out)"
+    return table._replace(cells=table.cells.rename(columns={longest: "text"}), notices=(*table.notices, said))
+
+
+def _names_rows(table: Table, name: str) -> bool:
+    """Return whether a column gives each of many rows a name or a number of its own, and so says nothing of it."""
+    cells = table.cells[name]
+    if len(cells) < MANY or not cells.is_unique:
+        return False
+    if cells.dtype == float:
+        return bool((cells == cells.round()).all())
+    return bool(cells.astype(str).str.fullmatch(r"[\w-]+").all())
 
 
 def _names_an_image(cell: object) -> bool:
@@ -150,6 +197,7 @@ def _read_inputs(table: Table, request: Request) -> RawData:
     assert like is not None
     source = {"image": "file", "text": "text"}.get(like.kind)
     names = [column.name for column in like.columns]
+    table = _with_texts(table, request.settings.label or "label", request)
     if not source and not names:
         raise InputError(f"expected inputs like the run's ({like.describe()}), found the file '{table.name}'")
     if not request.settings.header and not source and len(table.names) == len(names):
@@ -167,9 +215,9 @@ def _read(
     """Return the inputs, and the rows that are left where damaged images are skipped."""
     if source is None:
         return RawData(tidy(cells[list(inputs)]), "table", {}, separator=separator), cells
-    for place, cell in cells[source].items():
-        if not cell:
-            raise InputError(f"expected a {source} in {place}, found nothing; fill it in")
+    if len(empty := cells.index[cells[source].eq("")]):
+        more = f" ({len(empty):,} such cells)" if len(empty) > 1 else ""
+        raise InputError(f"expected a {source} in {empty[0]}, found nothing{more}; fill it in, or remove the row")
     values = tuple(map(str, cells[source]))
     if source == "text":
         return RawData(values, "text", {}), cells
