@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,9 @@ def write_csv(path: Path, header: list[str], rows: list[list[object]]) -> str:
 
 
 def reviews(path: Path, count: int = 60) -> str:
-    rows = [[f"tt{number}", f"{WORDS[number % 3]} {number}", "pos" if number % 2 else "neg"] for number in range(count)]
+    rows: list[list[object]] = [
+        [f"tt{number}", f"{WORDS[number % 3]} {number}", "pos" if number % 2 else "neg"] for number in range(count)
+    ]
     return write_csv(path, ["id", "review", "sentiment"], rows)
 
 
@@ -89,13 +92,10 @@ class TestArrays:
         images, labels = rng.integers(0, 256, (30, 6, 6), dtype=np.uint8), np.arange(30) % 2
         parts = {"train": slice(0, 16), "val": slice(16, 20), "test": slice(20, 30)}
         np.savez(tmp_path / "plain.npz", x=images[:16], y=labels[:16], x_test=images[20:], y_test=labels[20:])
-        keras = {
-            f"{name}_{part}": (images if name == "x" else labels)[parts[part]]
-            for name in "xy"
-            for part in ("train", "test")
-        }
+        keras: dict[str, Any] = {f"x_{part}": images[parts[part]] for part in ("train", "test")}
+        keras |= {f"y_{part}": labels[parts[part]] for part in ("train", "test")}
         np.savez(tmp_path / "keras.npz", **keras)
-        medmnist = {f"{part}_images": images[rows] for part, rows in parts.items()}
+        medmnist: dict[str, Any] = {f"{part}_images": images[rows] for part, rows in parts.items()}
         medmnist |= {f"{part}_labels": labels[rows, None] for part, rows in parts.items()}
         np.savez(tmp_path / "medmnist.npz", **medmnist)
         plain, other, third = (load(Settings(data=str(tmp_path / f"{n}.npz"))) for n in ("plain", "keras", "medmnist"))

@@ -126,8 +126,8 @@ def _with_texts(table: Table, label: str, request: Request) -> Table:
     if wanted is not None and wanted.kind != "text":
         return table
     taken = (label, *own.ignore, own.group, own.split, own.given, *request.label_columns)
-    cells = {name: column for name, column in table.cells.items() if name not in taken}
-    words = {name: column.str.split().str.len().mean() for name, column in cells.items() if column.dtype == object}
+    cells = {str(name): column for name, column in table.cells.items() if name not in taken}
+    words = {name: column.str.count(r"\S+").mean() for name, column in cells.items() if column.dtype == object}
     if not words:
         return table
     longest = max(words, key=lambda name: words[name])
