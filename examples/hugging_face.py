@@ -13,7 +13,7 @@ weather = ["sun", "warm", "dry", "light"], ["rain", "cold", "wet", "dark"]
 rows = [{"text": f"it is {a} and {b}", "label": kind} for kind in (0, 1) for a in weather[kind] for b in weather[kind]]
 data = Dataset.from_list(rows).shuffle(seed=0)
 texts = data["text"][:]
-ids = encode(texts, learn_tokens(texts))  # or those of a tokenizer of your own
+ids, _ = encode(texts, learn_tokens(texts))  # or those of a tokenizer of your own
 
 
 class Backbone(nn.Module):
