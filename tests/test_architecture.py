@@ -34,6 +34,7 @@ GROUND = (
     "updates",
     "dual_layers",
     "allocation",
+    "threads",
     "functional",
     "losses",
     "hierarchy",

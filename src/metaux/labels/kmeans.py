@@ -12,6 +12,7 @@ from metaux.labels.base import Preparation
 from metaux.labels.fixed import FixedLabels
 from metaux.protocols import Protocol
 from metaux.rng import derive_seed
+from metaux.threads import as_many_as_torch
 
 ROUNDS = 5
 SINKHORN_STEPS = 20
@@ -86,7 +87,8 @@ def k_means(features: Any, count: int, seed: int) -> Tensor:
     """Return the cluster of each sample, int64 `[m]`, from an array or a sparse matrix `[m, features]`."""
     from sklearn.cluster import KMeans as ScikitKMeans
 
-    return torch.from_numpy(ScikitKMeans(count, random_state=seed).fit_predict(features)).long()
+    with as_many_as_torch():
+        return torch.from_numpy(ScikitKMeans(count, random_state=seed).fit_predict(features)).long()
 
 
 def clusters_within(

@@ -32,6 +32,7 @@ from metaux.runs.record import CLASSIFIER, Run, write_finished, write_records, w
 from metaux.runs.results import describe_model, describe_run, sample_outputs
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
+from metaux.threads import as_many_as_torch
 from metaux.training.devices import computing, device_of
 from metaux.training.evaluate import measures
 from metaux.training.plan import Plan
@@ -74,7 +75,7 @@ def fit_and_record(
         )
         if note := _note(trial, plan):
             notify(note)
-        classifier = _classifier(trial, plan).fit(train, plan.train.primary.numpy())
+        classifier = _fitted(trial, plan, train)
         record: dict[str, Any] = {"epoch": 1, "seconds": time.perf_counter() - start}
         for part, numbers, samples in (("train", train, plan.train), ("test", test, data.test)):
             logits = _log_probabilities(classifier, numbers, classes)
@@ -101,7 +102,7 @@ def rehearse(trial: Trial, data: LabelledData) -> tuple[Cost, str]:
         numbers = numbers_of(trial.settings.embedding, _preprocessing(plan), few, device_of(trial.settings))
         measured = time.perf_counter()
         if len(few.primary.unique()) > 1:
-            _classifier(trial, replace(plan, train=few)).fit(numbers, few.primary.numpy())
+            _fitted(trial, replace(plan, train=few), numbers)
         fitted = time.perf_counter()
     share = len(plan.train) / len(few)
     seconds = (measured - start) * (share + len(data.test) / len(few)) + (fitted - measured) * share
@@ -196,9 +197,11 @@ def _preprocessing(plan: Plan) -> Preprocessing:
     return plan.preprocess
 
 
-def _classifier(trial: Trial, plan: Plan) -> "BaseEstimator":
-    """Return the classifier, not fitted."""
-    return _MAKERS[trial.method](plan, None if plan.class_weights is None else "balanced")
+def _fitted(trial: Trial, plan: Plan, numbers: Any) -> "BaseEstimator":
+    """Return the classifier, fitted to the numbers of the training samples."""
+    classifier = _MAKERS[trial.method](plan, None if plan.class_weights is None else "balanced")
+    with as_many_as_torch():
+        return classifier.fit(numbers, plan.train.primary.numpy())
 
 
 def _boosting(plan: Plan, weights: str | None) -> "BaseEstimator":
