@@ -256,11 +256,28 @@ class TestTextsAndFiles:
         assert resized.n_features_in_ == 256
         assert resized.predict(files[:3]).shape == (3,)
 
+    @pytest.mark.filterwarnings("ignore::UserWarning")
+    def test_wide_images_are_cropped_or_stretched(self, tmp_path: Any) -> None:
+        wide = np.repeat(PIXELS[:20].reshape(-1, 8, 8).astype(np.uint8) * 15, 2, axis=2)
+        names = [str(tmp_path / f"{row}.png") for row in range(20)]
+        for name, image in zip(names, wide, strict=True):
+            Image.fromarray(image).save(name)
+        middle = np.ascontiguousarray(wide[:, :, 4:12])
+        expected = quick().fit(middle, DIGITS[:20] % 2).predict_proba(middle)
+        cropped, stretched = (
+            quick(image_size=8, resize=resize).fit(names, DIGITS[:20] % 2).predict_proba(names)
+            for resize in ("crop", "stretch")
+        )
+        assert np.array_equal(cropped, expected)
+        assert not np.allclose(stretched, expected)
+
     def test_what_is_refused(self, files: list[str]) -> None:
         with pytest.raises(InputError, match="found 3 in row 1"):
             quick().fit(["good", 3, "bad"], [0, 1, 0])
         with pytest.raises(InputError, match=r"nothing at .*gone\.png"):
             quick().fit([*files, "gone.png"], [0, 1] * 10 + [0])
+        with pytest.raises(InputError, match="expected resize to be one of 'crop', 'stretch', found 'fill'"):
+            quick(resize="fill").fit(files, [0, 1] * 10)
         with pytest.raises(InputError, match="expected inputs like those that were fitted"):
             quick().fit(X, Y).predict(["good", "bad"])
         with pytest.raises(InputError, match="found texts"):

@@ -86,7 +86,7 @@ class MetauxClassifier(
         weights: start both networks of such a backbone from this file (safetensors or of torch) instead.
         method: where the auxiliary labels come from. auto is transformation for arrays of images, where it was shown to
             help, and single (none) for other data, where nothing is shown to help. Also
-            maxl, uniform, random, frozen, kmeans, balanced, leaves, human, given, distilled, distilled-cross,
+            maxl, unrolled, uniform, random, frozen, kmeans, balanced, leaves, human, given, distilled, distilled-cross,
             null-space or prototypical; transformed and transformation-shuffled learn from transformed images, rotation,
             rotation-single, rotation-distilled, rotation-shuffled, rotated and rotated-single from turned ones,
             self-distilled and self-distilled-cross from a teacher's classes, null-space-random and null-space-shuffled
@@ -131,6 +131,8 @@ class MetauxClassifier(
             and fractions from 0 to 1.
         image_size: pixels a side of images that are read from files. By default they stay as they are if all are
             alike, else it is the median of their short sides, from 32 to 224.
+        resize: how images of other proportions get that size: crop keeps the proportions and cuts off what is over,
+            stretch keeps all of the image.
         class_weight: of the primary loss: balanced is inverse to class frequency; or a dict of factors by label. Their
             mean over the training samples is made 1.
         meta_gradient: auto, forward-mode, finite-difference or double-backward. auto is forward-mode, which is exact,
@@ -205,6 +207,7 @@ class MetauxClassifier(
     augment: str = "none"
     pixel_range: tuple[float, float] | None = None
     image_size: int | None = None
+    resize: Literal["crop", "stretch"] = "crop"
     class_weight: str | Mapping[Any, float] | None = None
     pretrained: bool = False
     weights: str | None = None
@@ -394,7 +397,7 @@ class MetauxClassifier(
         pixel_range = None if self.pixel_range is None else (float(self.pixel_range[0]), float(self.pixel_range[1]))
         size = None if self.image_size is None else (self.image_size, self.image_size)
         check_table = partial(validate_data, self, reset=fitting)
-        image = ImageFormat(size, pixel_range=pixel_range)
+        image = ImageFormat(size, resize=self.resize, pixel_range=pixel_range)
         found = read_samples(X, None if fitting else self._form, labelled, image, check_table)
         if fitting and found.form.kind != "table":
             validate_data(self, X, skip_check_array=True, ensure_2d=False)  # forgets an earlier table's columns
