@@ -476,6 +476,8 @@ class Items(Dataset[Any]):
         (torch.zeros(0, 3, 4, 4), [], "one sample or more"),
         (Stream(), None, "expected a map-style Dataset"),
         ([np.zeros((4, 4)), np.zeros((5, 4))] * 75, KINDS, "expected samples of one shape"),
+        (np.ma.masked_less(FLOWERS, 0.2), KINDS, "expected a value for everything in X, found 5 masked"),
+        (IMAGES, np.ma.masked_equal(Y, 9), "expected a value for everything in y, found"),
         (FLOWERS, np.array([None, "a"] * 75), "expected a label for every sample in y, found None"),
         (Items(), None, "no values per item"),
         (Items(torch.zeros(3)), None, "items \\(input, label\\)"),
@@ -486,6 +488,12 @@ class Items(Dataset[Any]):
 def test_bad_data(x: Any, y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         quick().fit(x, y)
+
+
+def test_numbers_in_bfloat16_are_those_in_single_precision() -> None:
+    x = torch.tensor(FLOWERS).bfloat16()
+    fitted = quick().fit(x, KINDS).predict_proba(x)
+    assert np.array_equal(fitted, quick().fit(x.float(), KINDS).predict_proba(x.float()))
 
 
 def test_predicting_for_inputs_of_another_form() -> None:

@@ -15,7 +15,7 @@ from metaux.data.columns import Columns, check_resolution, tidy
 from metaux.data.encoding import Encoded, encode, learn_encoding
 from metaux.data.images import read_files
 from metaux.data.in_memory_strings import as_strings, name_images
-from metaux.data.pixels import Array, ImageFormat, Range, image_tensor
+from metaux.data.pixels import Array, ImageFormat, Range, check_unmasked, image_tensor
 from metaux.errors import InputError
 
 if TYPE_CHECKING:
@@ -123,7 +123,9 @@ def read_samples(
     if isinstance(samples, Dataset):
         tensors, labels = read_dataset(samples, None if form is None else len(form.shapes), labelled)
     if len(tensors) == 1 and tensors[0].dim() <= 2 and tensors[0].is_floating_point():
-        samples = tensors.pop().detach().cpu().numpy()
+        table = tensors.pop().detach().cpu()
+        samples = (table.float() if table.dtype == torch.bfloat16 else table).numpy()  # NumPy has no bfloat16
+    check_unmasked("X", samples)
     if tensors:
         found = read_tensors(tensors)
     elif (strings := as_strings(samples)) is not None:

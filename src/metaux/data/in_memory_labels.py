@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
 
 from metaux.data.classes import slots
-from metaux.data.pixels import Array
+from metaux.data.pixels import Array, check_unmasked
 from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
 
@@ -102,6 +102,7 @@ def read_given(given: Any, count: int) -> tuple[Tensor | None, tuple[str, ...]]:
 def _column(labels: Any, name: str, count: int) -> Array:
     if isinstance(labels, Tensor):
         labels = labels.detach().cpu().numpy()
+    check_unmasked(name, labels)
     if isinstance(labels, list | tuple) and any(isinstance(label, tuple) for label in labels):
         column = np.empty(len(labels), dtype=object)  # NumPy would take tuples for rows
         column[:] = labels

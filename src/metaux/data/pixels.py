@@ -155,6 +155,15 @@ def to_bytes(values: Array, pixel_range: Range, name: str) -> Array:
     return np.round((values - black) * 255 / (white - black)).astype(np.uint8)
 
 
+def check_unmasked(name: str, values: object) -> None:
+    """Raise `InputError` for a masked array with something masked: NumPy and scikit-learn would take what is below."""
+    if isinstance(values, np.ma.MaskedArray) and (hidden := int(np.sum(values.mask))):
+        raise InputError(
+            f"expected a value for everything in {name}, found {hidden:,} masked; fill them in ({name}.filled), or "
+            "leave the samples out"
+        )
+
+
 def check_numbers(name: str, x: Array) -> None:
     """Raise `InputError` unless an array has the shape of a table or of images, and finite numbers alone."""
     if x.dtype.kind not in "fiub":
