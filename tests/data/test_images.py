@@ -39,7 +39,7 @@ def test_different_sizes_are_brought_to_one_with_a_notice(tmp_path: Path) -> Non
     assert notice.startswith("2 of 2 images were resized to 32x32 pixels because their sizes differ (20x30 to 40x50)")
     wanted, notices = read_images(files, ImageFormat((8, 8)))
     assert wanted.shape == (2, 3, 8, 8)
-    assert notices == (other.replace("32x32", "8x8"),)
+    assert notices == ("2 of 2 images were resized to 8x8 pixels", other.replace("32x32", "8x8"))
 
 
 def test_shrinking_smooths(tmp_path: Path) -> None:

@@ -137,3 +137,24 @@ class TestFolders:
         assert raw.inputs.shape == (12, 3, 24, 24)
         assert len(raw.notices) == 1
         assert raw.notices[0].startswith("1 of 13 images left out, since they can't be read: ")
+
+
+class TestForAFinishedRun:
+    """What is brought to a run's form is said, as it is when a run reads its own data."""
+
+    @pytest.mark.parametrize(("mode", "told"), [("L", "greyscale and were turned into RGB"), ("RGB", "")])
+    def test_a_run_on_colour_images(self, tmp_path: Path, mode: str, told: str) -> None:
+        Image.fromarray(np.full((9, 9, 3), 90, np.uint8)).convert(mode).save(tmp_path / "new.png")
+        like = Preprocessing("image", 3, (6, 6), (0.5,) * 3, (0.2,) * 3)
+        notices = read_unlabelled([tmp_path / "new.png"], like).notices
+        assert notices[0] == "1 of 1 images were resized to 6x6 pixels"
+        assert [notice.partition(" are ")[2] for notice in notices[1:]] == [told] * bool(told)
+
+    def test_a_run_on_greyscale_images(self, tmp_path: Path) -> None:
+        Image.fromarray(np.full((6, 6, 3), 90, np.uint8)).save(tmp_path / "new.png")
+        np.savez(tmp_path / "new.npz", x=np.full((1, 6, 6, 3), 90, np.uint8))
+        like = Preprocessing("image", 1, (6, 6), (0.5,), (0.2,))
+        file, array = (read_unlabelled([tmp_path / name], like) for name in ("new.png", "new.npz"))
+        assert file.notices == ("1 of 1 images are in colour and were turned grey",)
+        assert array.notices == ("the images were turned grey",)
+        assert file.inputs[0].equal(array.inputs[0])

@@ -106,9 +106,10 @@ def test_proportions(resize: Any, tmp_path: Path) -> None:
     wide = np.zeros((4, 12), np.uint8)
     wide[:, 4:8] = 200
     wanted = ImageFormat((4, 4), 1, resize)
-    found, [said] = read_images([save(tmp_path / "wide.png", wide)], wanted)
+    found, [resized, said] = read_images([save(tmp_path / "wide.png", wide)], wanted)
     expected = np.full((4, 4), 200) if resize == "crop" else np.asarray(Image.fromarray(wide).resize((4, 4), 2))
     assert (found[0, 0].numpy() == expected).all()
+    assert resized == "1 of 1 images were resized to 4x4 pixels"
     assert said.startswith("1 of 1 images have other proportions than 4x4: they ")
 
 

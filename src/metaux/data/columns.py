@@ -284,7 +284,7 @@ def _checked(values: "Series[Any]", cells: "Series[Any]", what: str, column: Col
         more = f" ({wrong.sum():,} such cells)" if wrong.sum() > 1 else ""
         raise InputError(
             f"expected {what} in column '{column.name}', found '{cells.iloc[row]}' in {cells.index[row]}{more}; "
-            f"correct it, empty the cell, or leave the column out: --ignore '{column.name}'"
+            f"correct it, empty the cell, or train without the column: --ignore '{column.name}'"
         )
     return np.where(np.isfinite(found), found, np.nan)
 

@@ -218,6 +218,8 @@ def _told_size(surveys: dict[int, Survey], size: tuple[int, int], wanted: ImageF
             + (f", and costs about {cost} times what {LEAST}x{LEAST} does" if cost > 1 else "")
             + "; --image-size chooses another size"
         )
+    elif resized:
+        yield f"{resized:,} of {total:,} images were resized to {size[0]}x{size[1]} pixels"
     other = sum(abs(height * size[1] / (width * size[0]) - 1) > CUT_OFF for height, width in sizes)
     if other:
         how = "keep their proportions, and what is over is cut off on both sides (--resize stretch keeps all of it)"
@@ -236,8 +238,10 @@ def _told(
 ) -> Iterator[str]:
     total = len(surveys)
     greys = sum(found.mode in GREY for found in surveys.values())
-    if channels == 3 and greys and wanted.channels is None:
+    if channels == 3 and greys:
         yield f"{greys:,} of {total:,} images are greyscale and were turned into RGB"
+    if channels == 1 and greys < total:
+        yield f"{total - greys:,} of {total:,} images are in colour and were turned grey"
     if clear:
         yield f"{clear:,} of {total:,} images are transparent in places, and were laid on white"
     if (deep := sum(found.deep for found in surveys.values())) and wanted.pixel_range is None:

@@ -169,6 +169,8 @@ def _inputs(arrays: Mapping[str, Array], request: Request) -> RawData:
     whole = torch.cat(images)
     if request.image.size not in (None, tuple(whole.shape[-2:])):
         notices[f"the images of {whole.shape[-2]}x{whole.shape[-1]} pixels were resized"] = None
+    if request.image.channels not in (None, whole.shape[1]):
+        notices["the images were turned " + ("grey" if request.image.channels == 1 else "into RGB")] = None
     return RawData(
         conform(whole, request.image), "image", {}, notices=tuple(notices), pixel_range=pixel_range, augmentation="none"
     )
