@@ -13,7 +13,7 @@ single`, and for photos timm's ResNet-18 from scratch (64 pixels, 40 epochs, Ada
   the class is the library. 360 fresh ones.
 - tables: those of `--tables`; 60 % of the rows, the others are fresh.
 
-What is there already is not made again. It is at least the best of the others within its interval if Wilson's 95 %
+What is recorded already is not made again, also where `--out` is gone. It is at least the best of the others within its interval if Wilson's 95 %
 interval of it reaches their accuracy.
 """
 
@@ -201,21 +201,22 @@ def main() -> None:
     made["texts"] = texts
     for file in sorted(arguments.tables.glob("*.csv")) if arguments.tables else []:
         made[file.stem] = lambda out, chance, file=file: table(file, out, chance)
-    rows: list[Mapping[str, object]] = []
+    rows: dict[str, Mapping[str, object]] = {}
+    if arguments.record.is_file():
+        recorded = pd.read_csv(arguments.record, dtype=str, keep_default_na=False)
+        rows = {row["data_set"]: row for row in recorded.to_dict("records")}
     for name, make in made.items():
-        if arguments.only and name not in arguments.only:
+        if name in rows or (arguments.only and name not in arguments.only):
             continue
-        out, kept = arguments.out / name, arguments.out / name / "row.json"
-        if not kept.is_file():
-            if not (out / "data").is_dir():
-                paths = make(out / "data", random.Random(f"{arguments.seed} {name}"))
-                (out / "paths.json").write_text(json.dumps(paths))
-            known, fresh = json.loads((out / "paths.json").read_text())
-            kept.write_text(json.dumps(measure(name, known, fresh, arguments.minutes, out, arguments.seed)))
-        rows.append(json.loads(kept.read_text()))
-        print(rows[-1], flush=True)
+        out = arguments.out / name
+        if not (out / "data").is_dir():
+            paths = make(out / "data", random.Random(f"{arguments.seed} {name}"))
+            (out / "paths.json").write_text(json.dumps(paths))
+        known, fresh = json.loads((out / "paths.json").read_text())
+        rows[name] = measure(name, known, fresh, arguments.minutes, out, arguments.seed)
+        print(rows[name], flush=True)
         arguments.record.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomic(arguments.record, to_csv(rows))
+        write_text_atomic(arguments.record, to_csv(list(rows.values())))
 
 
 if __name__ == "__main__":
