@@ -13,8 +13,8 @@ single`, and for photos timm's ResNet-18 from scratch (64 pixels, 40 epochs, Ada
   the class is the library. 360 fresh ones.
 - tables: those of `--tables`; 60 % of the rows, the others are fresh.
 
-What is recorded already is not made again, also where `--out` is gone. It is at least the best of the others within its interval if Wilson's 95 %
-interval of it reaches their accuracy.
+What is recorded already is not made again, also where `--out` is gone. It is at least the best of the others within its
+interval if Wilson's 95 % interval of it reaches their accuracy.
 """
 
 import argparse
@@ -204,7 +204,7 @@ def main() -> None:
     rows: dict[str, Mapping[str, object]] = {}
     if arguments.record.is_file():
         recorded = pd.read_csv(arguments.record, dtype=str, keep_default_na=False)
-        rows = {row["data_set"]: row for row in recorded.to_dict("records")}
+        rows = {row["data_set"]: {str(name): cell for name, cell in row.items()} for row in recorded.to_dict("records")}
     for name, make in made.items():
         if name in rows or (arguments.only and name not in arguments.only):
             continue
