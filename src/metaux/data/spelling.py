@@ -13,8 +13,12 @@ from metaux.data.columns import number_of
 from metaux.errors import InputError
 
 
+A_FEW = 10
+"""Classes of one letter each; more are an alphabet."""
+
+
 def check_labels(column: str, labels: Sequence[str]) -> None:
-    """Check that labels are those of classes, each written in one way.
+    """Check that labels are those of classes, each written in one way; of an alphabet, A and a are two.
 
     Raises:
         InputError: for numbers that measure something, and for one value in two spellings.
@@ -31,9 +35,10 @@ def check_labels(column: str, labels: Sequence[str]) -> None:
             f"{max(numbers):g} for {len(labels):,} samples: that is regression, which metaux doesn't do; make "
             "classes of them (pandas.cut), or name another column with --label"
         )
+    alphabet = len(counts) > A_FEW and all(len(label) == 1 for label in counts)
     spellings: dict[object, str] = {}
     for label in counts:
-        if (other := spellings.setdefault(spelling(label), label)) != label:
+        if (other := spellings.setdefault(label if alphabet else spelling(label), label)) != label:
             same = "the same number" if _number(label) is not None else "the same but for capitals or spaces"
             raise InputError(
                 f"expected each class in one spelling in '{column}', found '{other}' ({counts[other]:,} times) and "
@@ -43,15 +48,14 @@ def check_labels(column: str, labels: Sequence[str]) -> None:
 
 
 def spelling(label: str) -> object:
-    """Return what two spellings of one value have in common; single letters differ by their case.
+    """Return what two spellings of one value have in common.
 
-    >>> spelling("1.0") == spelling("1"), spelling("Yes") == spelling("yes"), spelling("a") == spelling("A")
-    (True, True, False)
+    >>> spelling("1.0") == spelling("1"), spelling("Yes ") == spelling("yes")
+    (True, True)
     """
     if _number(label) is not None:
         return Decimal(label)  # long numbers that differ in their last digit are no spellings of one
-    words = " ".join(label.split())
-    return words.casefold() if len(words) > 1 else words
+    return " ".join(label.split()).casefold()
 
 
 def places(labels: Iterable[str], names: Sequence[str]) -> Tensor:
