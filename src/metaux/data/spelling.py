@@ -12,9 +12,8 @@ from torch import Tensor
 from metaux.data.columns import number_of
 from metaux.errors import InputError
 
-
 A_FEW = 10
-"""Classes of one letter each; more are an alphabet."""
+"""Classes of one letter each; more are an alphabet, and so are letters that all come in both cases."""
 
 
 def check_labels(column: str, labels: Sequence[str]) -> None:
@@ -35,7 +34,8 @@ def check_labels(column: str, labels: Sequence[str]) -> None:
             f"{max(numbers):g} for {len(labels):,} samples: that is regression, which metaux doesn't do; make "
             "classes of them (pandas.cut), or name another column with --label"
         )
-    alphabet = len(counts) > A_FEW and all(len(label) == 1 for label in counts)
+    in_both = all(label.swapcase() in counts for label in counts)
+    alphabet = all(len(label) == 1 for label in counts) and (len(counts) > A_FEW or in_both)
     spellings: dict[object, str] = {}
     for label in counts:
         if (other := spellings.setdefault(label if alphabet else spelling(label), label)) != label:
