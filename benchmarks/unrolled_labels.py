@@ -4,9 +4,9 @@
 
 Each seed draws training samples, folds, labels and the final training anew. First it prints how many core-hours are
 left, by what is recorded of a row or by a rehearsal of it. Then it trains what is not recorded, seed by seed, and
-records each run in `SET.csv`; after each seed it writes the paired differences (`SET-differences.csv`) and a sheet of
-the sub-classes (`SET.png`). An interrupted run goes on after its last iteration or epoch while its folder in `--out` is
-there; what is recorded needs no folder. `--sets`, `--rows` and `--seeds` restrict it.
+records each run (`SET-accuracies.csv`); after each seed it writes the paired differences (`SET-differences.csv`) and a
+sheet of the sub-classes (`SET.png`). An interrupted run goes on after its last iteration or epoch while its folder in
+`--out` is there; what is recorded needs no folder. `--sets`, `--rows` and `--seeds` restrict it.
 """
 
 import argparse
@@ -159,7 +159,7 @@ class Study:
     def __init__(self, name: str, settings: Settings, store: Store, records: Path):
         self.name, self.settings, self.store, self.records = name, settings, store, records
         self.rows = {title: row for title, row in ROWS.items() if name in row.sets}
-        self.path = records / f"{name}.csv"
+        self.path = records / f"{name}-accuracies.csv"
         self.found: dict[tuple[str, int], Finished] = {}
         if self.path.exists():
             with self.path.open(encoding="utf-8", newline="") as file:

@@ -118,6 +118,7 @@ STUDIES = (
     "recipe/",
     "variants/screened-",
     "variants/tested-",
+    *(f"unrolled/{file.name.removesuffix('differences.csv')}" for file in RESULTS.glob("unrolled/*-differences.csv")),
 )
 KEYS = ("data_set", "run", "epochs")  # that a study may have, beside row and seed
 NAN = float("nan")
