@@ -25,6 +25,12 @@ class Stopped(Exception):
     pass
 
 
+@pytest.fixture(autouse=True)
+def after_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a checkpoint after each epoch, as for epochs that take ten times as long as the writing."""
+    monkeypatch.setattr("metaux.training.pace.REST", 0)
+
+
 def going_on(plan: Plan, folder: Path, stop_after: int = 0) -> Fitted:
     """Train from the checkpoint in a folder, if there is one; stop after an epoch."""
 
