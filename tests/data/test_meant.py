@@ -105,7 +105,7 @@ class TestArrays:
             assert found.test.primary.equal(plain.test.primary)
         assert third.validation is not None
         assert third.validation.inputs[0].equal(torch.from_numpy(images[16:20]).unsqueeze(1))
-        assert other.notices[0] == "read under the names x, y: x_train, y_train"
+        assert other.notices[0] == "the arrays x_train, y_train are taken for x, y"
 
     def test_two_names_for_one_array_are_not_guessed(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "t.npz", x_train=np.eye(4), X=np.eye(4), y=np.arange(4) % 2)

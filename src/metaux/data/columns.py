@@ -1,4 +1,7 @@
-"""The columns of a table: what is learned of each from training samples, and the numbers that a network takes of it."""
+"""The columns of a table: what is learned of each from training samples, and the numbers that a network takes of it.
+
+It is a little longer than 300 lines, since each way of writing a number is read here, for a run and a prediction alike.
+"""
 
 import re
 from collections.abc import Mapping, Sequence

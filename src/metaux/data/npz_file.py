@@ -66,10 +66,9 @@ def read(request: Request) -> RawData:
     renamed = {name: own for name, own in renamed.items() if own not in clashing}
     others = (*others, *(name for name in arrays if ALIASES.get(name) in clashing))
     arrays = {renamed.get(name, name): array for name, array in arrays.items() if name not in others}
-    said = [f"read under the names {', '.join(renamed.values())}: {', '.join(renamed)}"] if renamed else []
+    said = [f"the arrays {', '.join(renamed)} are taken for {', '.join(renamed.values())}"] if renamed else []
     try:
-        read_arrays_of = _read_labelled if request.labelled else _read_inputs
-        raw = read_arrays_of(arrays, others, request)
+        raw = (_read_labelled if request.labelled else _read_inputs)(arrays, others, request)
         return replace(raw, notices=(*said, *raw.notices))
     except InputError as error:
         raise InputError(f"{error} (in '{request.path}')") from None

@@ -157,9 +157,10 @@ def ignored_directions(features: Tensor, weight: Tensor, count: int) -> Tensor:
             f"expected a backbone with at least {count + len(weight) - 1} features for {count} directions that the "
             f"head ignores, found {weight.shape[1]}; ask for fewer sub-classes, or give another backbone"
         )
-    principal = torch.linalg.svd(features @ null.T)[2][:count]
-    found: Tensor = principal @ null
-    return found.T
+    along = features @ null.T
+    principal = torch.linalg.eigh(along.T @ along)[1][:, -count:].flip(1)  # of the covariance: no matrix of samples
+    found: Tensor = null.T @ principal
+    return found
 
 
 def random_frame(size: int, count: int, drawn: torch.Generator) -> Tensor:
