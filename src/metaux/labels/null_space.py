@@ -158,9 +158,10 @@ def ignored_directions(features: Tensor, weight: Tensor, count: int) -> Tensor:
             f"head ignores, found {weight.shape[1]}; ask for fewer sub-classes, or give another backbone"
         )
     along = features @ null.T
-    principal = torch.linalg.eigh(along.T @ along)[1][:, -count:].flip(1)  # of the covariance: no matrix of samples
-    found: Tensor = null.T @ principal
-    return found
+    few = len(along) < along.shape[1]  # only then all directions are asked for: else they come with a matrix [m, m]
+    principal = torch.linalg.svd(along, full_matrices=few)[2][:count]
+    found: Tensor = principal @ null
+    return found.T
 
 
 def random_frame(size: int, count: int, drawn: torch.Generator) -> Tensor:
