@@ -189,11 +189,23 @@ FOLDERS: dict[str, tuple[Make, str]] = {
     "out is a file": (lambda p: [*table(p)[:-1], folder(p / "f", "x") / "x"], "Not a directory"),
     "out below a file": (lambda p: [*table(p)[:-1], folder(p / "f", "x") / "x" / "y"], "Not a directory"),
     "out that can't be written": (lambda p: [*table(p)[:-1], "/proc/out"], "can be written to at '/proc'"),
+    "out of too long a name": (lambda p: [*table(p)[:-1], p / ("x" * 300)], "File name too long"),
+    "out through links in a circle": (lambda p: [*table(p)[:-1], _circle(p) / "out"], "can't be (Too many levels of"),
+    "out that is a link to nothing": (lambda p: [*table(p)[:-1], _link(p / "l", p / "gone" / "o")], "No such file"),
     "compare's out that can't be written": (lambda p: ["compare", "--out", "/proc/out"], "can be written to"),
     "no run to predict with": (lambda p: ["predict", p / "no", p], "expected the folder of a run"),
     "no run to evaluate": (lambda p: ["evaluate", folder(p / "empty")], "expected the folder of a run"),
     "no run to take labels of": (lambda p: ["labels", p / "no"], "expected the folder of a run"),
 }
+
+
+def _link(path: Path, to: Path) -> Path:
+    path.symlink_to(to)
+    return path
+
+
+def _circle(path: Path) -> Path:
+    return _link(path / "circle", path / "circle")
 
 
 def _save(path: Path, **content: Any) -> Path:

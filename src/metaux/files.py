@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -29,6 +30,8 @@ _FORMULA = re.compile(r"'*(?=[=+\-@\t\r\n＝＋－＠])(?![+-]\d+(\.\d*)?(e[+-]?
 
 OURS = ".metaux"
 """What the names begin with of files that a command keeps for itself in the folder that it writes into."""
+UNFINISHED = ".tmp"
+"""What they end with where a killed command leaves what is of no use."""
 
 Progress = Callable[[int, int], None]
 """Called now and then with how many samples have been read, and how many there are."""
@@ -89,7 +92,7 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
     """
     check_in_place(path.parent)
     # In the same folder, since only a move within one file system is atomic.
-    unfinished = path.with_name(f"{OURS}-{path.name}.{os.getpid()}.tmp")
+    unfinished = path.with_name(f"{OURS}-{path.name}.{os.getpid()}{UNFINISHED}")
     try:
         with unfinished.open("wb") as file:
             file.write(content)
@@ -105,9 +108,9 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what `write_bytes_atomic` left of files in a folder when it was killed."""
-    for path in folder.glob(f"{OURS}-*.tmp"):
-        path.unlink(missing_ok=True)
+    """Remove the files and folders that a command left unfinished in a folder when it was killed."""
+    for path in folder.glob(f"{OURS}-*{UNFINISHED}"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:

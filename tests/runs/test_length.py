@@ -41,9 +41,12 @@ def test_the_best_length_is_found_on_validation_data_and_kept(tmp_path: Path, mo
     assert run.accuracy == pytest.approx(reached[20].accuracy)
 
 
-def test_what_is_given_stays() -> None:
+def test_what_is_given_stays(tmp_path: Path) -> None:
     settings = Settings(data="iris", epochs=7)
-    assert choose_length(settings, "single", [0], 1, Path("nowhere"), QUIET) is settings
+    left = tmp_path / f"{OURS}-lengths" / "runs"  # by a choice that was killed once it was recorded
+    left.mkdir(parents=True)
+    assert choose_length(settings, "single", [0], 1, tmp_path, QUIET) is settings
+    assert not list(tmp_path.iterdir())
 
 
 def test_refuses_validation_data_that_is_looked_at_twice(tmp_path: Path) -> None:

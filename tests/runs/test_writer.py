@@ -1,5 +1,6 @@
 """One writer per output folder."""
 
+import errno
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from rich.console import Console
 from metaux.errors import InputError
 from metaux.runs.store import WRITER
 from metaux.runs.writer import sole_writer
-from shell import done, metaux, write_table
+from shell import below, done, metaux, write_table
 
 QUIET = Console(quiet=True)
 HOLD = """
@@ -81,6 +82,31 @@ def test_a_folder_in_which_a_command_was_killed_in_its_first_write_is_taken(tmp_
     unfinished.write_text("data: ")
     done(*words)
     assert not unfinished.exists()
+
+
+def test_what_a_kill_leaves_of_what_was_done_is_removed(tmp_path: Path) -> None:
+    """In the middle of a look whether a folder can be written to; and before a run that has ended drops its state."""
+    words = ("train", write_table(tmp_path / "t.npz"), "--method", "single", "--epochs", 1, "--out", tmp_path / "out")
+    done(*words)
+    before = set(below(tmp_path))
+    (tmp_path / "out" / ".metaux-12345678.tmp").mkdir()
+    for name in (".metaux-12345678.tmp/file", "checkpoint.pt", "checkpoint.before.pt"):
+        (tmp_path / "out" / name).touch()
+    done(*words)
+    assert set(below(tmp_path)) == before
+
+
+@pytest.mark.parametrize("command", ["train", "compare", "recommend"])
+def test_a_full_disk_is_seen_before_anything_is_done(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    said = metaux(command, "iris", "--out", tmp_path / "out")
+    assert (said.code, said.err.count("\n"), "can't be (No space left on device); give" in said.err) == (2, 1, True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_left_where_nothing_was_written(tmp_path: Path) -> None:

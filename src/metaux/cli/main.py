@@ -3,6 +3,7 @@
 What takes long to import is imported where an interruption has its line already.
 """
 
+import errno
 import io
 import os
 import sys
@@ -68,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         name = f" '{error.filename}'" if error.filename else ""
         reason = error.strerror or str(error)
-        _exit(f"metaux: expected to read and write files, found that{name} can't be ({reason}); correct that", 1)
+        status = 2 if error.errno == errno.ENAMETOOLONG else 1  # the one is seen of the words, before any run
+        _exit(f"metaux: expected to read and write files, found that{name} can't be ({reason}); correct that", status)
 
 
 def _exit(message: str, status: int) -> NoReturn:

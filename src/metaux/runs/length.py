@@ -58,7 +58,9 @@ def choose_length(
         InputError: for a measurement on validation data, which is then looked at twice.
         TrainingError: if a run could not be finished.
     """
+    place = out / f"{OURS}-lengths"
     if settings.epochs != "auto":
+        shutil.rmtree(place, ignore_errors=True)  # of a choice that was made, where it was not removed any more
         return settings
     if settings.evaluate_on == "validation":
         raise InputError(
@@ -68,7 +70,6 @@ def choose_length(
     base = replace(settings, epochs=None, evaluate_on="validation")
     least = load_once(replace(base, train_size=None))
     base = replace(base, train_size=settings.train_size and min(settings.train_size, len(least.train)))
-    place = out / f"{OURS}-lengths"
     place.mkdir(exist_ok=True)
     store, reached = Store(place), dict[int, Reached]()
     epochs = resolve(base).epochs

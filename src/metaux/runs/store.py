@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from metaux.errors import InputError
-from metaux.files import OURS, check_file
+from metaux.files import OURS, UNFINISHED, check_file
 from metaux.runs.record import SETTINGS, Run, is_finished
 from metaux.runs.trial import Trial
 from metaux.settings import Settings, changed, from_mapping, to_mapping
@@ -174,16 +174,30 @@ def check_writable(path: Path, remedy: str = "give another --out") -> None:
         InputError: if not.
     """
     place = path.absolute()
-    while not place.exists():
-        place = place.parent
     try:
-        with tempfile.TemporaryDirectory(prefix=f"{OURS}-", dir=place):
+        while not _is_there(place):
+            place = place.parent
+        with tempfile.TemporaryDirectory(prefix=f"{OURS}-", suffix=UNFINISHED, dir=place) as folder:
+            Path(folder, "file").write_bytes(b"0")  # a full disk may still have room for a folder
             return
     except OSError as error:
         raise InputError(
             f"expected a folder that can be written to at '{place}', found that it can't be ({error.strerror}); "
             f"{remedy}"
         ) from None
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is something of that name, a link to nothing too.
+
+    Raises:
+        OSError: if there can be nothing.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _shown(value: object) -> str:

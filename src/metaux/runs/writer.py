@@ -12,8 +12,11 @@ from rich.console import Console
 
 from metaux.errors import InputError
 from metaux.files import check_file, remove_unfinished, write_json
+from metaux.runs.record import is_finished
 from metaux.runs.store import LOCK, WRITER, check_writable
+from metaux.runs.worker import CHECKPOINT
 from metaux.terminal import print_notes
+from metaux.training.checkpoint import Checkpoint
 
 
 @contextmanager
@@ -45,6 +48,8 @@ def sole_writer(out: Path, console: Console) -> Iterator[None]:
             print_notes([f"a command{earlier} was stopped here; this one continues in its place"], console)
         for place in (out, *out.glob("runs/*")):
             remove_unfinished(place)
+            if is_finished(place):  # what was killed then had no time to
+                Checkpoint(place / CHECKPOINT, "").delete()
         start = datetime.now().astimezone().isoformat(" ", "seconds")
         write_json(out / WRITER, {"process": os.getpid(), "host": platform.node(), "start": start})
         yield
