@@ -61,7 +61,7 @@ class Tried:
         words: of the command line.
         curve: whether its runs are measured on the way.
         timed: whether it decides something by how long things take: then its runs are compared, each by itself.
-        like: another command, whose moments in a write are not tried again.
+        like: another command, whose moments in a write are not tried again; nor are there random ones.
     """
 
     words: str
@@ -73,14 +73,13 @@ class Tried:
 COMMANDS = {
     "train": Tried("train digits --method maxl --epochs 6 --backbone small-cnn --train-size 600"),
     "train, with a teacher": Tried(
-        "train digits --method distilled --epochs 4 --backbone small-cnn --train-size 600", like="train"
+        "train digits --method distilled --epochs 4 --backbone mlp --train-size 200", like="train"
     ),
     "train --epochs auto": Tried(
         "train digits --method single --epochs auto --backbone mlp --train-size 100", like="train"
     ),
     "compare --jobs 2": Tried(
-        "compare digits --methods single maxl --seeds 1 --epochs 4 --backbone small-cnn --train-size 300 --jobs 2 "
-        "--no-report"
+        "compare digits --methods single maxl --seeds 1 --epochs 4 --backbone mlp --train-size 200 --jobs 2 --no-report"
     ),
     "recommend": Tried("recommend wine --epochs 3 --minutes 0.5 --jobs 1", curve=False, timed=True),
     "benchmark": Tried("benchmark wine --methods kmeans --most-seeds 4 --jobs 1", curve=False, timed=True),
@@ -131,7 +130,7 @@ class Campaign:
 
     def todo(self) -> list[Moment]:
         """Return the moments that the record lacks, in their order: the kind, what is done, and which time."""
-        found: list[Moment] = [(RANDOM, "", number) for number in range(1, AT_RANDOM + 1)]
+        found: list[Moment] = [(RANDOM, "", number) for number in range(1, (0 if self.tried.like else AT_RANDOM) + 1)]
         counts = Counter[str]()
         for moment in self.seen:
             counts[moment] += 1

@@ -63,7 +63,8 @@ class _Watching:
         self.log = os.open(watch.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.moved, self.folder, self.trained, self.counts_epochs, self.due = "", "", "", False, 0.0
         self.fsync = os.fsync
-        os.fsync = self.synchronise
+        system: Any = os
+        system.fsync = self.synchronise
         sys.addaudithook(self.hear)
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -120,14 +121,15 @@ class _Watching:
 
     def count_epochs(self) -> None:
         """Note from now on when epochs begin, and whether one is due to be kept, once the package's loop is there."""
-        loop = sys.modules.get("metaux.training.loop")
+        loop: Any = sys.modules.get("metaux.training.loop")
         if self.counts_epochs or not hasattr(loop, "fit"):
             return
         self.counts_epochs = True
         from metaux.training.checkpoint import Checkpoint
         from metaux.training.pace import REST
 
-        train_epoch, save = loop.train_epoch, Checkpoint.save
+        kept: Any = Checkpoint
+        train_epoch, save = loop.train_epoch, kept.save
 
         def noted_epoch(learner: Any, epoch: int, *more: Any) -> Any:
             if self.folder != self.trained:  # each run has a pace of its own
@@ -141,4 +143,4 @@ class _Watching:
             end = time.perf_counter()
             self.due = end + REST * (end - start)
 
-        loop.train_epoch, Checkpoint.save = noted_epoch, timed_save
+        loop.train_epoch, kept.save = noted_epoch, timed_save
