@@ -73,6 +73,16 @@ def test_an_error_shows_a_name_without_acting(tmp_path: Path) -> None:
     assert "\x1b" not in result.err
 
 
+def test_a_long_name_leaves_its_sentence_readable(tmp_path: Path) -> None:
+    name = 10_000 * "n"
+    (tmp_path / "t.csv").write_text(f"a,label\n1,{name}\n2,x\n3,x\n")
+    result = metaux("train", tmp_path / "t.csv", "--out", tmp_path / "out")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert len(result.err) < 2100
+    assert result.err.startswith("metaux: expected two training samples or more of every class, found 1 of 'nnn")
+    assert result.err.endswith("leave its samples out (in a table: empty their labels)\n")
+
+
 def test_nothing_that_is_printed_acts(capsys: pytest.CaptureFixture[str]) -> None:
     console = make_console()
     console.print(CLEAR)

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import stat
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -63,6 +64,19 @@ def check_file(path: Path, what: str = "a file") -> None:
     else:
         kind = KINDS.get(stat.S_IFMT(found.st_mode), "thing that is no file")
     raise InputError(f"expected {what}, found the {kind} '{path}'; remove it, or give a plain file")
+
+
+def check_not_packed(path: Path) -> None:
+    """Check of an archive that it is no longer when it is unpacked: those of torch and skops are not packed.
+
+    Raises:
+        ValueError: if not: a small one could fill the memory.
+        zipfile.BadZipFile: if it is no archive.
+    """
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > path.stat().st_size:
+        raise ValueError(f"an archive that unpacks to {size:,} bytes")
 
 
 @cache

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from metaux.files import Progress, to_json
-from metaux.words import ACTING, data_name, visible
+from metaux.words import ACTING, data_name, shortened, visible
 
 
 class _Console(Console):
@@ -72,7 +72,7 @@ def print_notes(notes: Sequence[str], console: Console) -> None:
         console.notes |= dict.fromkeys(notes)
     for note in notes:
         grid = Table.grid(padding=(0, 1))
-        grid.add_row("note:", Text(visible(note), overflow="fold"))
+        grid.add_row("note:", Text(visible(shortened(note)), overflow="fold"))
         console.print(grid)
 
 

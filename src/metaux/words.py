@@ -19,6 +19,16 @@ def visible(text: str) -> str:
     return ACTING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def shortened(text: str, most: int = 2000) -> str:
+    """Return text of about so many characters at most: what is over is left out of its middle.
+
+    >>> shortened("found " + 90 * "n" + "; rename it", 24)
+    'found nnnnnn[83 characters left out]n; rename it'
+    """
+    over = len(text) - most
+    return text if over <= 0 else f"{text[: most // 2]}[{over:,} characters left out]{text[over + most // 2 :]}"
+
+
 def shell_command(words: Iterable[str]) -> str:
     """Return the line that a shell reads as these words, bytes of a path that are no UTF-8 among them.
 

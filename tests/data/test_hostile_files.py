@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -23,7 +24,8 @@ from metaux.data.pixels import ImageFormat
 from metaux.data.sources import load
 from metaux.errors import InputError
 from metaux.settings import Settings
-from shell import metaux, write_images
+from shell import done, metaux, write_images
+from written import write_animals
 
 SOURCE = Path(images.__file__).parent.parent
 LIMIT = 60.0
@@ -140,12 +142,23 @@ SPECIAL: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run as an earlier release left it, without digests, and without what it learned."""
+    path = tmp_path_factory.mktemp("classical")
+    done("train", write_animals(path / "t.csv"), "--method", "logistic-regression", "--out", path / "run")
+    for name in ("manifest.json", "classifier.skops"):
+        (path / "run" / name).unlink()
+    return path / "run"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="made by Linux")
 @pytest.mark.parametrize("name", SPECIAL)
-def test_what_is_no_plain_file_is_refused_at_once(name: str, tmp_path: Path) -> None:
+def test_what_is_no_plain_file_is_refused_at_once(name: str, run: Path, tmp_path: Path) -> None:
     make, kind = SPECIAL[name]
     folder = class_folders(tmp_path / "images", {"cat": 3, "dog": 3})
     (tmp_path / "m.csv").write_text("file,label\nimages/cat/x.png,cat\nimages/dog/000.png,dog\n")
+    shutil.copytree(run, tmp_path / "run")
     for file, words in (
         ("images/cat/x.png", ["train", folder]),
         ("images/cat/x.png", ["train", tmp_path / "m.csv"]),
@@ -154,11 +167,13 @@ def test_what_is_no_plain_file_is_refused_at_once(name: str, tmp_path: Path) -> 
         ("h.csv", ["train", "digits", "--hierarchy", tmp_path / "h.csv"]),
         ("h.yaml", ["train", "digits", "--hierarchy", tmp_path / "h.yaml"]),
         ("c.yaml", ["train", "digits", "--config", tmp_path / "c.yaml"]),
+        ("w.pth", ["train", folder, "--backbone", "torchvision:squeezenet1_1", "--weights", tmp_path / "w.pth"]),
+        ("run/classifier.skops", ["evaluate", tmp_path / "run"]),
     ):
         if not (tmp_path / file).is_symlink() and not (tmp_path / file).exists():
             make(tmp_path / file)
         with within(LIMIT):
-            result = metaux(*words, "--out", tmp_path / "out")
+            result = metaux(*words, *(["--out", tmp_path / "out"] if words[0] == "train" else []))
         assert (result.code, result.err.count("\n")) == (2, 1), result
         assert f"found the {kind} '{tmp_path / file}'" in result.err
 

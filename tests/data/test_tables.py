@@ -95,6 +95,12 @@ def test_how_cells_are_written(
     assert read_unlabelled([new], again).inputs[0][:, :1].tolist() == [[value[0]] for value in found]
 
 
+def test_a_date_far_in_the_future_is_no_trouble(tmp_path: Path) -> None:
+    """What people write for never: early versions of pandas have no such date, and the cells are then words."""
+    _, found = of_column(tmp_path / "t.csv", ["9999-12-31", "2020-02-03", "2020-02-20", "2020-02-04"])
+    assert len(found) == 4
+
+
 @pytest.mark.parametrize("word", ["", "NA", "n/a", "NaN", "null", "?", "-", "<NA>"])
 def test_missing_values(word: str, tmp_path: Path) -> None:
     data, found = of_column(tmp_path / "t.csv", ["2", word, "8", "5"])

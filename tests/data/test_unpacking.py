@@ -5,10 +5,12 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from memory import little_memory
 
 from metaux.data.classes import assign, slots
@@ -16,8 +18,11 @@ from metaux.data.levels import Levels
 from metaux.data.sources import load
 from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
+from metaux.networks.weights import read_weights
 from metaux.settings import Settings
-from shell import metaux
+from metaux.training.checkpoint import Checkpoint
+from shell import done, metaux
+from written import write_animals
 
 
 def npz(path: Path, members: dict[str, bytes], packing: int = zipfile.ZIP_DEFLATED) -> Settings:
@@ -65,6 +70,47 @@ def test_arrays_are_refused_by_their_headers(name: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_text_of_characters_that_are_none(order: str, tmp_path: Path) -> None:
+    for code, message in ((0x10FFFF, ""), (0x110000, "that isn't one .text with characters that are none")):
+        codes = np.array([code, ord("a")] * 10, f"{order}u4")
+        settings = npz(tmp_path / "a.npz", {**GOOD, "y": npy((20,), f"{order}U1", codes.tobytes())})
+        with pytest.raises(InputError, match=message) if message else nullcontext():
+            load(settings)
+
+
+def packed(path: Path, content: dict[str, bytes]) -> Path:
+    """Write an archive whose last member, of a gigabyte, is a megabyte."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, own in content.items():
+            file.writestr(name, own)
+        with file.open("archive/data/9", "w") as opened:
+            for _ in range(2**8):
+                opened.write(bytes(2**22))
+    assert path.stat().st_size < 2**21
+    return path
+
+
+def test_archives_that_grow(tmp_path: Path) -> None:
+    """What torch and skops wrote is not packed, though they read what is."""
+    torch.save({"network": torch.zeros(4)}, tmp_path / "w.pth")
+    with zipfile.ZipFile(tmp_path / "w.pth") as file:
+        content = {name: file.read(name) for name in file.namelist()}
+    bomb = packed(tmp_path / "checkpoint.pt", content)
+    with little_memory(), pytest.raises(InputError, match=r"expected this run's checkpoint .* found something else"):
+        Checkpoint(bomb, "").read()
+    with pytest.raises(ValueError, match="an archive that unpacks to 1,073,7"):
+        read_weights(bomb)
+    assert "network" in read_weights(tmp_path / "w.pth")
+    out = tmp_path / "run"
+    done("train", write_animals(tmp_path / "t.csv"), "--method", "logistic-regression", "--out", out)
+    (out / "manifest.json").unlink()
+    with zipfile.ZipFile(out / "classifier.skops") as file:
+        content = {name: file.read(name) for name in file.namelist()}
+    packed(out / "classifier.skops", content)
+    assert "that holds no model (an archive that unpacks to 1,07" in metaux("evaluate", out).err
+
+
 def test_arrays_that_nobody_asked_for_stay_packed(tmp_path: Path) -> None:
     members = {**GOOD, "z": npy((2**25,), content=b"\0" * 2**28), "other": npy((2**40,)), "program": b"\x80\x04."}
     settings = npz(tmp_path / "a.npz", members)
@@ -74,6 +120,9 @@ def test_arrays_that_nobody_asked_for_stay_packed(tmp_path: Path) -> None:
 
 
 def test_a_file_that_numpy_does_not_write(tmp_path: Path) -> None:
+    endless = GOOD["x"].replace(b"}", b"(")  # for Python's own tokens, which NumPy reads headers with
+    with pytest.raises(InputError, match="that isn't one"):
+        load(npz(tmp_path / "a.npz", {**GOOD, "x": endless}))
     with pytest.raises(InputError, match="x packed as NumPy doesn't"):
         load(npz(tmp_path / "a.npz", GOOD, zipfile.ZIP_LZMA))
     with warnings.catch_warnings(), zipfile.ZipFile(tmp_path / "b.npz", "w") as file:

@@ -311,7 +311,7 @@ class TestStart:
         own = quick(weights=str(file), **options).fit(images, labels).network_.trunk.state_dict()
         assert own["conv1.0.weight"].shape == state["conv1.0.weight"].shape
         assert own["layer1.0.conv1.weight"].equal(state["layer1.0.conv1.weight"])
-        with pytest.raises(InputError, match="expected a file of weights, found none at"):
+        with pytest.raises(InputError, match="expected a file of weights, found nothing at"):
             quick(weights=str(tmp_path / "none"), **options).fit(images, labels)
         with pytest.raises(InputError, match="for pretrained=True or weights, found Linear"):
             quick(backbone=nn.Linear(4, 2), weights=str(file)).fit(X, Y)

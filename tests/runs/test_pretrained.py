@@ -153,7 +153,7 @@ def test_a_file_of_weights_is_enough(caches: Path) -> None:
     evaluated = metaux("evaluate", out)
     assert evaluated.code == 0, evaluated.err
     lost = metaux(*words, "--backbone", "timm:test_resnet")
-    assert (lost.code, "expected a file of weights, found none at" in lost.err) == (2, True)
+    assert (lost.code, "expected a file of weights, found nothing at" in lost.err) == (2, True)
 
 
 @needs_weights

@@ -157,10 +157,12 @@ def test_a_value_that_every_run_needs_is_asked_for(tmp_path: Path) -> None:
         (inserted("records.jsonl", '"test_accuracy": 0.5, "test_accuracy"'), r"found it with test_accuracy 2 times"),
         (inserted("records.jsonl", '"test_balanced_accuracy": 7, "test_accuracy"'), r"test_balanced_accuracy 7, which"),
         (inserted("records.jsonl", '"loss": 1e999, "test_accuracy"'), r"records.jsonl, found it with the number 1e999"),
+        (inserted("records.jsonl", '"loss": "high", "test_accuracy"'), r"with loss in line 1, which is no number"),
+        (inserted("records.jsonl", '"loss": [1, 2], "test_accuracy"'), r"with loss in line 1, which is no number"),
         (lines_swapped, r"records.jsonl, found it with epoch 2 in line 1"),
         (replaced("result.json", "[" * 100_000), r"result.json, found it cut off or overwritten"),
         (with_output("test_primary", torch.tensor([0])), r"with test_primary of shape \(1,\) instead of \(2,\)"),
-        (with_output("test_primary", torch.tensor([0, 9])), r"with samples of a class that is none of the 2"),
+        (with_output("test_primary", torch.tensor([0, 9])), r"with test_primary from 0 to 9"),
         (with_output("train_labels", torch.ones(5, 2)), r"with train_labels of shape \(5, 2\) instead of \(6, 2\)"),
         (replaced("records.jsonl", "1\n2\n3\n"), r"records.jsonl, found it with a line that is no record"),
     ],
@@ -186,6 +188,28 @@ def test_damaged_weights_are_named_when_asked_for(tmp_path: Path) -> None:
     removed("weights.safetensors")(run.folder)
     with pytest.raises(InputError, match=r"without weights.safetensors"):
         run.weights()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("train_labels", torch.full((6, 2), math.nan), "with train_labels that are not finite"),
+        ("train_ids", torch.tensor([0, 1, 2, 3, 4, -5]), "with train_ids from -5 to 4"),
+        ("train_primary", torch.tensor([0, 1, 0, 1, 0, 2]), "with train_primary from 0 to 2"),
+        ("train_primary", torch.ones(6), "with train_primary of type float32"),
+        ("test_probabilities", torch.ones(2, 2, dtype=torch.bfloat16), "with test_probabilities of"),
+        ("test_feature_rows", torch.tensor([2]), "with test_feature_rows from 2 to 2"),
+    ],
+)
+def test_a_damaged_output_is_named_when_it_is_asked_for(
+    name: str, value: torch.Tensor, message: str, tmp_path: Path
+) -> None:
+    folder = make_run(tmp_path, "maxl", 0, [1.0, 0.0]).folder
+    removed("manifest.json")(folder)
+    with_output(name, value)(folder)
+    run = Run.read(folder)
+    with pytest.raises(InputError, match=f"outputs.safetensors, found it {message}"):
+        run.output(name)
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

@@ -113,3 +113,10 @@ def test_nothing_is_left_where_nothing_was_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="wrong"), sole_writer(tmp_path / "a" / "b", QUIET):
         raise InputError("wrong")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"process": 1}', "1", "\0"])
+def test_what_others_wrote_there_is_no_trouble(text: str, tmp_path: Path) -> None:
+    (tmp_path / WRITER).write_text(text)
+    with sole_writer(tmp_path, QUIET):
+        assert json.loads((tmp_path / WRITER).read_text())["process"] == os.getpid()

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from metaux.cli.interruption import Interrupted, interruptible
 from metaux.errors import InputError, TrainingError
-from metaux.words import shell_command, visible
+from metaux.words import shell_command, shortened, visible
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -80,7 +80,7 @@ def _exit(message: str, status: int) -> NoReturn:
 
 def _say(message: str) -> None:
     with suppress(OSError):  # of a terminal that is closed
-        print(visible(" ".join(line.strip() for line in message.split("\n"))), file=sys.stderr, flush=True)
+        print(visible(shortened(" ".join(line.strip() for line in message.split("\n")))), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

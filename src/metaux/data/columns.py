@@ -250,7 +250,7 @@ def values_of(column: Column, cells: "Series[Any]") -> Array:
         found = cells
         if cells.dtype == object:
             found = pd.to_datetime(cells, format=column.format or None, errors="coerce", utc=True).dt.tz_localize(None)
-        days = (found - pd.Timestamp(0)) / pd.Timedelta(days=1) if found.dtype != float else found * np.nan
+        days = (found - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1) if found.dtype != float else found * np.nan
         return _checked(days, cells, "a date", column)
     if cells.dtype == float:
         return _checked(cells, cells, "a number", column)

@@ -5,8 +5,8 @@ must not fill the memory. What is not asked for stays packed.
 """
 
 import math
+import sys
 import zipfile
-import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +22,6 @@ MOST_PACKED = 100
 """How many times its own size a file may unpack to."""
 UNSUSPICIOUS = 2**28
 """The bytes that any file may unpack to."""
-BROKEN = (ValueError, TypeError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class ObjectArrayError(ValueError):
@@ -43,9 +42,9 @@ def readable(expected: str, remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except InputError:
+    except (InputError, MemoryError):
         raise
-    except BROKEN as error:
+    except Exception as error:  # NumPy's, zip's and those of Python's own tokens have no base in common
         raise InputError(f"{expected} ({reason(error, 200)}); {remedy}") from None
 
 
@@ -82,7 +81,7 @@ def read_arrays(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], 
                     if _check_header(opened, member.file_size, path):
                         raise ObjectArrayError(name)
                 with packed.open(member) as opened:
-                    arrays[name] = np.lib.format.read_array(opened, allow_pickle=False)
+                    arrays[name] = _checked(np.lib.format.read_array(opened, allow_pickle=False))
     return arrays, tuple(name for name in members if name not in found)
 
 
@@ -92,7 +91,15 @@ def read_array(path: Path) -> Array:
     with path.open("rb") as file:
         _check_header(file, path.stat().st_size, path)
         file.seek(0)
-        array: Array = np.lib.format.read_array(file, allow_pickle=False)
+        return _checked(np.lib.format.read_array(file, allow_pickle=False))
+
+
+def _checked(array: Array) -> Array:
+    """Return an array of which each character, if it has such, is one of Unicode: NumPy makes texts of others too."""
+    if array.dtype.kind == "U" and array.size:
+        codes = np.ascontiguousarray(array).view(array.dtype.byteorder + "u4")
+        if (codes > sys.maxunicode).any():
+            raise ValueError("text with characters that are none")
     return array
 
 

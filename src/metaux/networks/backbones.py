@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from metaux.errors import InputError, choose
+from metaux.files import check_file
 from metaux.networks.efficientnet import (
     EFFICIENTNET,
     FORM,
@@ -118,8 +119,8 @@ def check_backbone(name: str, pretrained: bool = False, weights: str | None = No
         InputError: for an unknown name, a library that isn't installed, or weights that can't be had.
     """
     own = None if weights is None else Path(weights)
-    if own is not None and not own.is_file():
-        raise InputError(f"expected a file of weights, found none at '{own}'; correct --weights")
+    if own is not None:
+        check_file(own, "a file of weights")
     if is_of_library(name):
         library, model = library_and_model(name)
         return own or (library.fetch(model) if pretrained else None)

@@ -5,6 +5,7 @@ Without a network the libraries retry for most of a minute. Here one short reque
 
 import re
 import threading
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from metaux.errors import InputError, nearest, reason
+from metaux.files import check_not_packed
 
 PATIENCE = 4.0  # seconds for an answer
 _FILE = "model.safetensors"
@@ -104,6 +106,8 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     """Return the weights in a file, of safetensors or of torch; nothing in it is run."""
     if file.suffix == ".safetensors":
         return load_file(file)
+    if zipfile.is_zipfile(file):  # earlier versions of torch wrote none
+        check_not_packed(file)
     found: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     return found
 

@@ -22,12 +22,13 @@ from torch import Tensor
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError, choose
+from metaux.files import check_not_packed
 from metaux.hierarchy import Hierarchy
 from metaux.labels.sources import CLASSICAL, entry
 from metaux.runs.model import Model, Predictions, read_description
 from metaux.runs.numbers import kept_numbers, numbers_of
 from metaux.runs.plan import make_plan
-from metaux.runs.reading import check_digests, damaged
+from metaux.runs.reading import check_digests, damaged, plain
 from metaux.runs.record import CLASSIFIER, Run, write_finished, write_records, write_settings
 from metaux.runs.results import describe_model, describe_run, sample_outputs
 from metaux.runs.trial import Trial
@@ -146,9 +147,12 @@ class ClassicalModel:
         path = run.folder / CLASSIFIER
         check_digests(run.folder, [CLASSIFIER])
         try:
+            check_not_packed(plain(path))
             classifier = skops.io.load(path, trusted=_TRUSTED)
             if not set(classifier.classes_) <= set(range(hierarchy.classes)):
                 raise ValueError("its classes are others")
+        except InputError:
+            raise
         except FileNotFoundError:
             raise damaged(run.folder, f"without {CLASSIFIER}") from None
         except Exception as error:  # of a file that is no archive, no schema, or holds another type

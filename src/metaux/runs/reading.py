@@ -57,7 +57,7 @@ def _finite(text: str) -> float:
     return value
 
 
-def _plain(path: Path) -> Path:
+def plain(path: Path) -> Path:
     """Return the path of a file that is read from its start to its end, or of nothing.
 
     Raises:
@@ -75,7 +75,7 @@ def read_mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
         InputError: if it is damaged.
     """
     try:
-        content = parse(_plain(path).read_text(encoding="utf-8"))
+        content = parse(plain(path).read_text(encoding="utf-8"))
     except _NotStrictError as error:
         raise damaged(path, str(error)) from None
     except (ValueError, RecursionError, yaml.YAMLError):  # json's and Unicode's errors are ValueErrors
@@ -92,7 +92,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         InputError: if the file is damaged.
     """
     try:
-        records = [parse_json(line) for line in _plain(path).read_text(encoding="utf-8").splitlines()]
+        records = [parse_json(line) for line in plain(path).read_text(encoding="utf-8").splitlines()]
     except _NotStrictError as error:
         raise damaged(path, str(error)) from None
     except (ValueError, RecursionError):
@@ -140,7 +140,7 @@ def check_digests(folder: Path, names: Iterable[str]) -> None:
 
 
 def _digest(path: Path) -> str:
-    found = _plain(path).stat()
+    found = plain(path).stat()
     return _digest_of(path, found.st_mtime_ns, found.st_size)
 
 
@@ -188,7 +188,7 @@ def _whole(path: Path) -> Iterator[None]:
 
     check_digests(path.parent, [path.name])
     try:
-        _plain(path)
+        plain(path)
         yield
     except FileNotFoundError:
         raise damaged(path.parent, f"without {path.name}") from None

@@ -34,7 +34,7 @@ from metaux.runs.reading import (
     write_last,
 )
 from metaux.runs.trial import Trial
-from metaux.runs.validity import OF_A_RESULT, OF_OUTPUTS, check_outputs, check_records, check_result
+from metaux.runs.validity import OF_A_RESULT, OF_OUTPUTS, check_output, check_outputs, check_records, check_result
 from metaux.settings import Settings, from_mapping, to_mapping
 from metaux.strict_yaml import parse_yaml
 
@@ -218,7 +218,7 @@ class Run:
         """Read one of the outputs as an array (see `write_finished` for names and shapes).
 
         Raises:
-            InputError: if the run has no such output.
+            InputError: if the run has no such output, or a damaged one.
         """
         with opened(self.folder / OUTPUTS) as file:
             if name not in (names := file.keys()):
@@ -226,8 +226,7 @@ class Run:
                     f"expected '{name}' among the outputs of {self.folder}, found {', '.join(names)}; "
                     "ask for one of those, or train again with this version"
                 )
-            array: np.ndarray[Any, np.dtype[Any]] = file.get_tensor(name)
-            return array
+            return check_output(self.folder / OUTPUTS, file, name, len(self.result["class_names"]))
 
     def outputs(self) -> tuple[str, ...]:
         """Return the names of the outputs that the run recorded."""

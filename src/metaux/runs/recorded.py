@@ -51,10 +51,9 @@ def _read(folder: str, samples: Samples, hierarchy: Hierarchy) -> Tensor:
         )
     labels, primary, ids = (torch.from_numpy(run.output(f"train_{name}")) for name in ("labels", "primary", "ids"))
     assert samples.ids is not None
-    places = torch.full((int(max(ids.max(), samples.ids.max())) + 1,), -1)
-    places[ids] = torch.arange(len(ids))
-    rows = places[samples.ids]
-    known = (rows >= 0) & (primary[rows] == samples.primary)
+    order = ids.argsort()
+    rows = order[torch.searchsorted(ids[order], samples.ids).clamp(max=len(ids) - 1)]
+    known = (ids[rows] == samples.ids) & (primary[rows] == samples.primary)
     if not known.all():
         split = ", and for labels of a run that gave up a meta split, as this one, method shuffled-split"
         raise InputError(

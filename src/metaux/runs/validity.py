@@ -1,11 +1,17 @@
 """What the files of a finished run must hold and agree on, so that nothing in them is believed unseen."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metaux.runs.reading import damaged
+
+if TYPE_CHECKING:
+    from numpy import dtype, ndarray
+
+    Array = ndarray[Any, dtype[Any]]
 
 OF_A_RESULT: Mapping[str, type | tuple[type, ...]] = {
     "method": str,
@@ -17,6 +23,12 @@ OF_A_RESULT: Mapping[str, type | tuple[type, ...]] = {
     "class_names": list,
 }
 """What every result has, and of which types it is; an accuracy without test samples is None."""
+WHOLE: Mapping[str, int] = {
+    **dict.fromkeys(("test_primary", "test_groups", "test_ids", "test_feature_rows"), 0),
+    **dict.fromkeys(("train_primary", "train_ids", "meta_ids"), 0),
+    "train_human": -1,  # not known
+}
+"""The outputs that are whole numbers, and the least that each may have."""
 OF_OUTPUTS = ("test_probabilities", "test_correct", "test_primary", "train_ids")
 """The outputs that every run has."""
 _FRACTIONS = ("accuracy", "balanced_accuracy", "test_accuracy", "test_balanced_accuracy", "train_accuracy")
@@ -60,7 +72,9 @@ def check_records(path: Path, records: Sequence[Mapping[str, Any]], epochs: int)
         raise damaged(path, f"with {len(records)} of {epochs} epochs")
     for number, record in enumerate(records, 1):
         if record["epoch"] != number:
-            raise damaged(path, f"with epoch {record['epoch']} in line {number}")
+            raise damaged(path, f"with epoch {str(record['epoch'])[:40]} in line {number}")
+        if others := [name for name, value in record.items() if not (value is None or _is_number(value))]:
+            raise damaged(path, f"with {others[0][:40]} in line {number}, which is no number")
         _check_fractions(path, record)
 
 
@@ -81,20 +95,53 @@ def check_outputs(path: Path, file: Any, result: Mapping[str, Any]) -> None:
     classes, test, train = len(result["class_names"]), shapes["test_correct"][:1], shapes["train_ids"][:1]
     rows = shapes.get("test_feature_rows", ())
     expected = dict.fromkeys(("test_correct", "test_primary", "test_groups", "test_ids"), test)
-    expected |= {"test_probabilities": (*test, classes)}
-    expected |= {"train_ids": train, "train_primary": train, "train_human": train}
+    expected |= dict.fromkeys(("train_ids", "train_primary", "train_human"), train)
+    expected |= {"test_probabilities": (*test, classes), "test_feature_rows": rows[:1]}
     expected |= {
-        name: (*own, *shapes.get(name, ())[1:]) for name, own in (("train_labels", train), ("test_features", rows))
+        name: (*own, *shapes.get(name, ())[1:2]) for name, own in (("train_labels", train), ("test_features", rows))
     }
     for name, shape in expected.items():
         if shapes.get(name, shape) != shape:
             raise damaged(path, f"with {name} of shape {shapes[name]} instead of {shape}")
-    correct, primary = file.get_tensor("test_correct"), file.get_tensor("test_primary")
-    if len(primary) and (primary.min() < 0 or primary.max() >= classes):
-        raise damaged(path, f"with samples of a class that is none of the {classes}")
+    correct = check_output(path, file, "test_correct", classes)
+    check_output(path, file, "test_primary", classes)
     accuracy = math.nan if result["accuracy"] is None else result["accuracy"]
     if len(correct) and not abs(correct.mean() - accuracy) < _TOLERANCE:
         raise damaged(path, f"with an accuracy of {correct.mean():.4f}, not of {accuracy:.4f} as the result says")
+
+
+def check_output(path: Path, file: Any, name: str, classes: int) -> "Array":
+    """Return one of the tensors of a run, checked to hold what one of its name does.
+
+    Args:
+        path: the file.
+        file: the same, opened for arrays.
+        name: of the tensor.
+        classes: how many the run has.
+
+    Raises:
+        InputError: for numbers of another kind, that are not finite, or of no class, sample or row.
+    """
+    import numpy as np
+
+    try:
+        array: Array = file.get_tensor(name)
+    except (TypeError, KeyError, AttributeError):  # a type that NumPy hasn't
+        raise damaged(path, f"with {name} of another type") from None
+    if array.dtype.kind not in ("iu" if name in WHOLE else "iufb"):
+        raise damaged(path, f"with {name} of type {array.dtype}")
+    if not np.isfinite(array).all():
+        raise damaged(path, f"with {name} that are not finite")
+    if name in WHOLE and array.size:
+        ends = {"test_primary": classes, "train_primary": classes}
+        ends["test_feature_rows"] = file.get_slice("test_correct").get_shape()[0]
+        if array.min() < WHOLE[name] or array.max() >= ends.get(name, np.inf):
+            raise damaged(path, f"with {name} from {array.min()} to {array.max()}")
+    return array
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_no_names(names: Any) -> bool:
@@ -104,5 +151,5 @@ def _is_no_names(names: Any) -> bool:
 def _check_fractions(path: Path, values: Mapping[str, Any]) -> None:
     for name in _FRACTIONS:
         value = values.get(name)
-        if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
+        if value is not None and not (_is_number(value) and 0 <= value <= 1):
             raise damaged(path, f"with {name} {str(value)[:40]}, which is no fraction from 0 to 1")

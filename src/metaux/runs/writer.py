@@ -1,6 +1,5 @@
 """One command at a time writes into an output folder; readers need no permission."""
 
-import json
 import os
 import platform
 from collections.abc import Iterator
@@ -11,7 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from metaux.errors import InputError
-from metaux.files import check_file, remove_unfinished, write_json
+from metaux.files import remove_unfinished, write_json
+from metaux.runs.reading import parse_json, read_mapping
 from metaux.runs.record import is_finished
 from metaux.runs.store import LOCK, WRITER, check_writable
 from metaux.runs.worker import CHECKPOINT
@@ -65,8 +65,7 @@ def sole_writer(out: Path, console: Console) -> Iterator[None]:
 def _who(out: Path) -> str:
     """Return who writes, or was stopped as it wrote, into a folder, in words; nothing where nobody says."""
     try:
-        check_file(out / WRITER)
-        found = json.loads((out / WRITER).read_text(encoding="utf-8"))
+        found = read_mapping(out / WRITER, parse_json)
         return f" (process {found['process']} on {found['host']}, since {found['start']})"
     except (OSError, ValueError, LookupError, TypeError):
         return ""

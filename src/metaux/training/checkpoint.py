@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metaux.errors import InputError
-from metaux.files import check_file, check_in_place, write_bytes_atomic
+from metaux.files import check_file, check_in_place, check_not_packed, write_bytes_atomic
 from metaux.training.evaluate import Record
 from metaux.training.learner import Learner
 from metaux.training.plan import Plan
@@ -91,6 +91,7 @@ class Checkpoint:
             return {}
         check_file(path, "the checkpoint of a run")
         with self._of_this_run():
+            check_not_packed(path)
             state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
             if state["data"] != self.digest:
                 raise InputError(
@@ -140,6 +141,7 @@ def _is_whole(path: Path) -> bool:
     """Return whether a checkpoint is there and each part of it has the checksum that it was written with."""
     try:
         check_file(path)
+        check_not_packed(path)
         with zipfile.ZipFile(path) as file:
             return file.testzip() is None
     except Exception:  # a flipped bit may make anything of a header, such as a password that is asked for
