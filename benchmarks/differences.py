@@ -10,32 +10,30 @@ from typing import Any
 
 TIMED = ("second", "cost")
 """What is in the names of times, and of what is worked out from them."""
+OF_MEMORY = ("__id__", "file")
+"""What an archive of skops says of where its objects were in memory."""
 
 
-def is_timed(name: str) -> bool:
-    """Return whether a value of this name is a time, or follows from one."""
-    return any(part in name for part in TIMED)
-
-
-def untimed(value: Any) -> Any:
-    """Return a value of JSON without what is timed in it."""
+def without(names: tuple[str, ...], value: Any) -> Any:
+    """Return a value of JSON without what is called something with one of these names in it."""
     if isinstance(value, dict):
-        return {name: untimed(own) for name, own in value.items() if not is_timed(name)}
-    return [untimed(own) for own in value] if isinstance(value, list) else value
+        return {name: without(names, own) for name, own in value.items() if not any(part in name for part in names)}
+    return [without(names, own) for own in value] if isinstance(value, list) else value
 
 
 def content(path: Path) -> Any:
     """Return what a file says, but for times."""
     if path.suffix == ".json":
-        return untimed(json.loads(path.read_text(encoding="utf-8")))
+        return without(TIMED, json.loads(path.read_text(encoding="utf-8")))
     if path.suffix == ".jsonl":
-        return [untimed(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [without(TIMED, json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
     if path.suffix == ".csv":
         with path.open(encoding="utf-8", newline="") as file:
-            return [untimed(row) for row in csv.DictReader(file)]
-    if path.suffix == ".skops":  # an archive with the times of its files
+            return [without(TIMED, row) for row in csv.DictReader(file)]
+    if path.suffix == ".skops":
         with zipfile.ZipFile(path) as file:
-            return {name: file.read(name) for name in file.namelist()}
+            arrays = sorted(file.read(name) for name in file.namelist() if name != "schema.json")
+            return without(OF_MEMORY, json.loads(file.read("schema.json"))), arrays
     return path.read_bytes()
 
 

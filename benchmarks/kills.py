@@ -43,7 +43,7 @@ from metaux.data.levels import Levels
 from metaux.files import to_csv, write_text_atomic
 from metaux.runs.launch import run
 from metaux.runs.loading import load_once
-from metaux.runs.record import Run
+from metaux.runs.record import Run, is_finished
 
 AT_RANDOM, MOST = 20, 25
 RANDOM, WRITE = "at random", "in a write"
@@ -61,7 +61,7 @@ class Tried:
         words: of the command line.
         curve: whether its runs are measured on the way.
         timed: whether it decides something by how long things take: then its runs are compared, each by itself.
-        like: another command, whose moments in a write are not tried again; nor are there random ones.
+        like: another command, whose moments in a write are not tried again.
     """
 
     words: str
@@ -72,9 +72,7 @@ class Tried:
 
 COMMANDS = {
     "train": Tried("train digits --method maxl --epochs 6 --backbone small-cnn --train-size 600"),
-    "train, with a teacher": Tried(
-        "train digits --method distilled --epochs 4 --backbone mlp --train-size 200", like="train"
-    ),
+    "train --method distilled": Tried("train digits --method distilled --epochs 4 --backbone mlp --train-size 200"),
     "train --epochs auto": Tried(
         "train digits --method single --epochs auto --backbone mlp --train-size 100", like="train"
     ),
@@ -130,7 +128,7 @@ class Campaign:
 
     def todo(self) -> list[Moment]:
         """Return the moments that the record lacks, in their order: the kind, what is done, and which time."""
-        found: list[Moment] = [(RANDOM, "", number) for number in range(1, (0 if self.tried.like else AT_RANDOM) + 1)]
+        found: list[Moment] = [(RANDOM, "", number) for number in range(1, AT_RANDOM + 1)]
         counts = Counter[str]()
         for moment in self.seen:
             counts[moment] += 1
@@ -197,14 +195,20 @@ class Campaign:
         if not self.tried.timed:
             yield from between(self.reference, self.out)
             return
-        for folder in sorted(self.out.glob("runs/*")):
+        runs = sorted(self.out.glob("runs/*"))
+        for folder in filter(is_finished, runs):
             expected = self.reference / "runs" / folder.name
             if not expected.exists():
                 expected = self.place / "more" / folder.name
             if not expected.exists():
                 in_a_process(partial(train_alike, folder, expected, self.tried.curve))
             yield from (f"{found} of {folder.name}" for found in between(expected, folder))
-        yield from (f"left {path.name}" for path in self.out.rglob("*") if path.name.startswith((".metaux-", "check")))
+        unfinished = {run for run in runs if not is_finished(run)}  # there was no time for it any more
+        for path in self.out.rglob("*"):
+            if path.name.startswith(".metaux-") or (
+                path.stem.startswith("checkpoint") and path.parent not in unfinished
+            ):
+                yield f"left {path.name}"
         there = ({p.relative_to(f) for p in f.rglob("*") if "runs" not in p.parts} for f in (self.reference, self.out))
         yield from (f"another set of files: {path}" for path in set.symmetric_difference(*there))
 

@@ -96,8 +96,8 @@ class _Watching:
             return ""
         if "settings.yaml" in name:
             self.folder = str(Path(name).parent)
-        name = re.sub(r"runs/[^/]+", "runs/*", name)
-        return re.sub(r"\.metaux-[a-z0-9_]{8}$", ".metaux-*", _UNFINISHED.sub(r"\1, unfinished", name))
+        name = re.sub(r"\.metaux-[a-z0-9_]{8}\.tmp", ".metaux-*", re.sub(r"runs/[^/]+", "runs/*", name))
+        return _UNFINISHED.sub(r"\1, unfinished", name)
 
     def before(self, what: str, name: str, half: int | None = None) -> None:
         """Note a moment, and send the signal if it is the one."""

@@ -122,8 +122,8 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the files and folders that a command left unfinished in a folder when it was killed."""
-    for path in folder.glob(f"{OURS}-*{UNFINISHED}"):
+    """Remove the files and folders that a command left unfinished below a folder when it was killed."""
+    for path in [*folder.rglob(f"{OURS}-*{UNFINISHED}")]:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 

@@ -34,16 +34,18 @@ def test_content_and_name_are_on_disk(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signal")
 def test_what_a_kill_leaves_is_known_as_ours(tmp_path: Path) -> None:
+    folder = tmp_path / "figure3"
+    folder.mkdir()
     code = (
         "import os, pathlib, metaux.files as files\n"
         f"os.fsync = lambda _: os.kill(os.getpid(), {signal.SIGKILL:d})\n"
-        f"files.write_text_atomic(pathlib.Path({str(tmp_path / 'settings.yaml')!r}), 'data')"
+        f"files.write_text_atomic(pathlib.Path({str(folder / 'summary.json')!r}), 'data')"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
-    (tmp_path / "mine.tmp").touch()
-    assert len([*tmp_path.iterdir()]) == 2
+    (folder / "mine.tmp").touch()
+    assert len([*folder.iterdir()]) == 2
     remove_unfinished(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.tmp"]
+    assert [path.name for path in folder.iterdir()] == ["mine.tmp"]
 
 
 def test_a_crash_before_the_replacement_leaves_the_old_file_alone(
