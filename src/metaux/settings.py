@@ -270,6 +270,26 @@ def from_mapping(values: Mapping[str, Any], extra: Mapping[str, Any] | None = No
     return Settings(**checked), rest
 
 
+def typed(name: str, value: Any, kind: Any) -> Any:
+    """Return a plain value in the type that was meant.
+
+    Args:
+        name: what it is called.
+        value: as YAML or JSON have it.
+        kind: the type: of settings, whatever `Settings` has.
+
+    Raises:
+        TypeError: for a value of another type.
+
+    >>> typed("mean", [0, 0.5], tuple[float, ...])
+    (0.0, 0.5)
+    """
+    plain = _plain(value, kind)
+    if not _fits(plain, kind):
+        raise TypeError(f"{name} that is not {_in_words(kind)}")
+    return plain
+
+
 def _plain(value: Any, kind: Any) -> Any:
     """Return what YAML read in the type that was meant: a tuple for a list, a number for 010 or 1e-5, true for yes."""
     kinds = (kind, *get_args(kind))

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,24 @@ def test_a_run_s_length_is_kept(tmp_path: Path) -> None:
 def test_bad_texts(tmp_path: Path, rows: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         load(Settings(data=str(write_rows(tmp_path / "t.csv", "text,label", rows))))
+
+
+def test_a_tokenizer_that_others_wrote() -> None:
+    """It is in the result of a run: endless padding is left out, and what is no tokenizer refused."""
+    written = json.loads(learn_tokens(["the cat", "the dog", "a cat"]))
+    written["padding"] = {"strategy": {"Fixed": 10**9}, "direction": "Right", "pad_to_multiple_of": None}
+    written["padding"] |= {"pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"}
+    written["truncation"] = {"max_length": 1, "strategy": "LongestFirst", "stride": 0, "direction": "Right"}
+    plain = learn_tokens(["the cat", "the dog", "a cat"])
+    assert encode(["the cat"], json.dumps(written), 4)[0].equal(encode(["the cat"], plain, 4)[0])
+    written["model"]["vocab"]["cat"] = 2**31
+    for text, message in (
+        (json.dumps(written), "of at most 16,384 tokens"),
+        ("{}", "found another text"),
+        ("\0", "found"),
+    ):
+        with pytest.raises(InputError, match=f"expected a tokenizer .*{message}"):
+            encode(["the cat"], text)
 
 
 def test_inputs_without_texts(tmp_path: Path) -> None:

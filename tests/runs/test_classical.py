@@ -2,9 +2,11 @@
 
 import io
 import json
+import shutil
 import zipfile
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from making import first_right, make_run
 from metaux.data.samples import Samples
@@ -145,11 +148,33 @@ def test_a_file_that_holds_anything_else_is_refused(trained: dict[str, Run], tmp
         "another type": skops.dumps(LogisticRegression),
         "no archive": b"not an archive",
         "a call": _calls_system(),
+        "another model": skops.dumps(DecisionTreeClassifier().fit([[0.0] * 4, [1.0] * 4], [0, 1])),
+        "a tree that leads back": skops.dumps(_with_a_cycle(trained["gradient-boosting"])),
     }
     for content in hostile.values():
         (tmp_path / CLASSIFIER).write_bytes(content)
         with pytest.raises(InputError, match="classifier"):
             ClassicalModel.of(Run.read(tmp_path))
+
+
+def _with_a_cycle(run: Run) -> Any:
+    """Return a model in one of whose trees the second node has the first as a child."""
+    classifier: Any = read_model(run)
+    nodes = classifier.classifier._predictors[0][0].nodes
+    nodes["left"][1], nodes["is_leaf"][1] = 0, 0
+    return classifier.classifier
+
+
+def test_a_model_of_other_columns_is_refused_when_it_predicts(trained: dict[str, Run], table: Path) -> None:
+    skops = import_module("skops.io")
+    folder = table.parent / "other-columns"
+    shutil.copytree(trained["logistic-regression"].folder, folder)
+    (folder / "manifest.json").unlink()
+    x, y = rows(80, 0)
+    (folder / CLASSIFIER).write_bytes(skops.dumps(make_pipeline(LogisticRegression()).fit(x[:, :2], y)))
+    refused = metaux("evaluate", folder)
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "expected a model of logistic-regression that takes tables of 4 columns, found one that" in refused.err
 
 
 def _calls_system() -> bytes:

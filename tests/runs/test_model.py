@@ -1,6 +1,9 @@
 """A trained network read back: it says what training saw, of samples that it reads by itself."""
 
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -85,3 +88,33 @@ def test_refuses_what_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "run" / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"found 'of_tomorrow'; .* \(in '.*settings.yaml'\)"):
         Model.read(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"shape": [1, 8, 9]}, r"samples of shape \[1, 8, 9\], but images of 8x8 pixels and 1 channels"),
+        ({"shape": [2**40]}, "samples of shape"),
+        ({"shape": None}, "with values of another kind in its model"),
+        ({"preprocessing": {"mean": [0.5, 0.5]}}, "2 means and 1 deviations of 1 channels"),
+        ({"preprocessing": {"mean": ["a"]}}, "mean that is not a list, each of it a number"),
+        ({"preprocessing": {"kind": "sound"}}, "kind that is not one of 'image', 'table', 'text', 'other'"),
+        ({"preprocessing": {"channels": 2**40}}, "1 means and 1 deviations of 1099511627776 channels"),
+        ({"preprocessing": {"image_size": [8]}}, "image_size that is not"),
+        ({"preprocessing": {"columns": [{"name": "a", "fill": "b"}]}}, "fill that is not a number"),
+        ({"preprocessing": {"columns": [{"name": "a", "of_tomorrow": "b"}]}}, "of_tomorrow"),
+        ({"preprocessing": {"columns": 5}}, "without its description"),
+    ],
+    ids=str,
+)
+def test_refuses_another_description(finished: Run, changes: dict[str, Any], found: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    (folder / "manifest.json").unlink()
+    result = json.loads((folder / "result.json").read_text())
+    for name, value in changes.items():
+        old = result["model"][name]
+        result["model"][name] = {**old, **value} if isinstance(old, dict) else value
+    (folder / "result.json").write_text(json.dumps(result))
+    with pytest.raises(InputError, match=found):
+        Model.read(folder)

@@ -6,7 +6,7 @@ It is a little longer than 300 lines, since each way of writing a number is read
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from metaux.data.pixels import LARGEST, Array
 from metaux.errors import InputError
+from metaux.settings import typed
 from metaux.words import few
 
 if TYPE_CHECKING:
@@ -65,8 +66,9 @@ class Column:
     def of(cls, value: Any) -> "Column":
         """Return the column that JSON holds; of a run of an earlier version, name and categories alone."""
         if isinstance(value, Mapping):
-            return cls(**{**value, "categories": tuple(value.get("categories", ()))})
-        name, *categories = value
+            kinds = get_type_hints(cls)
+            return cls(**{name: typed(name, own, kinds.get(name, str)) for name, own in value.items()})
+        name, *categories = map(str, value)
         return cls(name, "category" if categories else "number", tuple(categories))
 
     def to_dict(self) -> dict[str, Any]:

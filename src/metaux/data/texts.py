@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from metaux.errors import InputError
+from metaux.errors import InputError, reason
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -102,4 +102,17 @@ def word_counts(encoded: Tensor) -> Tensor:
 def _model(tokenizer: str) -> "Tokenizer":
     from tokenizers import Tokenizer
 
-    return Tokenizer.from_str(tokenizer)
+    try:
+        model = Tokenizer.from_str(tokenizer)
+    except Exception as error:  # the library's are of no class of their own
+        raise InputError(
+            f"expected a tokenizer as the library tokenizers writes it, found another text ({reason(error, 120)}); "
+            "train the run anew"
+        ) from None
+    if max(model.get_vocab().values(), default=0) >= VOCABULARY:
+        raise InputError(
+            f"expected a tokenizer of at most {VOCABULARY:,} tokens, found a larger one; train the run anew"
+        )
+    model.no_padding()  # to a length of somebody else's
+    model.no_truncation()
+    return model

@@ -1,9 +1,9 @@
 """From stored samples to network inputs: normalisation, and random crops and flips of whole batches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from metaux.data.pixels import Range
 from metaux.data.samples import LabelledData
 from metaux.errors import InputError, choose
 from metaux.rng import seeded
+from metaux.settings import typed
 from metaux.transfer import to_device
 
 AUGMENTATIONS = ("auto", "none", "crop", "crop-flip")
@@ -132,9 +133,23 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
-        """Make it from what `to_dict` returned."""
-        plain: dict[str, Any] = {name: _tuples(value) for name, value in values.items() if name != "columns"}
-        return cls(**plain, columns=tuple(map(Column.of, values.get("columns", ()))))
+        """Make it from what `to_dict` returned.
+
+        Raises:
+            TypeError: for anything else.
+        """
+        kinds = get_type_hints(cls)
+        plain = {name: typed(name, value, kinds.get(name, str)) for name, value in values.items() if name != "columns"}
+        made = cls(**plain, columns=tuple(map(Column.of, values.get("columns", ()))))
+        count = made.channels if made.kind in ("image", "table") else 0
+        if not len(made.mean) == len(made.deviation) == count:
+            raise TypeError(f"{len(made.mean)} means and {len(made.deviation)} deviations of {count} channels")
+        return made
+
+    def check_shape(self, shape: Sequence[int]) -> None:
+        """Raise `TypeError` unless one sample of this shape is what it takes."""
+        if self.kind != "other" and tuple(shape) != (self.channels, *(self.image_size or ())):
+            raise TypeError(f"samples of shape {list(shape)}, but {self.describe()}")
 
 
 @dataclass(frozen=True)
@@ -215,10 +230,6 @@ def augmentation(name: str, data: LabelledData, trivial: bool = False) -> Augmen
     if data.kind != "image":
         raise InputError(f"expected images for the augmentation {name}, found a {data.kind} data set; choose none")
     return Augmentation(min(data.train.inputs[0].shape[-2:]) // 8, name == "crop-flip", trivial)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _pixel_statistics(x: Tensor) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.transforms import Preprocessing
-from metaux.errors import InputError, choose
+from metaux.errors import InputError, choose, reason
 from metaux.files import check_not_packed
 from metaux.hierarchy import Hierarchy
 from metaux.labels.sources import CLASSICAL, entry
@@ -47,6 +47,7 @@ STRENGTHS = {"image": (1e-4, 1e-3, 1e-2, 1e-1), "table": (1e-2, 1e-1, 1.0, 10.0)
 _FOLDS = 3
 # The types that a file may hold besides those of scikit-learn that skops trusts by itself.
 _TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
+_PARTS = ("LogisticRegression", "StandardScaler", "TfidfTransformer", "HistGradientBoostingClassifier")
 # Samples of a rehearsal.
 _FEW = 100
 _LEAST = 1e-12
@@ -149,6 +150,7 @@ class ClassicalModel:
         try:
             check_not_packed(plain(path))
             classifier = skops.io.load(path, trusted=_TRUSTED)
+            _check_parts(classifier)
             if not set(classifier.classes_) <= set(range(hierarchy.classes)):
                 raise ValueError("its classes are others")
         except InputError:
@@ -163,10 +165,20 @@ class ClassicalModel:
         )
 
     def predict(self, samples: Samples) -> Predictions:
-        """Return the logarithms of the classes' probabilities for raw samples."""
+        """Return the logarithms of the classes' probabilities for raw samples.
+
+        Raises:
+            InputError: if the model, as its file had it, can't take them.
+        """
         with computing(self.settings.threads):
             numbers = numbers_of(self.settings.embedding, self.preprocessing, samples, self.device)
-            return Predictions(_log_probabilities(self.classifier, numbers, self.hierarchy.classes), None)
+            try:
+                return Predictions(_log_probabilities(self.classifier, numbers, self.hierarchy.classes), None)
+            except (ValueError, TypeError, AttributeError, LookupError) as error:
+                raise InputError(
+                    f"expected a model of {self.method} that takes {self.preprocessing.describe()}, found one that "
+                    f"doesn't ({reason(error, 120)}); train it anew"
+                ) from None
 
 
 AnyModel = Model | ClassicalModel
@@ -247,6 +259,25 @@ def _note(trial: Trial, plan: Plan) -> str:
 
 
 _MAKERS = {"logistic-regression": _regression, "linear-probe": _regression, "gradient-boosting": _boosting}
+
+
+def _check_parts(classifier: Any) -> None:
+    """Check that a file held what is written here, since compiled code takes it without a look.
+
+    Raises:
+        ValueError: for another part of scikit-learn, or trees in which a node leads back or to nothing.
+    """
+    for part in [own for _, own in classifier.steps] if hasattr(classifier, "steps") else [classifier]:
+        if type(part).__name__ not in _PARTS:
+            raise ValueError(f"it holds a {type(part).__name__}")
+    for tree in (tree for trees in getattr(classifier, "_predictors", ()) for tree in trees):
+        nodes, places = tree.nodes, np.arange(len(tree.nodes))
+        inner = nodes["is_leaf"] == 0
+        left, right, feature = (nodes[name][inner].astype(np.int64) for name in ("left", "right", "feature_idx"))
+        leads_on = (np.minimum(left, right) > places[inner]) & (np.maximum(left, right) < len(nodes))
+        of_a_column = (feature >= 0) & (feature < classifier.n_features_in_)
+        if not len(nodes) or not leads_on.all() or not of_a_column.all() or nodes["is_categorical"].any():
+            raise ValueError("its trees are broken")
 
 
 def _log_probabilities(classifier: "BaseEstimator", numbers: Any, classes: int) -> Tensor:

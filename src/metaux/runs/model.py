@@ -37,7 +37,9 @@ def read_description(run: Run) -> tuple[Hierarchy, Preprocessing, tuple[int, ...
         model = run.result["model"]
         names = model["subclass_names"] if entry(run.method).names_subclasses else ()
         hierarchy = Hierarchy(model["slots"], model["class_names"], names)
-        return hierarchy, Preprocessing.from_dict(model["preprocessing"]), tuple(model["shape"])
+        preprocessing, shape = Preprocessing.from_dict(model["preprocessing"]), tuple(model["shape"])
+        preprocessing.check_shape(shape)
+        return hierarchy, preprocessing, shape
     except (KeyError, TypeError) as error:
         raise _other(run, f"a result without its description ({error})") from None
 

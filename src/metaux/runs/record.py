@@ -226,7 +226,7 @@ class Run:
                     f"expected '{name}' among the outputs of {self.folder}, found {', '.join(names)}; "
                     "ask for one of those, or train again with this version"
                 )
-            return check_output(self.folder / OUTPUTS, file, name, len(self.result["class_names"]))
+            return check_output(self.folder / OUTPUTS, file, name, self.result)
 
     def outputs(self) -> tuple[str, ...]:
         """Return the names of the outputs that the run recorded."""
