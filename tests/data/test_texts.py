@@ -1,4 +1,5 @@
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,13 @@ def test_a_tokenizer_that_others_wrote() -> None:
     ):
         with pytest.raises(InputError, match=f"expected a tokenizer .*{message}"):
             encode(["the cat"], text)
+
+
+def test_a_word_without_an_end_is_learned_in_no_time() -> None:
+    """Whole, one of a tenth of that length took 7 seconds, and the time goes with the square."""
+    start = time.process_time()
+    learn_tokens(["the cat", "the dog", "[" * 1_000_000])
+    assert time.process_time() - start < 60
 
 
 def test_inputs_without_texts(tmp_path: Path) -> None:

@@ -63,7 +63,11 @@ def check_result(path: Path, result: Mapping[str, Any]) -> None:
     if absent := [name for name in OF_A_RESULT if name not in result]:
         raise damaged(path, f"without {', '.join(absent)}")
     names, model = result["class_names"], result.get("model", {})
-    if not _are_of(result, OF_A_RESULT | OF_SOME) or not names or not _are(str, names, result.get("train_names", ())):
+    if (
+        not _are_of(result, {**OF_A_RESULT, **OF_SOME})
+        or not names
+        or not _are(str, names, result.get("train_names", ()))
+    ):
         raise damaged(path, "with values of another kind")
     _check_fractions(path, result)
     if result["seconds_per_epoch"] < 0:
