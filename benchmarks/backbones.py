@@ -3,7 +3,7 @@
     python benchmarks/backbones.py --out results/backbones.csv
 
 One step on twelve images of 32x32 pixels, or of 224x224 where a network refuses small ones, with each classifier of
-torchvision below 100 million parameters and the smallest network of each of timm's families. A row says how far a
+torchvision below 100 million parameters and the smallest such network of each of timm's families. A row says how far a
 network came; where it was refused, why. A file that is there is continued.
 """
 
@@ -43,8 +43,8 @@ def names() -> Iterator[tuple[str, int]]:
         known = timm.list_models(module=family)
         small = [name for name in known if SMALL.search(name)] if len(known) > FEW else known
         sizes = {name: parameters(name) for name in (small or known)[:FEW]}
-        if sizes:
-            name = min(sizes, key=lambda name: sizes[name])
+        name = min(sizes, key=lambda name: sizes[name], default="")
+        if name and sizes[name] < MOST:
             yield f"timm:{name}", sizes[name]
 
 

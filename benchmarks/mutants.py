@@ -1,0 +1,223 @@
+"""Do the tests notice a fault in the mathematics, the statistics or the verdict?
+
+    pip install cosmic-ray
+    python benchmarks/mutants.py --out results/reliability
+
+Draws places in the modules of `TESTS` at random and changes the code at each in one way, by cosmic-ray's operators:
+another arithmetic or comparison, another number, a condition negated, a loop left out, and so on. Each mutant is loaded
+in a process of its own, in which the module's own tests run until one fails. A mutant that no test notices has
+survived: it is the same function in other words, or a test is missing. Annotations are not changed; they do nothing.
+
+A record that is there is continued, of the same draw.
+"""
+
+import argparse
+import ast
+import csv
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import CodeType
+from typing import Any, NamedTuple
+
+import cosmic_ray.ast
+import cosmic_ray.plugins
+import hypothesis  # noqa: F401  loaded before the fork, as are those below
+import pytest
+import scipy.stats  # noqa: F401
+import torch
+from cosmic_ray.mutating import mutate_code
+
+ROOT = Path(__file__).resolve().parent.parent
+UNROLLED = ("tests/test_unrolled.py", "tests/test_metagradient.py")
+META = ("tests/test_metagradient.py", "tests/training/test_shared_passes.py", "tests/test_unrolled.py")
+EVIDENCE = ("tests/evidence",)
+TESTS = {
+    "hierarchy": ("tests/test_hierarchy.py", "tests/test_losses.py", "tests/labels/test_fixed.py"),
+    "losses": ("tests/test_losses.py",),
+    "metagradient": META,
+    "functional": META,
+    "unrolling": UNROLLED,
+    "trajectory": UNROLLED,
+    "updates": UNROLLED,
+    "dual_layers": UNROLLED,
+    "evidence.statistics": EVIDENCE,
+    "evidence.intervals": EVIDENCE,
+    "evidence.comparison": EVIDENCE,
+    "evidence.settling": EVIDENCE,
+    "evidence.verdict": EVIDENCE,
+}
+# These two ask for the name of another variable.
+OPERATORS = [
+    name
+    for name in cosmic_ray.plugins.operator_names()
+    if name not in ("core/VariableReplacer", "core/VariableInserter")
+]
+LONGEST = 600  # seconds for one mutant; a loop without end is noticed too
+FIELDS = ("module", "line", "column", "operator", "now", "outcome", "seconds")
+
+
+class Mutant(NamedTuple):
+    """A change of a module: its place, the operator, and which of the operator's changes in the file it is."""
+
+    module: str
+    line: int
+    column: int
+    operator: str
+    occurrence: int
+
+    def source(self) -> str:
+        """Return the module's source with the change."""
+        operator = cosmic_ray.plugins.get_operator(self.operator)()
+        changed: str = mutate_code(path_of(self.module).read_text(), operator, self.occurrence)
+        return changed
+
+    def now(self) -> str:
+        """Return the lines that are changed, as they are then."""
+        before = set(path_of(self.module).read_text().splitlines())
+        return " ".join(line.strip() for line in self.source().splitlines() if line not in before)
+
+
+class Loader(SourceFileLoader):
+    """Loads a module from a source that is not in its file."""
+
+    def __init__(self, name: str, path: str, source: str):
+        super().__init__(name, path)
+        self.source = source
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002
+        code: CodeType = compile(self.source, self.path, "exec")
+        return code
+
+
+class Finder:
+    """Finds the mutant in place of its module."""
+
+    def __init__(self, mutant: Mutant):
+        self.name, self.path = f"metaux.{mutant.module}", str(path_of(mutant.module))
+        self.source = mutant.source()
+
+    def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
+        if name != self.name:
+            return None
+        return spec_from_file_location(name, self.path, loader=Loader(name, self.path, self.source))
+
+
+def path_of(module: str) -> Path:
+    """Return the file of a module."""
+    return ROOT / "src" / "metaux" / f"{module.replace('.', '/')}.py"
+
+
+def annotations(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Yield where each annotation of a source starts and ends, as line and column."""
+    for node in ast.walk(ast.parse(source)):
+        for name in ("annotation", "returns"):
+            found = getattr(node, name, None)
+            if isinstance(found, ast.expr):
+                yield (found.lineno, found.col_offset), (found.end_lineno or 0, found.end_col_offset or 0)
+
+
+def mutants(module: str) -> dict[tuple[str, int, int], list[Mutant]]:
+    """Return the mutants of a module, by their place."""
+    source = path_of(module).read_text()
+    spans = [*annotations(source)]
+    nodes = [*cosmic_ray.ast.ast_nodes(cosmic_ray.ast.get_ast(source))]
+    found: dict[tuple[str, int, int], list[Mutant]] = {}
+    for name in OPERATORS:
+        operator, occurrence = cosmic_ray.plugins.get_operator(name)(), 0
+        for node in nodes:
+            for start, _ in operator.mutation_positions(node):
+                if not any(first <= start < last for first, last in spans):
+                    place = (module, *start)
+                    found.setdefault(place, []).append(Mutant(*place, name, occurrence))
+                occurrence += 1
+    return found
+
+
+def drawn(count: int, seed: int) -> list[Mutant]:
+    """Return mutants at places that are drawn at random, one of each place."""
+    chance = random.Random(seed)
+    found = {place: own for module in TESTS for place, own in mutants(module).items()}
+    return [chance.choice(found[place]) for place in chance.sample(sorted(found), count)]
+
+
+def tested(module: str, mutant: Mutant | None) -> str:
+    """Return whether a module's tests noticed the mutant: `survived`, `killed`, or `killed, no end`."""
+    child = os.fork()
+    if not child:
+        os.setsid()
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        if mutant:
+            sys.meta_path.insert(0, Finder(mutant))
+        files = [str(ROOT / file) for file in TESTS[module]]
+        options = (
+            "-x",
+            "-q",
+            "-n0",
+            "-p",
+            "no:cacheprovider",
+            f"--rootdir={ROOT}",
+            f"--config-file={ROOT}/pyproject.toml",
+        )
+        os._exit(int(pytest.main([*options, str(path_of(module)), *files])))
+    start = time.monotonic()
+    while time.monotonic() - start < LONGEST:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return "survived" if status == 0 else "killed"
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "killed, no end"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=300, help="mutants (default: 300)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
+    parser.add_argument("--out", type=Path, default=Path("results/reliability"), help="folder of mutants.csv")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    os.chdir(ROOT)
+    own = drawn(options.count, options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / "mutants.csv"
+    known = (
+        {tuple(row[name] for name in FIELDS[:4]): row["outcome"] for row in csv.DictReader(path.open())}
+        if path.exists()
+        else {}
+    )
+    for module in sorted({mutant.module for mutant in own}):
+        if any(mutant.module == module and key(mutant) not in known for mutant in own):
+            assert tested(module, None) == "survived", f"the tests of {module} fail without a mutant"
+    with path.open("a", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        if not known:
+            rows.writerow(FIELDS)
+        for mutant in own:
+            if key(mutant) in known:
+                continue
+            start = time.perf_counter()
+            outcome = tested(mutant.module, mutant)
+            known[key(mutant)] = outcome
+            rows.writerow([*key(mutant), mutant.now(), outcome, f"{time.perf_counter() - start:.1f}"])
+            file.flush()
+    survived = sum(known[key(mutant)] == "survived" for mutant in own)
+    print(f"{len(own) - survived} of {len(own)} mutants were noticed, {survived} survived")
+
+
+def key(mutant: Mutant) -> tuple[str, ...]:
+    """Return what names a mutant in the record."""
+    return (mutant.module, str(mutant.line), str(mutant.column), mutant.operator)
+
+
+if __name__ == "__main__":
+    main()
