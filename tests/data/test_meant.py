@@ -62,9 +62,7 @@ class TestTexts:
         own = read_unlabelled([Path(reviews(tmp_path / "new.csv", 3))], like)
         same = write_csv(tmp_path / "text.csv", ["text"], [[f"{WORDS[n]} {n}"] for n in range(3)])
         assert own.inputs[0].equal(read_unlabelled([Path(same)], like).inputs[0])
-        assert own.notices == (
-            "column 'review' holds texts, and is taken for the column 'text' (--ignore leaves it out)",
-        )
+        assert own.notices == ("column 'review' holds texts, and is taken for the column 'text'",)
 
     def test_empty_texts_are_counted(self, tmp_path: Path) -> None:
         rows: list[list[object]] = [["" if n % 3 == 1 else WORDS[n % 3], "ab"[n % 2]] for n in range(9)]

@@ -210,11 +210,11 @@ def _told(
         elif column.kind == "number" and column.origin:
             yield f"column '{column.name}': {column.origin:.16g} is subtracted, so that float32 tells its numbers apart"
     for name in counts:
-        yield f"column '{name}' counts the rows; if it says nothing of a sample, leave it out: --ignore '{name}'"
+        yield f"column '{name}' counts the rows; if it says nothing of a sample, leave it out (--ignore '{name}')"
     for name in settles:
         yield (
             f"column '{name}' alone settles the class of every training sample; if it is known only after the class, "
-            f"leave it out: --ignore '{name}'"
+            f"leave it out (--ignore '{name}')"
         )
 
 

@@ -111,8 +111,7 @@ def _with_files(table: Table, request: Request) -> Table:
     named = [name for name, cells in table.cells.items() if name not in own and all(map(_names_an_image, cells))]
     if len(named) != 1:
         return table
-    said = f"column '{named[0]}' names image files, and is taken for the column 'file' (--ignore leaves it out)"
-    return table._replace(cells=table.cells.rename(columns={named[0]: "file"}), notices=(*table.notices, said))
+    return _called(table, named[0], "names image files", "file", request)
 
 
 def _with_texts(table: Table, label: str, request: Request) -> Table:
@@ -134,8 +133,14 @@ def _with_texts(table: Table, label: str, request: Request) -> Table:
     alone = all(_names_rows(table, name) for name in cells if name != longest)
     if words[longest] < SENTENCE or not (alone or wanted):
         return table
-    said = f"column '{longest}' holds texts, and is taken for the column 'text' (--ignore leaves it out)"
-    return table._replace(cells=table.cells.rename(columns={longest: "text"}), notices=(*table.notices, said))
+    return _called(table, longest, "holds texts", "text", request)
+
+
+def _called(table: Table, name: str, why: str, source: str, request: Request) -> Table:
+    """Return a table whose column has the name of the source that it is, and says why."""
+    remedy = " (--ignore leaves it out)" if request.like is None else ""
+    said = f"column '{name}' {why}, and is taken for the column '{source}'{remedy}"
+    return table._replace(cells=table.cells.rename(columns={name: source}), notices=(*table.notices, said))
 
 
 def _names_rows(table: Table, name: str) -> bool:
