@@ -21,6 +21,7 @@ import csv
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -85,7 +86,8 @@ class Study:
     def rows(self, number: int) -> Tensor:
         """Return the samples of a step."""
         order = torch.randperm(LEARNED, generator=generator(self.seed, f"epoch {number // PER_EPOCH}"))
-        return order.split(BATCH)[number % PER_EPOCH]
+        start = BATCH * (number % PER_EPOCH)
+        return order[start : start + BATCH]
 
     def rate(self, number: int) -> float:
         """Return the schedule's factor on the learning rate: an epoch of warm-up, then half a cosine."""
@@ -105,10 +107,11 @@ class Study:
     def batches(self, half: int) -> list[OuterBatch]:
         """Return the outer batches of a half."""
         images, primary = self.outer[half]
-        return [
-            ((x,), lambda outputs, y=y: cross_entropy(outputs.primary, y))
-            for x, y in zip(images.split(BATCH), primary.split(BATCH), strict=True)
-        ]
+
+        def loss(own: Tensor, outputs: Outputs) -> Tensor:
+            return cross_entropy(outputs.primary, primary[own])
+
+        return [((images[own],), partial(loss, own)) for own in torch.arange(OUTER).split(BATCH)]
 
     def train(self, until: int) -> None:
         """Train the network on, up to a step."""
@@ -166,9 +169,9 @@ class Study:
         """Yield the gradients by both halves for each horizon, from the longest; the network is trained on the way."""
         found = [self.gradients(self.rows, half) for half in (0, 1)]
         largest = max(norm for _, norm in found)
-        for horizon in (WHOLE, *(horizon for horizon in HORIZONS if horizon > PER_EPOCH)):
-            last = -horizon if isinstance(horizon, int) else 0
-            yield horizon, [torch.stack(by_step[last:]).sum(0) for by_step, _ in found], largest
+        yield WHOLE, [torch.stack(by_step).sum(0) for by_step, _ in found], largest
+        for horizon in (horizon for horizon in HORIZONS if horizon > PER_EPOCH):
+            yield horizon, [torch.stack(by_step[-horizon:]).sum(0) for by_step, _ in found], largest
         for horizon in sorted((horizon for horizon in HORIZONS if horizon <= PER_EPOCH), reverse=True):
             self.train(self.steps - horizon)
             parts = [self.of_every_part(half) for half in (0, 1)]
@@ -205,13 +208,11 @@ class Study:
     def accuracy(self) -> float:
         """Return the accuracy on all outer samples, in training mode as their loss is."""
         right = [
-            self.network(x).primary.argmax(-1) == y for own in self.outer for x, y in zip(*map(split, own), strict=True)
+            self.network(images[own]).primary.argmax(-1) == primary[own]
+            for images, primary in self.outer
+            for own in torch.arange(OUTER).split(BATCH)
         ]
         return float(torch.cat(right).float().mean())
-
-
-def split(values: Tensor) -> tuple[Tensor, ...]:
-    return values.split(BATCH)
 
 
 def means(values: Tensor, kind: Tensor) -> Tensor:

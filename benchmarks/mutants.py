@@ -132,10 +132,10 @@ def mutants(module: str) -> dict[tuple[str, int, int], list[Mutant]]:
     for name in OPERATORS:
         operator, occurrence = cosmic_ray.plugins.get_operator(name)(), 0
         for node in nodes:
-            for start, _ in operator.mutation_positions(node):
-                if not any(first <= start < last for first, last in spans):
-                    place = (module, *start)
-                    found.setdefault(place, []).append(Mutant(*place, name, occurrence))
+            for (line, column), _ in operator.mutation_positions(node):
+                if not any(first <= (line, column) < last for first, last in spans):
+                    own = Mutant(module, line, column, name, occurrence)
+                    found.setdefault((module, line, column), []).append(own)
                 occurrence += 1
     return found
 

@@ -108,7 +108,7 @@ def _with_files(table: Table, request: Request) -> Table:
     if like != "image" or not {"file", "text"}.isdisjoint(table.names) or not len(table.cells):
         return table
     own = (request.settings.label, *request.settings.ignore)
-    named = [name for name, cells in table.cells.items() if name not in own and all(map(_names_an_image, cells))]
+    named = [str(name) for name, cells in table.cells.items() if name not in own and all(map(_names_an_image, cells))]
     if len(named) != 1:
         return table
     return _called(table, named[0], "names image files", "file", request)
