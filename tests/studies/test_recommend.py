@@ -29,7 +29,7 @@ from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.studies.benchmark.measured import shuffled_labels
 from metaux.studies.benchmark.rules import ENTRANTS, SINGLE
-from metaux.studies.search import final
+from metaux.studies.search import final, recommend
 from metaux.studies.search.affordable import (
     DEFAULT,
     ROWS,
@@ -50,7 +50,7 @@ from metaux.studies.search.halving import Halving, _better_half
 from metaux.studies.search.length import LENGTH, lengthened
 from metaux.studies.search.mirroring import with_mirroring
 from metaux.training.timing import Cost
-from shell import below, done, metaux, own_time
+from shell import below, done, metaux, own_time, write_table
 
 MINUTES = 0.2
 SMALL = ("--train-size", 100, "--backbone", "mlp", "--epochs", 4, "--jobs", 1, "--device", "cpu")
@@ -128,6 +128,22 @@ def test_the_same_command_goes_on_where_it_was(found: dict[str, Any], out: Path)
     accuracies = [[own["validation_accuracy"] for own in which["search"]] for which in (again, found)]
     assert accuracies[0] == accuracies[1]
     assert again["seconds"] == found["seconds"]  # what was found is only shown once more
+
+
+def test_a_search_that_was_killed_on_the_way_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    table = write_table(tmp_path / "t.npz", count=200)
+    moments = ("on_test", "confirm", "_plan")  # after the default is trained, classical models, the number of epochs
+    for name in moments:  # each is reached only if the one before was gone on from
+        monkeypatch.undo()
+        monkeypatch.setattr(recommend, name, killed)
+        with pytest.raises(Killed):
+            metaux("recommend", table, "--epochs", 1, "--minutes", 1, "--jobs", 1, "--out", tmp_path / "out")
 
 
 def test_the_report_shows_the_test_and_what_was_searched(found: dict[str, Any], out: Path) -> None:

@@ -122,7 +122,7 @@ def _recommend(
     if "classical" not in known:
         models = classical_models(searched, data, budget, console)
         search.costs |= models
-        budget.note(classical=list(models))
+        budget.note(classical=list(models), costs=search.plain_costs())
     classical = {name: Candidate(ROWS[name], {}, epochs) for name in known["classical"]}
     confirm(search, [*classical.values()], math.inf)
     settings, single = _as_trained(settings, data, search, single, budget)
@@ -186,6 +186,7 @@ def _train_floor(floor: Candidate, settings: Settings, data: LabelledData, searc
     if "costs" not in budget.state:
         search.costs[DEFAULT], _ = rehearse(floor.row.on_validation(search.data_set), data, curve=False)
         write_settings(search.store.out, settings)
+        budget.note(costs=search.plain_costs(), slower=search.slower)
     what = f"{DEFAULT}, {counted(floor.epochs, 'epoch')}: what is handed over is not below it on validation data"
     failures = search.train([floor], 1, what)
     search.record(floor, 1)
