@@ -273,7 +273,7 @@ def read_run(folder: Path) -> None:
     """Read all that a folder says, and predict with its network."""
     if not is_finished(folder):
         classifier = MetauxClassifier.load(folder)
-        classifier.predict(np.zeros((2, 3)))
+        classifier.predict(np.zeros((2, classifier.n_features_in_)))
         return
     run = Run.read(folder)
     _, preprocessing, shape = read_description(run)

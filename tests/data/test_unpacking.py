@@ -111,6 +111,22 @@ def test_archives_that_grow(tmp_path: Path) -> None:
     assert "that holds no model (an archive that unpacks to 1,07" in metaux("evaluate", out).err
 
 
+def test_tables_that_grow(tmp_path: Path) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    part = pyarrow.table(
+        {"a": pyarrow.nulls(10**6, pyarrow.float64()), "label": pyarrow.nulls(10**6, pyarrow.string())}
+    )
+    with parquet.ParquetWriter(tmp_path / "t.parquet", part.schema) as file:
+        for _ in range(20):
+            file.write_table(part)
+    with zipfile.ZipFile(tmp_path / "t.xlsx", "w", zipfile.ZIP_DEFLATED) as file, file.open("xl/x.xml", "w") as opened:
+        for _ in range(2**7):
+            opened.write(bytes(2**22))
+    for name, found in (("t.parquet", "305 MiB"), ("t.xlsx", "512 MiB")):
+        with little_memory(), pytest.raises(InputError, match=f"at most 256 MiB .* found {found}; .* save it as CSV"):
+            load(Settings(data=str(tmp_path / name)))
+
+
 def test_arrays_that_nobody_asked_for_stay_packed(tmp_path: Path) -> None:
     members = {**GOOD, "z": npy((2**25,), content=b"\0" * 2**28), "other": npy((2**40,)), "program": b"\x80\x04."}
     settings = npz(tmp_path / "a.npz", members)

@@ -112,6 +112,28 @@ class TestFolder:
         with pytest.raises(InputError, match=r"no classifier\.json"):
             MetauxClassifier.load(tmp_path / "other")
 
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"types": ["no type"]},
+            {"shapes": [[5]]},
+            {"shapes": []},
+            {"classes": [[], {}]},
+            {"class_type": "?!"},
+            {"parameters": {"depth": 3}},
+            {"protocol": None},
+            {"preprocessing": {"kind": "table"}},
+        ],
+        ids=str,
+    )
+    def test_refuses_another_description(self, changes: dict[str, Any], tmp_path: Path) -> None:
+        quick(epochs=1).fit(X, Y).save(tmp_path)
+        (tmp_path / "manifest.json").unlink()
+        described = tmp_path / "classifier.json"
+        described.write_text(json.dumps({**json.loads(described.read_text()), **changes}))
+        with pytest.raises(InputError, match=r"classifier\.json, found it without what a classifier needs"):
+            MetauxClassifier.load(tmp_path)
+
     def test_labels_that_json_does_not_hold_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="numbers, texts or truth values to save"):
             quick().fit(X, [("kind", int(kind)) for kind in Y]).save(tmp_path / "kept")

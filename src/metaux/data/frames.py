@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TEXT, TYPED = (".csv", ".tsv", ".tab"), (".parquet", ".xlsx")
 LONGEST_CELL = 10_000_000  # characters; Python's own limit of 131,072 is less than some texts
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+_REMEDY = "leave rows out, or if so many are there, save it as CSV"
 _SAID = re.compile(r"sep=([;\t|,])(?:\r\n|\r|\n)", re.IGNORECASE)
 _NUMBER = re.compile(PLAIN, re.IGNORECASE)
 
@@ -171,10 +172,14 @@ def _read_typed(path: Path, header: bool) -> Table:
     name, notices = str(path), tuple[str, ...]()
     try:
         if path.suffix.lower() == ".parquet":
+            from pyarrow.parquet import read_metadata
+
+            claimed = read_metadata(path)
+            check_total(8 * claimed.num_rows * claimed.num_columns, path, _REMEDY)
             frame = pd.read_parquet(path, engine="pyarrow")
         else:
             with zipfile.ZipFile(path) as packed:
-                check_total(sum(member.file_size for member in packed.infolist()), path)
+                check_total(sum(member.file_size for member in packed.infolist()), path, _REMEDY)
             with pd.ExcelFile(path, engine="openpyxl") as book:
                 # Which words mean that there is no value, is said in `metaux.data.columns`.
                 frame = pd.read_excel(book, header=0 if header else None, keep_default_na=False, na_values=[""])

@@ -118,12 +118,14 @@ def _check_header(file: IO[bytes], size: int, path: Path) -> bool:
     return bool(kind.hasobject)
 
 
-def check_total(claimed: int, path: Path) -> None:
-    """Raise `InputError` for more bytes than such a file should unpack to."""
+def check_total(
+    claimed: int, path: Path, remedy: str = "leave samples out, or if so many are there, save them with numpy.savez"
+) -> None:
+    """Raise `InputError`, with what to do, for more bytes than such a file should unpack to."""
     size = path.stat().st_size
     most = min(LARGEST, max(UNSUSPICIOUS, MOST_PACKED * size))
     if claimed > most:
         raise InputError(
             f"expected arrays of at most {most / 2**20:,.0f} MiB together in '{path}' of {size:,} bytes, found "
-            f"{claimed / 2**20:,.0f} MiB; leave samples out, or if so many are there, save them with numpy.savez"
+            f"{claimed / 2**20:,.0f} MiB; {remedy}"
         )

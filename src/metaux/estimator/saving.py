@@ -92,7 +92,9 @@ class SavingMixin:
         try:
             described, tensors = read_mapping(folder / CLASSIFIER, parse_json), read_tensors(folder / WEIGHTS)
             made: Self = _restored(cls, described, tensors, own)
-        except (KeyError, TypeError, RuntimeError) as error:
+        except InputError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise damaged(folder / CLASSIFIER, f"without what a classifier needs, or of another ({error})") from None
         return made
 
@@ -237,6 +239,7 @@ def _restored(cls: type, described: Mapping[str, Any], tensors: Mapping[str, Ten
     hierarchy = Hierarchy(described["slots"], described["class_names"], described["subclass_names"])
     like = Preprocessing.from_dict(described["preprocessing"])
     shapes, types = tuple(map(tuple, described["shapes"])), tuple(described["types"])
+    like.check_shape(shapes[0])
     form = Form(like.kind, shapes, like.pixel_range, like.columns, like.tokenizer, types)
     # One of a run too, which no fit takes.
     known = SOURCES.get(made.method) if isinstance(made.method, str) else None
