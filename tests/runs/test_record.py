@@ -169,6 +169,7 @@ def test_a_value_that_every_run_needs_is_asked_for(tmp_path: Path) -> None:
         (inserted("records.jsonl", '"test_balanced_accuracy": 7, "test_accuracy"'), r"test_balanced_accuracy 7, which"),
         (inserted("records.jsonl", '"loss": 1e999, "test_accuracy"'), r"records.jsonl, found it with the number 1e999"),
         (inserted("records.jsonl", '"loss": "high", "test_accuracy"'), r"with loss in line 1, which is no number"),
+        (replaced("records.jsonl", "".join(f'{{"epoch": {n}}}\n' for n in (1, 2, 3))), r"without seconds in line 1"),
         (inserted("records.jsonl", '"loss": [1, 2], "test_accuracy"'), r"with loss in line 1, which is no number"),
         (lines_swapped, r"records.jsonl, found it with epoch 2 in line 1"),
         (replaced("result.json", "[" * 100_000), r"result.json, found it cut off or overwritten"),

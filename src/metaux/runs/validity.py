@@ -100,6 +100,8 @@ def check_records(path: Path, records: Sequence[Mapping[str, Any]], epochs: int)
     for number, record in enumerate(records, 1):
         if record["epoch"] != number:
             raise damaged(path, f"with epoch {str(record['epoch'])[:40]} in line {number}")
+        if record.get("seconds") is None:
+            raise damaged(path, f"without seconds in line {number}")
         if others := [name for name, value in record.items() if not (value is None or _is_number(value))]:
             raise damaged(path, f"with {others[0][:40]} in line {number}, which is no number")
         _check_fractions(path, record)
