@@ -35,20 +35,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("words", "made"),
     [
-        (["evaluate", "run"], set()),
-        (["evaluate", "run", "list.csv"], set()),
-        (["predict", "run", "images", "--out", "p.csv"], {"p.csv"}),
-        (["labels", "run", "--out", "l.csv"], {"l.csv"}),
-        (["report", "run"], {"run/report.html"}),
+        (["evaluate", "run"], []),
+        (["evaluate", "run", "list.csv"], []),
+        (["predict", "run", "images", "--out", "p.csv"], ["p.csv"]),
+        (["labels", "run", "--out", "l.csv"], ["l.csv"]),
+        (["report", "run"], ["run/report.html"]),
         (
             ["export", "run", "--to", "safetensors", "--out", "e"],
-            {"e", "e/README.md", "e/metaux.json", "e/model.safetensors"},
+            ["e", "e/README.md", "e/metaux.json", "e/model.safetensors"],
         ),
     ],
     ids=str,
 )
 def test_a_class_may_be_called_anything(
-    words: list[str], made: set[str], trained: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str], made: list[str], trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(trained)
     before = below(trained.parent)
