@@ -258,3 +258,28 @@ def test_the_readme_ends_its_example_with_the_recorded_verdict() -> None:
     [shown] = blocks("text")
     verdict = only("compare/data-sets.csv", data_set="digits")["verdict"]
     assert " ".join(shown.split()).endswith(verdict.partition(": ")[2])
+
+
+def section(page: Path, heading: str) -> str:
+    """Return what a page says under a heading."""
+    return page.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def test_what_is_said_of_kills_and_of_places_is_the_records() -> None:
+    kills, places = tables(section(DOCS / "reliability.md", "Nothing lost"))
+    killed = [line for line in record("reliability/kills.csv") if line["reached"] == "1"]
+    assert [line["command"].strip("`") for line in kills] == list(dict.fromkeys(line["command"] for line in killed))
+    for line in kills:
+        own = [found for found in killed if found["command"] == line["command"].strip("`")]
+        at_random = sum(found["kind"] == "at random" for found in own)
+        assert [line["kills at random"], line["kills in a write"]] == [str(at_random), str(len(own) - at_random)]
+        assert line["repeated, at most"].split()[0] == str(max(int(found["epochs_again"]) for found in own))
+        assert line["ends that differ"] == str(sum(bool(found["found"]) for found in own))
+    assert max(int(found["due_again"]) for found in killed) == 1  # as the text says
+    kept = {"before the run": "before the run", "all the way": "in an odd place"}
+    for line in places:
+        when = [
+            found for found in record("reliability/places.csv") if kept.get(found["when"], "in the run") == line["when"]
+        ]
+        tried = [found for found in when if found["found"] != "not tested"]
+        assert [line["tried"], line["wrong"]] == [str(len(tried)), str(sum(bool(found["found"]) for found in tried))]
