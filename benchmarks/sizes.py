@@ -158,7 +158,8 @@ def main() -> None:
         console.print(" ".join(map(str, lines[-1].values())), soft_wrap=True)
         if record:
             record.parent.mkdir(parents=True, exist_ok=True)
-            write_text_atomic(record, to_csv(lines))
+            in_order = [line for own in cases() for line in lines if own.described.items() <= line.items()]
+            write_text_atomic(record, to_csv(in_order))
     sys.exit(any(line["outcome"] == "broken" for line in lines))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 1024
 """Threads, or processes: more than that the system may not be able to start."""
-TOO_LITTLE_MEMORY = "too little memory; use a smaller batch size or image size, or fewer jobs"
+TOO_LITTLE_MEMORY = "too little memory; use a smaller batch size or image size, fewer sub-classes or fewer jobs"
 
 
 def device_of(settings: Settings) -> torch.device:
