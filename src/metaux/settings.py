@@ -13,6 +13,9 @@ from tyro.conf import Positional, arg
 
 from metaux.errors import InputError, nearest
 
+MOST_SUBCLASSES = 1_000_000
+"""Of all classes together: each is an output of the network."""
+
 Text = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")]
 Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 Counts = Annotated[tuple[int, ...] | None, arg(metavar="INT [INT ...]", help_behavior_hint="")]

@@ -13,14 +13,12 @@ from metaux.data.reader import RawData
 from metaux.data.spelling import check_labels, places, spelling
 from metaux.errors import InputError, nearest
 from metaux.hierarchy import Hierarchy
-from metaux.settings import Settings
+from metaux.settings import MOST_SUBCLASSES, Settings
 from metaux.words import few
 
 DEFAULT_SUBCLASSES = 5
 MOST_OF_ONE = 10_000
 """Sub-classes of one class."""
-MOST_OF_ALL = 1_000_000
-"""Sub-classes of all classes: each is an output of the network."""
 
 
 class Classes(NamedTuple):
@@ -143,9 +141,9 @@ def slots(subclasses: Sequence[int] | None, classes: int, option: str = "--subcl
             f"expected one number of sub-classes, or one for each of the {classes} classes, each at least "
             f"1, found {' '.join(map(str, subclasses or ())) or 'none'}; correct {option}"
         )
-    if max(found) > MOST_OF_ONE or sum(found) > MOST_OF_ALL:
+    if max(found) > MOST_OF_ONE or sum(found) > MOST_SUBCLASSES:
         raise InputError(
-            f"expected at most {MOST_OF_ONE:,} sub-classes of a class and {MOST_OF_ALL:,} of all classes, found "
+            f"expected at most {MOST_OF_ONE:,} sub-classes of a class and {MOST_SUBCLASSES:,} of all classes, found "
             f"{max(found):,} and {sum(found):,}; correct {option}"
         )
     return found

@@ -178,7 +178,9 @@ def check_writable(path: Path, remedy: str = "give another --out") -> None:
         while not _is_there(place):
             place = place.parent
         with tempfile.TemporaryDirectory(prefix=f"{OURS}-", suffix=UNFINISHED, dir=place) as folder:
-            Path(folder, "file").write_bytes(b"0")  # a full disk may still have room for a folder
+            file = Path(folder, "file")
+            file.write_bytes(b"0")  # a full disk may still have room for a folder
+            file.unlink()
             return
     except OSError as error:
         raise InputError(

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaux.data.classes import MOST_OF_ALL
 from metaux.runs.reading import damaged
+from metaux.settings import MOST_SUBCLASSES
 
 if TYPE_CHECKING:
     from numpy import dtype, ndarray
@@ -83,7 +83,7 @@ def check_result(path: Path, result: Mapping[str, Any]) -> None:
     slots = model.get("slots", [1] * len(names))
     if len(slots) != len(names):
         raise damaged(path, f"with sub-classes of {len(slots)} classes, but {len(names)} class names")
-    if min(slots) < 1 or sum(slots) > MOST_OF_ALL:
+    if min(slots) < 1 or sum(slots) > MOST_SUBCLASSES:
         raise damaged(path, f"with {min(slots)} to {max(slots)} sub-classes of a class")
     if len(model.get("subclass_names", ())) not in (0, sum(slots)):
         raise damaged(path, f"with {len(model['subclass_names'])} names of {sum(slots)} sub-classes")
