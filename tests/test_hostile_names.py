@@ -1,5 +1,7 @@
 """Classes with names that would be paths, act or be endless, through every command: names of classes name no file."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,14 @@ def test_class_folders_with_such_names(tmp_path: Path) -> None:
     said = done("evaluate", tmp_path / "run")
     assert "\x1b" not in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "run"]
+
+
+def test_labels_of_a_run_that_names_no_files(trained: Path, tmp_path: Path) -> None:
+    """As those of the first release."""
+    shutil.copytree(trained / "run", tmp_path / "run")
+    (tmp_path / "run" / "manifest.json").unlink()
+    result = json.loads((tmp_path / "run" / "result.json").read_text("utf-8"))
+    del result["train_names"]
+    (tmp_path / "run" / "result.json").write_text(json.dumps(result))
+    rows = done("labels", tmp_path / "run").splitlines()[1:]
+    assert all(row.split(",")[1] == "" for row in rows)

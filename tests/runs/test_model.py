@@ -104,6 +104,8 @@ def test_refuses_what_is_no_run(tmp_path: Path) -> None:
         ({"preprocessing": {"columns": [{"name": "a", "fill": "b"}]}}, "fill that is not a number"),
         ({"preprocessing": {"columns": [{"name": "a", "of_tomorrow": "b"}]}}, "of_tomorrow"),
         ({"preprocessing": {"columns": 5}}, "without its description"),
+        ({"preprocessing": {"columns": "ab"}}, "a column that is 'a'"),
+        ({"preprocessing": {"columns": [["a"], ["b", "x", "y"]]}}, "columns of 3 features, not of 1"),
     ],
     ids=str,
 )

@@ -43,7 +43,7 @@ class Labels(Command):
         hierarchy, _, _ = read_description(finished)
         labels, primary, ids = (finished.output(f"train_{name}") for name in ("labels", "primary", "ids"))
         offsets, slots = hierarchy.offsets.tolist(), labels.argmax(-1)
-        names = finished.result["train_names"] or [""] * len(ids)
+        names = finished.result.get("train_names") or [""] * len(ids)
         classes, finer = hierarchy.class_names, hierarchy.subclass_names
         rows = (
             (int(id_), name, classes[class_], finer[offsets[class_] + slot], f"{label[slot]:.4f}")

@@ -68,6 +68,8 @@ class Column:
         if isinstance(value, Mapping):
             kinds = get_type_hints(cls)
             return cls(**{name: typed(name, own, kinds.get(name, str)) for name, own in value.items()})
+        if not isinstance(value, list | tuple):
+            raise TypeError(f"a column that is {value!r}"[:100])
         name, *categories = map(str, value)
         return cls(name, "category" if categories else "number", tuple(categories))
 

@@ -144,6 +144,8 @@ class Preprocessing:
         count = made.channels if made.kind in ("image", "table") else 0
         if not len(made.mean) == len(made.deviation) == count:
             raise TypeError(f"{len(made.mean)} means and {len(made.deviation)} deviations of {count} channels")
+        if made.columns and (width := sum(len(column.features) for column in made.columns)) != made.channels:
+            raise TypeError(f"columns of {width} features, not of {made.channels}")
         return made
 
     def check_shape(self, shape: Sequence[int]) -> None:
