@@ -242,7 +242,7 @@ def campaign(reader: Reader, count: int, kept: Path, console: Console) -> dict[s
             how: sum(each.what.startswith(how) for each in broken)
             for how in ("error", "hang", "death", "memory", "acted")
         },
-        "median_ms": round(1000 * statistics.median(seconds), 2),
+        "mean_ms": round(1000 * statistics.mean(seconds), 2),
         "slowest_s": round(max(seconds), 2),
         "most_mb": round(max(outcome.peak for outcome in found) / 1e6),
         "broken": " ".join(f"{each.number}" for each in broken[:20]),

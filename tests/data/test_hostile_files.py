@@ -222,3 +222,11 @@ def test_an_image_is_refused_by_the_size_that_it_claims(
     (tmp_path / "cut.png").write_bytes(huge_png(9000, 9000))  # small enough, but its pixels aren't there
     with pytest.raises(InputError, match="can't be read as one"):
         read_images([tmp_path / "cut.png"], ImageFormat((8, 8), 3))
+
+
+def test_a_second_page_without_a_size(tmp_path: Path) -> None:
+    content = bytearray(huge_tiff(8, 8))
+    struct.pack_into("<I", content, 8 + 2 + 9 * 12, 300)  # where the tags of the next page are: there are none
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(InputError, match=r"found '.*a.tif' that can't be read as one \(Missing dimensions\)"):
+        read_images([tmp_path / "a.tif"])
