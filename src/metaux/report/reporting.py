@@ -28,7 +28,7 @@ REPORT = "report.html"
 MOST_COLUMNS = 12
 LONGEST_TEXT = 300
 # About what the figures take, and a map of so many test samples.
-SECONDS_OF_FIGURES, SECONDS_OF_A_SAMPLE = 3.0, 0.005
+SECONDS_OF_FIGURES, SECONDS_OF_A_SAMPLE = 3.0, 0.003
 
 
 def seconds_of_report(tested: int) -> float:
