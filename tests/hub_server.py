@@ -18,7 +18,7 @@ COMMIT = "0" * 40
 @contextmanager
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
     """Within the block the client's hub is a server of this process; yield the files that it has, by name."""
-    from huggingface_hub import constants
+    from huggingface_hub import constants, file_download
 
     files: dict[str, bytes] = {}
 
@@ -76,9 +76,9 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
     thread.start()
     with TemporaryDirectory() as cache:
         monkeypatch.setattr(constants, "ENDPOINT", address)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
-        )
+        for module in (constants, file_download):  # the second has its own, until version 1
+            template = address + "/{repo_id}/resolve/{revision}/{filename}"
+            monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", cache)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         try:

@@ -31,14 +31,15 @@ def told(event, arguments):
         path, mode, flags = arguments
         if isinstance(path, (str, bytes)) and (set(mode or "") & set("wax+") or flags & WRITING):
             written(event, path)
-    elif event in ("os.mkdir", "os.remove", "os.rmdir", "os.symlink", "os.link"):
-        written(event, arguments[0 if event in ("os.mkdir", "os.remove", "os.rmdir") else 1])
-    elif event == "os.rename":
-        written(event, arguments[1])
+    elif event in ("os.mkdir", "os.remove", "os.rmdir"):
+        written(event, arguments[0], arguments[-1])
+    elif event in ("os.symlink", "os.link", "os.rename"):
+        written(event, arguments[1], arguments[-1])
 
 
-def written(event, path):
-    path = os.path.abspath(os.fsdecode(path))
+def written(event, path, folder=-1):
+    place = os.getcwd() if folder < 0 else os.readlink(f"/proc/self/fd/{folder}")
+    path = os.path.normpath(os.path.join(place, os.fsdecode(path)))
     if not path.startswith((*PLACES, "/dev/")):  # shared memory is there
         said(event, path)
 

@@ -74,8 +74,8 @@ def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
     half = np.zeros((2, 4, 4), np.uint8)
     half[:, :2, 3] = 255
     Image.fromarray(half).save(tmp_path / "rgba.png")
-    Image.fromarray(half[..., [0, 3]], "LA").save(tmp_path / "la.png")
-    palette = Image.fromarray((half[..., 3] == 0).astype(np.uint8), "P")
+    Image.merge("LA", [Image.fromarray(half[..., part].copy()) for part in (0, 3)]).save(tmp_path / "la.png")
+    palette = Image.fromarray((half[..., 3] == 0).astype(np.uint8))
     palette.putpalette([0, 0, 0, 9, 9, 9])
     palette.save(tmp_path / "p.png", transparency=1)
     found, notices = read_images([tmp_path / f"{name}.png" for name in ("rgba", "la", "p")])
@@ -91,7 +91,7 @@ def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
 
 
 def test_cmyk_and_frames(tmp_path: Path) -> None:
-    Image.fromarray(np.full((4, 4, 4), (0, 255, 255, 0), np.uint8), "CMYK").save(tmp_path / "c.jpg", quality=100)
+    Image.frombytes("CMYK", (4, 4), bytes((0, 255, 255, 0)) * 16).save(tmp_path / "c.jpg", quality=100)
     red = read_images([tmp_path / "c.jpg"])[0][0, :, 0, 0].numpy()
     assert (abs(red - np.array([255, 0, 0])) < 6).all()
     first, second = (Image.fromarray(np.full((4, 4), grey, np.uint8)) for grey in (10, 200))

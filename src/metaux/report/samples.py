@@ -85,9 +85,9 @@ def _image(pixels: NDArray[Any], largest: int) -> "Image":
     from PIL import Image
 
     if len(pixels) >= 3:
-        image = Image.fromarray(pixels[:3].transpose(1, 2, 0).copy(), "RGB")
+        image = Image.fromarray(pixels[:3].transpose(1, 2, 0).copy())
     else:
-        image = Image.fromarray(pixels[0].copy(), "L").convert("RGB")
+        image = Image.fromarray(pixels[0].copy()).convert("RGB")
     image.thumbnail((largest, largest))
     return image
 
