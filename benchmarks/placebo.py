@@ -19,6 +19,7 @@ import pandas as pd
 from rich.console import Console
 
 from metaux.evidence.statistics import mean_over_seeds
+from metaux.runs.workers import Processes
 from metaux.settings import Settings
 from metaux.studies.compare import compare
 
@@ -33,7 +34,7 @@ def measured(number: int, place: Path) -> tuple[int, float, int]:
     frame["label"] = generator.integers(CLASSES, size=SAMPLES)
     frame.to_csv(place / "table.csv", index=False)
     settings = Settings(data=str(place / "table.csv"), epochs=EPOCHS)
-    comparison, verdict = compare(settings, (), SEEDS, 1, place / "compared", Console(quiet=True))
+    comparison, verdict = compare(settings, (), SEEDS, Processes(1), place / "compared", Console(quiet=True))
     accuracy = fmean(row.accuracy.mean for row in comparison.rows)
     return len(comparison.rows), accuracy, len(verdict.winners) + bool(verdict.simpler)
 

@@ -29,6 +29,7 @@ from metaux.files import to_csv, write_text_atomic
 from metaux.runs.pool import longest_first, train
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
+from metaux.runs.workers import Processes
 from metaux.settings import Settings
 from metaux.studies.benchmark.datasets import DATASETS, found
 
@@ -113,7 +114,7 @@ def main() -> None:
         (*key, seed): Trial(own, "single", seed) for key, own in settings.items() for seed in range(options.seeds)
     }
     store = Store(options.runs)
-    failures = train(longest_first(trials.values()), store, options.jobs, console, "recipe", curve=False)
+    failures = train(longest_first(trials.values()), store, Processes(options.jobs), console, "recipe", curve=False)
     if failures:
         raise SystemExit("\n".join(failures))
     accuracy = {key: run.accuracy for key, trial in trials.items() if (run := store.find(trial)) is not None}

@@ -29,6 +29,7 @@ from metaux.runs.loading import load_once
 from metaux.runs.pool import summarise_failures, train
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
+from metaux.runs.workers import Processes
 from metaux.settings import Settings
 from metaux.studies.benchmark.datasets import found
 
@@ -208,7 +209,9 @@ class Study:
         for title in self.todo(rows, seed):
             trial = self.trial(title, seed)
             begun = time.process_time()
-            yield from train([trial], self.store, 1, console, f"{self.name}, seed {seed}, {title}", curve=False)
+            yield from train(
+                [trial], self.store, Processes(1), console, f"{self.name}, seed {seed}, {title}", curve=False
+            )
             run = self.store.find(trial)
             if run is not None and (title, seed) not in self.found:
                 self.found[title, seed] = Finished(run.accuracy, time.process_time() - begun)

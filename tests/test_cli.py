@@ -95,7 +95,12 @@ class TestParsing:
             "--seeds 5 --jobs 2 --out o"
         )
         command: Any = parse(words.split())
-        assert (command.methods, command.seeds, command.jobs, command.out) == (("single", "maxl"), 5, 2, Path("o"))
+        assert (command.methods, command.seeds, command.workers.jobs, command.out) == (
+            ("single", "maxl"),
+            5,
+            2,
+            Path("o"),
+        )
         default = Settings()
         assert not [name for name, value in vars(command.settings).items() if value == getattr(default, name)]
 

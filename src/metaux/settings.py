@@ -24,6 +24,7 @@ _OF_PROTOCOL = "(default: the protocol's)"
 Override = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_PROTOCOL)]
 Epochs = int | Literal["auto"] | None
 CountOverride = Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_PROTOCOL)]
+Backend = Literal["processes", "ray", "dask"]
 Precision = Literal["32-true", "bf16-mixed"]
 
 

@@ -15,6 +15,7 @@ from metaux.runs.length import CHOSEN, Reached, best_length, choose_length, know
 from metaux.runs.pool import train
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
+from metaux.runs.workers import Processes
 from metaux.settings import Settings
 from shell import metaux
 
@@ -25,7 +26,7 @@ def test_the_best_length_is_found_on_validation_data_and_kept(tmp_path: Path, mo
     monkeypatch.setattr(length, "DOUBLINGS", 1)
     settings = Settings(data="iris", epochs="auto")
     assert known_length(settings, tmp_path) == settings
-    chosen = choose_length(settings, "single", [0], 1, tmp_path, QUIET)
+    chosen = choose_length(settings, "single", [0], Processes(1), tmp_path, QUIET)
     kept = json.loads((tmp_path / CHOSEN).read_text())
     reached = {int(epochs): Reached(**own) for epochs, own in kept["reached"].items()}
     assert [*reached] == [20, 40]
@@ -35,7 +36,7 @@ def test_the_best_length_is_found_on_validation_data_and_kept(tmp_path: Path, mo
     store = Store(tmp_path / "by hand")
     trial = Trial(replace(settings, epochs=20, evaluate_on="validation"), "single", 0)
     store.out.mkdir()
-    train([trial], store, 1, QUIET)
+    train([trial], store, Processes(1), QUIET)
     run = store.find(trial)
     assert run is not None
     assert run.accuracy == pytest.approx(reached[20].accuracy)
@@ -45,14 +46,14 @@ def test_what_is_given_stays(tmp_path: Path) -> None:
     settings = Settings(data="iris", epochs=7)
     left = tmp_path / f"{OURS}-lengths" / "runs"  # by a choice that was killed once it was recorded
     left.mkdir(parents=True)
-    assert choose_length(settings, "single", [0], 1, tmp_path, QUIET) is settings
+    assert choose_length(settings, "single", [0], Processes(1), tmp_path, QUIET) is settings
     assert not list(tmp_path.iterdir())
 
 
 def test_refuses_validation_data_that_is_looked_at_twice(tmp_path: Path) -> None:
     settings = Settings(data="iris", epochs="auto", evaluate_on="validation")
     with pytest.raises(InputError, match="a number of epochs with --evaluate-on validation, found auto"):
-        choose_length(settings, "single", [0], 1, tmp_path, QUIET)
+        choose_length(settings, "single", [0], Processes(1), tmp_path, QUIET)
     with pytest.raises(InputError, match="which only metaux train and metaux compare take"):
         resolve(settings)
 

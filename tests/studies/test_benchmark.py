@@ -23,6 +23,7 @@ from metaux.runs.pool import train
 from metaux.runs.record import Run, read_runs
 from metaux.runs.store import Store, by_method
 from metaux.runs.trial import Trial
+from metaux.runs.workers import Processes
 from metaux.settings import Settings
 from metaux.studies.benchmark.alternatives import alternatives, alternatives_table
 from metaux.studies.benchmark.benchmark import benchmark
@@ -39,7 +40,7 @@ QUIET = Console(quiet=True)
 
 
 def compete(out: Path, stage: Any = "test", rows: tuple[Entrant, ...] = ROWS, rules: Rules = RULES) -> None:
-    benchmark(BED, rows, rules, out, 1, stage, QUIET)
+    benchmark(BED, rows, rules, out, Processes(1), stage, QUIET)
 
 
 def evaluated(out: Path) -> list[str]:
@@ -208,13 +209,13 @@ def test_a_plan_is_of_its_data_set(plan: bytes, tmp_path: Path) -> None:
 def test_runs_on_data_that_has_changed_since_are_refused(tmp_path: Path) -> None:
     table = write_table(tmp_path / "t.npz")
     trial = Trial(Settings(data=str(table), backbone="mlp", epochs=1, device="cpu"), "single", 0)
-    assert train([trial], Store(tmp_path), 1, QUIET) == []
+    assert train([trial], Store(tmp_path), Processes(1), QUIET) == []
     with np.load(table) as good:
         arrays = dict(good)
     np.savez(table, **{**arrays, "x": arrays["x"] + 1})
     _read_once.cache_clear()  # as in another process
     with pytest.raises(InputError, match="found that it has changed; give another --out"):
-        train([trial], Store(tmp_path), 1, QUIET)
+        train([trial], Store(tmp_path), Processes(1), QUIET)
 
 
 def test_a_configuration_that_diverges_is_not_chosen(tmp_path: Path) -> None:
@@ -256,7 +257,7 @@ def test_outside_data_take_part_only_where_they_are_named(tmp_path: Path, monkey
     np.savez(tmp_path / "stripes.npz", x=stripes + generator.integers(0, 50, stripes.shape, np.uint8), y=y)
     bed = Settings(data=str(tmp_path / "stripes.npz"), subclasses=(2,), epochs=1, device="cpu")
     rows = entered(("linear-probe", "fine-tuned"))
-    benchmark({"stripes": bed}, rows, replace(RULES, learning_rates=(0.05,)), tmp_path, 1, "test", QUIET)
+    benchmark({"stripes": bed}, rows, replace(RULES, learning_rates=(0.05,)), tmp_path, Processes(1), "test", QUIET)
     found = json.loads((tmp_path / "stripes" / "benchmark.json").read_text())
     table = {row["method"]: row for row in found["table"]}
     assert table["linear-probe"]["accuracies"] == [1.0] * len(table["single"]["seeds"])

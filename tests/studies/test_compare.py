@@ -16,7 +16,6 @@ import yaml
 from metaux.labels.sources import CLASSICAL
 from metaux.runs.loading import load_once
 from metaux.runs.plan import too_short
-from metaux.runs.pool import default_workers
 from metaux.runs.progress import accuracies, finishing, read_state, shown, time_left
 from metaux.runs.record import Run, read_runs
 from metaux.runs.store import LOCK
@@ -221,14 +220,6 @@ def test_default_methods_are_those_that_suit(tmp_path: Path) -> None:
     assert found[5:] == ("human", "maxl", "transformation", "transformed", "linear-probe")
 
 
-def test_default_workers_fill_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
-    found = [
-        default_workers(Settings(device="cpu", threads=n, processes=p)) for n, p in ((1, 1), (3, 1), (1, 2), (16, 1))
-    ]
-    assert found == [8, 2, 1, 1]
-
-
 class TestProgress:
     def test_durations(self) -> None:
         assert time_left(100, 30, 0) == 70
@@ -331,19 +322,6 @@ class TestInterruption:
         _, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, err.count("\n")) == (130, 1), err
         wait_for_the_end(process.pid)
-
-
-@pytest.mark.slow
-def test_a_worker_that_dies_is_told_in_one_line(tmp_path: Path) -> None:
-    words = ("compare", write_table(tmp_path / "t.npz", 400), *TestInterruption.WORDS, "--out", tmp_path / "out")
-    process = start(*words)
-    wait_for_records(process, tmp_path / "out", 1)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    workers = [pid for pid in children if "popen_loky" in Path(f"/proc/{pid}/cmdline").read_text()]
-    os.kill(int(workers[0]), signal.SIGKILL)
-    _, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, err.count("\n")) == (1, 1), err
-    assert "killed from outside" in err
 
 
 def test_a_method_is_timed_as_its_first_missing_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from metaux.runs.loading import load_once
 from metaux.runs.record import Run, is_finished
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
+from metaux.runs.workers import Processes
 from metaux.settings import changed
 from metaux.studies.papers import complexity, invented, meta_step
 from metaux.studies.papers.catalogue import ITEMS
@@ -92,7 +93,7 @@ def fewer() -> Iterator[None]:
 
 @pytest.fixture(scope="class")
 def figure3(fewer: None, tiny: Scale, root: Path, out: Path) -> Path:
-    reproduce(["figure3"], tiny, str(root), out, 2, 1, "cpu", quiet())
+    reproduce(["figure3"], tiny, str(root), out, 2, Processes(1), "cpu", quiet())
     return out / "figure3"
 
 
@@ -226,12 +227,12 @@ class TestPlans:
 
 @pytest.mark.parametrize("name", [name for name in ITEMS if name not in TRAINED and name != "gradient"])
 def test_items_without_runs(name: str, tmp_path: Path) -> None:
-    reproduce([name], SMALL, "nowhere", tmp_path, 3, 0, "cpu", quiet())
+    reproduce([name], SMALL, "nowhere", tmp_path, 3, Processes(0), "cpu", quiet())
     assert {path.suffix for path in (tmp_path / name).iterdir()} == {".png", ".svg", ".csv", ".json"}
 
 
 def test_mask_softmax_in_numbers(tmp_path: Path) -> None:
-    reproduce(["mask-softmax"], SMALL, "nowhere", tmp_path, 1, 0, "cpu", quiet())
+    reproduce(["mask-softmax"], SMALL, "nowhere", tmp_path, 1, Processes(0), "cpu", quiet())
     found = rows(tmp_path / "mask-softmax" / "mask-softmax.csv")
     masked: dict[str, list[float]] = {}
     for row in found:
@@ -293,7 +294,7 @@ class TestRuns:
     @pytest.mark.parametrize("name", ["figure5", "cosine", "agreement"])
     def test_others_need_no_further_run(self, name: str, figure3: Path, tiny: Scale, root: Path, out: Path) -> None:
         before = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/result.json")}
-        reproduce([name], tiny, str(root), out, 2, 1, "cpu", quiet())
+        reproduce([name], tiny, str(root), out, 2, Processes(1), "cpu", quiet())
         assert {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/result.json")} == before
         assert {path.suffix for path in (out / name).iterdir()} == {".png", ".svg", ".csv", ".json"}
 
@@ -304,7 +305,7 @@ class TestRuns:
         lost = Store(out).folder(line.trial(0))
         shutil.rmtree(lost)
         (tmp_path / "moved").symlink_to(root)
-        reproduce(["cosine"], tiny, str(tmp_path / "moved"), out, 2, 1, "cpu", quiet())
+        reproduce(["cosine"], tiny, str(tmp_path / "moved"), out, 2, Processes(1), "cpu", quiet())
         assert (lost / "result.json").exists()
 
     def test_runs_of_other_data_are_not_taken_for_these(
@@ -315,7 +316,7 @@ class TestRuns:
         result.write_text(json.dumps({**json.loads(before), "data": "of other data"}))
         (result.parent / "manifest.json").unlink()
         with pytest.raises(InputError, match="was trained on, found that it has changed; give another --out"):
-            reproduce(["figure3"], tiny, str(root), out, 2, 1, "cpu", quiet())
+            reproduce(["figure3"], tiny, str(root), out, 2, Processes(1), "cpu", quiet())
         result.write_text(before)
 
     def test_runs_of_an_earlier_version_are_told_and_not_used(
@@ -328,7 +329,7 @@ class TestRuns:
         result.pop("initialisation")
         (earlier / "result.json").write_text(json.dumps(result))
         console = Console(record=True, width=200, file=io.StringIO())
-        reproduce(["hierarchy"], tiny, str(root), tmp_path, 1, 1, "cpu", console)
+        reproduce(["hierarchy"], tiny, str(root), tmp_path, 1, Processes(1), "cpu", console)
         assert "1 run of an earlier version, of networks that started otherwise, are not used" in console.export_text()
 
     def test_agreement_of_a_run_with_itself_is_perfect(self, figure3: Path, tiny: Scale, root: Path, out: Path) -> None:
@@ -341,7 +342,7 @@ class TestRuns:
 
     @pytest.mark.parametrize("name", ["figure4", "figure7", "collapse", "table1", "focal", "protocols", "vectors"])
     def test_figure_and_numbers(self, name: str, tiny: Scale, root: Path, out: Path) -> None:
-        reproduce([name], tiny, str(root), out, 2 if name == "focal" else 1, 1, "cpu", quiet())
+        reproduce([name], tiny, str(root), out, 2 if name == "focal" else 1, Processes(1), "cpu", quiet())
         written = {path.suffix for path in (out / name).iterdir()}
         assert written == {".png", ".svg", ".csv", ".json"}
         summary = json.loads((out / name / "summary.json").read_text())
@@ -349,13 +350,13 @@ class TestRuns:
         assert summary["training_seconds"] > 0
 
     def test_what_stands_in_and_what_is_missing_is_said(self, tiny: Scale, root: Path, out: Path) -> None:
-        reproduce(["table1"], tiny, str(root), out, 1, 1, "cpu", quiet())
+        reproduce(["table1"], tiny, str(root), out, 1, Processes(1), "cpu", quiet())
         summary = json.loads((out / "table1" / "summary.json").read_text())
         assert "CIFAR-100's 10-class level in place of CIFAR-10" in summary["notes"]
         assert any(note.startswith("SVHN: not run: no data") for note in summary["notes"])
 
     def test_figure_6_shows_the_most_probable_images(self, tiny: Scale, root: Path, out: Path) -> None:
-        reproduce(["figure6"], tiny, str(root), out, 2, 1, "cpu", quiet())
+        reproduce(["figure6"], tiny, str(root), out, 2, Processes(1), "cpu", quiet())
         found = rows(out / "figure6" / "figure6.csv")
         assert len(found) == 4 * 3 * 5  # MNIST is not there
         probabilities = [float(row["probability"]) for row in found[:5]]
@@ -375,7 +376,7 @@ class TestRuns:
     def test_a_run_that_fails_does_not_stop_the_others(self, tiny: Scale, root: Path, tmp_path: Path) -> None:
         diverging = replace(tiny, changes={**tiny.changes, "learning_rate": 1e30, "epochs": 2})
         with pytest.raises(TrainingError, match="single with seed 0"):
-            reproduce(["focal"], diverging, str(root), tmp_path, 1, 1, "cpu", quiet())
+            reproduce(["focal"], diverging, str(root), tmp_path, 1, Processes(1), "cpu", quiet())
         assert not any(is_finished(folder) for folder in (tmp_path / "runs").glob("*"))
 
 
@@ -400,4 +401,4 @@ class TestBadInput:
 
     def test_without_any_of_the_data(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="expected CIFAR-100 for figure5"):
-            reproduce(["figure5"], PAPER, str(tmp_path), tmp_path / "out", 1, 1, "cpu", quiet())
+            reproduce(["figure5"], PAPER, str(tmp_path), tmp_path / "out", 1, Processes(1), "cpu", quiet())

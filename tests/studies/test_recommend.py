@@ -26,6 +26,7 @@ from metaux.runs.pool import train
 from metaux.runs.record import Run, read_runs
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
+from metaux.runs.workers import Processes, Workers
 from metaux.settings import Settings
 from metaux.studies.benchmark.measured import shuffled_labels
 from metaux.studies.benchmark.rules import ENTRANTS, SINGLE
@@ -280,7 +281,7 @@ class TestMeasure:
         console: Console = QUIET,
         folds: int | None = None,
     ) -> Outcome:
-        race = Halving(self.BED, {}, out, workers, console, folds=folds)
+        race = Halving(self.BED, {}, out, Processes(workers), console, folds=folds)
         budget = ForSeeds(out, seconds, seeds)
         budget.state = {**self.state, "tried": list(tried)}
         found = measure(self.trials, method, race, budget)
@@ -377,9 +378,9 @@ class TestMeasure:
         self.measured(tmp_path)  # single task's first run is there in any case
         asked = list[int]()
 
-        def alone(trials: Sequence[Trial], store: Store, workers: int, *more: Any, **options: Any) -> list[str]:
-            asked.append(workers)
-            return train(trials, store, 1, *more, **options)
+        def alone(trials: Sequence[Trial], store: Store, many: Workers, *more: Any, **options: Any) -> list[str]:
+            asked.append(many.jobs)
+            return train(trials, store, Processes(1), *more, **options)
 
         monkeypatch.setattr(final, "train", alone)
         # A seed is three runs and shuffled labels, each expected to take two seconds; processes start in five.
@@ -474,7 +475,7 @@ class TestFloor:
     BED = Settings(data="iris", device="cpu")
 
     def search(self, out: Path) -> Halving:
-        return Halving(self.BED, dict.fromkeys((DEFAULT, "single"), Cost(0.0, 0.01)), out, 1, QUIET)
+        return Halving(self.BED, dict.fromkeys((DEFAULT, "single"), Cost(0.0, 0.01)), out, Processes(1), QUIET)
 
     def test_is_what_train_does(self, tmp_path: Path) -> None:
         search, floor = self.search(tmp_path), default_run(self.BED, 20)
@@ -520,7 +521,7 @@ class TestLengthened:
     SINGLE = Candidate(ROWS[SINGLE], GRID[0], 20)
 
     def race(self, out: Path) -> Halving:
-        return Halving(Settings(data="wine", device="cpu"), {"single": Cost(0.0, 0.01)}, out, 1, QUIET)
+        return Halving(Settings(data="wine", device="cpu"), {"single": Cost(0.0, 0.01)}, out, Processes(1), QUIET)
 
     def test_as_long_as_single_task_gains(self, tmp_path: Path) -> None:
         race, budget = self.race(tmp_path), Given(tmp_path, 1e9)
@@ -558,7 +559,7 @@ def test_images_are_mirrored_only_where_that_helps(tmp_path: Path) -> None:
         Image.fromarray(pixels).save(folder / f"{row}.png")
     (tmp_path / "out").mkdir()
     settings = Settings(data=str(tmp_path / "wedges"), device="cpu", backbone="mlp", batch_size=8)
-    search = Halving(settings, {"single": Cost(0.0, 0.01)}, tmp_path / "out", 1, QUIET)
+    search = Halving(settings, {"single": Cost(0.0, 0.01)}, tmp_path / "out", Processes(1), QUIET)
     single = Candidate(ROWS[SINGLE], GRID[0], 10)
     assert with_mirroring(search, single, 1e9) == "auto"
     assert len(read_runs(tmp_path / "out")) == 6
@@ -571,7 +572,7 @@ class TestRace:
 
     def race(self, out: Path) -> Halving:
         costs = {"single": Cost(0.0, 0.01), "kmeans": Cost(0.0, 0.01)}
-        return Halving(Settings(data="iris", device="cpu"), costs, out, 1, QUIET)
+        return Halving(Settings(data="iris", device="cpu"), costs, out, Processes(1), QUIET)
 
     def test_whole_runs_are_repeated_where_there_is_time(self, tmp_path: Path) -> None:
         race = self.race(tmp_path)
@@ -603,13 +604,13 @@ class TestRace:
 
 
 def test_the_start_of_processes_is_no_slowness(tmp_path: Path) -> None:
-    race = Halving(Settings(), {}, tmp_path, 2, QUIET)
-    assert (race.workers_for(9.0, 1.0), race.expected(9.0, 1.0)) == (1, 9.0)  # not worth it
+    race = Halving(Settings(), {}, tmp_path, Processes(2), QUIET)
+    assert (race.workers_for(9.0, 1.0).jobs, race.expected(9.0, 1.0)) == (1, 9.0)  # not worth it
     race.took(9.0, 9.0, 1.0)
-    assert (race.workers_for(12.0, 1.0), race.expected(12.0, 1.0)) == (2, 11.0)
+    assert (race.workers_for(12.0, 1.0).jobs, race.expected(12.0, 1.0)) == (2, 11.0)
     race.took(11.0, 12.0, 1.0)
     assert race.slower == 1
-    assert (race.workers_for(4.0, 1.0), race.expected(4.0, 1.0)) == (2, 2.0)  # they are there now
+    assert (race.workers_for(4.0, 1.0).jobs, race.expected(4.0, 1.0)) == (2, 2.0)  # they are there now
     race.took(3.0, 4.0, 1.0)
     assert race.slower == 1.5
 

@@ -20,6 +20,7 @@ from metaux.labels.maxl import Maxl
 from metaux.metagradient import MetaGradient, double_backward, finite_difference, forward_mode
 from metaux.networks.backbones import BACKBONES
 from metaux.runs.record import Run
+from metaux.runs.workers import Processes
 from metaux.settings import Settings
 from metaux.studies.compare import compare
 from metaux.training.learner import make_learner
@@ -150,7 +151,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def test_a_comparison_says_it_once_and_each_run_records_it(lines: Settings, tmp_path: Path) -> None:
     said = io.StringIO()
-    compare(lines, ("maxl", "single"), 2, 1, tmp_path / "out", Console(file=said, width=200))
+    compare(lines, ("maxl", "single"), 2, Processes(1), tmp_path / "out", Console(file=said, width=200))
     assert said.getvalue().count("finite difference") == 1
     assert said.getvalue().index("finite difference") < said.getvalue().index("4 runs")
     runs = {folder.name: Run.read(folder).result["meta_gradient"] for folder in (tmp_path / "out" / "runs").iterdir()}

@@ -1,12 +1,12 @@
 """`metaux benchmark`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, arg
 
-from metaux.cli.options import Command
+from metaux.cli.options import Command, SharedWorkers, SideBySide
 from metaux.errors import choose
 
 FOLDER = Path("metaux-benchmark")
@@ -38,7 +38,7 @@ class Benchmark(Command):
         most_seeds: the maximum number of seeds on test data.
         root: where data sets are kept; see docs/published-data.md.
         out: the folder for everything.
-        jobs: runs side by side. 0 is one per CPU core, or one on a GPU.
+        workers: who does the runs, and how many at a time.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
 
@@ -55,7 +55,7 @@ class Benchmark(Command):
     most_seeds: int = 8
     root: str = "data"
     out: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint=f"(default: {FOLDER})")] = None
-    jobs: int = 0
+    workers: SharedWorkers = field(default_factory=SideBySide)
     device: str = "auto"
 
     def run(self) -> None:
@@ -74,6 +74,6 @@ class Benchmark(Command):
             out = EARLIER_FOLDER
             notes = (f"continuing in {EARLIER_FOLDER}, the earlier name of {FOLDER}; rename it when you like", *notes)
         print_notes(notes, console)
-        with sole_writer(out, console):
-            benchmark(datasets, entrants, Rules(most_seeds=self.most_seeds), out, self.jobs, self.stage, console)
+        with self.workers.opened() as workers, sole_writer(out, console):
+            benchmark(datasets, entrants, Rules(most_seeds=self.most_seeds), out, workers, self.stage, console)
         console.print(f"Runs, plans and tables: {out}", soft_wrap=True)

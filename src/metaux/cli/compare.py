@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from tyro.conf import arg
 
-from metaux.cli.options import Command, Config, OutFolder, SharedOutput, SharedSettings
+from metaux.cli.options import Command, Config, OutFolder, SharedOutput, SharedSettings, SharedWorkers, SideBySide
 from metaux.settings import Output, Settings
 
 
@@ -40,7 +40,7 @@ class Compare(Command):
             controls null-space-random, null-space-shuffled; recorded and its control shuffled (with --labels); given
             (with --given); balanced, leaves, vector, frozen-vector; with protocol iclr prototypical and shuffled-split.
         seeds: how many seeds; they count from 0.
-        jobs: runs side by side. 0 is one per CPU core (divided by the threads of a run), or one on a GPU.
+        workers: who does the runs, and how many at a time.
         out: the folder for everything.
         config: a YAML file of settings, such as settings.yaml in an output folder. Options override it.
         report: write report.html. The command metaux report writes it later.
@@ -52,7 +52,7 @@ class Compare(Command):
     settings: SharedSettings = field(default_factory=Settings)
     methods: Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="(default: all that suit)")] = ()
     seeds: int = 3
-    jobs: int = 0
+    workers: SharedWorkers = field(default_factory=SideBySide)
     out: OutFolder = None
     config: Config = None
     report: bool = True
@@ -72,9 +72,9 @@ class Compare(Command):
         folder = self.out or default_folder(self.settings)
         settings = known_start(known_length(self.settings, folder), folder)
         claim(folder, settings)
-        with sole_writer(folder, console):
+        with self.workers.opened() as workers, sole_writer(folder, console):
             comparison, verdict = compare(
-                settings, self.methods, self.seeds, self.jobs, folder, console, self.report, output.log
+                settings, self.methods, self.seeds, workers, folder, console, self.report, output.log
             )
         page = f"; report: {folder / 'report.html'}" if self.report else ""
         console.print(f"\nRecords, figures and trained weights: {folder}{page}", soft_wrap=True)

@@ -1,12 +1,16 @@
 """What commands have in common: what a command is, and the options that several of them take."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from metaux.settings import Output, Settings
+from metaux.settings import Backend, Output, Settings
+
+if TYPE_CHECKING:
+    from metaux.runs.workers import Workers
 
 SharedSettings = OmitArgPrefixes[Settings]
 SharedOutput = OmitArgPrefixes[Output]
@@ -17,6 +21,32 @@ OutFolder = Annotated[
     Path | None,
     arg(metavar="DIR", help_behavior_hint="(default: its own below metaux-runs/ for each configuration)"),
 ]
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Who does many runs.
+
+    Args:
+        jobs: runs side by side. 0 is one per CPU core (divided by the threads of a run), or one on a GPU; on a cluster,
+            as many as it has room for.
+        backend: who does the runs: processes of this machine, or a cluster whose machines share the output folder
+            (extras metaux[ray], metaux[dask]).
+        address: of a cluster that is there. Without it, ray and dask start on this machine, and stop again.
+    """
+
+    jobs: int = 0
+    backend: Backend = "processes"
+    address: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="")] = None
+
+    def opened(self) -> "Workers":
+        """Return workers, to be closed; raise `InputError` if there are none."""
+        from metaux.runs.cluster import opened
+
+        return opened(self.jobs, self.backend, self.address)
+
+
+SharedWorkers = OmitArgPrefixes[SideBySide]
 
 
 class Command(ABC):

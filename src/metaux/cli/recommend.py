@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from metaux.cli.options import Command, Config, OutFolder, SharedSettings
+from metaux.cli.options import Command, Config, OutFolder, SharedSettings, SharedWorkers, SideBySide
 from metaux.settings import Settings
 
 
@@ -29,7 +29,7 @@ class Recommend(Command):
     Args:
         settings: what all runs share. Learning rate and weight decay are searched. --epochs, if given, is the maximum.
         minutes: the time for everything.
-        jobs: runs side by side. 0 is one per CPU core (divided by the threads of a run), or one on a GPU.
+        workers: who does the runs, and how many at a time.
         out: the folder for everything.
         config: a YAML file of settings. Options override it.
         quiet: print nothing but errors.
@@ -40,7 +40,7 @@ class Recommend(Command):
 
     settings: SharedSettings = field(default_factory=Settings)
     minutes: float = 30.0
-    jobs: int = 0
+    workers: SharedWorkers = field(default_factory=SideBySide)
     out: OutFolder = None
     config: Config = None
     quiet: bool = False
@@ -59,7 +59,7 @@ class Recommend(Command):
         folder = self.out or default_folder(self.settings, "recommend")
         settings = known_start(self.settings, folder)
         claim(folder, settings)
-        with sole_writer(folder, console):
-            found = recommend(settings, self.minutes, self.jobs, folder, console)
+        with self.workers.opened() as workers, sole_writer(folder, console):
+            found = recommend(settings, self.minutes, workers, folder, console)
         if self.json:
             print_json(found, console)

@@ -1,12 +1,12 @@
 """`metaux reproduce`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, arg
 
-from metaux.cli.options import Command
+from metaux.cli.options import Command, SharedWorkers, SideBySide
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Reproduce(Command):
         root: where data sets are kept; see docs/published-data.md.
         out: the folder for everything. All items in it share their runs.
         seeds: how many seeds; they count from 0.
-        jobs: runs side by side. 0 is one per CPU core, or one on a GPU.
+        workers: who does the runs, and how many at a time.
         device: auto, cpu, cuda, cuda:1 or mps.
         trial: train each configuration for 20 steps and evaluate it once, to see that it runs and how long all will
             take.
@@ -45,7 +45,7 @@ class Reproduce(Command):
     root: str = "data"
     out: Annotated[Path, arg(metavar="DIR")] = Path("metaux-reproduce")
     seeds: int = 3
-    jobs: int = 0
+    workers: SharedWorkers = field(default_factory=SideBySide)
     device: str = "auto"
     trial: bool = False
 
@@ -62,5 +62,5 @@ class Reproduce(Command):
             return
         if self.trial:
             scale, out, seeds = cut_down(scale), self.out / f"{self.scale}-trial", 1
-        with sole_writer(out, console):
-            reproduce(self.items, scale, self.root, out, seeds, self.jobs, self.device, console)
+        with self.workers.opened() as workers, sole_writer(out, console):
+            reproduce(self.items, scale, self.root, out, seeds, workers, self.device, console)

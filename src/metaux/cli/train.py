@@ -68,6 +68,7 @@ class Train(Command):
         from metaux.runs.record import Run
         from metaux.runs.store import claim, default_folder
         from metaux.runs.trial import Trial
+        from metaux.runs.workers import Processes
         from metaux.runs.writer import sole_writer
 
         settings, method, seed = self.settings, self.method, self.seed
@@ -89,7 +90,7 @@ class Train(Command):
                     data = load(settings, progress)
             settings, note = choose_start(settings, data, folder)
             print_notes([note] if note else [], console)
-            settings = choose_length(settings, method, [seed], 1, folder, console)
+            settings = choose_length(settings, method, [seed], Processes(1), folder, console)
             self._train(Trial(settings, method, seed), data, folder, console)
         finished = Run.read(folder)
         _print(finished, console)

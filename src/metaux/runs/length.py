@@ -17,6 +17,7 @@ from metaux.runs.pool import summarise_failures, train
 from metaux.runs.reading import read_kept
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
+from metaux.runs.workers import Workers
 from metaux.settings import Settings
 from metaux.words import counted, percent
 
@@ -40,7 +41,7 @@ def known_length(settings: Settings, out: Path) -> Settings:
 
 
 def choose_length(
-    settings: Settings, method: str, seeds: Sequence[int], jobs: int, out: Path, console: Console
+    settings: Settings, method: str, seeds: Sequence[int], workers: Workers, out: Path, console: Console
 ) -> Settings:
     """Return settings with the epochs that do best on validation data; as they are, unless they are auto.
 
@@ -50,7 +51,7 @@ def choose_length(
         settings: of what is trained afterwards.
         method: what is trained to find out.
         seeds: likewise, each of them; their mean counts.
-        jobs: runs side by side, as of `train`.
+        workers: who does the runs.
         out: where the choice is recorded; the runs are kept there until it is made.
         console: for progress, and what each length reaches.
 
@@ -76,7 +77,7 @@ def choose_length(
     for length in (epochs * 2**doubling for doubling in range(DOUBLINGS + 1)):
         trials = [Trial(replace(base, epochs=length), method, seed) for seed in seeds]
         what = f"{method} on validation data, {counted(length, 'epoch')}"
-        if failures := train(trials, store, jobs, console, what, curve=False):
+        if failures := train(trials, store, workers, console, what, curve=False):
             raise TrainingError(summarise_failures(failures))
         runs = store.found(trials)
         last = [run.epochs[-1] for run in runs]

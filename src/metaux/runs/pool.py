@@ -1,12 +1,6 @@
-"""Many runs side by side: in this process, or in several that end with it."""
+"""Many runs side by side."""
 
-import os
-import signal
-import threading
-import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,25 +14,13 @@ from metaux.runs.loading import check_all_unchanged, load_once
 from metaux.runs.progress import read_state, shown
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
+from metaux.runs.workers import Workers
 from metaux.settings import Settings
-from metaux.training.devices import device_of
+from metaux.terminal import print_notes
 from metaux.words import counted, duration
 
 Load = Callable[[Settings], LabelledData]
 START_OF_A_PROCESS = 5.0  # seconds, most of them torch's import
-_KILLED = "a process was killed from outside (too little memory?); the same command goes on, with fewer --jobs"
-
-
-def default_workers(settings: Settings) -> int:
-    """Return how many runs fit side by side: their threads fill the CPU's cores.
-
-    One, if a run has several processes of its own, or another device than the CPU.
-    """
-    from joblib import cpu_count
-
-    if settings.processes > 1 or device_of(settings).type != "cpu":
-        return 1
-    return max(1, int(cpu_count()) // settings.threads)
 
 
 def longest_first(trials: Iterable[Trial]) -> list[Trial]:
@@ -57,7 +39,7 @@ def longest_first(trials: Iterable[Trial]) -> list[Trial]:
 def train(
     trials: Sequence[Trial],
     store: Store,
-    jobs: int,
+    workers: Workers,
     console: Console,
     what: str | None = "",
     start: float | None = None,
@@ -71,7 +53,7 @@ def train(
     Args:
         trials: the runs.
         store: where they are recorded.
-        jobs: runs side by side; 0 for as many as suit the machine.
+        workers: who does them.
         console: for one line on what is to be done, and progress.
         what: the runs are, in words; None where a line has said so.
         start: the seconds that several processes take before their first run, where the trials' seconds are estimates
@@ -86,7 +68,7 @@ def train(
 
     Raises:
         InputError: if a finished run is on data that has changed since.
-        TrainingError: if a process was killed, or the store's folder is gone, so that some runs were not tried at all.
+        TrainingError: if processes were killed, or the store's folder is gone, so that some runs were not tried at all.
     """
     finished = ((trial, run) for trial in trials if (run := store.find(trial)) is not None)
     check_all_unchanged(((trial.settings, run) for trial, run in finished), load)
@@ -95,18 +77,23 @@ def train(
         return []
     check_in_place(store.out)
     (store.out / "runs").mkdir(exist_ok=True)
-    workers = min(jobs or default_workers(trials[0].settings), len(todo))
-    seconds = None if start is None else expected(todo, workers) + (start if workers > 1 else 0) + after
+    count = min(workers.count(trials[0].settings), len(todo))
+    seconds = None if start is None else expected(todo, count) + (start if count > 1 else 0) + after
     if what is not None:
-        line = f"{counted(len(todo), 'run')}{f' ({what})' if what else ''}, {workers} at a time"
+        line = f"{counted(len(todo), 'run')}{f' ({what})' if what else ''}, {count} at a time"
         console.print(line + ("" if seconds is None else f": about {duration(seconds)}"), soft_wrap=True)
     with shown(todo, seconds, console, after):
-        return [text for text in _outcomes(todo, workers, partial(_work, log=log, curve=curve), load) if text]
+        work = partial(_work, log=log, curve=curve)
+        if workers.are_here(count):
+            found: Iterable[str] = (work(folder, trial, load=load) for folder, trial in todo.items())
+        else:
+            found = workers.outcomes(work, todo, count, lambda line: print_notes([line], console))
+        return [text for text in found if text]
 
 
-def expected(todo: Mapping[Path, Trial], workers: int) -> float:
-    """Return the seconds that runs take, given to the workers in their order."""
-    busy = [0.0] * workers
+def expected(todo: Mapping[Path, Trial], count: int) -> float:
+    """Return the seconds that runs take, given to so many workers in their order."""
+    busy = [0.0] * count
     for folder, trial in todo.items():
         next_free = busy.index(min(busy))
         busy[next_free] += trial.seconds * (trial.protocol.epochs - read_state(folder).epochs)
@@ -124,28 +111,6 @@ def summarise_failures(failures: Sequence[str]) -> str:
     return f"{first}; likewise: {names}" if others else first
 
 
-def _outcomes(todo: Mapping[Path, Trial], workers: int, work: Callable[..., str], load: Load) -> Iterable[str]:
-    if workers == 1:
-        yield from (work(folder, trial, load=load) for folder, trial in todo.items())
-        return
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import BrokenProcessPool
-
-    parallel = Parallel(
-        n_jobs=workers,
-        return_as="generator_unordered",
-        batch_size=1,
-        initializer=_prepare_process,
-        initargs=(os.getpid(),),
-    )
-    with _interrupts_held_back():
-        results = parallel(delayed(work)(folder, trial) for folder, trial in todo.items())
-    try:
-        yield from results
-    except BrokenProcessPool:
-        raise TrainingError(_KILLED) from None
-
-
 def _work(folder: Path, trial: Trial, log: str | None, curve: bool, load: Load = load_once) -> str:
     """Do one run; return why it could not be finished, if so."""
     check_in_place(folder.parent)
@@ -156,28 +121,3 @@ def _work(folder: Path, trial: Trial, log: str | None, curve: bool, load: Load =
     except (TrainingError, InputError) as error:
         return f"{trial.method} with seed {trial.seed}: {error}"
     return ""
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Start processes that Ctrl-C and the like don't reach: it is this one that ends them, and says how to go on."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _prepare_process(parent: int) -> None:
-    """Make a process end when the one that started it is gone, so that nothing works on in a folder unseen."""
-    warnings.simplefilter("ignore")  # they would end up in the middle of the progress
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

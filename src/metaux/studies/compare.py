@@ -32,6 +32,7 @@ from metaux.runs.record import COMPARISON, RECOMMENDED, Run, is_finished, write_
 from metaux.runs.store import Store, by_method, claim
 from metaux.runs.trial import Trial
 from metaux.runs.worker import CHECKPOINT
+from metaux.runs.workers import Workers
 from metaux.settings import Settings
 from metaux.terminal import print_notes, reading
 from metaux.training.checkpoint import Checkpoint
@@ -58,7 +59,7 @@ def compare(
     settings: Settings,
     methods: Sequence[str],
     seeds: int,
-    jobs: int,
+    workers: Workers,
     out: Path,
     console: Console,
     report: bool = False,
@@ -70,7 +71,7 @@ def compare(
         settings: what all runs share.
         methods: names of label sources; all that suit the data if empty.
         seeds: how many; they count from 0.
-        jobs: runs side by side; 0 for as many as suit the machine.
+        workers: who does the runs.
         out: where runs, table, verdict and figures go; runs that are there already are used.
         console: for estimate, progress, table and verdict.
         report: also write `report.html`.
@@ -80,14 +81,14 @@ def compare(
         InputError: for bad input, before anything is written.
         TrainingError: if a run could not be finished; the others are, and have been compared.
     """
-    _check(settings, methods, seeds, jobs, out)
+    _check(settings, methods, seeds, workers.jobs, out)
     check_log(log)
     began = time.perf_counter()
     with reading(console) as progress:
         data = load(settings, progress)
     start = START_OF_A_PROCESS + time.perf_counter() - began
     settings, start_note = choose_start(settings, data, out)
-    settings = choose_length(settings, REFERENCES[0], range(seeds), jobs, out, console)
+    settings = choose_length(settings, REFERENCES[0], range(seeds), workers, out, console)
     print_notes([*data.notices, *filter(None, [start_note]), *too_short(settings, data)], console)
     store = Store(out, by_method)
     trials = _trials(settings, tuple(dict.fromkeys(methods)), seeds, data, store, console)
@@ -99,7 +100,7 @@ def compare(
     epochs = counted(trials[0].protocol.epochs, "epoch")
     what = f"{counted(len(compared), 'method')}, {counted(seeds, 'seed')}, {epochs}"
     after = seconds_of_report(len(data.test)) if report else SECONDS_OF_FIGURES
-    failures = train(longest_first(trials), store, jobs, console, what, start, log, load=lambda _: data, after=after)
+    failures = train(longest_first(trials), store, workers, console, what, start, log, load=lambda _: data, after=after)
     finished = store.found(trials)
     if not finished:
         raise TrainingError(summarise_failures(failures))
@@ -120,8 +121,6 @@ def _check(settings: Settings, methods: Sequence[str], seeds: int, jobs: int, ou
     """Raise `InputError` for what can be seen to be wrong without the data."""
     if seeds < 1:
         raise InputError(f"expected at least 1 seed, found {seeds}; correct --seeds")
-    if jobs < 0:
-        raise InputError(f"expected at least 1 job, or 0 for as many as suit the machine, found {jobs}; correct --jobs")
     if jobs > 1 and settings.processes > 1:
         raise InputError(
             f"expected one run at a time where a run has several processes, found --jobs {jobs} and --processes "

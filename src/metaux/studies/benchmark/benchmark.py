@@ -22,6 +22,7 @@ from metaux.runs.pool import longest_first, summarise_failures, train
 from metaux.runs.reading import read_kept
 from metaux.runs.store import Store, check_writable
 from metaux.runs.trial import Trial
+from metaux.runs.workers import Workers
 from metaux.settings import Settings, changed
 from metaux.studies.benchmark.alternatives import alternatives, alternatives_table
 from metaux.studies.benchmark.measured import measured, planned, shuffled
@@ -43,7 +44,7 @@ def benchmark(
     entrants: Sequence[Entrant],
     rules: Rules,
     out: Path,
-    jobs: int,
+    workers: Workers,
     stage: Stage,
     console: Console,
 ) -> dict[str, Comparison]:
@@ -55,7 +56,7 @@ def benchmark(
         rules: the same for all.
         out: where the runs go, and a folder for each data set; `plan.json` in it is written before its first test run,
             and what it says is not decided again: the rows in it are neither tuned nor piloted any more.
-        jobs: runs side by side; 0 for as many as suit the machine.
+        workers: who does the runs.
         stage: how far to go: `tune`, `plan` (the number of seeds is fixed), or `test`.
         console: for progress and tables.
 
@@ -66,14 +67,14 @@ def benchmark(
         InputError: for bad input, before anything is trained.
         TrainingError: if single task could not be trained, or a run of a tuned configuration could not be finished.
     """
-    _check(data_sets, rules, out, jobs)
+    _check(data_sets, rules, out)
     store = Store(out)
     each = [_OnDataSet(name, settings, entrants, rules, store) for name, settings in data_sets.items()]
     for own in each:
         own.folder.mkdir(parents=True, exist_ok=True)
 
     def work(trials: Sequence[Trial], what: str) -> list[str]:
-        return train(longest_first(trials), store, jobs, console, what, curve=False)
+        return train(longest_first(trials), store, workers, console, what, curve=False)
 
     print_notes([f"{own.name}: {note}" for own in each for note in own.notes], console)
     # A configuration that diverges is one that is not chosen.
@@ -101,12 +102,9 @@ def benchmark(
     return comparisons
 
 
-def _check(data_sets: Mapping[str, Settings], rules: Rules, out: Path, jobs: int) -> None:
-    if jobs < 0 or rules.most_seeds < rules.least_seeds:
-        raise InputError(
-            f"expected 0 jobs or more, found {jobs}, and {rules.least_seeds} seeds or more, found {rules.most_seeds}; "
-            "correct --jobs or --most-seeds"
-        )
+def _check(data_sets: Mapping[str, Settings], rules: Rules, out: Path) -> None:
+    if rules.most_seeds < rules.least_seeds:
+        raise InputError(f"expected {rules.least_seeds} seeds or more, found {rules.most_seeds}; correct --most-seeds")
     check_writable(out)
     for settings in data_sets.values():
         check(settings)

@@ -16,6 +16,7 @@ from metaux.runs.reading import parse_json, read_mapping
 from metaux.runs.record import RESULT
 from metaux.runs.results import VERSIONS
 from metaux.runs.store import Store, check_writable
+from metaux.runs.workers import Workers
 from metaux.settings import changed
 from metaux.studies.papers.catalogue import ITEMS
 from metaux.studies.papers.claims import judged
@@ -28,7 +29,14 @@ from metaux.words import counted, duration
 
 
 def reproduce(
-    names: Sequence[str], scale: Scale, root: str, out: Path, seeds: int, jobs: int, device: str, console: Console
+    names: Sequence[str],
+    scale: Scale,
+    root: str,
+    out: Path,
+    seeds: int,
+    workers: Workers,
+    device: str,
+    console: Console,
 ) -> None:
     """Do one experiment after the other; runs that are there already are used, interrupted ones go on.
 
@@ -38,7 +46,7 @@ def reproduce(
         root: where the data is.
         out: where the runs go, and a folder for each experiment.
         seeds: how many; they count from 0.
-        jobs: runs side by side; 0 for as many as suit the machine.
+        workers: who does the runs.
         device: as `Settings.device`.
         console: for progress and results.
 
@@ -46,8 +54,8 @@ def reproduce(
         InputError: for bad input, before anything is trained, and for runs that were trained on other data.
         TrainingError: if a run could not be finished; the others are, and have been drawn.
     """
-    if seeds < 1 or jobs < 0:
-        raise InputError(f"expected 1 seed or more, found {seeds}, and 0 jobs or more, found {jobs}; correct that")
+    if seeds < 1:
+        raise InputError(f"expected 1 seed or more, found {seeds}; correct --seeds")
     items = []
     for name in dict.fromkeys(names):
         choose("item", name, ITEMS)
@@ -60,7 +68,7 @@ def reproduce(
         console.print(f"{item.name}: {item.shows}", style="bold", soft_wrap=True)
         print_notes(notes, console)
         todo = trials(lines, seeds, store, clock)
-        failures += train(todo, store, jobs, console, start=START_OF_A_PROCESS, curve=scale.curve)
+        failures += train(todo, store, workers, console, start=START_OF_A_PROCESS, curve=scale.curve)
         panels = finished(lines, seeds, store)
         if lines and not panels:
             continue

@@ -188,7 +188,7 @@ def measure(trials: Mapping[str, Trial], tested: str, search: Halving, budget: B
     )
     missing = [seed for seed in SEEDS if seeds.lacking(seed)]
     while missing and budget.left > seeds.expected(1):
-        count = next((many for many in range(search.workers, 1, -1) if seeds.expected(many) < budget.left), 1)
+        count = next((many for many in range(search.count, 1, -1) if seeds.expected(many) < budget.left), 1)
         now, missing = missing[:count], missing[count:]
         if failed := seeds.train(now):
             print_notes([f"{summarise_failures(failed)}; seeds with such a run do not count"], search.console)

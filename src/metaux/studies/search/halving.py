@@ -15,6 +15,7 @@ from metaux.runs.pool import START_OF_A_PROCESS, longest_first, train
 from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
+from metaux.runs.workers import Workers
 from metaux.settings import Settings
 from metaux.studies.benchmark.plan import reached
 from metaux.studies.benchmark.rules import SINGLE
@@ -35,7 +36,7 @@ class Halving:
         data_set: its settings.
         costs: of each row; measured again with every run.
         out: where the runs go.
-        workers: runs side by side.
+        workers: who does the runs.
         console: for progress.
         slower: how many times slower than the costs say all of it is, as far as an earlier call has seen.
         folds: parts of cross-validation, of which each seed measures another; None for one validation part.
@@ -46,29 +47,31 @@ class Halving:
         data_set: Settings,
         costs: Mapping[str, Cost],
         out: Path,
-        workers: int,
+        workers: Workers,
         console: Console,
         slower: float = 1.0,
         folds: int | None = None,
     ):
         self.data_set, self.costs, self.store = data_set, dict(costs), Store(out)
-        self.workers, self.console, self.folds = workers, console, folds
+        self.workers, self.count = workers, workers.count(data_set)
+        self.console, self.folds = console, folds
         self.slower = slower  # measuring, recording and other runs beside it take time as well
-        self.start = START_OF_A_PROCESS if workers > 1 else 0.0  # once, since processes are kept
+        self.start = START_OF_A_PROCESS if self.count > 1 else 0.0  # once, since processes are kept
         self.records: list[dict[str, Any]] = []
 
     def expected(self, together: float, longest: float) -> float:
         """Return how long runs will take that were estimated at so many seconds together, and for the longest."""
-        several = self.slower * side_by_side(together, longest, self.workers) + self.start
+        several = self.slower * side_by_side(together, longest, self.count) + self.start
         return min(self.slower * together, several)
 
-    def workers_for(self, together: float, longest: float) -> int:
-        """Return how many of such runs to do side by side: one, where it is not worth the start of processes."""
-        return self.workers if self.expected(together, longest) < self.slower * together else 1
+    def workers_for(self, together: float, longest: float) -> Workers:
+        """Return who does such runs: one after another, where it is not worth the start of processes."""
+        worth = self.expected(together, longest) < self.slower * together
+        return self.workers if worth else self.workers.one_by_one()
 
     def took(self, seconds: float, together: float, longest: float) -> None:
         """Learn from how long such runs took."""
-        started = self.workers_for(together, longest) > 1
+        started = self.expected(together, longest) < self.slower * together
         self.slower *= seconds / self.expected(together, longest)
         if started:
             self.start = 0.0

@@ -18,7 +18,7 @@ def with_mirroring(search: Halving, single: Candidate, seconds: float) -> str:
         seconds: that there are for all of it.
     """
     plain, found = search.data_set, {}
-    if 2 * LEAST_SEEDS * search.costs[single.row.name].of(single.epochs) / search.workers > TIMING * seconds:
+    if 2 * LEAST_SEEDS * search.costs[single.row.name].of(single.epochs) / search.count > TIMING * seconds:
         return plain.augment
     for augment in (plain.augment, "crop-flip"):
         search.data_set = replace(plain, augment=augment)

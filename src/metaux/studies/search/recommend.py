@@ -18,12 +18,13 @@ from metaux.report.reporting import seconds_of_report, write_report
 from metaux.runs.launch import rehearse
 from metaux.runs.loading import load_once
 from metaux.runs.plan import check
-from metaux.runs.pool import default_workers, summarise_failures, train
+from metaux.runs.pool import summarise_failures, train
 from metaux.runs.pretrained import choose_start
 from metaux.runs.progress import finishing
 from metaux.runs.record import RECOMMENDED, Run, write_settings
 from metaux.runs.store import claim
 from metaux.runs.trial import Trial
+from metaux.runs.workers import Workers
 from metaux.settings import Settings, as_words, to_mapping
 from metaux.studies.benchmark.measured import FIRST_SEED, same_time_as
 from metaux.studies.benchmark.rules import SINGLE
@@ -54,14 +55,14 @@ from metaux.training.timing import Cost
 from metaux.words import counted, duration, listed, shell_command
 
 
-def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console: Console) -> dict[str, Any]:
+def recommend(settings: Settings, minutes: float, workers: Workers, out: Path, console: Console) -> dict[str, Any]:
     """Search for what helps on this data, and test it, in the time that is given.
 
     Args:
         settings: the data and what all runs share; epochs are the most, if they are given; learning rate and weight
             decay are searched.
         minutes: the budget; of a command that was interrupted, the rest of it.
-        jobs: runs side by side; 0 for as many as suit the machine.
+        workers: who does the runs.
         out: where the runs, `recommend.json` and `report.html` go.
         console: for what is affordable, progress and the verdict.
 
@@ -72,8 +73,8 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
         InputError: for bad input, or too little time for anything.
         TrainingError: if no network could be trained.
     """
-    if not 0 < minutes < float("inf") or jobs < 0:
-        raise InputError(f"expected minutes above 0, found {minutes}, and 0 jobs or more, found {jobs}; correct that")
+    if not 0 < minutes < float("inf"):
+        raise InputError(f"expected minutes above 0, found {minutes}; correct --minutes")
     if settings.evaluate_on != "test":
         raise InputError(
             f"expected a test part to measure the winner on, found --evaluate-on {settings.evaluate_on}; leave it out "
@@ -92,7 +93,7 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
     settings, note = choose_start(settings, data, out)
     print_notes([*data.notices, *([note] if note else [])], console)
     try:
-        concluded = _recommend(settings, data, budget, jobs, out, console)
+        concluded = _recommend(settings, data, budget, workers, out, console)
     finally:
         if "costs" in budget.state:
             budget.note()  # the time of what was stopped on the way counts too
@@ -107,7 +108,7 @@ def recommend(settings: Settings, minutes: float, jobs: int, out: Path, console:
 
 
 def _recommend(
-    settings: Settings, data: LabelledData, budget: Budget, jobs: int, out: Path, console: Console
+    settings: Settings, data: LabelledData, budget: Budget, workers: Workers, out: Path, console: Console
 ) -> Conclusion:
     folds = choose_folds(settings)
     settings = replace(settings, folds=None, fold=0)
@@ -115,7 +116,7 @@ def _recommend(
     searched = replace(settings, train_size=settings.train_size and min(settings.train_size, len(data.train)))
     costs = {name: Cost(**cost) for name, cost in known.get("costs", {}).items()}
     slower = known.get("slower", 1.0)
-    search = Halving(searched, costs, out, jobs or default_workers(settings), console, slower, folds)
+    search = Halving(searched, costs, out, workers, console, slower, folds)
     floor = default_run(settings, epochs)
     _train_floor(floor, settings, data, search, budget)
     single = Candidate(ROWS[SINGLE], make_grid(settings)[0], epochs)
@@ -175,7 +176,7 @@ def _as_trained(
 
 def _trained(trial: Trial, search: Halving) -> Run:
     """Return the run without cross-validation that is handed over."""
-    failures = train([trial], search.store, 1, search.console, "what is handed over", 0.0, curve=False)
+    failures = train([trial], search.store, search.workers, search.console, "what is handed over", 0.0, curve=False)
     if (run := search.store.find(trial)) is None:
         raise TrainingError(summarise_failures(failures))
     return run
@@ -194,7 +195,7 @@ def _train_floor(floor: Candidate, settings: Settings, data: LabelledData, searc
     trial = on_test(settings, floor, search.costs[DEFAULT])
     if not failures and search.store.find(trial) is None:
         begin, seconds = time.perf_counter(), search.costs[DEFAULT].of(floor.epochs)
-        failures = train([trial], search.store, 1, search.console, None, 0.0, curve=False)
+        failures = train([trial], search.store, search.workers, search.console, None, 0.0, curve=False)
         search.took(time.perf_counter() - begin, seconds, seconds)  # the first one paid for what is set up once
     if failures:
         raise TrainingError(summarise_failures(failures))
@@ -208,9 +209,9 @@ def _plan(settings: Settings, data: LabelledData, search: Halving, budget: Budge
         search.costs |= time_epochs(search.data_set, rows, data, search.costs[SINGLE], TIMING * budget.left)
         costs = {name: search.costs[name] for name in (SINGLE, *(row.name for row in rows)) if name in search.costs}
         slower = {name: Cost(search.slower * own.preparation, search.slower * own.epoch) for name, own in costs.items()}
-        plan = affordable(settings, slower, known["epochs"], budget.left, search.workers)
+        plan = affordable(settings, slower, known["epochs"], budget.left, search.count)
         if left_out := [name for name in costs if name not in (SINGLE, *plan.methods)]:
-            least = needed(slower, left_out[:1], plan.epochs, make_grid(settings, short=True), search.workers)
+            least = needed(slower, left_out[:1], plan.epochs, make_grid(settings, short=True), search.count)
             budget.missed(f"a search over {listed(left_out)}", least)
         budget.note(plan=asdict(plan), begun=budget.spent, costs=search.plain_costs())
     plan = Affordable(**known["plan"])

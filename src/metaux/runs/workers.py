@@ -1,0 +1,161 @@
+"""Who does runs side by side: processes of this machine; `metaux.runs.cluster` has others."""
+
+import os
+import signal
+import threading
+import time
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from metaux.errors import InputError, TrainingError
+from metaux.runs.record import is_finished
+from metaux.runs.trial import Trial
+from metaux.settings import Settings
+from metaux.training.devices import device_of
+
+Todo = Mapping[Path, Trial]
+Work = Callable[[Path, Trial], str]
+"""Does one run; returns why it could not be finished, if so. It must be of a module, so that it can travel."""
+_KILLED = "a process was killed from outside (too little memory?)"
+
+
+class Workers(ABC):
+    """Does runs side by side, until it is closed.
+
+    Args:
+        jobs: runs at a time; 0 for as many as suit.
+
+    Raises:
+        InputError: for fewer.
+    """
+
+    def __init__(self, jobs: int = 0):
+        if jobs < 0:
+            raise InputError(
+                f"expected at least 1 job, or 0 for as many as suit the machine, found {jobs}; correct --jobs"
+            )
+        self.jobs = jobs
+
+    def count(self, settings: Settings) -> int:
+        """Return how many runs with these settings are done at a time."""
+        return self.jobs or max(1, self.fitting(settings))
+
+    @abstractmethod
+    def fitting(self, settings: Settings) -> int:
+        """Return how many runs with these settings fit side by side."""
+
+    def one_by_one(self) -> "Workers":
+        """Return workers that start no process, to do one run after another: these, where none is started here."""
+        return self
+
+    def are_here(self, count: int) -> bool:  # noqa: ARG002
+        """Return whether so many at a time are no process but this one."""
+        return False
+
+    @abstractmethod
+    def outcomes(self, work: Work, todo: Todo, count: int, tell: Callable[[str], None]) -> Iterator[str]:
+        """Yield what `work` returns of each run. A run whose worker died is given to another one, once.
+
+        Args:
+            work: does a run in any process.
+            todo: the runs by their folders.
+            count: how many at a time.
+            tell: the user in a line.
+
+        Raises:
+            TrainingError: if runs were not tried at all.
+        """
+
+    def close(self) -> None:  # noqa: B027
+        """Stop what was started."""
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Processes(Workers):
+    """Processes of this machine; this one, for one run at a time."""
+
+    def fitting(self, settings: Settings) -> int:
+        """Return as many as the CPU has cores for; one for runs of several processes, or on another device."""
+        from joblib import cpu_count
+
+        if settings.processes > 1 or device_of(settings).type != "cpu":
+            return 1
+        return int(cpu_count()) // settings.threads
+
+    def one_by_one(self) -> Workers:
+        """Return this process."""
+        return Processes(1)
+
+    def are_here(self, count: int) -> bool:
+        """Return whether it is one at a time."""
+        return count == 1
+
+    def outcomes(self, work: Work, todo: Todo, count: int, tell: Callable[[str], None]) -> Iterator[str]:
+        """Do them in loky's processes. If one of these is killed, the others end with it, and all are tried again."""
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
+        tried: set[Path] = set()
+        try:
+            yield from _in_processes(work, todo, count, tried)
+        except BrokenProcessPool:
+            tell(f"{_KILLED}; what it worked on goes on")
+            left = {folder: own for folder, own in todo.items() if not (folder in tried or is_finished(folder))}
+            try:
+                yield from _in_processes(work, left, count, tried)
+            except BrokenProcessPool:
+                raise TrainingError(f"{_KILLED}; the same command goes on, with fewer --jobs") from None
+
+
+def _in_processes(work: Work, todo: Todo, count: int, tried: set[Path]) -> Iterator[str]:
+    """Yield what is returned of each run, and note which of them came to an end."""
+    from joblib import Parallel, delayed
+
+    parallel = Parallel(
+        n_jobs=count,
+        return_as="generator_unordered",
+        batch_size=1,
+        initializer=_prepare_process,
+        initargs=(os.getpid(),),
+    )
+    with _interrupts_held_back():
+        results = parallel(delayed(_named)(work, folder, trial) for folder, trial in todo.items())
+    for folder, text in results:
+        tried.add(folder)
+        yield text
+
+
+def _named(work: Work, folder: Path, trial: Trial) -> tuple[Path, str]:
+    return folder, work(folder, trial)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Start processes that Ctrl-C and the like don't reach: it is this one that ends them, and says how to go on."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _prepare_process(parent: int) -> None:
+    """Make a process end when the one that started it is gone, so that nothing works on in a folder unseen."""
+    warnings.simplefilter("ignore")  # they would end up in the middle of the progress
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
