@@ -88,10 +88,9 @@ class TestDeath:
     """A worker that dies costs an epoch at most, and what it did goes on; one that dies again is told in a line."""
 
     def workers(self, process: subprocess.Popen[str]) -> Iterator[psutil.Process]:
-        marks = ("popen_loky", "ray::", "multiprocessing.spawn")
+        marks = ("popen_loky", "ray::_called", "multiprocessing.spawn")
         for child in psutil.Process(process.pid).children(recursive=True):
-            command = " ".join(child.cmdline())
-            if any(mark in command for mark in marks) and "IDLE" not in command:
+            if any(mark in " ".join(child.cmdline()) for mark in marks):
                 yield child
 
     def kill(self, process: subprocess.Popen[str], out: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
@@ -21,12 +22,13 @@ _PATIENCE = 10  # seconds, for an answer of a cluster
 class Cluster(Workers):
     """Workers on any number of machines, which see one folder under the same path; so they need no other connection.
 
-    A subclass names the `package`, and how to `submit` a call, to wait until some of these are `done`, and to `fetch`
-    what one returned.
+    A subclass says how to `submit` a call, to wait until some of these are `done`, and to `fetch` what one returned;
+    and which errors of these say that a worker `died` that had the call, and which that the whole cluster is `lost`.
     """
 
     package: str
-    _died: tuple[type[Exception], ...]
+    died: tuple[type[Exception], ...]
+    lost: tuple[type[Exception], ...]
 
     def __init__(self, jobs: int, backend: Backend):
         super().__init__(jobs)
@@ -62,15 +64,23 @@ class Cluster(Workers):
                 folder, trial = waiting.pop(0)
                 call = partial(_there, work, Path.cwd(), folder.absolute(), trial)
                 running[self.submit(trial.settings, call)] = trial
-            for call in self.done([*running]):
-                trial = running.pop(call)
-                try:
-                    found = self.fetch(call)
-                except self._died as error:
-                    found = f"{trial.method} with seed {trial.seed}: its worker died twice ({reason(error, 80)})"
-                if isinstance(found, TrainingError):
-                    raise found
-                yield found
+            try:
+                for call in self.done([*running]):
+                    yield self._found(call, running.pop(call))
+            except self.lost as error:
+                raise TrainingError(
+                    f"the cluster is lost ({reason(error, 80)}); the same command goes on, once there is one"
+                ) from None
+
+    def _found(self, call: Any, trial: Trial) -> str:
+        """Return what the user is told of a run, if anything."""
+        try:
+            found = self.fetch(call)
+        except self.died as error:
+            return f"{trial.method} with seed {trial.seed}: its worker died twice ({reason(error, 80)})"
+        if isinstance(found, TrainingError):
+            raise found
+        return found
 
 
 def _there(work: Work, place: Path, folder: Path, trial: Trial) -> str | TrainingError:
@@ -100,11 +110,9 @@ class Ray(Cluster):
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of its next default
         import ray
 
-        self._died = (
-            ray.exceptions.WorkerCrashedError,
-            ray.exceptions.NodeDiedError,
-            ray.exceptions.OutOfMemoryError,
-        )
+        known = ray.exceptions
+        self.died = (known.WorkerCrashedError, known.NodeDiedError, known.OutOfMemoryError)
+        self.lost = (known.LocalRayletDiedError, known.RaySystemError)
         options: dict[str, Any] = {} if address else {"include_dashboard": False}
         try:
             # All that a worker has to say is in what it returns, and in the folder of its run.
@@ -168,7 +176,8 @@ class Dask(Cluster):
         import dask
         import distributed
 
-        self._died = (distributed.KilledWorker,)
+        self.died = (distributed.KilledWorker,)
+        self.lost = (CancelledError, OSError)
         # A run that dies twice is reported; one thread per process, since runs take turns within one.
         own = {"n_workers": jobs or None, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
         dask.config.set({"distributed.scheduler.allowed-failures": 1})
