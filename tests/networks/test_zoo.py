@@ -8,7 +8,7 @@ from torch import nn
 
 from metaux.errors import InputError
 from metaux.networks.backbones import check_backbone, make_backbone
-from metaux.networks.stems import fit_kernel
+from metaux.networks.stems import adapt_stem, fit_kernel
 
 SMALL = (2, 32, 32)
 # the smallest of each family, with its number of features
@@ -147,3 +147,12 @@ def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(InputError, match=r"isn't installed; pip install 'metaux\[timm\]'"):
         check_backbone("timm:resnet10t")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_first_convolution_that_does_not_take_the_image_stays(channels: int) -> None:
+    trunk = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, 4, 3), nn.ReLU())
+    before = trunk[1]
+    adapt_stem(trunk, (channels, 32, 32), pretrained=False)
+    assert trunk[1] is before
+    assert before.stride == (1, 1)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 SMALL = 64  # pixels; CIFAR has 32, Tiny ImageNet 64
+COLOURS = 3  # channels that a network takes unless it is told
 PATCHES = 7  # a side: what the largest patches in use (32 pixels) make of 224 pixels
 
 # Family (the class's name, in both libraries) and the pooling layers of its stem.
@@ -33,7 +34,7 @@ def adapt_stem(trunk: nn.Module, shape: tuple[int, int, int], pretrained: bool) 
     """Adapt a network's first layers to its images, in place.
 
     Args:
-        trunk: a network whose first convolution takes the image.
+        trunk: a network; it stays as it is where its first convolution does not take the image.
         shape: of an image, `[channels, height, width]`.
         pretrained: keep what the first convolution's filters have learned; else they are drawn anew.
 
@@ -47,6 +48,8 @@ def adapt_stem(trunk: nn.Module, shape: tuple[int, int, int], pretrained: bool) 
     if not convolutions:
         return
     name, convolution = convolutions[0]
+    if convolution.in_channels not in (COLOURS, shape[0]):  # it takes what another layer makes of the image
+        return
     pools = RECIPES.get(type(trunk).__name__) if min(shape[1:]) < SMALL else None
     if pools is not None:
         for pool in pools:
