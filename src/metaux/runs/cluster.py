@@ -8,7 +8,9 @@ from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from socket import create_connection
 from typing import Any
+from urllib.parse import urlsplit
 
 from metaux.errors import InputError, TrainingError, reason
 from metaux.runs.trial import Trial
@@ -30,13 +32,19 @@ class Cluster(Workers):
     died: tuple[type[Exception], ...]
     lost: tuple[type[Exception], ...]
 
-    def __init__(self, jobs: int, backend: Backend):
+    def __init__(self, jobs: int, backend: Backend, address: str | None):
         super().__init__(jobs)
         if find_spec(self.package) is None:
             raise InputError(
                 f"expected the package {self.package} for --backend {backend}, found that it isn't installed; "
                 f"pip install 'metaux[{backend}]'"
             )
+        place = urlsplit(address if address and "://" in address else f"//{address or ''}")
+        try:
+            if place.hostname and place.port:
+                create_connection((place.hostname, place.port), _PATIENCE).close()
+        except OSError as error:
+            raise _unreachable(backend, address, error) from None
 
     @abstractmethod
     def submit(self, settings: Settings, call: Call) -> Any:
@@ -105,7 +113,7 @@ class Ray(Cluster):
     package = "ray"
 
     def __init__(self, jobs: int = 0, address: str | None = None):
-        super().__init__(jobs, "ray")
+        super().__init__(jobs, "ray", address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it tells its makers that it is used
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of its next default
         import ray
@@ -172,7 +180,7 @@ class Dask(Cluster):
     package = "distributed"
 
     def __init__(self, jobs: int = 0, address: str | None = None):
-        super().__init__(jobs, "dask")
+        super().__init__(jobs, "dask", address)
         import dask
         import distributed
 
