@@ -701,6 +701,7 @@ def test_embedding_bag_has_no_second_derivative_but_a_finite_difference() -> Non
     torch.testing.assert_close(found, brute_force(case), rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0")
 def test_a_compiled_network_has_no_second_derivative_but_a_finite_difference() -> None:
     case = on(two_layers())
     exact = case.run(double_backward)

@@ -111,7 +111,7 @@ def _wandb(folder: Path, name: str, settings: Mapping[str, Any], known: dict[str
             project=os.environ.get("WANDB_PROJECT", "metaux"),
             name=name,
             id=known.get("id"),
-            dir=folder,
+            dir=str(folder),
             config=dict(settings),
             resume="allow",
             settings=wandb.Settings(silent=True),
