@@ -37,8 +37,7 @@ def check_log(kind: str | None) -> None:
     if kind == "wandb":
         import wandb
 
-        settings = wandb.setup().settings
-        if settings.mode in ("online", "shared") and not wandb.login(prompt=False):
+        if _is_online() and not wandb.login(prompt=False):
             raise InputError(
                 "expected a login of Weights & Biases, found none; run wandb login, or set WANDB_MODE=offline"
             )
@@ -113,7 +112,7 @@ def _wandb(folder: Path, name: str, settings: Mapping[str, Any], known: dict[str
             id=known.get("id"),
             dir=str(folder),
             config=dict(settings),
-            resume="allow",
+            resume="allow" if _is_online() else None,  # offline a run goes on by its id alone
             settings=wandb.Settings(silent=True),
         )
     except wandb.Error as error:
@@ -126,6 +125,12 @@ def _wandb(folder: Path, name: str, settings: Mapping[str, Any], known: dict[str
         yield lambda epoch, numbers: run.log(numbers, step=epoch)
     finally:
         run.finish()
+
+
+def _is_online() -> bool:
+    import wandb
+
+    return wandb.setup().settings.mode in ("online", "shared")
 
 
 def _is_number(value: object) -> bool:
