@@ -129,11 +129,20 @@ class Ray(Cluster):
             raise _unreachable("ray", address, error) from None
 
     def fitting(self, settings: Settings) -> int:
-        """Return as many as the cluster has cores for; or GPUs, for runs on one."""
+        """Return as many as the cluster has cores for; or GPUs, for runs on one.
+
+        Raises:
+            InputError: if that is none, for which a run would wait for ever.
+        """
         import ray
 
         there, needed = ray.cluster_resources(), _needed(settings)
-        return min(int(there.get(kind, 0) // amount) for kind, amount in needed.items())
+        found = min(int(there.get(kind, 0) // amount) for kind, amount in needed.items())
+        if not found:
+            has = ", ".join(f"{there.get(kind, 0):.0f} {kind}" for kind in needed)
+            wants = ", ".join(f"{amount:.0f} {kind}" for kind, amount in needed.items())
+            raise InputError(f"expected a cluster with {wants} for a run, found {has}; add a machine to it")
+        return found
 
     def submit(self, settings: Settings, call: Call) -> Any:
         """Begin a task that is tried twice."""
@@ -185,7 +194,7 @@ class Dask(Cluster):
         import distributed
 
         self.died = (distributed.KilledWorker,)
-        self.lost = (CancelledError, OSError)
+        self.lost = (CancelledError, distributed.core.CommClosedError)
         # A run that dies twice is reported; one thread per process, since runs take turns within one.
         own = {"n_workers": jobs or None, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
         dask.config.set({"distributed.scheduler.allowed-failures": 1})

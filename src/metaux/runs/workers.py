@@ -41,7 +41,8 @@ class Workers(ABC):
 
     def count(self, settings: Settings) -> int:
         """Return how many runs with these settings are done at a time."""
-        return self.jobs or max(1, self.fitting(settings))
+        fitting = self.fitting(settings)
+        return self.jobs or max(1, fitting)
 
     @abstractmethod
     def fitting(self, settings: Settings) -> int:
