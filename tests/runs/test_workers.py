@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -90,8 +91,9 @@ class TestDeath:
     def workers(self, process: subprocess.Popen[str]) -> Iterator[psutil.Process]:
         marks = ("popen_loky", "ray::_called", "multiprocessing.spawn")
         for child in psutil.Process(process.pid).children(recursive=True):
-            if any(mark in " ".join(child.cmdline()) for mark in marks):
-                yield child
+            with suppress(psutil.NoSuchProcess):  # it may just have ended
+                if any(mark in " ".join(child.cmdline()) for mark in marks):
+                    yield child
 
     def kill(self, process: subprocess.Popen[str], out: Path) -> None:
         wait_for_records(process, out, 1)
