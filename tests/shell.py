@@ -47,6 +47,12 @@ def done(*words: object) -> str:
     return result.out
 
 
+def assert_refused(result: Result, *parts: str) -> None:
+    """Assert that a call ended with status 2 and one line, which has these parts."""
+    assert (result.code, result.err.count("\n")) == (2, 1), result
+    assert all(part in result.err for part in parts), result.err
+
+
 @contextlib.contextmanager
 def own_time() -> Iterator[None]:
     """Count the processor's time in this process as the time that passes: what else the machine does takes none."""

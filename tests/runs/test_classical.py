@@ -30,7 +30,7 @@ from metaux.runs import numbers
 from metaux.runs.classical import STRENGTHS, ClassicalModel, read_model
 from metaux.runs.record import CLASSIFIER, Run
 from metaux.settings import Settings
-from shell import Result, done, metaux
+from shell import assert_refused, done, metaux
 
 COLUMNS = 4
 
@@ -99,10 +99,6 @@ def test_the_command_line_takes_it_like_a_network(trained: dict[str, Run], table
         *(("export", run.folder, "--to", to) for to in ("safetensors", "torch-export")),
     ):
         assert_refused(metaux(*command))
-
-
-def assert_refused(result: Result) -> None:
-    assert (result.code, len(result.err.splitlines())) == (2, 1)
 
 
 def assert_exported(run: Run, table: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ from metaux.errors import InputError
 from metaux.runs.cluster import opened
 from metaux.runs.workers import Processes
 from metaux.settings import Backend, Settings
-from shell import PATIENCE, Result, metaux, start, wait_for_records, write_table
+from shell import PATIENCE, Result, assert_refused, metaux, start, wait_for_records, write_table
 
 RUNS = ("--methods", "single", "maxl", "--seeds", 1, "--epochs", 60, "--backbone", "mlp", "--no-report", "--jobs", 2)
 CLUSTERS = {"ray": "ray", "dask": "distributed"}
@@ -32,11 +32,6 @@ each_command = pytest.mark.parametrize(
     ],
     ids=lambda words: str(words[0]),
 )
-
-
-def assert_refused(result: Result, *parts: str) -> None:
-    assert (result.code, result.err.count("\n")) == (2, 1), result
-    assert all(part in result.err for part in parts), result.err
 
 
 def assert_same_weights(expected: Path, found: Path) -> None:
@@ -74,6 +69,15 @@ def test_a_missing_package_is_named_with_its_extra(backend: Backend, monkeypatch
         opened(backend=backend)
 
 
+@each_cluster
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "tcp://127.0.0.1:x"])
+def test_nothing_at_an_address_is_told(backend: Backend, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package is not asked, so it need not be there."""
+    monkeypatch.setattr("metaux.runs.cluster.find_spec", lambda name: name)
+    with pytest.raises(InputError, match=rf"expected a cluster of {backend} at '{address}', found none \("):
+        opened(backend=backend, address=address)
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a table, and of a comparison on it in this process."""
@@ -86,7 +90,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the workers in /proc")
 class TestDeath:
-    """A worker that dies costs an epoch at most, and what it did goes on; one that dies again is told in a line."""
+    """What a worker that dies did goes on; one that dies again is told in a line."""
 
     def workers(self, process: subprocess.Popen[str]) -> Iterator[psutil.Process]:
         marks = ("popen_loky", "ray::_called", "multiprocessing.spawn")

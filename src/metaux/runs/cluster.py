@@ -39,11 +39,11 @@ class Cluster(Workers):
                 f"expected the package {self.package} for --backend {backend}, found that it isn't installed; "
                 f"pip install 'metaux[{backend}]'"
             )
-        place = urlsplit(address if address and "://" in address else f"//{address or ''}")
         try:
+            place = urlsplit(address if address and "://" in address else f"//{address or ''}")
             if place.hostname and place.port:
                 create_connection((place.hostname, place.port), _PATIENCE).close()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a port that is none
             raise _unreachable(backend, address, error) from None
 
     @abstractmethod
@@ -85,7 +85,8 @@ class Cluster(Workers):
         try:
             found = self.fetch(call)
         except self.died as error:
-            return f"{trial.method} with seed {trial.seed}: its worker died twice ({reason(error, 80)})"
+            died = f"its worker died, also when it was tried again ({reason(error, 80)})"
+            return f"{trial.method} with seed {trial.seed}: {died}"
         if isinstance(found, TrainingError):
             raise found
         return found
@@ -195,7 +196,7 @@ class Dask(Cluster):
 
         self.died = (distributed.KilledWorker,)
         self.lost = (CancelledError, distributed.core.CommClosedError)
-        # A run that dies twice is reported; one thread per process, since runs take turns within one.
+        # One thread per process, since runs take turns within one; what dies twice is reported.
         own = {"n_workers": jobs or None, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
         dask.config.set({"distributed.scheduler.allowed-failures": 1})
         try:
