@@ -33,12 +33,14 @@ class Maxl(lightning.LightningModule):
 
     def average(self, tensors: Sequence[Tensor], count: int) -> list[Tensor]:  # noqa: ARG002
         # All processes have batches of one size here, so that the count is none of the mean's business.
-        return [self.trainer.strategy.reduce(tensor, reduce_op="mean") for tensor in tensors]
+        mean = self.trainer.strategy.reduce(torch.cat([tensor.flatten() for tensor in tensors]), reduce_op="mean")
+        parts = mean.split([tensor.numel() for tensor in tensors])
+        return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
     def step(self, optimizer: torch.optim.Optimizer, module: nn.Module) -> None:
-        for parameter in module.parameters():
-            assert parameter.grad is not None
-            [parameter.grad] = self.average([parameter.grad], 1)
+        gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+        for gradient, mean in zip(gradients, self.average(gradients, 1), strict=True):
+            gradient.copy_(mean)
         optimizer.step()
 
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:

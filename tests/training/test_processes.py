@@ -15,7 +15,7 @@ from metaux.labels.base import Gradients, MakeSource, Preparation
 from metaux.labels.fixed import FixedLabels, SoftLabels
 from metaux.labels.sources import SOURCES
 from metaux.runs.trial import Trial
-from metaux.runs.worker import train_and_record
+from metaux.runs.process import train_and_record
 from metaux.settings import Settings
 from metaux.training.fabric import Fabric
 from metaux.training.learner import make_learner

@@ -14,7 +14,7 @@ from metaux.files import remove_unfinished, write_json
 from metaux.runs.reading import parse_json, read_mapping
 from metaux.runs.record import is_finished
 from metaux.runs.store import LOCK, WRITER, check_writable
-from metaux.runs.worker import CHECKPOINT
+from metaux.runs.process import CHECKPOINT
 from metaux.terminal import print_notes
 from metaux.training.checkpoint import Checkpoint
 

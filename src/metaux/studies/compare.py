@@ -31,7 +31,7 @@ from metaux.runs.progress import finishing
 from metaux.runs.record import COMPARISON, RECOMMENDED, Run, is_finished, write_settings
 from metaux.runs.store import Store, by_method, claim
 from metaux.runs.trial import Trial
-from metaux.runs.worker import CHECKPOINT
+from metaux.runs.process import CHECKPOINT
 from metaux.runs.workers import Workers
 from metaux.settings import Settings
 from metaux.terminal import print_notes, reading

@@ -21,7 +21,7 @@ from metaux.runs.plan import make_plan
 from metaux.runs.record import Run
 from metaux.runs.store import claim
 from metaux.runs.trial import Trial
-from metaux.runs.worker import CHECKPOINT
+from metaux.runs.process import CHECKPOINT
 from metaux.settings import Settings
 from shell import PATIENCE, below, done, metaux, start, wait_for_records, wait_for_the_end, write_table
 
@@ -128,7 +128,7 @@ def test_a_run_that_another_process_has_finished_is_left_to_it(tmp_path: Path, m
     def finish(folder: Path, *_: object) -> None:
         shutil.copytree(tmp_path / "other", folder, dirs_exist_ok=True)
 
-    monkeypatch.setattr("metaux.runs.worker.write_records", finish)
+    monkeypatch.setattr("metaux.runs.process.write_records", finish)
     with pytest.raises(TrainingError, match=r"another process has finished the run in .*run; its results are there"):
         train(FAST, tmp_path / "run")
     shutil.rmtree(tmp_path / "other")
