@@ -18,10 +18,10 @@ from metaux.protocols import TUNED
 from metaux.runs.launch import run
 from metaux.runs.loading import load_once
 from metaux.runs.plan import make_plan
+from metaux.runs.process import CHECKPOINT
 from metaux.runs.record import Run
 from metaux.runs.store import claim
 from metaux.runs.trial import Trial
-from metaux.runs.process import CHECKPOINT
 from metaux.settings import Settings
 from shell import PATIENCE, below, done, metaux, start, wait_for_records, wait_for_the_end, write_table
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from metaux.labels.base import Gradients, MakeSource, Preparation
 from metaux.labels.fixed import FixedLabels, SoftLabels
 from metaux.labels.sources import SOURCES
-from metaux.runs.trial import Trial
 from metaux.runs.process import train_and_record
+from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.training.fabric import Fabric
 from metaux.training.learner import make_learner

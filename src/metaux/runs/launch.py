@@ -12,9 +12,9 @@ from metaux.labels.sources import CLASSICAL, SOURCES
 from metaux.runs import classical
 from metaux.runs.log import catch_up
 from metaux.runs.plan import make_plan
+from metaux.runs.process import run_share, train_and_record
 from metaux.runs.record import is_finished
 from metaux.runs.trial import Trial
-from metaux.runs.process import run_share, train_and_record
 from metaux.training.devices import computing, make_fabric
 from metaux.training.learner import make_learner
 from metaux.training.timing import Cost, time_run

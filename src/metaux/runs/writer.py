@@ -11,10 +11,10 @@ from rich.console import Console
 
 from metaux.errors import InputError
 from metaux.files import remove_unfinished, write_json
+from metaux.runs.process import CHECKPOINT
 from metaux.runs.reading import parse_json, read_mapping
 from metaux.runs.record import is_finished
 from metaux.runs.store import LOCK, WRITER, check_writable
-from metaux.runs.process import CHECKPOINT
 from metaux.terminal import print_notes
 from metaux.training.checkpoint import Checkpoint
 

@@ -27,11 +27,11 @@ from metaux.runs.log import catch_up, check_log
 from metaux.runs.plan import check, too_short
 from metaux.runs.pool import START_OF_A_PROCESS, longest_first, summarise_failures, train
 from metaux.runs.pretrained import choose_start
+from metaux.runs.process import CHECKPOINT
 from metaux.runs.progress import finishing
 from metaux.runs.record import COMPARISON, RECOMMENDED, Run, is_finished, write_settings
 from metaux.runs.store import Store, by_method, claim
 from metaux.runs.trial import Trial
-from metaux.runs.process import CHECKPOINT
 from metaux.runs.workers import Workers
 from metaux.settings import Settings
 from metaux.terminal import print_notes, reading
