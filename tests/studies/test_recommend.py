@@ -1,7 +1,6 @@
 """From data and minutes to a network: what is searched where, how long it takes, and what is handed over."""
 
 import io
-import itertools
 import json
 import re
 import shlex
@@ -21,6 +20,7 @@ from metaux.cli.parsing import parse
 from metaux.cli.recommend import Recommend
 from metaux.errors import InputError, TrainingError
 from metaux.labels.sources import CLASSICAL
+from metaux.runs.length import DOUBLINGS, best_length, last_gains
 from metaux.runs.loading import load_once
 from metaux.runs.pool import train
 from metaux.runs.record import Run, read_runs
@@ -529,11 +529,12 @@ class TestLengthened:
         assert budget.said_missed == []
         lengths = sorted({len(run.epochs) for run in read_runs(tmp_path)})
         assert all(run.settings["evaluate_on"] == "validation" for run in read_runs(tmp_path))
-        reached = [race.accuracy(replace(self.SINGLE, epochs=count), 3)[0] for count in lengths]
+        reached = {count: race.reached(replace(self.SINGLE, epochs=count), 3) for count in lengths}
         assert lengths == [20 * 2**place for place in range(len(lengths))]
-        assert all(longer > shorter for shorter, longer in itertools.pairwise(reached[:-1]))
-        assert reached[-1] <= reached[-2]
-        assert epochs == lengths[-2] > 20
+        for place in range(2, len(lengths)):
+            assert last_gains([reached[length] for length in lengths[:place]])
+        assert len(lengths) == DOUBLINGS + 1 or not last_gains([*reached.values()])
+        assert epochs == best_length(reached) > 20
 
     def test_as_far_as_there_is_time(self, tmp_path: Path) -> None:
         one = Cost(0.0, 0.01).of(40) / LENGTH

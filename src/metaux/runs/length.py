@@ -1,11 +1,10 @@
 """`--epochs auto`: as many epochs as validation data gains from; what follows is trained on all training samples."""
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import NamedTuple
 
 from rich.console import Console
 
@@ -15,6 +14,7 @@ from metaux.protocols import resolve
 from metaux.runs.loading import load_once
 from metaux.runs.pool import summarise_failures, train
 from metaux.runs.reading import read_kept
+from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.runs.workers import Workers
@@ -25,11 +25,20 @@ CHOSEN = f"{OURS}-epochs.json"
 DOUBLINGS = 4  # up to 16 times the protocol's epochs
 
 
-class Reached(NamedTuple):
-    """What runs of one length reach on validation data: mean accuracy and mean log loss."""
+@dataclass(frozen=True)
+class Reached:
+    """What runs reach, as means over them; more is what is more accurate, or as accurate by a lower log loss."""
 
     accuracy: float
     loss: float
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> "Reached":
+        """Return the mean accuracy of some runs, and their mean log loss after the last epoch."""
+        return cls(fmean(run.accuracy for run in runs), fmean(run.epochs[-1]["test_loss"] for run in runs))
+
+    def __lt__(self, other: "Reached") -> bool:
+        return (self.accuracy, -self.loss) < (other.accuracy, -other.loss)
 
 
 def known_length(settings: Settings, out: Path) -> Settings:
@@ -72,27 +81,46 @@ def choose_length(
     least = load_once(replace(base, train_size=None))
     base = replace(base, train_size=settings.train_size and min(settings.train_size, len(least.train)))
     place.mkdir(exist_ok=True)
-    store, reached = Store(place), dict[int, Reached]()
-    epochs = resolve(base).epochs
-    for length in (epochs * 2**doubling for doubling in range(DOUBLINGS + 1)):
-        trials = [Trial(replace(base, epochs=length), method, seed) for seed in seeds]
-        what = f"{method} on validation data, {counted(length, 'epoch')}"
+    store = Store(place)
+
+    def measure(epochs: int) -> Reached:
+        trials = [Trial(replace(base, epochs=epochs), method, seed) for seed in seeds]
+        what = f"{method} on validation data, {counted(epochs, 'epoch')}"
         if failures := train(trials, store, workers, console, what, curve=False):
             raise TrainingError(summarise_failures(failures))
-        runs = store.found(trials)
-        last = [run.epochs[-1] for run in runs]
-        reached[length] = Reached(*(fmean(record[f"test_{name}"] for record in last) for name in ("accuracy", "loss")))
-        if not last_gains([*reached.values()]):
-            break
+        return Reached.of(store.found(trials))
+
+    reached = by_length(resolve(base).epochs, measure)
     chosen = best_length(reached)
-    write_json(out / CHOSEN, {"epochs": chosen, "reached": {n: own._asdict() for n, own in reached.items()}})
+    write_json(out / CHOSEN, {"epochs": chosen, "reached": {n: asdict(own) for n, own in reached.items()}})
     shutil.rmtree(place)
-    told = ", ".join(f"{percent(own.accuracy)} % in {counted(length, 'epoch')}" for length, own in reached.items())
     console.print(
-        f"On validation data, {method} reaches {told}: {counted(chosen, 'epoch')}, on all training samples.",
+        f"On validation data, {method} reaches {in_words(reached)}: {counted(chosen, 'epoch')}, on all training "
+        "samples.",
         soft_wrap=True,
     )
     return replace(settings, epochs=chosen)
+
+
+def by_length(
+    first: int, measure: Callable[[int], Reached], fits: Callable[[int], bool] = lambda _: True
+) -> dict[int, Reached]:
+    """Return what runs of several lengths reach, each twice the one before, as long as they gain from it.
+
+    Args:
+        first: the shortest length, in epochs.
+        measure: trains runs of a length.
+        fits: whether there is time for a length.
+
+    >>> by_length(20, {20: Reached(0.8, 0.5), 40: Reached(0.9, 0.6), 80: Reached(0.8, 0.7)}.__getitem__)
+    {20: Reached(accuracy=0.8, loss=0.5), 40: Reached(accuracy=0.9, loss=0.6), 80: Reached(accuracy=0.8, loss=0.7)}
+    """
+    reached = {first: measure(first)}
+    for length in (first * 2**doubling for doubling in range(1, DOUBLINGS + 1)):
+        if not last_gains([*reached.values()]) or not fits(length):
+            break
+        reached[length] = measure(length)
+    return reached
 
 
 def last_gains(reached: Sequence[Reached]) -> bool:
@@ -111,4 +139,13 @@ def best_length(reached: Mapping[int, Reached]) -> int:
     >>> best_length({20: Reached(0.8, 0.5), 40: Reached(0.8, 0.4), 80: Reached(0.7, 0.3)})
     40
     """
-    return max(reached, key=lambda length: (reached[length].accuracy, -reached[length].loss))
+    return max(reached, key=lambda length: reached[length])
+
+
+def in_words(reached: Mapping[int, Reached]) -> str:
+    """Return what each length reaches.
+
+    >>> in_words({20: Reached(0.8, 0.5), 40: Reached(0.812, 0.4)})
+    '80.0 % in 20 epochs, 81.2 % in 40 epochs'
+    """
+    return ", ".join(f"{percent(own.accuracy)} % in {counted(length, 'epoch')}" for length, own in reached.items())

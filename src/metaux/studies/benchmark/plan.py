@@ -2,11 +2,12 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from metaux.evidence.statistics import seeds_needed
 from metaux.protocols import resolve
+from metaux.runs.length import Reached
 from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
@@ -27,14 +28,9 @@ def tried(data_set: Settings, entrant: Entrant, rules: Rules, store: Store) -> l
     found: list[dict[str, Any]] = []
     for values, trials in zip(rules.grid_of(data_set), tuning(data_set, entrant, rules), strict=True):
         runs = store.found(trials)
-        accuracy, loss = reached(runs) if len(runs) == len(trials) else (None, None)
-        found.append({**values, "accuracy": accuracy, "loss": loss})
+        reached = asdict(Reached.of(runs)) if len(runs) == len(trials) else {"accuracy": None, "loss": None}
+        found.append({**values, **reached})
     return found
-
-
-def reached(runs: Sequence[Run]) -> tuple[float, float]:
-    """Return the mean accuracy of some runs, and their mean loss after the last epoch."""
-    return statistics.fmean(run.accuracy for run in runs), statistics.fmean(run.epochs[-1]["test_loss"] for run in runs)
 
 
 def best(configurations: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:

@@ -51,6 +51,6 @@ def _compared(search: Halving, own: Candidate, other: Candidate) -> int:
     """Return 1 if the first is more accurate, on the seeds that both have; of equal ones if it has the lower loss."""
     for seeds in range(LEAST_SEEDS, 0, -1):
         if search.runs(own, seeds) and search.runs(other, seeds):
-            first, second = search.accuracy(own, seeds), search.accuracy(other, seeds)
-            return (first > second) - (first < second)
+            first, second = search.reached(own, seeds), search.reached(other, seeds)
+            return (second < first) - (first < second)
     return -1

@@ -11,13 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from metaux.runs.length import Reached
 from metaux.runs.pool import START_OF_A_PROCESS, longest_first, train
 from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.runs.workers import Workers
 from metaux.settings import Settings
-from metaux.studies.benchmark.plan import reached
 from metaux.studies.benchmark.rules import SINGLE
 from metaux.studies.search.affordable import MOST_SEARCH, REPEATED, RUNGS, SEARCH, Affordable, Candidate, side_by_side
 from metaux.studies.search.budget import Budget
@@ -114,13 +114,10 @@ class Halving:
             self.took(time.perf_counter() - begin, *self.estimated(missing))
         return failures
 
-    def accuracy(self, candidate: Candidate, seeds: int) -> tuple[float, float]:
-        """Return what a candidate's runs reach on validation data, and the negative loss, means over seeds."""
+    def reached(self, candidate: Candidate, seeds: int) -> Reached:
+        """Return what a candidate's runs reach on validation data; less than any, if one is missing."""
         runs = self.runs(candidate, seeds)
-        if not runs:
-            return 0.0, -math.inf
-        accuracy, loss = reached(runs)
-        return accuracy, -loss
+        return Reached.of(runs) if runs else Reached(0.0, math.inf)
 
     def run(self, plan: Affordable, budget: Budget) -> list[Candidate]:
         """Return the candidates of the last rung that there was time for, best first, with the epochs of whole runs."""
@@ -150,21 +147,21 @@ class Halving:
     def _ranked(self, candidates: Sequence[Candidate], seeds: int) -> list[Candidate]:
         """Return those that came to their end, the most accurate first; of equal ones that of the lower loss."""
         found = [candidate for candidate in candidates if self.record(candidate, seeds)]
-        return sorted(found, key=lambda candidate: self.accuracy(candidate, seeds), reverse=True)
+        return sorted(found, key=lambda candidate: self.reached(candidate, seeds), reverse=True)
 
     def record(self, candidate: Candidate, seeds: int) -> bool:
         """Keep what a candidate reached, to be shown; return whether all of its runs came to their end."""
         runs = self.runs(candidate, seeds)
         if runs:
-            accuracy, loss = self.accuracy(candidate, seeds)
+            reached = self.reached(candidate, seeds)
             self.records.append(
                 {
                     "epochs": len(runs[0].epochs),
                     "seeds": seeds,
                     "row": candidate.row.name,
                     **candidate.values,
-                    "validation_accuracy": accuracy,
-                    "validation_loss": -loss,
+                    "validation_accuracy": reached.accuracy,
+                    "validation_loss": reached.loss,
                     "seconds": statistics.median(run.training_seconds for run in runs),
                 }
             )

@@ -23,12 +23,13 @@ def with_mirroring(search: Halving, single: Candidate, seconds: float) -> str:
     for augment in (plain.augment, "crop-flip"):
         search.data_set = replace(plain, augment=augment)
         search.train([single], LEAST_SEEDS, f"single task, --augment {augment}")
-        found[augment] = search.accuracy(single, LEAST_SEEDS)
+        found[augment] = search.reached(single, LEAST_SEEDS)
     search.data_set = plain
     best = max(found, key=lambda augment: found[augment])  # as it is, where both do alike
+    without, mirrored = (percent(found[augment].accuracy) for augment in (plain.augment, "crop-flip"))
     search.console.print(
-        f"On validation data, single task reaches {percent(found['crop-flip'][0])} % with mirrored images and "
-        f"{percent(found[plain.augment][0])} % without: they are {'' if best == 'crop-flip' else 'not '}mirrored.",
+        f"On validation data, single task reaches {mirrored} % with mirrored images and {without} % without: they are "
+        f"{'' if best == 'crop-flip' else 'not '}mirrored.",
         soft_wrap=True,
     )
     return best
