@@ -225,8 +225,9 @@ def encoder(layers: int, activation: str = "relu") -> nn.Module:
     return nn.Sequential(layer if layers == 1 else nn.TransformerEncoder(layer, layers), nn.Flatten())
 
 
-def convolutional() -> nn.Module:
-    return nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten())
+def convolutional(bias: bool = True) -> nn.Module:
+    first = nn.Conv2d(2, 4, 3, bias=bias)
+    return nn.Sequential(first, nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten())
 
 
 def evaluating(case: Case) -> Case:

@@ -163,8 +163,9 @@ CASES: dict[str, Callable[[], Problem]] = {
     "all together": lambda: problem_of(
         nn.Sequential(convolutional(), nn.Dropout(0.2)), MOMENTUM, 2, 8, 8, features=36, rates=True, weights=True
     ),
+    # Of a bias before batch norm the gradient is zero but for rounding, and at zero plain autograd divides by zero.
     "adam, batch norm": lambda: problem_of(
-        convolutional(), lambda p: torch.optim.Adam(p, 0.01), 2, 8, 8, features=36, weights=True
+        convolutional(bias=False), lambda p: torch.optim.Adam(p, 0.01), 2, 8, 8, features=36, weights=True
     ),
 }
 each_case = pytest.mark.parametrize("build", CASES.values(), ids=CASES)
