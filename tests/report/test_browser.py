@@ -70,6 +70,22 @@ def shared(browser: Any, page_file: Path) -> Iterator[Any]:
         yield page
 
 
+@pytest.fixture(scope="module")
+def dark(browser: Any, page_file: Path) -> Iterator[Any]:
+    """The same on a dark one."""
+    with opened(browser, page_file, scheme="dark") as page:
+        draw_all(page)
+        yield page
+
+
+@pytest.fixture(scope="module")
+def hostile(browser: Any, hostile_file: Path) -> Iterator[Any]:
+    """A report whose classes have hostile names."""
+    with opened(browser, hostile_file) as page:
+        draw_all(page)
+        yield page
+
+
 def draw_all(page: Any) -> None:
     """Scroll through the page, as charts are drawn when they come near."""
     for chart in page.query_selector_all(".chart"):
@@ -77,39 +93,49 @@ def draw_all(page: Any) -> None:
     page.locator(".chart:not([data-drawn])").first.wait_for(state="detached")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (768, "dark"), (1280, "light")])
-def test_every_chart_is_drawn_and_nothing_overflows(browser: Any, page_file: Path, width: int, scheme: str) -> None:
-    with opened(browser, page_file, width, scheme) as page:
-        draw_all(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate("[...document.querySelectorAll('.chart')].every(each => each.querySelector('svg'))")
-        assert page.evaluate("document.documentElement.dataset.theme") == scheme
+def assert_drawn_and_fitting(page: Any, width: int) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("[...document.querySelectorAll('.chart')].every(each => each.querySelector('svg'))")
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (768, 1024), (390, 844)])
-def test_the_three_questions_are_answered_on_the_first_screen(
-    browser: Any, page_file: Path, width: int, height: int
-) -> None:
+@pytest.mark.parametrize("width", [360, 768])
+def test_every_chart_is_drawn_and_nothing_overflows(browser: Any, page_file: Path, width: int) -> None:
     with opened(browser, page_file, width) as page:
-        assert page.locator(".answers dt").all_text_contents() == [
-            "What shall I use?",
-            "How good is it?",
-            "Where does it fail?",
-        ]
-        assert page.evaluate("document.querySelector('.answers').getBoundingClientRect().bottom") < height
+        draw_all(page)
+        assert_drawn_and_fitting(page, width)
 
 
-@pytest.mark.parametrize(("file", "scheme"), [("page_file", "light"), ("page_file", "dark"), ("hostile_file", "light")])
-def test_axe_finds_nothing_serious(browser: Any, file: str, scheme: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(("name", "scheme"), [("shared", "light"), ("dark", "dark")])
+def test_likewise_in_the_colours_of_the_screen(name: str, scheme: str, request: pytest.FixtureRequest) -> None:
+    page = request.getfixturevalue(name)
+    assert_drawn_and_fitting(page, 1280)
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+
+
+def test_the_three_questions_are_answered_on_the_first_screen(browser: Any, page_file: Path) -> None:
+    with opened(browser, page_file) as page:
+        for width, height in ((1280, 800), (768, 1024), (390, 844)):
+            page.set_viewport_size({"width": width, "height": height})
+            assert page.locator(".answers dt").all_text_contents() == [
+                "What shall I use?",
+                "How good is it?",
+                "Where does it fail?",
+            ]
+            assert page.evaluate("document.querySelector('.answers').getBoundingClientRect().bottom") < height
+
+
+@pytest.mark.parametrize("name", ["shared", "dark", "hostile"])
+def test_axe_finds_nothing_serious(name: str, request: pytest.FixtureRequest) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    with opened(browser, request.getfixturevalue(file), 1280, scheme) as page:
-        draw_all(page)
-        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
-        found = Axe().run(page).response["violations"]
-        assert [
-            (each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")
-        ] == []
+    page = request.getfixturevalue(name)
+    closed = "details:not([open])"
+    page.evaluate(
+        f"window.wereClosed = [...document.querySelectorAll('{closed}')]; wereClosed.forEach(e => e.open = true)"
+    )
+    found = Axe().run(page).response["violations"]
+    page.evaluate("wereClosed.forEach(each => each.open = false)")
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")] == []
 
 
 def test_opens_soon(browser: Any, page_file: Path) -> None:
@@ -136,11 +162,8 @@ def test_the_toggle_changes_the_theme_and_the_charts(shared: Any) -> None:
     assert (shared.evaluate(ink), shared.evaluate(paper)) == before
 
 
-def test_no_confusion_is_the_colour_of_the_paper(browser: Any, page_file: Path) -> None:
-    with opened(browser, page_file, scheme="dark") as page:
-        draw_all(page)
-        scale = "document.querySelector('[data-chart=confusion]').data[0].colorscale[0]"
-        assert page.evaluate(scale) == [0, "#161719"]
+def test_no_confusion_is_the_colour_of_the_paper(dark: Any) -> None:
+    assert dark.evaluate("document.querySelector('[data-chart=confusion]').data[0].colorscale[0]") == [0, "#161719"]
 
 
 def test_the_selector_changes_every_chart_of_its_group(shared: Any) -> None:
@@ -230,21 +253,19 @@ def test_downloads_are_what_the_page_says(browser: Any, page_file: Path) -> None
     assert found["confusion"].splitlines()[0] == "method,true_class,predicted cat,predicted dog,predicted owl"
 
 
-def test_names_full_of_html_are_text(browser: Any, hostile_file: Path) -> None:
-    with opened(browser, hostile_file) as page:
-        draw_all(page)
-        assert page.title() == "toy: what to use, how good it is, where it fails"
-        assert page.evaluate("document.querySelectorAll('img[src=x], #invented b b').length") == 0
-        assert page.text_content(".class-name") == HOSTILE[0]
-        ticks = page.evaluate(
-            "[...document.querySelectorAll('[data-chart=classes] .ytick text')].map(each => each.textContent)"
-        )
-        assert HOSTILE[1] in ticks
-        assert page.evaluate("document.querySelectorAll('.chart a, .chart tspan[style*=bold]').length") == 0
-        page.focus("#walk")
-        for _ in range(6):  # to test sample 24, of 23 classes in turn
-            page.keyboard.press("ArrowRight")
-        assert HOSTILE[1] in page.text_content("#inspected")
+def test_names_full_of_html_are_text(hostile: Any) -> None:
+    assert hostile.title() == "toy: what to use, how good it is, where it fails"
+    assert hostile.evaluate("document.querySelectorAll('img[src=x], #invented b b').length") == 0
+    assert hostile.text_content(".class-name") == HOSTILE[0]
+    ticks = hostile.evaluate(
+        "[...document.querySelectorAll('[data-chart=classes] .ytick text')].map(each => each.textContent)"
+    )
+    assert HOSTILE[1] in ticks
+    assert hostile.evaluate("document.querySelectorAll('.chart a, .chart tspan[style*=bold]').length") == 0
+    hostile.focus("#walk")
+    for _ in range(6):  # to test sample 24, of 23 classes in turn
+        hostile.keyboard.press("ArrowRight")
+    assert HOSTILE[1] in hostile.text_content("#inspected")
 
 
 def test_names_that_mean_something_to_javascript_are_names(browser: Any, tmp_path: Path) -> None:
@@ -296,13 +317,14 @@ def test_long_names_make_no_page_wider(browser: Any, tmp_path: Path) -> None:
     names = ("Incorrect_information_on_your_report_or_account_history", "L" * 200, "short")
     runs = [full_run(tmp_path, name, seed, names, tested=2) for name in ("single", "maxl") for seed in range(2)]
     file = write_page(tmp_path, Recorded.of(runs), {"maxl": [0] * 60})
-    for width in (360, 1200):
-        with opened(browser, file, width) as page:
-            page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
-            draw_all(page)
-            page.focus("#walk")
-            page.keyboard.press("ArrowRight")
-            page.locator(".specimen").nth(9).click()
+    with opened(browser, file, 360) as page:
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        draw_all(page)
+        page.focus("#walk")
+        page.keyboard.press("ArrowRight")
+        page.locator(".specimen").nth(9).click()
+        for width in (360, 1200):
+            page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
