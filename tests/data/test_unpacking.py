@@ -1,6 +1,7 @@
 """Input that grows when it is unpacked: refused by what it claims, before anything is allocated."""
 
 import io
+import shutil
 import time
 import warnings
 import zipfile
@@ -79,20 +80,27 @@ def test_text_of_characters_that_are_none(order: str, tmp_path: Path) -> None:
             load(settings)
 
 
-def packed(path: Path, content: dict[str, bytes]) -> Path:
-    """Write an archive whose last member, of a gigabyte, is a megabyte."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, own in content.items():
-            file.writestr(name, own)
-        with file.open("archive/data/9", "w") as opened:
-            for _ in range(2**8):
-                opened.write(bytes(2**22))
+@pytest.fixture(scope="module")
+def gigabyte(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of a megabyte, whose member is a gigabyte."""
+    path = tmp_path_factory.mktemp("packed") / "gigabyte.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, file.open("archive/data/9", "w") as opened:
+        for _ in range(2**8):
+            opened.write(bytes(2**22))
     assert path.stat().st_size < 2**21
     return path
 
 
-def test_archives_that_grow(tmp_path: Path) -> None:
+def test_archives_that_grow(gigabyte: Path, tmp_path: Path) -> None:
     """What torch and skops wrote is not packed, though they read what is."""
+
+    def packed(path: Path, content: dict[str, bytes]) -> Path:
+        shutil.copy(gigabyte, path)
+        with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
+            for name, own in content.items():
+                file.writestr(name, own)
+        return path
+
     torch.save({"network": torch.zeros(4)}, tmp_path / "w.pth")
     with zipfile.ZipFile(tmp_path / "w.pth") as file:
         content = {name: file.read(name) for name in file.namelist()}
