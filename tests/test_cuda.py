@@ -35,8 +35,8 @@ def test_a_source_trains_as_on_processors(method: str) -> None:
     losses = []
     for device in ("cpu", "cuda"):
         made = on(device, method, epochs=1)
-        total, _, count = take_step(made, "train", made.batches.order(0), 0, 1.0).tolist()
-        losses.append(total / count)
+        totals, count = take_step(made, "train", made.batches.order(0), 0, 1.0)
+        losses.append(float(totals[0]) / count)
     assert losses[1] == pytest.approx(losses[0], rel=0.01)
     fitted = fit(on("cuda", method, epochs=1))
     assert next(fitted.network.parameters()).device.type == "cuda"

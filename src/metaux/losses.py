@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from metaux.errors import InputError
 
@@ -50,6 +51,8 @@ def focal_losses(logits: Tensor, gamma: float = 2.0) -> Tensor:
 
 def focal_loss_of_each(logits: Tensor, target: Tensor, gamma: float = 2.0) -> Tensor:
     """Return the focal loss of each sample, `[batch]`; see `focal_loss`."""
+    if gamma == 0 and not target.is_floating_point():
+        return cross_entropy(logits.to(at_least_single(logits)), target, reduction="none")
     losses = focal_losses(logits, gamma)
     if target.is_floating_point():
         return (target * losses).sum(-1)

@@ -72,7 +72,7 @@ MIXED = [name for name, known in SOURCES.items() if known.options.get("predictio
 def test_every_source_on_images_learns_mixed_ones(method: str) -> None:
     made = learner(SOURCES[method], epochs=1, mix="both", label_smoothing=0.1, batch_size=100)
     order = made.batches.order(0)
-    losses = take_step(made, "train", order, 0, 1.0)
+    losses, _ = take_step(made, "train", order, 0, 1.0)
     if made.source.meta_step is not None:
         take_step(made, "meta", order, 0, 1.0)
     assert losses.isfinite().all()

@@ -22,7 +22,7 @@ class Order:
     Args:
         epoch: counted from 0.
         train: of the training steps, over all passes.
-        views: which view of each of these rows is learned, where views are learned apart.
+        views: which view of each of these rows is learned, where views are learned apart; else none.
         meta: of the meta steps; the training steps' own list, where they share their batches.
     """
 
@@ -71,8 +71,10 @@ class Batches:
             for number in range(self.passes)
         ]
         train = [*chain.from_iterable(passes)]
-        first = torch.randperm(count, generator=generator(seed, "views", epoch)) % self.passes
-        views = [(first[rows] + number) % self.passes for number, own in enumerate(passes) for rows in own]
+        views: list[Tensor] = []
+        if self.passes > 1:
+            first = torch.randperm(count, generator=generator(seed, "views", epoch)) % self.passes
+            views = [(first[rows] + number) % self.passes for number, own in enumerate(passes) for rows in own]
         meta = train
         if self.meta is not self.train or protocol.meta_order == "epoch":
             meta = shuffled(len(self.meta.samples), protocol.batch_size, seed, "meta order", epoch)

@@ -105,12 +105,14 @@ def train_epoch(learner: Learner, epoch: int, on_batch_end: Callable[[], None] =
     learner.network.train()
     learner.source.train()
     order = learner.batches.order(epoch)
-    totals = torch.zeros(3, device=learner.fabric.device)
+    totals, count = torch.zeros(2, device=learner.fabric.device), 0
     cosines: list[float] = []
     for kind, position in steps_of(learner, order):
-        totals += take_step(learner, kind, order, position, rate, cosines)
+        own, samples = take_step(learner, kind, order, position, rate, cosines)
+        totals += own
+        count += samples
         on_batch_end()
-    (mean,) = learner.average([totals[:2] / totals[2]], int(totals[2]))
+    (mean,) = learner.average([totals / count], count)
     wait_for(learner.fabric.device)
     record = {"epoch": epoch + 1, "seconds": time.perf_counter() - start}
     record["learning_rate"] = learner.optimizer.param_groups[0]["lr"]
@@ -137,7 +139,7 @@ def _has_cosine(learner: Learner, position: int, batches: int) -> bool:
 
 def take_step(
     learner: Learner, kind: str, order: Order, position: int, rate: float, cosines: list[float] | None = None
-) -> Tensor:
+) -> tuple[Tensor, int]:
     """Take a training or a meta step.
 
     Args:
@@ -149,7 +151,8 @@ def take_step(
         cosines: where the cosine of the gradients goes, if this is one of the steps on which it is measured.
 
     Returns:
-        Of a training step and the samples as they are: their summed loss, how many are right, and how many there are.
+        Of a training step and the samples as they are: their summed loss and how many are right, and how many there
+        are.
     """
     name = kind, order.epoch, position
     with seeded(learner.plan.seed, *name, *learner.of_rank), learner.fabric.autocast():
@@ -157,7 +160,7 @@ def take_step(
             assert learner.source.meta_step is not None
             inner, outer = learner.batches.look_ahead(order, position)
             learner.source.meta_step(learner.meta_step(inner, outer, rate, order.epoch, position))
-            return torch.zeros(3, device=learner.fabric.device)
+            return torch.zeros(2, device=learner.fabric.device), 0
         batch = learner.batches.training(order, position)
         measured = cosines is not None and _has_cosine(learner, position, len(order.train))
         if learner.shares_passes:
@@ -172,5 +175,5 @@ def take_step(
             learner.average_network.update_parameters(learner.network)
         if cosines is not None and cosine is not None:
             cosines.append(cosine)
-        count = torch.full_like(loss, len(output))
-        return torch.stack([loss * count, (output.argmax(-1) == batch.unchanged().mostly()).sum(), count])
+        count = len(output)
+        return torch.stack([loss * count, (output.argmax(-1) == batch.unchanged().mostly()).sum()]), count
