@@ -210,14 +210,16 @@ def save(draw: "Callable[[Figure], None]", folder: Path, name: str, inches: tupl
     folder.mkdir(parents=True, exist_ok=True)
     files = (folder / f"{name}.png", folder / f"{name}.svg")
     with _plain_style():
-        figure = Figure(figsize=inches, layout="constrained")
+        figure = Figure(figsize=inches, dpi=150, layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once for both files
         for path in files:
             content = io.BytesIO()
             kind = path.suffix[1:]
             metadata = {"Date": None} if kind == "svg" else {"Software": None}
-            figure.savefig(content, format=kind, dpi=150, metadata=metadata)
+            figure.savefig(content, format=kind, metadata=metadata)
             write_bytes_atomic(path, content.getvalue())
     return files
 
