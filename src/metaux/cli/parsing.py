@@ -63,14 +63,8 @@ def parse(arguments: Sequence[str]) -> Command:
     screen = io.StringIO()
     try:
         with contextlib.redirect_stderr(screen):
-            command, unknown = tyro.cli(
-                _subcommands(arguments),
-                prog="metaux",
-                description=DESCRIPTION,
-                args=list(arguments) or ["--help"],
-                registry=_NUMBERS,
-                return_unknown_args=True,
-            )
+            kind, options = _asked_for(arguments)
+            command, unknown = tyro.cli(kind, registry=_NUMBERS, return_unknown_args=True, **options)
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -85,30 +79,43 @@ def parse(arguments: Sequence[str]) -> Command:
     return parsed
 
 
-def _subcommands(arguments: Sequence[str]) -> Any:
-    """Return the union of all commands, with the defaults of the file after `--config`, if one is given."""
+def _asked_for(arguments: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    """Return what tyro reads, and from which words: one command, or the list of all."""
+    if arguments and arguments[0] in COMMANDS:
+        name, *words = arguments
+        kind = COMMANDS[name]
+        return kind, {"prog": f"metaux {name}", "args": words, "default": _default(kind, _given(words))}
+    kinds: list[Any] = []
+    for name, kind in COMMANDS.items():
+        # The list has a line for each; the help of one has all that there is to say.
+        summary, default = str(kind.__doc__).partition("\n")[0], _default(kind, _given([]))
+        kinds.append(Annotated[kind, subcommand(name, default=default, description=summary)])
+    listed = {"prog": "metaux", "description": DESCRIPTION, "args": list(arguments) or ["--help"]}
+    return Union[tuple(kinds)], listed  # noqa: UP007
+
+
+def _given(words: Sequence[str]) -> dict[str, Any]:
+    """Return the defaults of the options: those of the file after `--config`, if one is given."""
     known: dict[str, Any] = {"settings": Settings()}
-    for position, word in enumerate(arguments):
+    for position, word in enumerate(words):
         option, _, path = word.partition("=")
-        if option == "--config" and (path or len(arguments) > position + 1):
+        if option == "--config" and (path or len(words) > position + 1):
             from metaux.runs.store import read_settings
 
             try:
-                settings, rest = read_settings(Path(path or arguments[position + 1]))
+                settings, rest = read_settings(Path(path or words[position + 1]))
             except InputError:
-                if {"-h", "--help"} & set(arguments):
+                if {"-h", "--help"} & set(words):
                     continue  # help is there whatever the file holds
                 raise
             known = {"settings": settings, **rest}
-    is_listed = not arguments or arguments[0].startswith(_BEFORE_A_COMMAND)
-    kinds: list[Any] = []
-    for name, kind in COMMANDS.items():
-        values = {key: value for key, value in known.items() if key in _fields(kind)}
-        # The list of commands has a line for each; the help of one has all that there is to say.
-        summary = str(kind.__doc__).partition("\n")[0] if is_listed else None
-        default = kind(**values) if "settings" in values else MISSING_NONPROP
-        kinds.append(Annotated[kind, subcommand(name, default=default, description=summary)])
-    return Union[tuple(kinds)]  # noqa: UP007
+    return known
+
+
+def _default(kind: type[Command], known: Mapping[str, Any]) -> Any:
+    """Return a command with these values, where it has all that it needs."""
+    values = {key: value for key, value in known.items() if key in _fields(kind)}
+    return kind(**values) if "settings" in values else MISSING_NONPROP
 
 
 def _fields(kind: Any) -> dict[str, Any]:
