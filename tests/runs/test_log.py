@@ -28,8 +28,18 @@ def of_tensorboard(folder: Path, name: str) -> list[tuple[int, float]]:
     return [(event.step, event.value) for event in events.Scalars(name)]
 
 
-def of_wandb(folder: Path) -> list[dict[str, Any]]:
-    """Read what was logged from wandb's own files, in order of time."""
+def of_wandb(folder: Path, count: int) -> list[dict[str, Any]]:
+    """Read what was logged from wandb's own files, in order of time, once there are so many rows, or it takes too long.
+
+    wandb's own process may still be writing, on a busy machine.
+    """
+    until = time.monotonic() + PATIENCE
+    while len(rows := written_by_wandb(folder)) < count and time.monotonic() < until:
+        time.sleep(0.1)
+    return rows
+
+
+def written_by_wandb(folder: Path) -> list[dict[str, Any]]:
     from wandb.proto import wandb_internal_pb2
 
     rows = []
@@ -104,20 +114,17 @@ def test_wandb_offline_goes_on_under_the_same_name(tmp_path: Path, monkeypatch: 
     table = write_table(tmp_path / "t.npz")
     done("train", table, *FAST, "--out", tmp_path / "run", "--log", "wandb")
     run = Run.read(tmp_path / "run")
-    rows = of_wandb(tmp_path / "run")
+    rows = of_wandb(tmp_path / "run", 2)
     assert [row["_step"] for row in rows] == [1, 2]
     assert [row["test_accuracy"] for row in rows] == run.curve("test_accuracy").tolist()
     with opened("wandb", tmp_path / "run", "maxl-0", {}) as write:
         write([*run.epochs, {"epoch": 3, "test_accuracy": 0.5}])
-    until = time.monotonic() + PATIENCE  # wandb's own process may still be writing, on a busy machine
-    while len(of_wandb(tmp_path / "run")) < 3 and time.monotonic() < until:
-        time.sleep(0.1)
-    assert [row["_step"] for row in of_wandb(tmp_path / "run")] == [1, 2, 3]
+    assert [row["_step"] for row in of_wandb(tmp_path / "run", 3)] == [1, 2, 3]
     files = [file.name for file in (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")]
     assert len(files) == 2
     assert len(set(files)) == 1  # run-ID.wandb
     catch_up("wandb", tmp_path / "run")
-    assert len(of_wandb(tmp_path / "run")) == 3
+    assert len(of_wandb(tmp_path / "run", 3)) == 3
 
 
 @pytest.mark.parametrize("content", ["pipe", "[1]", '{"tensorboard": 1}'])
