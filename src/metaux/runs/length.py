@@ -27,7 +27,7 @@ DOUBLINGS = 4  # up to 16 times the protocol's epochs
 
 @dataclass(frozen=True)
 class Reached:
-    """What runs reach, as means over them; more is what is more accurate, or as accurate by a lower log loss."""
+    """What runs reach, as means over them. One is more than another if more accurate, or as accurate at less loss."""
 
     accuracy: float
     loss: float
