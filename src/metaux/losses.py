@@ -51,7 +51,7 @@ def focal_losses(logits: Tensor, gamma: float = 2.0) -> Tensor:
 
 def focal_loss_of_each(logits: Tensor, target: Tensor, gamma: float = 2.0) -> Tensor:
     """Return the focal loss of each sample, `[batch]`; see `focal_loss`."""
-    if gamma == 0 and not target.is_floating_point():
+    if gamma == 0:
         return cross_entropy(logits.to(at_least_single(logits)), target, reduction="none")
     losses = focal_losses(logits, gamma)
     if target.is_floating_point():
