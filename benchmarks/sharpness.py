@@ -35,7 +35,7 @@ from metaux.studies.benchmark.datasets import found
 from metaux.training.devices import make_fabric
 from metaux.training.learner import Learner, make_learner
 from metaux.training.loop import fit
-from metaux.training.step import gradients_of, multi_task_losses
+from metaux.training.step import gradients_of, multi_task_losses, trained_parameters
 
 RADIUS = 0.05  # as in the paper
 TRAININGS = {"none": (1.0, False), "sam, equal passes": (0.5, True), "sam, equal epochs": (1.0, True)}
@@ -51,11 +51,11 @@ class SAM(torch.optim.SGD):
 
     def __init__(self, parameters: Iterable[nn.Parameter], protocol: Protocol):
         super().__init__(parameters, protocol.learning_rate, protocol.momentum, weight_decay=protocol.weight_decay)
-        self.loss: Callable[[], Tensor] | None = None
+        self.gradients: Callable[[], list[Tensor]] | None = None
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move to the sharpest point near by, take the gradient there, come back and step."""
-        assert self.loss is not None
+        assert self.gradients is not None
         parameters = self.param_groups[0]["params"]
         before = [own.detach().clone() for own in parameters]
         slopes = [own.grad for own in parameters]
@@ -63,7 +63,7 @@ class SAM(torch.optim.SGD):
         with torch.no_grad():
             for own, slope in zip(parameters, slopes, strict=True):
                 own.add_(slope * (RADIUS / (norm + 1e-12)))
-        there = gradients_of(self.loss(), parameters)
+        there = self.gradients()
         with torch.no_grad():
             for own, value, slope in zip(parameters, before, there, strict=True):
                 own.copy_(value)
@@ -72,7 +72,7 @@ class SAM(torch.optim.SGD):
 
 
 def with_sam(learner: Learner) -> None:
-    """Let SAM train a learner: it takes the loss of the batch of each step once more."""
+    """Let SAM train a learner: it takes the gradient of the batch of each step once more."""
     optimizer = learner.optimizer
     assert isinstance(optimizer, SAM)
     make: Callable[..., Batch] = learner.batches.training
@@ -82,15 +82,16 @@ def with_sam(learner: Learner) -> None:
         last[:] = [make(*arguments)]
         return last[0]
 
-    def loss() -> Tensor:
+    def gradients() -> list[Tensor]:
         kept = copy.deepcopy(dict(learner.network.named_buffers()))
         _, primary, _ = multi_task_losses(learner.network, learner.source, last[0], learner.primary_loss)
+        found = gradients_of(primary, trained_parameters(optimizer))
         for name, buffer in learner.network.named_buffers():
             buffer.copy_(kept[name])
-        return primary
+        return found
 
     vars(learner.batches)["training"] = training
-    optimizer.loss = loss
+    optimizer.gradients = gradients
 
 
 def accuracy(settings: Settings, seed: int, sam: bool) -> float:
