@@ -126,9 +126,9 @@ def test_the_three_questions_are_answered_on_the_first_screen(browser: Any, page
 
 @pytest.mark.parametrize("name", ["shared", "dark", "hostile"])
 def test_axe_finds_nothing_serious(name: str, request: pytest.FixtureRequest) -> None:
+    page = request.getfixturevalue(name)  # which skips the test without Playwright
     from axe_playwright_python.sync_playwright import Axe
 
-    page = request.getfixturevalue(name)
     closed = "details:not([open])"
     page.evaluate(
         f"window.wereClosed = [...document.querySelectorAll('{closed}')]; wereClosed.forEach(e => e.open = true)"
