@@ -9,7 +9,6 @@ of it; and the peak memory after the first and after the last of some rounds of 
 """
 
 import argparse
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from recording import record
+from recording import peak_memory, record
 
 from metaux.allocation import keep_freed_memory
 from metaux.data.decoding import survey
@@ -44,11 +43,6 @@ def write(folder: Path, count: int) -> None:
         Image.fromarray(pixels).save(place / f"{number:06}.jpg", quality=80)
 
 
-def memory() -> float:
-    """Return the peak of this process, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def measure(folder: Path) -> dict[str, object]:
     """Return what the folder costs."""
     settings = Settings(data=str(folder), augment="crop-flip", backbone="small-cnn", device="cpu")
@@ -73,7 +67,7 @@ def measure(folder: Path) -> dict[str, object]:
             begin = time.process_time()
             take_step(learner, "train", order, place, 1.0)
             step += time.process_time() - begin
-        peaks.append(memory())
+        peaks.append(peak_memory())
     steps = ROUNDS * ROUND
     return {
         "listed_and_checked_s": listed,

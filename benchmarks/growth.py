@@ -13,16 +13,17 @@ import argparse
 import csv
 import json
 import math
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any
 
 import torch
+from recording import peak_memory
 from torch import nn
 
 from metaux.allocation import keep_freed_memory
@@ -59,17 +60,12 @@ def trunk(blocks: int) -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-def memory() -> float:
-    """Return the peak of this process, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def measure(method: str, classes: int, subclasses: int, batch: int, blocks: int) -> dict[str, float]:
     """Return what a step of this process costs."""
     torch.set_num_threads(1)
     keep_freed_memory()
     torch.manual_seed(0)
-    start, count = memory(), batch * BATCHES
+    start, count = peak_memory(), batch * BATCHES
     samples = Samples((torch.randint(256, (count, 3, 16, 16), dtype=torch.uint8),), torch.arange(count) % classes)
     plan = Plan(
         data=LabelledData(samples, samples, Hierarchy([subclasses] * classes), "image"),
@@ -90,7 +86,7 @@ def measure(method: str, classes: int, subclasses: int, batch: int, blocks: int)
         begin = time.process_time()
         take_step(learner, "train", order, turn % (BATCHES - 1), 1.0)  # the last batch of an epoch has a pass more
         seconds.append(time.process_time() - begin)
-    return {"seconds": min(seconds[1:]), "peak_mb": memory() - start}
+    return {"seconds": min(seconds[1:]), "peak_mb": peak_memory() - start}
 
 
 def rows(known: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -112,8 +108,7 @@ def exponent(rows: list[dict[str, Any]], name: str) -> float:
     """Return the slope of a line through the logarithms of the last three values."""
     x = [math.log(float(row["value"])) for row in rows[-3:]]
     y = [math.log(float(row[name])) for row in rows[-3:]]
-    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
-    return sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / sum((a - mean_x) ** 2 for a in x)
+    return linear_regression(x, y).slope
 
 
 def main() -> None:

@@ -57,7 +57,6 @@ class Case:
             lr=protocol.learning_rate,
             momentum=protocol.momentum,
             weight_decay=protocol.weight_decay,
-            nesterov=own.optimizer.param_groups[0]["nesterov"],
         )
 
     def by_library(self, epoch: int) -> None:

@@ -19,7 +19,6 @@ to double backward in float64. What is recorded is not measured again.
 import argparse
 import csv
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from recording import peak_memory
 from torch import Tensor
 
 from metaux.files import to_csv, write_text_atomic
@@ -90,21 +90,16 @@ def gradient(bench: Bench, way: str) -> Tensor:
     return torch.cat([own.double().flatten() for own in found])
 
 
-def memory() -> float:
-    """Return the peak of this process, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def measure(backbone: str, batch: int, way: str) -> dict[str, float]:
     """Return what a step of this process costs, and how exact it is."""
     torch.set_num_threads(1)
     bench = Bench("cpu", backbone=backbone, batch=batch)
-    start, seconds = memory(), []
+    start, seconds = peak_memory(), []
     for _ in range(STEPS):
         begin = time.process_time()
         WAYS[way](bench)
         seconds.append(time.process_time() - begin)
-    peak = memory() - start
+    peak = peak_memory() - start
     own = gradient(Bench("cpu", backbone=backbone, batch=batch), way)
     exact = gradient(Bench("cpu", torch.float64, backbone, batch), "metaux, double backward")
     return {"seconds": min(seconds[1:]), "peak_mb": peak, "error": float((own - exact).norm() / exact.norm())}

@@ -1,6 +1,7 @@
-"""What a benchmark measured, as a JSON file with the command and the versions that it was measured with."""
+"""What a benchmark measured, as a JSON file with its command and versions; and the memory that a process took."""
 
 import platform
+import resource
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,3 +15,8 @@ def record(out: Path | None, command: str, **measured: object) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     versions = {"python": platform.python_version(), "torch": version("torch")}
     write_json(out, {"command": f"python benchmarks/{command}", **versions, **measured})
+
+
+def peak_memory() -> float:
+    """Return the most that this process has taken, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

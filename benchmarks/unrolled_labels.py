@@ -55,7 +55,7 @@ FASHION = Settings(
     batch_size=50,
     device="cpu",
 )
-# With these the outer loss falls two to three times as far, at less cost (docs/label-sources/unrolled.md).
+# With these the outer loss falls two to three times as far (docs/label-sources/unrolled.md).
 STABLE: dict[str, Any] = {"warm_up": 2, "horizon": 100}
 SETS = {
     "cifar100-3-short": replace(CIFAR, train_size=4000, epochs=12, iterations=15),

@@ -74,7 +74,7 @@ COMMANDS = f"""
 train table.npz {FAST} --method maxl --subclasses 2 --out out/run
 train images --epochs 1 --device cpu --method uniform --out out/images
 compare table.npz {FAST} --methods single uniform --seeds 1 --jobs 1 --out out/compare
-recommend digits --train-size 100 --epochs 4 --backbone mlp --device cpu --jobs 1 --minutes 0.1 --out out/recommend
+recommend digits --train-size 100 --epochs 4 --backbone mlp --device cpu --jobs 1 --minutes 0.25 --out out/recommend
 benchmark wine --methods kmeans --stage tune --jobs 1 --device cpu --out out/benchmark
 predict out/run table.npz --out out/classes.csv
 evaluate out/run

@@ -13,7 +13,7 @@ from metaux.networks.multitask import make_head
 BACKBONES = [
     ("torchvision:resnet18", (1, 16, 16), "fc.weight"),
     ("torchvision:squeezenet1_1", (3, 32, 32), "features.0.weight"),
-    ("torchvision:alexnet", (1, 64, 64), "features.0.weight"),
+    ("torchvision:vgg11_bn", (1, 32, 32), "features.0.weight"),
     ("torchvision:mobilenet_v2", (3, 80, 80), "classifier.1.weight"),
     ("torchvision:mnasnet0_5", (3, 64, 64), "classifier.1.weight"),
     ("torchvision:googlenet", (3, 32, 32), "fc.weight"),

@@ -86,7 +86,7 @@ class TestTensorboard:
     def test_every_epoch_of_every_run_of_a_comparison(self, tmp_path: Path) -> None:
         table = write_table(tmp_path / "t.npz")
         words = ("compare", table, *FAST, "--methods", "single", "uniform", "--seeds", 1, "--out", tmp_path / "out")
-        done(*words, "--jobs", 1, "--log", "tensorboard")
+        done(*words, "--jobs", 2, "--log", "tensorboard")
         for method in ("single", "uniform"):
             run = Run.read(tmp_path / "out" / "runs" / f"{method}-0")
             for name in ("test_accuracy", "train_loss", "seconds"):
