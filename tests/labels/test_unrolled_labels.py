@@ -8,6 +8,7 @@ from torch import Tensor
 
 from metaux.errors import TrainingError
 from metaux.functional import PureNetwork
+from metaux.labels.course import Course
 from metaux.labels.label_parameters import Rows, scaled
 from metaux.labels.sources import SOURCES
 from metaux.labels.unrolled import FOLDS, Unrolled
@@ -19,7 +20,7 @@ from metaux.training.loop import train_epoch
 from metaux.training.preparation import make_network
 from metaux.training.primary_loss import make_primary_loss
 from metaux.training.timing import time_run
-from metaux.trajectory import State, Step, Training
+from metaux.trajectory import OuterBatch, State, Step, Training
 from metaux.updates import Update
 from small import cpu, digits, learner, plan
 
@@ -98,6 +99,22 @@ def test_a_fold_that_is_held_out_has_no_gradient() -> None:
     moved = seen["parameters.values"]
     start = 0.3 * torch.randn(moved.shape, generator=generator(given.seed, "learned labels"))
     assert int((moved == start).all(-1).sum()) == len(moved) // FOLDS
+
+
+def test_outer_batches_hold_all_classes_where_samples_are_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    # In training mode batch norm would tell the classes of a batch of one class, which no test sample has.
+    train = digits().train
+    batches: list[Tensor] = []
+
+    def outer(source: Unrolled, course: Course, rows: Tensor) -> OuterBatch:
+        batches.append(course.load(rows).primary)
+        return outer_batch(source, course, rows)
+
+    outer_batch = Unrolled.outer
+    monkeypatch.setattr(Unrolled, "outer", outer)
+    learner(SOURCES["unrolled"], **QUICK | {"batch_size": 20}, train=train.take(train.primary.argsort()))
+    assert len(batches) == 2 * 2
+    assert all(0.2 < own.float().mean() < 0.8 for own in batches)
 
 
 def test_what_diverges_is_said_with_where_and_when() -> None:

@@ -117,7 +117,8 @@ class Unrolled(SoftLabels):
             steps: of the training.
             horizon: how many of the last steps the gradient goes back through.
         """
-        fold = torch.randperm(len(labels), generator=generator(self.seed, "folds")).to(labels.device) % FOLDS
+        place = torch.randperm(len(labels), generator=generator(self.seed, "folds"))
+        fold = place.to(labels.device) % FOLDS
         learned: dict[int, Tensor] = {}
 
         def step(number: int) -> Step:
@@ -142,7 +143,7 @@ class Unrolled(SoftLabels):
             target = over_all(labels[batch.index], batch.primary, self.hierarchy)
             return Step(batch.shown, target, loss, course.rate(number), course.seed_of(number))
 
-        rows = (fold == held_out).nonzero().squeeze(-1).cpu()
+        rows = place.argsort()[held_out::FOLDS]  # at random: batch norm must not see one class alone in a batch
         outer = [self.outer(course, part) for part in rows.tensor_split(ceil(len(rows) / self.protocol.batch_size))]
         with course.autocast():
             found = unrolled(course.network, course.optimizer, step, steps, outer, horizon=horizon, cap=CAP)
