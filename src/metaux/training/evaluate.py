@@ -104,7 +104,7 @@ class Evaluation:
             labels = training_labels(self.learner.source, self.learner.batches.train)
         if labels is not None:
             record |= describe(labels, plan.train)
-        return record | self._diagnose(epoch)
+        return record | self.diagnose(epoch)
 
     def is_measured(self, epoch: int) -> bool:
         """Return whether samples that are not trained on are looked at after this epoch: the reported ones always."""
@@ -112,6 +112,12 @@ class Evaluation:
         every = max(1, round(len(plan.data.test) / (MEASURED_EACH * len(plan.train))))
         on_the_way = self.curve and (epoch + 1) % every == 0
         return on_the_way or epoch >= plan.protocol.epochs - plan.protocol.reported_epochs
+
+    @property
+    def share(self) -> float:
+        """The share of the epochs after which samples that are not trained on are looked at."""
+        epochs = self.learner.plan.protocol.epochs
+        return sum(map(self.is_measured, range(epochs))) / epochs
 
     def last(self, again: bool = False) -> tuple[Tensor, Tensor | None]:
         """Return the primary output for every test sample and the label of every training sample, at the end.
@@ -136,7 +142,7 @@ class Evaluation:
         learner = self.learner
         return self.logits(learner.plan.data.test), training_labels(learner.source, learner.batches.train)
 
-    def _diagnose(self, epoch: int) -> Record:
+    def diagnose(self, epoch: int) -> Record:
         """Return the gradients' cosine and the source's own numbers, on one fixed batch."""
         learner, count = self.learner, len(self.learner.plan.train)
         own = learner.source.buffers(recurse=False)
@@ -144,7 +150,8 @@ class Evaluation:
         buffers = [*learner.running_buffers(), *(buffer for buffer in own if buffer.shape[:1] != (count,))]
         before = [buffer.clone() for buffer in buffers]
         # No more than a training step holds in memory.
-        rows = torch.arange(min(DIAGNOSTIC_SAMPLES, learner.plan.protocol.batch_size, count))
+        few = min(DIAGNOSTIC_SAMPLES, learner.plan.protocol.batch_size, count)
+        rows = torch.arange(few) * count // few  # of all classes, also where samples are sorted
         batches, autocast = learner.batches, learner.fabric.autocast
         batch = batches.train.load(rows)
         inner = batches.meta.load(rows[rows < len(batches.meta.samples)])

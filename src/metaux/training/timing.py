@@ -2,13 +2,16 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from metaux.training.devices import wait_for
 from metaux.training.evaluate import Evaluation
+from metaux.training.generated_labels import describe, training_labels
 from metaux.training.learner import Learner, make_learner
 from metaux.training.loop import steps_of, take_step
 from metaux.training.plan import Plan
@@ -50,7 +53,8 @@ def time_run(plan: Plan, fabric: "Fabric", curve: bool = True) -> tuple[Cost, st
     start = time.perf_counter()
     learner = make_learner(plan, fabric, rehearsal=True)
     preparation = time.perf_counter() - start + learner.left_out
-    return Cost(preparation, sum(time_epoch(learner, curve))), learner.notice
+    epoch = sum(time_epoch(learner, curve)) + time_diagnosis(learner, curve)
+    return Cost(preparation, epoch), learner.notice
 
 
 def time_epoch(learner: Learner, curve: bool = True, steps: int = 2) -> tuple[float, float]:
@@ -70,11 +74,35 @@ def time_epoch(learner: Learner, curve: bool = True, steps: int = 2) -> tuple[fl
             take_step(learner, kind, order, number % len(order.train), 1.0)
         wait_for(learner.fabric.device)
         total += count * (time.perf_counter() - start) / steps
-    evaluation, test = Evaluation(learner, curve), learner.plan.data.test
-    few = test.take(torch.arange(min(len(test), 500)))
-    for _ in range(2):  # likewise
-        start = time.perf_counter()
-        evaluation.logits(few)
-    seconds = (time.perf_counter() - start) * len(test) / max(1, len(few))
-    epochs = learner.plan.protocol.epochs
-    return total, seconds * sum(map(evaluation.is_measured, range(epochs))) / epochs
+    evaluation, data = Evaluation(learner, curve), learner.plan.data
+    few = data.test.take(_few(len(data.test)))
+    seconds = _again(lambda: evaluation.logits(few)) / max(1, len(few))
+    count = len(data.test) + len(data.validation or ())
+    return total, seconds * count * evaluation.share
+
+
+def time_diagnosis(learner: Learner, curve: bool = True) -> float:
+    """Return an estimate of the seconds that an epoch's labels and diagnosis take (of their share, if not of each)."""
+    evaluation, train = Evaluation(learner, curve), learner.plan.train
+    rows = _few(len(train))
+
+    def describe_few() -> None:
+        labels = training_labels(learner.source, learner.batches.train, [rows])
+        if labels is not None:
+            describe(labels, train.take(rows))
+
+    labels = _again(describe_few) * len(train) / max(1, len(rows))
+    return (labels + _again(lambda: evaluation.diagnose(0))) * (1 if curve else evaluation.share)
+
+
+def _few(count: int) -> Tensor:
+    """Return the rows that stand for so many."""
+    return torch.arange(min(count, 500))
+
+
+def _again(work: Callable[[], object]) -> float:
+    """Return the seconds of doing something a second time; the first pays for what is set up once."""
+    work()
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
