@@ -1,7 +1,8 @@
 """The one error that speaks to a user rather than to a programmer."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class InputError(ValueError):
@@ -18,6 +19,25 @@ def reason(error: BaseException, most: int | None = None) -> str:
     ('no space', 'EOFError')
     """
     return " ".join(str(error).split())[:most] or type(error).__name__
+
+
+@contextmanager
+def explained(expected: str, remedy: str, most: int | None = None) -> Iterator[None]:
+    """Turn whatever another library raises within the block into an `InputError`, with what it says in brackets.
+
+    It is for libraries whose errors have no base in common. An `InputError` and a lack of memory stay what they are.
+
+    Args:
+        expected: what was expected and found, up to the reason.
+        remedy: what to do.
+        most: characters of the reason.
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(f"{expected} ({reason(error, most)}); {remedy}") from None
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -374,6 +374,17 @@ def test_typed_files(suffix: str, tmp_path: Path) -> None:
         read(tmp_path / f"broken{suffix}")
 
 
+def test_a_lack_of_memory_is_not_the_fault_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lack(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"a": [1, 2], "label": ["x", "y"]}).to_parquet(path)
+    monkeypatch.setattr(pd, "read_parquet", lack)
+    with pytest.raises(MemoryError):
+        read_table(path)
+
+
 @pytest.mark.parametrize(
     ("name", "samples", "columns", "classes", "first"),
     [

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from metaux.data.pixels import Array, ImageFormat, to_bytes
-from metaux.errors import InputError, reason
+from metaux.errors import InputError, explained
 from metaux.files import check_file
 
 if TYPE_CHECKING:
@@ -56,25 +56,20 @@ def _open(file: ImageFile) -> "Iterator[Image.Image]":
     """Open an image file for the block. Every image is opened here, and a broken one becomes an `InputError` here."""
     from PIL import Image
 
-    try:
-        if isinstance(file, Path):
-            check_file(file, "an image file")
-        with Image.open(file, formats=_formats()) as image:
-            if image.width * image.height > LARGEST_IMAGE:
-                raise Image.DecompressionBombError
-            yield image
-    except (InputError, MemoryError):
-        raise
-    except Image.DecompressionBombError:
-        raise InputError(
-            f"expected images of at most {LARGEST_IMAGE // 10**6} million pixels, found more in '{file}'; make it "
-            "smaller, or remove it"
-        ) from None
-    except Exception as error:  # those of Pillow's formats have no base in common
-        raise InputError(
-            f"expected an image, found '{file}' that can't be read as one ({reason(error)}); repair or remove it, "
-            "or go on without it: --skip-damaged"
-        ) from None
+    remedy = "repair or remove it, or go on without it: --skip-damaged"
+    with explained(f"expected an image, found '{file}' that can't be read as one", remedy):
+        try:
+            if isinstance(file, Path):
+                check_file(file, "an image file")
+            with Image.open(file, formats=_formats()) as image:
+                if image.width * image.height > LARGEST_IMAGE:
+                    raise Image.DecompressionBombError
+                yield image
+        except Image.DecompressionBombError:
+            raise InputError(
+                f"expected images of at most {LARGEST_IMAGE // 10**6} million pixels, found more in '{file}'; make it "
+                "smaller, or remove it"
+            ) from None
 
 
 @cache

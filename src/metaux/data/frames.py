@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metaux.data.columns import PLAIN, tidy
 from metaux.data.npz import check_total
-from metaux.errors import InputError, nearest, reason
+from metaux.errors import InputError, explained, nearest
 from metaux.files import cell_text, check_file
 from metaux.words import counted, few, listed
 
@@ -169,37 +169,31 @@ def _read_typed(path: Path, header: bool) -> Table:
     """Read a Parquet file, or the first sheet of an Excel file."""
     import pandas as pd
 
-    name, notices = str(path), tuple[str, ...]()
-    try:
-        if path.suffix.lower() == ".parquet":
-            from pyarrow.parquet import read_metadata
+    name, suffix, notices = str(path), path.suffix.lower(), tuple[str, ...]()
+    with explained(f"expected a {suffix} file, found '{path}' that isn't one", "save it again", 200):
+        try:
+            if suffix == ".parquet":
+                from pyarrow.parquet import read_metadata
 
-            claimed = read_metadata(path)
-            check_total(8 * claimed.num_rows * claimed.num_columns, path, _REMEDY)
-            frame = pd.read_parquet(path, engine="pyarrow")
-        else:
-            with zipfile.ZipFile(path) as packed:
-                check_total(sum(member.file_size for member in packed.infolist()), path, _REMEDY)
-            with pd.ExcelFile(path, engine="openpyxl") as book:
-                # Which words mean that there is no value, is said in `metaux.data.columns`.
-                frame = pd.read_excel(book, header=0 if header else None, keep_default_na=False, na_values=[""])
-                if others := list(map(str, book.sheet_names[1:])):
-                    name += f": {book.sheet_names[0]}"
-                    notices = (f"the sheet '{book.sheet_names[0]}' is read, not {listed(others)}",)
-    except ImportError as error:
-        raise InputError(
-            f"expected a package to read '{path}', found none ({error.name}); pip install 'metaux[tables]'"
-        ) from None
-    except InputError:
-        raise
-    except Exception as error:  # pyarrow's and openpyxl's have no base in common
-        raise InputError(
-            f"expected a {path.suffix.lower()} file, found '{path}' that isn't one ({reason(error, 200)}); save it "
-            "again"
-        ) from None
+                claimed = read_metadata(path)
+                check_total(8 * claimed.num_rows * claimed.num_columns, path, _REMEDY)
+                frame = pd.read_parquet(path, engine="pyarrow")
+            else:
+                with zipfile.ZipFile(path) as packed:
+                    check_total(sum(member.file_size for member in packed.infolist()), path, _REMEDY)
+                with pd.ExcelFile(path, engine="openpyxl") as book:
+                    # Which words mean that there is no value, is said in `metaux.data.columns`.
+                    frame = pd.read_excel(book, header=0 if header else None, keep_default_na=False, na_values=[""])
+                    if others := list(map(str, book.sheet_names[1:])):
+                        name += f": {book.sheet_names[0]}"
+                        notices = (f"the sheet '{book.sheet_names[0]}' is read, not {listed(others)}",)
+        except ImportError as error:
+            raise InputError(
+                f"expected a package to read '{path}', found none ({error.name}); pip install 'metaux[tables]'"
+            ) from None
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()
-    if path.suffix.lower() == ".xlsx":
+    if suffix == ".xlsx":
         frame = frame.dropna(how="all")
     first = [str(name).strip() if header else "" for name in frame]
     names, more = _names(["" if name.startswith("Unnamed: ") else name for name in first], path, header)

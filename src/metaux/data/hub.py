@@ -15,7 +15,7 @@ from metaux.data.columns import tidy
 from metaux.data.decoding import ImageFile
 from metaux.data.pixels import conform, image_tensor
 from metaux.data.reader import PARTS, RawData, Request
-from metaux.errors import InputError, reason
+from metaux.errors import InputError, explained, reason
 from metaux.files import check_file
 from metaux.words import few
 
@@ -271,13 +271,10 @@ def _ask(name: str) -> None:
 
     if huggingface_hub.constants.HF_HUB_OFFLINE:  # what is in the cache is loaded from there
         return
-    try:
+    expected = f"expected a data set '{name}' on the Hugging Face hub or a folder of that name, found neither"
+    remedy = "check the name and the network (HF_HUB_OFFLINE=1 takes an earlier download)"
+    with explained(expected, remedy, 300):
         huggingface_hub.HfApi().dataset_info(name.partition(":")[0], timeout=PATIENCE)
-    except Exception as error:  # the client's errors have no base in common, and change with its version
-        raise InputError(
-            f"expected a data set '{name}' on the Hugging Face hub or a folder of that name, found neither "
-            f"({reason(error, 300)}); check the name and the network (HF_HUB_OFFLINE=1 takes an earlier download)"
-        ) from None
 
 
 @contextmanager

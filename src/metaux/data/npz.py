@@ -7,15 +7,14 @@ must not fill the memory. What is not asked for stays packed.
 import math
 import sys
 import zipfile
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from metaux.data.pixels import LARGEST, Array
-from metaux.errors import InputError, reason
+from metaux.errors import InputError
 from metaux.files import check_file
 
 MOST_PACKED = 100
@@ -32,22 +31,6 @@ class ObjectArrayError(ValueError):
         self.array = array
 
 
-@contextmanager
-def readable(expected: str, remedy: str) -> Iterator[None]:
-    """Turn what `read_arrays` or `read_array` raises for a broken file into an `InputError`, within the block.
-
-    Args:
-        expected: what was expected and found, up to the reason.
-        remedy: what to do.
-    """
-    try:
-        yield
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # NumPy's, zip's and those of Python's own tokens have no base in common
-        raise InputError(f"{expected} ({reason(error, 200)}); {remedy}") from None
-
-
 def read_arrays(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], tuple[str, ...]]:
     """Read arrays of an .npz file by their names.
 
@@ -60,8 +43,8 @@ def read_arrays(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], 
 
     Raises:
         InputError: if there is no plain file, or the arrays are too large.
-        Exception: if the file isn't an .npz file, or an array that is wanted is damaged or of objects; `readable`
-            explains it.
+        Exception: if the file isn't an .npz file, or an array that is wanted is damaged or of objects; those of NumPy,
+            zip and Python's own tokens have no base in common.
     """
     check_file(path, "an .npz file")
     with path.open("rb") as file:

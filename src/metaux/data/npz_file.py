@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from metaux.data.columns import check_resolution
-from metaux.data.npz import ObjectArrayError, read_arrays, readable
+from metaux.data.npz import ObjectArrayError, read_arrays
 from metaux.data.pixels import Array, check_numbers, conform, image_tensor
 from metaux.data.reader import RawData, Request, missing_path
-from metaux.errors import InputError
+from metaux.errors import InputError, explained
 
 PARTS = {"train": "", "val": "_val", "test": "_test"}
 """What the names of a part's arrays end in."""
@@ -51,7 +51,7 @@ def read(request: Request) -> RawData:
             values that are NaN, infinite or out of range, with their place.
     """
     expected = f"expected an .npz file of plain number or string arrays, found '{request.path}' that isn't one"
-    with readable(expected, "save it with numpy.savez"):
+    with explained(expected, "save it with numpy.savez", 200):
         try:
             wanted = KNOWN if request.labelled else ("x",)
             aliases = [name for name, own in ALIASES.items() if own in wanted]

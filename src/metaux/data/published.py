@@ -12,10 +12,10 @@ import torch
 from metaux.data import folder, torchvision_sets
 from metaux.data.catalogue import Published, catalogue, missing
 from metaux.data.levels import Levels
-from metaux.data.npz import read_array, read_arrays, readable
+from metaux.data.npz import read_array, read_arrays
 from metaux.data.pixels import Array, conform
 from metaux.data.reader import RawData, Request
-from metaux.errors import InputError
+from metaux.errors import InputError, explained
 from metaux.files import check_file
 
 __all__ = ["missing", "read", "takes"]
@@ -148,7 +148,7 @@ def _within(y: Array, low: int, high: int) -> bool:
 
 
 def _published(path: Path) -> AbstractContextManager[None]:
-    return readable(f"expected NumPy arrays, found '{path}' that can't be read", "download it again")
+    return explained(f"expected NumPy arrays, found '{path}' that can't be read", "download it again", 200)
 
 
 def _another(known: Published, root: Path, file: str, found: str) -> InputError:

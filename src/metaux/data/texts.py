@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from metaux.errors import InputError, reason
+from metaux.errors import InputError, explained
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -105,13 +105,9 @@ def word_counts(encoded: Tensor) -> Tensor:
 def _model(tokenizer: str) -> "Tokenizer":
     from tokenizers import Tokenizer
 
-    try:
+    expected = "expected a tokenizer as the library tokenizers writes it, found another text"
+    with explained(expected, "train the run anew", 120):
         model = Tokenizer.from_str(tokenizer)
-    except Exception as error:  # the library's are of no class of their own
-        raise InputError(
-            f"expected a tokenizer as the library tokenizers writes it, found another text ({reason(error, 120)}); "
-            "train the run anew"
-        ) from None
     if max(model.get_vocab().values(), default=0) >= VOCABULARY:
         raise InputError(
             f"expected a tokenizer of at most {VOCABULARY:,} tokens, found a larger one; train the run anew"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from metaux.errors import InputError, reason
+from metaux.errors import InputError, explained
 from metaux.files import write_bytes_atomic
 from metaux.runs.classical import ClassicalModel
 
@@ -42,13 +42,9 @@ def write_classical(model: ClassicalModel, about: Mapping[str, Any], properties:
     scaler.mean_, scaler.scale_ = np.array(model.preprocessing.mean), np.array(model.preprocessing.deviation)
     scaler.n_features_in_ = model.preprocessing.channels
     takes = [(about["input"]["name"], FloatTensorType([None, model.preprocessing.channels]))]
-    try:
+    expected = f"expected a model that skl2onnx can convert, found {model.method}"
+    with explained(expected, "export the network of another run", 80):
         made = to_onnx(make_pipeline(scaler, model.classifier), initial_types=takes, options={"zipmap": False})
-    except Exception as error:  # skl2onnx raises what its converters raise
-        raise InputError(
-            f"expected a model that skl2onnx can convert, found {model.method} ({reason(error, 80)}); export the "
-            "network of another run"
-        ) from None
     del made.graph.output[0]  # the labels
     set_model_props(made, dict(properties))
     write_bytes_atomic(file, made.SerializeToString())
