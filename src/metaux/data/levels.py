@@ -1,14 +1,21 @@
 """Class names in several levels, coarse to fine: what a hierarchy file holds."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from metaux.data.levels_file import read_rows
+import yaml
+
+from metaux.data.frames import read_table
 from metaux.data.spelling import composed
-from metaux.errors import InputError, choose, nearest
+from metaux.errors import InputError, choose, nearest, reason
+from metaux.files import check_file
 from metaux.hierarchy import Hierarchy
+from metaux.strict_yaml import parse_yaml
+
+EXAMPLE = "expected 'levels: [kind, breed]' and 'classes: {dog: [pug, boxer]}'"
 
 
 @dataclass(frozen=True)
@@ -92,9 +99,20 @@ class Levels:
         """
         if str(path) == "cifar100":
             return cls.cifar100()
-        names, rows = read_rows(Path(path))
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix not in (".csv", ".yaml", ".yml"):
+            raise InputError(f"expected a hierarchy file ending in .csv, .yaml or .yml (or: cifar100), found '{path}'")
+        check_file(path, "a hierarchy file")
+        table = read_table(path) if suffix == ".csv" else None
         try:
-            return cls(names, rows)
+            if table is None:
+                return cls(*_yaml_rows(path.read_text(encoding="utf-8-sig")))
+            return cls(table.names, [tuple(row) for row in table.cells.to_numpy() if any(row)])
+        except UnicodeDecodeError:
+            raise InputError(
+                f"expected text in the hierarchy file '{path}', found other bytes; save it as UTF-8"
+            ) from None
         except InputError as error:
             raise InputError(f"{error} (in '{path}')") from None
 
@@ -203,3 +221,32 @@ def _natural(name: str) -> tuple[bool, int, str]:
 
 def _list(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
+
+
+def _yaml_rows(text: str) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Return the levels' names and one row of names per finest class, as a YAML file has them."""
+    try:
+        content = parse_yaml(text, as_written=True)
+    except yaml.YAMLError as error:
+        raise InputError(f"{EXAMPLE}, found what isn't YAML: {reason(error)}") from None
+    if not isinstance(content, dict) or set(content) != {"levels", "classes"}:
+        found = f"the keys {sorted(map(str, content))}" if isinstance(content, dict) else "something else"
+        raise InputError(f"{EXAMPLE}, found {found}; correct it")
+    levels = content["levels"]
+    if not isinstance(levels, list) or not all(isinstance(level, str) for level in levels):
+        raise InputError(f"{EXAMPLE}, found levels that aren't a list of names; correct it")
+    return levels, list(_paths(content["classes"], ()))
+
+
+def _paths(node: Any, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the names from the top down to each leaf; an empty leaf ends at the name above it."""
+    if isinstance(node, dict):
+        for name, below in node.items():
+            yield from _paths(below, (*above, str(name)))
+    elif isinstance(node, list) and node:
+        for entry in node:
+            yield from _paths(entry, above)
+    elif node in ("", []):
+        yield above
+    else:
+        yield (*above, str(node))
