@@ -14,8 +14,7 @@ from metaux.labels.sources import SOURCES
 from metaux.labels.vector import Vector, spectral_entropy_loss, spread, squared_errors
 from metaux.losses import focal_loss
 from metaux.metagradient import LookAhead, MetaGradient, alone, double_backward, forward_mode
-from metaux.networks.multitask import MultiTaskNetwork, Outputs
-from metaux.networks.vector_generator import VectorGenerator
+from metaux.networks.multitask import MultiTaskNetwork, Outputs, VectorGenerator
 from metaux.training.loop import fit
 from properties import assert_same_parameters, assert_same_weights, different_weights
 from small import digits, learner, trained

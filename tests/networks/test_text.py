@@ -7,9 +7,8 @@ from metaux.errors import InputError
 from metaux.hierarchy import Hierarchy
 from metaux.losses import focal_loss
 from metaux.metagradient import LookAhead, double_backward, forward_mode
-from metaux.networks.backbones import make_backbone
+from metaux.networks.backbones import TextCNN, make_backbone
 from metaux.networks.multitask import LabelGenerator, MultiTaskNetwork, Outputs
-from metaux.networks.text import TextCNN
 
 TEXTS = ["the room was warm", "cold", "the meal was rather dull and cold", "warm and bright"]
 WORDS, _ = encode(TEXTS, learn_tokens(TEXTS * 2))

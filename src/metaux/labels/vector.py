@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from metaux.labels.base import Auxiliary, Batch, LabelSource, MetaStep, Preparation
 from metaux.labels.maxl import GeneratorOptimizer, meta_objective, of_all_processes
 from metaux.losses import at_least_single
-from metaux.networks.multitask import make_head, to_channels_last
-from metaux.networks.vector_generator import VectorGenerator
+from metaux.networks.multitask import VectorGenerator, make_head, to_channels_last
 from metaux.protocols import Protocol
 
 

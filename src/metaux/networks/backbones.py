@@ -5,8 +5,10 @@ from functools import partial
 from math import log, prod
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from metaux.data.texts import VOCABULARY
 from metaux.errors import InputError, choose
 from metaux.files import check_file
 from metaux.networks.efficientnet import (
@@ -18,7 +20,6 @@ from metaux.networks.efficientnet import (
     efficientnet_weights,
     is_installed,
 )
-from metaux.networks.text import TextCNN
 from metaux.networks.weights import Form
 from metaux.networks.zoo import LIBRARIES, image_shape, is_of_library, library_and_model, make_library_trunk
 
@@ -96,6 +97,28 @@ def resnet32(shape: Shape) -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
+class TextCNN(nn.Module):
+    """For texts, convolutions of 3, 4 and 5 words, each filter's maximum over the text (Kim 2014, "CNN-rand").
+
+    The paper's 100 filters per width; vectors of 64 in place of 300 and no dropout, as our other small networks have
+    none. The ends are padded, so that any text is long enough.
+
+    >>> TextCNN()(torch.zeros(2, 1, dtype=torch.int64)).shape
+    torch.Size([2, 300])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(VOCABULARY, 64, padding_idx=0)
+        self.convolutions = nn.ModuleList(nn.Conv1d(64, 100, width, padding=width // 2) for width in (3, 4, 5))
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Return the features of texts, int64 `[batch, length]` to `[batch, 300]`."""
+        embedded = self.embedding(words).transpose(1, 2)
+        found = [convolution(embedded).relu().max(-1).values for convolution in self.convolutions]
+        return torch.cat(found, 1)
+
+
 BACKBONES: dict[str, Callable[[Shape], nn.Module]] = {
     "mlp": mlp,
     "small-cnn": small_cnn,
@@ -152,7 +175,6 @@ def make_backbone(
     Raises:
         InputError: for an unknown name, a shape that the backbone cannot take, or weights that can't be had.
 
-    >>> import torch
     >>> make_backbone("auto", (1, 8, 8))(torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 128])
     """

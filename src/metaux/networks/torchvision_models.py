@@ -97,8 +97,7 @@ def place_of_head(trunk: nn.Module, model: str) -> str | None:
     """Return where the library has the last layer of the classifier that the trunk lacks; None for a pooled one."""
     if is_pooled(model):
         return None
-    [name] = [name for name in _CLASSIFIERS if hasattr(trunk, name)]
-    classifier = getattr(trunk, name)
+    name, classifier = _classifier(trunk)
     return f"{name}.{len(classifier) - 1}" if isinstance(classifier, nn.Sequential) else name
 
 
@@ -144,19 +143,20 @@ def _load(made: nn.Module, model: str, file: Path) -> None:
 
 
 def _without_classifier(made: nn.Module, model: str) -> nn.Module:
-    if model.startswith(_POOLED):
-        features: Any = made.features
-        return nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    if model.startswith("squeezenet"):
-        features = made.features
-        return nn.Sequential(features, nn.Dropout(0.5), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    [name] = [name for name in _CLASSIFIERS if hasattr(made, name)]
-    classifier = getattr(made, name)
-    if isinstance(classifier, nn.Linear):
-        setattr(made, name, nn.Identity())
-    else:
+    if is_pooled(model):
+        dropout = [nn.Dropout(0.5)] if model.startswith("squeezenet") else []
+        return nn.Sequential(made.get_submodule("features"), *dropout, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    name, classifier = _classifier(made)
+    if isinstance(classifier, nn.Sequential):
         classifier[-1] = nn.Identity()
+    else:
+        setattr(made, name, nn.Identity())
     return made
+
+
+def _classifier(network: nn.Module) -> tuple[str, nn.Module]:
+    [found] = [(name, part) for name, part in network.named_children() if name in _CLASSIFIERS]
+    return found
 
 
 def _weights(model: str) -> Any:
