@@ -37,7 +37,7 @@ def card(run: Run, model: AnyModel, about: Mapping[str, Any], to: str, made: Reb
     Args:
         run: the network's.
         model: the network, or a classical model.
-        about: as `metaux.export.about.describe` returned it.
+        about: the content of `metaux.json`.
         to: the form's name.
         made: how to make the network that weights are loaded into, where the form needs it.
     """

@@ -3,17 +3,22 @@
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from metaux.errors import InputError, choose
-from metaux.export.about import TOKENIZER, describe
 from metaux.export.card import card
 from metaux.export.forms import ABOUT, FORMS
 from metaux.files import OURS, write_json, write_text_atomic
-from metaux.runs.classical import read_model
+from metaux.networks.backbones import chosen
+from metaux.runs.classical import AnyModel, ClassicalModel, read_model
 from metaux.runs.record import Run
 from metaux.runs.store import check_writable
 
 CARD = "README.md"
+TOKENIZER = "tokenizer.json"
+"""What makes ids of texts, as the library `tokenizers` writes it."""
+# What the input is called, and its type.
+_INPUTS = {"image": ("images", "uint8"), "table": ("table", "float32"), "text": ("tokens", "int64")}
 
 
 def export(folder: Path, to: str, out: Path | None = None) -> Path:
@@ -35,7 +40,7 @@ def export(folder: Path, to: str, out: Path | None = None) -> Path:
     model = read_model(run)
     out = folder / to if out is None else out
     _check(out)
-    about = describe(run, model, form.is_whole)
+    about = _described(run, model, form.is_whole)
     home = out.resolve()  # a link stays one
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{OURS}-", dir=home.parent) as place:
@@ -48,6 +53,46 @@ def export(folder: Path, to: str, out: Path | None = None) -> Path:
         write_text_atomic(new / CARD, card(run, model, about, to, made))
         _replace(home, new, Path(place) / "old")
     return out
+
+
+def _described(run: Run, model: AnyModel, in_graph: bool) -> dict[str, Any]:
+    """Return the content of `metaux.json`: what the exported network takes and gives, for any program.
+
+    Args:
+        run: the network's.
+        model: the network, or a classical model.
+        in_graph: whether the exported network normalises its input by itself, and ends in probabilities.
+    """
+    preprocessing = model.preprocessing
+    kind = preprocessing.kind
+    name, dtype = _INPUTS[kind]
+    shape = (preprocessing.channels, *(preprocessing.image_size or ()))
+    about: dict[str, Any] = {
+        "backbone": None if isinstance(model, ClassicalModel) else chosen(model.settings.backbone, shape, kind),
+        "class_names": list(model.hierarchy.class_names),
+        "input": {"name": name, "kind": kind, "dtype": dtype, "shape": ["n", *shape]},
+        "output": {
+            "name": "probabilities" if in_graph else "logits",
+            "dtype": "float32",
+            "shape": ["n", model.hierarchy.classes],
+        },
+        "method": run.method,
+        "versions": dict(run.result.get("versions", {})),
+    }
+    if kind == "text":
+        about["tokens"] = {"file": TOKENIZER, "padding": 0, "length": preprocessing.channels}
+    else:
+        about["preprocessing"] = {
+            "scale": 1 / 255 if kind == "image" else 1.0,
+            "mean": list(preprocessing.mean),
+            "deviation": list(preprocessing.deviation),
+            "order": "(input * scale - mean) / deviation",
+            "in_graph": in_graph,
+        }
+    if preprocessing.columns:
+        about["columns"] = [column.to_dict() for column in preprocessing.columns]
+        about["input"]["features"] = [name for column in preprocessing.columns for name in column.features]
+    return about
 
 
 def _check(out: Path) -> None:

@@ -2,19 +2,19 @@
 
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from metaux.errors import InputError
-from metaux.export.classical import write_classical
-from metaux.export.portable import Portable
+from metaux.errors import InputError, explained
 from metaux.export.rebuilt import Rebuilt, rebuilt
-from metaux.files import to_json, write_tensors
+from metaux.files import to_json, write_bytes_atomic, write_tensors
 from metaux.runs.classical import AnyModel, ClassicalModel
 from metaux.runs.model import Model
 
@@ -39,6 +39,36 @@ class Form:
     write: Callable[[AnyModel, About, Path], Rebuilt | None]
     packages: tuple[str, ...]
     is_whole: bool = True
+
+
+class Portable(nn.Module):
+    """What predicts, between normalisation and softmax: no label generator, and no auxiliary head unless it predicts.
+
+    Args:
+        model: trained; its network is copied.
+    """
+
+    scale: Tensor | None
+    shift: Tensor | None
+
+    def __init__(self, model: Model):
+        super().__init__()
+        # The memory layout that is fast in training would be part of the exported graph.
+        self.network = deepcopy(model.network).cpu().to(memory_format=torch.contiguous_format).eval()
+        self.predict = model.source.predict
+        if self.predict is None:
+            self.network.auxiliary_head = None
+        self.requires_grad_(False)
+        scale, shift = model.preprocessing.scale_and_shift() if model.preprocessing.mean else (None, None)
+        self.register_buffer("scale", None if scale is None else scale.float())
+        self.register_buffer("shift", None if shift is None else shift.float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return probabilities, `[n, classes]`, of raw samples: images of 0 to 255, a table, or ids of words."""
+        if self.scale is not None and self.shift is not None:
+            x = (x.float() - self.shift) * self.scale
+        logits: Tensor = self.network(x).primary if self.predict is None else self.predict(self.network, (x,))
+        return logits.softmax(-1)
 
 
 def _safetensors(model: AnyModel, about: About, file: Path) -> Rebuilt:
@@ -69,7 +99,7 @@ def _onnx(model: AnyModel, about: About, file: Path) -> None:
         )
     properties = {"class_names": json.dumps(about["class_names"]), ABOUT: to_json(about)}
     if isinstance(model, ClassicalModel):
-        write_classical(model, about, properties, file)
+        _classical_onnx(model, about, properties, file)
         return
     program = torch.onnx.export(
         Portable(model),
@@ -83,6 +113,34 @@ def _onnx(model: AnyModel, about: About, file: Path) -> None:
     assert program is not None
     program.model.metadata_props.update(properties)
     program.save(file, external_data=False)
+
+
+def _classical_onnx(model: ClassicalModel, about: About, properties: Mapping[str, str], file: Path) -> None:
+    """Write a classical model by skl2onnx, from the raw columns of a table to probabilities."""
+    if model.preprocessing.kind != "table":
+        form = model.preprocessing.describe()
+        raise InputError(
+            f"expected {model.method} on a table to export to onnx, found it on {form}, whose features scikit-learn "
+            "does not make; export the network of another run"
+        )
+    if find_spec("skl2onnx") is None:
+        raise InputError("expected skl2onnx to export a classical model, found none; pip install 'metaux[onnx]'")
+    from onnx.helper import set_model_props
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler()
+    scaler.mean_, scaler.scale_ = np.array(model.preprocessing.mean), np.array(model.preprocessing.deviation)
+    scaler.n_features_in_ = model.preprocessing.channels
+    takes = [(about["input"]["name"], FloatTensorType([None, model.preprocessing.channels]))]
+    expected = f"expected a model that skl2onnx can convert, found {model.method}"
+    with explained(expected, "export the network of another run", 80):
+        made = to_onnx(make_pipeline(scaler, model.classifier), initial_types=takes, options={"zipmap": False})
+    del made.graph.output[0]  # the labels
+    set_model_props(made, dict(properties))
+    write_bytes_atomic(file, made.SerializeToString())
 
 
 def _network(model: AnyModel) -> Model:
