@@ -21,11 +21,6 @@ def takes(data: str) -> bool:
 
 
 def read(request: Request) -> RawData:
-    """Read a folder of images as `read_folder` does."""
-    return read_folder(request.path, request)
-
-
-def read_folder(where: Path, request: Request) -> RawData:
     """Read a folder of images; a class's images may lie in sub-folders of its folder.
 
     The folder has parts if its sub-folders are called train, val, test or the like, alone or beside other words. Of
@@ -34,7 +29,7 @@ def read_folder(where: Path, request: Request) -> RawData:
     Raises:
         InputError: for a folder without class folders, or a class without images.
     """
-    path = where
+    where = path = request.path
     while len(inside := _folders(path)) == 1 and not _loose(path) and len(_folders(inside[0])) > 1:
         if part_of(inside[0].name) is not None:
             break

@@ -52,7 +52,7 @@ def read(request: Request) -> RawData:
 
 def _cinic10(request: Request, _known: Published) -> RawData:
     """Read CINIC-10 (Darlow et al. 2018); its part `valid` is the validation part."""
-    return replace(folder.read_folder(request.root / "CINIC-10", request), augmentation="crop-flip")
+    return replace(folder.read(request.of(request.root / "CINIC-10")), augmentation="crop-flip")
 
 
 def _ucf101(request: Request, _known: Published) -> RawData:
@@ -60,7 +60,7 @@ def _ucf101(request: Request, _known: Published) -> RawData:
 
     Videos of one group show the same scene, so a group (g01 to g25 of an action) is never divided.
     """
-    raw = folder.read_folder(request.root / "UCF101", request)
+    raw = folder.read(request.of(request.root / "UCF101"))
     groups = []
     for name, label in zip(raw.names, raw.labels["label"], strict=True):
         found = FRAME.match(Path(name).name)
@@ -120,7 +120,7 @@ def _cifar10_1(request: Request, known: Published) -> RawData:
     if x.dtype != np.uint8 or x.shape != (len(y), 32, 32, 3) or y.dtype.kind not in "iu" or not _within(y, 0, 9):
         found = f"images of shape {x.shape} with {y.shape} labels"
         raise _another(known, request.root, known.archives[0], found)
-    cifar = torchvision_sets.read_set("cifar10", request)
+    cifar = torchvision_sets.read(request.of("cifar10"))
     assert cifar.parts is not None
     assert isinstance(cifar.inputs, torch.Tensor)
     assert cifar.levels is not None

@@ -131,6 +131,10 @@ class Request:
     labelled: bool = True
     progress: Progress | None = None
 
+    def of(self, data: str | Path) -> "Request":
+        """Return the same request of other data."""
+        return replace(self, settings=replace(self.settings, data=str(data)))
+
     @property
     def data(self) -> str:
         """The source, by its name or path."""

@@ -47,11 +47,6 @@ def takes(data: str) -> bool:
 
 
 def read(request: Request) -> RawData:
-    """Read the data set of torchvision that is asked for, as `read_set` does."""
-    return read_set(request.data, request)
-
-
-def read_set(name: str, request: Request) -> RawData:
     """Read a data set of torchvision; its files are downloaded to the root folder if they aren't there.
 
     Raises:
@@ -60,6 +55,7 @@ def read_set(name: str, request: Request) -> RawData:
     """
     from torchvision import datasets
 
+    name = request.data
     class_name, augmentation = TORCHVISION[name]
     dataset = getattr(datasets, class_name)
     with _explained(name, dataset, request.root), warnings.catch_warnings():
