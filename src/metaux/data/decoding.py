@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,7 +27,7 @@ GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 RANGED = ("F", "I")
 """What the modes of images begin with whose numbers are more than bytes: a range of pixels says what they mean."""
 
-ImageFile = Path | IO[bytes]
+ImageFile = Path | BytesIO
 """A file by its path, or one in memory whose `str` says where it came from."""
 
 
@@ -42,13 +43,7 @@ class Survey(NamedTuple):
 
 def content(file: ImageFile) -> bytes:
     """Return the bytes of an image file."""
-    if isinstance(file, Path):
-        return file.read_bytes()
-    place = file.tell()
-    file.seek(0)
-    content = file.read()
-    file.seek(place)
-    return content
+    return file.read_bytes() if isinstance(file, Path) else file.getvalue()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,8 +14,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from metaux.data.columns import Columns, check_resolution, tidy
 from metaux.data.encoding import Encoded, encode, learn_encoding
-from metaux.data.images import read_files
-from metaux.data.in_memory_strings import as_strings, name_images
+from metaux.data.images import is_image, read_files
 from metaux.data.pixels import Array, ImageFormat, Range, check_unmasked, image_tensor
 from metaux.errors import InputError
 
@@ -80,12 +80,7 @@ class InMemory:
         return len(self.inputs[0]) if self.cells is None else len(self.cells)
 
     def encoded(self, train: Tensor, primary: Tensor) -> "InMemory":
-        """Learn from the training samples how cells or texts become numbers, and do it.
-
-        Args:
-            train: the rows of the training samples, int64.
-            primary: the class of each sample, int64 `[n]`.
-        """
+        """Learn from the training samples how cells or texts become numbers, and do it, as `learn_encoding` does."""
         return self if self.cells is None else self._of(learn_encoding(self.cells, train, primary))
 
     def encoded_as(self, form: Form) -> "InMemory":
@@ -130,8 +125,10 @@ def read_samples(
         found = read_tensors(tensors)
     elif (strings := as_strings(samples)) is not None:
         found = _read_strings(strings, form, image)
-    elif isinstance(samples, np.ndarray | list | tuple) and (array := as_array(samples)).ndim > 2:
-        found = read_images(array, image.pixel_range if form is None or form.kind != "image" else form.pixel_range)
+    elif isinstance(samples, np.ndarray | list | tuple) and (array := _as_array(samples)).ndim > 2:
+        known = image.pixel_range if form is None or form.kind != "image" else form.pixel_range
+        images, known, _ = image_tensor("X", array, known)  # what values they may have, the estimator says itself
+        found = InMemory((images,), Form("image", (tuple(images.shape[1:]),), known))
     elif form is not None and form.kind != "table":
         raise form.refusal(Form("table", (tuple(np.shape(samples)[1:]),)))
     elif form.columns if form is not None else _has_more_than_numbers(samples):
@@ -142,9 +139,8 @@ def read_samples(
             x = check_table(samples, dtype=np.float32)
         if form is None:
             names = list(samples) if _is_frame(samples) else range(x.shape[1])
-            check_resolution(
-                check_array(samples, dtype=[np.float64, np.float32]), [f"X, column {name}" for name in names]
-            )
+            wide = check_array(samples, dtype=[np.float64, np.float32])
+            check_resolution(wide, [f"X, column {name}" for name in names])
         found = InMemory((torch.tensor(x),), Form("table", (x.shape[1:],)))
     if form is not None:
         found = found.encoded_as(form)
@@ -175,8 +171,34 @@ def _read_frame(samples: Any, form: Form | None) -> InMemory:
     return InMemory((), Form("table", ((frame.shape[1],),)), cells=frame)
 
 
+def as_strings(samples: Any) -> list[str | Path] | None:
+    """Return samples that are texts or paths, one each; None for samples of another kind.
+
+    Raises:
+        InputError: where only some of them are.
+
+    >>> as_strings(np.array(["good", "bad"])), as_strings([[1.0, 2.0]])
+    (['good', 'bad'], None)
+    """
+    import pandas as pd
+
+    if not isinstance(samples, list | tuple | pd.Series | np.ndarray) or getattr(samples, "ndim", 1) != 1:
+        return None
+    values = list(samples)
+    odd = [row for row, value in enumerate(values) if not isinstance(value, str | PathLike)]
+    if len(odd) == len(values):
+        return None
+    if odd:
+        raise InputError(
+            f"expected a text, or an image file, for every sample in X, found {values[odd[0]]!r} in row {odd[0]}; fill "
+            "it in, or leave the sample out"
+        )
+    return [str(value) if isinstance(value, str) else Path(value) for value in values]
+
+
 def _read_strings(strings: Sequence[str | Path], form: Form | None, image: ImageFormat) -> InMemory:
-    if name_images(strings):
+    # Paths, or strings that all end as the names of images do.
+    if all(isinstance(value, Path) or is_image(value) for value in strings):
         if form is not None and form.kind == "image":
             channels, height, width = form.shapes[0]
             image = image._replace(size=(height, width), channels=channels)
@@ -185,33 +207,12 @@ def _read_strings(strings: Sequence[str | Path], form: Form | None, image: Image
     return InMemory((), Form("text", ((0,),)), cells=tuple(map(str, strings)))
 
 
-def as_array(samples: Any) -> Array:
-    """Return a sequence of samples as an array.
-
-    Raises:
-        InputError: for samples of different shapes.
-    """
+def _as_array(samples: Any) -> Array:
+    """Return a sequence of samples as an array; `InputError` for samples of different shapes."""
     try:
         return np.asarray(samples)
     except ValueError:
         raise InputError("expected samples of one shape, found different ones; bring them to one size") from None
-
-
-def read_images(x: Array, pixel_range: Range | None = None) -> InMemory:
-    """Read an array of images, (n, h, w) or (n, h, w, channels), as in an .npz file.
-
-    Args:
-        x: whole numbers from 0 to 255, or floats from 0 to 1 or of the range that is stated.
-        pixel_range: the values of black and white.
-
-    Raises:
-        InputError: for another shape, or values that are not finite or out of range.
-
-    >>> read_images(np.zeros((5, 8, 8))).form.pixel_range
-    (0, 1)
-    """
-    images, pixel_range, _ = image_tensor("X", x, pixel_range)  # what values they may have, the estimator says itself
-    return InMemory((images,), Form("image", (tuple(images.shape[1:]),), pixel_range))
 
 
 def read_tensors(tensors: Sequence[Tensor]) -> InMemory:
@@ -248,15 +249,12 @@ def read_tensors(tensors: Sequence[Tensor]) -> InMemory:
 
 
 def read_dataset(dataset: Dataset[Any], inputs: int | None, labelled: bool) -> tuple[list[Tensor], list[Any] | None]:
-    """Read every item of a map-style Dataset once, and stack the items' inputs.
+    """Read every item of a map-style Dataset once; return its inputs, each `[n, ...]`, and the labels if there are any.
 
     Args:
         dataset: of items (input, ..., label), or without label: a tensor, or a tuple of them.
         inputs: how many inputs a sample has, where that is known; an item's label is then recognised.
         labelled: items end in a label, where the number of inputs is not known.
-
-    Returns:
-        The inputs, each `[n, ...]`, and the labels if there are any.
 
     Raises:
         InputError: for an iterable Dataset, no items, and items that can't be stacked.
@@ -274,7 +272,9 @@ def read_dataset(dataset: Dataset[Any], inputs: int | None, labelled: bool) -> t
         raise InputError(
             f"expected a Dataset of items {form}, found {sorted(widths) or 'no'} values per item; correct its items"
         )
-    labels = [_plain(row[-1]) for row in rows] if labelled else None
+    labels = None
+    if labelled:
+        labels = [label.item() if isinstance(label, Tensor | np.generic) else label for *_, label in rows]
     columns = list(zip(*(row[:-1] if labelled else row for row in rows), strict=True))
     return [_stack(column) for column in columns], labels
 
@@ -294,7 +294,3 @@ def _stack(values: Sequence[Any]) -> Tensor:
             f"expected inputs of one shape in the Dataset, found {list(first)} and {list(second)}; pad or resize them"
         )
     return torch.stack(tensors)
-
-
-def _plain(label: Any) -> Any:
-    return label.item() if isinstance(label, Tensor | np.generic) else label

@@ -103,6 +103,9 @@ def image_tensor(name: str, x: Array, pixel_range: Range | None = None) -> Pixel
 
     Raises:
         InputError: for another shape, and values that are NaN, infinite or out of range.
+
+    >>> image_tensor("x", np.zeros((5, 8, 8))).pixel_range
+    (0, 1)
     """
     check_numbers(name, x)
     notices: tuple[str, ...] = ()

@@ -245,13 +245,9 @@ def _check_files(cells: "DataFrame", folder: Path) -> None:
         raise InputError(f"expected each file once, found '{file}' in {first} and {place}; remove one of the rows")
     for place, file in files.items():
         if not file.exists():
-            other = [name for name in _names_in(file.parent) if name.lower() == file.name.lower()]
-            near = f"; there is '{other[0]}'" if other else ""
+            beside = [path.name for path in file.parent.iterdir()] if file.parent.is_dir() else []
+            near = next((f"; there is '{name}'" for name in beside if name.lower() == file.name.lower()), "")
             raise InputError(f"expected an image file, found nothing at '{file}' ({place}){near}; correct it")
-
-
-def _names_in(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
 
 
 def _parts(cells: Sequence[str], rows: "DataFrame") -> tuple[str, ...]:
