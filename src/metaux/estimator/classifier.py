@@ -9,7 +9,7 @@ from copy import copy, deepcopy
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from math import prod
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from metaux.data.classes import DEFAULT_SUBCLASSES
 from metaux.data.in_memory import InMemory, read_samples
 from metaux.data.in_memory_labels import plain_numbers, read_given, read_hierarchy, read_labels
-from metaux.data.pixels import ImageFormat
+from metaux.data.pixels import Array
+from metaux.data.reader import Request
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.splits import split
 from metaux.data.transforms import Preprocessing
@@ -42,6 +43,7 @@ from metaux.protocols import Protocol, resolve
 from metaux.rng import ALONE, all_seeded
 from metaux.runs.model import Model
 from metaux.runs.plan import assemble
+from metaux.settings import Settings
 from metaux.training.callbacks import Callback, PrintLog
 from metaux.training.devices import computing, make_fabric
 from metaux.training.evaluate import Record
@@ -49,7 +51,7 @@ from metaux.training.learner import Learner, make_learner
 from metaux.training.loop import Fitted, fit
 from metaux.training.plan import MakeOptimizer, MakeScheduler, Plan
 
-Array = np.ndarray[Any, Any]
+Answer = TypeVar("Answer")
 
 
 @dataclass(eq=False, repr=False)
@@ -261,7 +263,7 @@ class MetauxClassifier(
     def _fit(self, X: Any, y: Any, auxiliary: Any, given: Any, sample_weight: Any, validation: Any, seed: int) -> None:
         before = copy(self) if self.warm_start and hasattr(self, "network_") else None
         settings = settings_of(self.get_params(deep=False))
-        found = self._read(X, fitting=True, labelled=y is None)
+        found = self._read(X, settings, fitting=True, labelled=y is None)
         self.classes_, primary = read_labels(found.labels if y is None else y, len(found))
         weights = read_sample_weight(sample_weight, len(primary))
         learned, held_out = self._rows(torch.from_numpy(primary), weights, validation, seed)
@@ -276,7 +278,7 @@ class MetauxClassifier(
         samples = Samples(found.inputs, torch.from_numpy(primary), human, given=given_labels, given_names=given_names)
         train = samples if len(learned) == len(samples) else samples.take(learned)
         train = replace(train, weight=None if weights is None else of_mean_1(weights[learned]))
-        measured = samples.take(held_out) if len(held_out) else self._read_validation(validation)
+        measured = samples.take(held_out) if len(held_out) else self._read_validation(validation, settings)
         data = LabelledData(train, samples.take(torch.arange(0)), hierarchy, found.form.kind, measured)
         data = replace(
             data, columns=found.form.columns, tokenizer=found.form.tokenizer, pixel_range=found.form.pixel_range
@@ -326,18 +328,15 @@ class MetauxClassifier(
         Raises:
             InputError: for samples of another form.
         """
-        probabilities: Array = self._of_model(X, Model.logits).softmax(-1).numpy()
-        return probabilities
+        return self._of_model(X, Model.logits).softmax(-1).numpy()
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of the probability of each class, float32 `[n, classes]`."""
-        logarithms: Array = self._of_model(X, Model.logits).log_softmax(-1).numpy()
-        return logarithms
+        return self._of_model(X, Model.logits).log_softmax(-1).numpy()
 
     def transform(self, X: Any) -> Array:
         """Return the features that both tasks share, the backbone's output, float32 `[n, features]`."""
-        features: Array = self._of_model(X, Model.features).numpy()
-        return features
+        return self._of_model(X, Model.features).numpy()
 
     def predict_auxiliary(self, X: Any) -> Array:
         """Return the name of each sample's most probable auxiliary label, `[n]`, one of `auxiliary_names_`.
@@ -364,15 +363,14 @@ class MetauxClassifier(
         check_is_fitted(self)
         if not self.auxiliary_names_:
             raise InputError(f"expected a method with auxiliary labels to predict, found {self.method!r}; fit another")
-        outputs: Array = self._of_model(X, lambda model, x: model.outputs(x, "auxiliary")[0]).softmax(-1).numpy()
-        return outputs
+        return self._of_model(X, lambda model, x: model.outputs(x, "auxiliary")[0]).softmax(-1).numpy()
 
-    def _of_model(self, X: Any, ask: Callable[[Model, Samples], Any]) -> Any:
+    def _of_model(self, X: Any, ask: Callable[[Model, Samples], Answer]) -> Answer:
         """Return what the trained network says of samples."""
         check_is_fitted(self)
         with ALONE:
             settings = settings_of(self.get_params(deep=False))
-            found = self._read(X, fitting=False)
+            found = self._read(X, settings, fitting=False)
             if found.notices:
                 warnings.warn(". ".join(found.notices), stacklevel=3)
             samples = Samples(found.inputs, torch.zeros(len(found), dtype=torch.int64))
@@ -392,13 +390,10 @@ class MetauxClassifier(
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _read(self, X: Any, fitting: bool, labelled: bool = False) -> InMemory:
+    def _read(self, X: Any, settings: Settings, fitting: bool, labelled: bool = False) -> InMemory:
         """Return what X holds; when predicting, only if it is as it was fitted."""
-        pixel_range = None if self.pixel_range is None else (float(self.pixel_range[0]), float(self.pixel_range[1]))
-        size = None if self.image_size is None else (self.image_size, self.image_size)
         check_table = partial(validate_data, self, reset=fitting)
-        image = ImageFormat(size, resize=self.resize, pixel_range=pixel_range)
-        found = read_samples(X, None if fitting else self._form, labelled, image, check_table)
+        found = read_samples(X, None if fitting else self._form, labelled, Request(settings).image, check_table)
         if fitting and found.form.kind != "table":
             validate_data(self, X, skip_check_array=True, ensure_2d=False)  # forgets an earlier table's columns
         return found
@@ -422,11 +417,11 @@ class MetauxClassifier(
         first, second = split(primary[rows], None, fraction, np.random.default_rng([seed, 2]))
         return rows[first], rows[second]
 
-    def _read_validation(self, validation: Any) -> Samples | None:
+    def _read_validation(self, validation: Any, settings: Settings) -> Samples | None:
         if validation is None:
             return None
         x, y = validation if isinstance(validation, tuple | list) else (validation, None)
-        found = self._read(x, fitting=False)
+        found = self._read(x, settings, fitting=False)
         labels = found.labels if y is None else y
         place = {label: row for row, label in enumerate(self.classes_.tolist())}
         values = plain_numbers(np.asarray(labels)).tolist() if not isinstance(labels, list) else labels
