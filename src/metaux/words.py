@@ -126,8 +126,7 @@ def duration(seconds: float) -> str:
     ('1 second', '42 seconds', '10 minutes', '2.5 hours', '10 days')
     """
     if seconds < 100:
-        whole = max(1, round(seconds))
-        return f"{whole} second{'' if whole == 1 else 's'}"
+        return counted(max(1, round(seconds)), "second")
     if seconds < 6000:
         return f"{round(seconds / 60)} minutes"
     return f"{seconds / 3600:.1f} hours" if seconds < 3600 * 72 else f"{round(seconds / 86400):,} days"

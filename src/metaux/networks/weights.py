@@ -6,7 +6,8 @@ Without a network the libraries retry for most of a minute. Here one short reque
 import re
 import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import HTTPError
@@ -17,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from metaux.errors import InputError, nearest, reason
+from metaux.errors import InputError, explained, nearest, reason
 from metaux.files import check_not_packed
 
 PATIENCE = 4.0  # seconds for an answer
@@ -59,16 +60,12 @@ def file_of_address(url: str) -> Path:
     from torch.hub import download_url_to_file
 
     file = place_of_address(url)
-    if file.is_file():
-        return file
-    if not reachable(url):
-        raise _out_of_reach(url, file)
-    digest = re.search(r"-([a-f0-9]{8,})\.", file.name)  # the libraries' names hold the beginning of the content's hash
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        download_url_to_file(url, str(file), digest and digest.group(1), progress=False)
-    except (OSError, RuntimeError) as error:  # the latter for another hash
-        raise _failed(url, file, error) from error
+    if not file.is_file():
+        # The libraries' names hold the beginning of the content's hash.
+        digest = re.search(r"-([a-f0-9]{8,})\.", file.name)
+        with _fetching(url, file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            download_url_to_file(url, str(file), digest and digest.group(1), progress=False)
     return file
 
 
@@ -92,14 +89,22 @@ def file_of_hub(repository: str) -> Path:
     cached = try_to_load_from_cache(repository, _FILE)
     if isinstance(cached, str):
         return Path(cached)
-    url = hf_hub_url(repository, _FILE)
     place = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots" / "main" / _FILE
-    if constants.HF_HUB_OFFLINE or not reachable(url):
-        raise _out_of_reach(url, place)
-    try:
+    with _fetching(hf_hub_url(repository, _FILE), place, offline=constants.HF_HUB_OFFLINE):
         return Path(hf_hub_download(repository, _FILE))
-    except Exception as error:  # its errors have no common class: HTTP, system, its own
-        raise _failed(url, place, error) from error
+
+
+@contextmanager
+def _fetching(url: str, place: Path, offline: bool = False) -> Iterator[None]:
+    """Say what to put where, if weights are out of reach or can't be fetched within the block."""
+    if offline or not reachable(url):
+        raise InputError(
+            f"expected pretrained weights at '{place}' or a network to fetch them from, found neither; "
+            f"put the file of {url} there, or start without pretrained weights"
+        )
+    expected = f"expected pretrained weights from {url}, found that they can't be fetched"
+    with explained(expected, f"put the file at '{place}'", 120):
+        yield
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
@@ -141,17 +146,3 @@ def reachable(url: str) -> bool:
     thread.start()
     thread.join(PATIENCE)
     return any(answers)
-
-
-def _out_of_reach(url: str, place: Path) -> InputError:
-    return InputError(
-        f"expected pretrained weights at '{place}' or a network to fetch them from, found neither; "
-        f"put the file of {url} there, or start without pretrained weights"
-    )
-
-
-def _failed(url: str, place: Path, error: Exception) -> InputError:
-    return InputError(
-        f"expected pretrained weights from {url}, found that they can't be fetched ({reason(error, 120)}); "
-        f"put the file at '{place}'"
-    )
