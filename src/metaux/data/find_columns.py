@@ -161,8 +161,7 @@ def _dates_of(name: str, present: "Series[Any]") -> Column | None:
         return Column(name, "date")
     if not present.str.fullmatch(r"(?=.*\d.*[-/.: ].*\d)[\w\s:/.,+\-]{5,40}").all():
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         guesses = [guess_datetime_format(cell, dayfirst=first) for first in (False, True) for cell in present[:20]]
         for form in dict.fromkeys([*filter(None, guesses), "ISO8601"]):
             if pd.to_datetime(present, format=form, errors="coerce", utc=True).notna().all():

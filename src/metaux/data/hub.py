@@ -284,8 +284,7 @@ def _quiet(datasets: Any) -> Iterator[None]:
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         datasets.logging.set_verbosity(level)

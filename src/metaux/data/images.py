@@ -117,8 +117,7 @@ def read_files(
         InputError: naming the files that are missing, no plain files, no images of `FORMATS` or of more pixels than
             `LARGEST_IMAGE`; for fractions without a range; or if they don't fit in memory.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on harmless oddities of single files
+    with warnings.catch_warnings(action="ignore"):  # Pillow's remarks on harmless oddities of single files
         damaged = dict[int, InputError]()
         surveys = dict(_each(files, range(len(files)), partial(survey, wanted=wanted), damaged))
         _check_damaged(files, damaged, skip_damaged)

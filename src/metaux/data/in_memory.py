@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.utils import check_array
 from torch import Tensor
@@ -17,9 +18,6 @@ from metaux.data.encoding import Encoded, encode, learn_encoding
 from metaux.data.images import is_image, read_files
 from metaux.data.pixels import Array, ImageFormat, Range, check_unmasked, image_tensor
 from metaux.errors import InputError
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class InMemory:
     form: Form
     labels: list[Any] | None = None
     notices: tuple[str, ...] = ()
-    cells: "DataFrame | tuple[str, ...] | None" = None
+    cells: pd.DataFrame | tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs[0]) if self.cells is None else len(self.cells)
@@ -138,7 +136,7 @@ def read_samples(
         with np.errstate(over="ignore"):  # what float32 can't hold is refused by name
             x = check_table(samples, dtype=np.float32)
         if form is None:
-            names = list(samples) if _is_frame(samples) else range(x.shape[1])
+            names = list(samples) if isinstance(samples, pd.DataFrame) else range(x.shape[1])
             wide = check_array(samples, dtype=[np.float64, np.float32])
             check_resolution(wide, [f"X, column {name}" for name in names])
         found = InMemory((torch.tensor(x),), Form("table", (x.shape[1:],)))
@@ -148,23 +146,15 @@ def read_samples(
     return replace(found, labels=labels)
 
 
-def _is_frame(samples: Any) -> bool:
-    import pandas as pd
-
-    return isinstance(samples, pd.DataFrame)
-
-
 def _has_more_than_numbers(samples: Any) -> bool:
     """Return whether samples are a data frame with words, dates or missing values in it."""
-    if not _is_frame(samples):
+    if not isinstance(samples, pd.DataFrame):
         return False
     return any(kind.kind not in "fiub" for kind in samples.dtypes) or bool(samples.isna().to_numpy().any())
 
 
 def _read_frame(samples: Any, form: Form | None) -> InMemory:
-    import pandas as pd
-
-    if form is not None and not _is_frame(samples):
+    if form is not None and not isinstance(samples, pd.DataFrame):
         samples = pd.DataFrame(np.asarray(samples, dtype=object), columns=[column.name for column in form.columns])
     frame = tidy(samples)
     frame.index = pd.Index([f"row {row}" for row in range(len(frame))])
@@ -180,8 +170,6 @@ def as_strings(samples: Any) -> list[str | Path] | None:
     >>> as_strings(np.array(["good", "bad"])), as_strings([[1.0, 2.0]])
     (['good', 'bad'], None)
     """
-    import pandas as pd
-
     if not isinstance(samples, list | tuple | pd.Series | np.ndarray) or getattr(samples, "ndim", 1) != 1:
         return None
     values = list(samples)

@@ -22,12 +22,6 @@ ALIASES |= {f"{name.upper()}{suffix}": name + suffix for name in "xy" for suffix
 ALIASES |= {f"{part}_images": f"x{suffix}" for part, suffix in PARTS.items()}
 ALIASES |= {f"{part}_labels": f"y{suffix}" for part, suffix in PARTS.items()}
 """What other programs, Keras and MedMNIST among them, call these arrays."""
-TOGETHER = tuple(
-    (first + suffix, second + suffix)
-    for suffix in list(PARTS.values())[1:]
-    for first, second in (("x", "y"), ("y", "x"), ("y_fine", "x"))
-)
-"""Which array needs which other one."""
 
 missing = missing_path
 
@@ -119,9 +113,11 @@ def _check_names(arrays: Mapping[str, Array], others: Sequence[str]) -> None:
     for name in KNOWN:
         if name in arrays and arrays[name].ndim == 0:
             raise InputError(f"expected one entry per sample in {name}, found a single value; correct it")
-    for first, second in TOGETHER:
-        if first in arrays and second not in arrays:
-            raise InputError(f"expected {first} and {second} together, found only {first}; add {second}")
+    for suffix in list(PARTS.values())[1:]:
+        x, y, fine = (name + suffix for name in ("x", "y", "y_fine"))
+        for first, second in ((x, y), (y, x), (fine, x)):
+            if first in arrays and second not in arrays:
+                raise InputError(f"expected {first} and {second} together, found only {first}; add {second}")
     for suffix in PARTS.values():
         if "x" + suffix in arrays and ("y_fine" in arrays) != ("y_fine" + suffix in arrays):
             raise InputError(

@@ -24,12 +24,10 @@ from metaux.settings import Settings
 NAMES = (*scikit_sets.NAMES, *torchvision_sets.NAMES, *published.NAMES)
 READERS: tuple[Reader, ...] = (scikit_sets, torchvision_sets, published, hub, folder, table_file, npz_file)
 """The readers of all kinds of data sources; the first that takes the data reads it."""
-# Of these the settings may name columns as labels.
 _OF_READING = (
     *("data", "root", "image_size", "resize", "pixel_range", "skip_damaged"),
     *("header", "label", "ignore", "group", "split", "given"),
 )
-_OF_COLUMNS: tuple[Reader, ...] = (hub, table_file)
 
 
 def load(settings: Settings, progress: Progress | None = None) -> LabelledData:
@@ -86,7 +84,7 @@ def for_reading(settings: Settings) -> Settings:
     of given labels.
     """
     own = Settings(**{name: getattr(settings, name) for name in _OF_READING})
-    if any(reader.takes(settings.data) for reader in _OF_COLUMNS):
+    if hub.takes(settings.data) or table_file.takes(settings.data):
         return replace(own, primary=settings.primary, auxiliary=settings.auxiliary)
     return own
 

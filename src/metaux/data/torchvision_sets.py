@@ -58,8 +58,8 @@ def read(request: Request) -> RawData:
     name = request.data
     class_name, augmentation = TORCHVISION[name]
     dataset = getattr(datasets, class_name)
-    with _explained(name, dataset, request.root), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numpy's, on how the pickles of CIFAR were written long ago
+    # NumPy's, on how the pickles of CIFAR were written long ago.
+    with _explained(name, dataset, request.root), warnings.catch_warnings(action="ignore"):
         parts = _parts(dataset, request.root)
     images = [torch.as_tensor(part.data) for part in parts]
     if name == "svhn":
