@@ -110,13 +110,13 @@ def few(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names) if rest <= 0 else f"{', '.join(names[:most])} and {rest:,} more"
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number of things.
+def counted(number: int, what: str, several: str = "") -> str:
+    """Return a number of things; `several` is what more than one are called, where an s at the end is not enough.
 
-    >>> counted(1, "seed"), counted(1437, "training sample")
-    ('1 seed', '1,437 training samples')
+    >>> counted(1, "seed"), counted(1437, "training sample"), counted(2, "box is", "boxes are")
+    ('1 seed', '1,437 training samples', '2 boxes are')
     """
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    return f"{number:,} {what if number == 1 else several or what + 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -115,7 +115,6 @@ def _numbers_of(name: str, present: "Series[Any]", comma: bool) -> Column | None
         return Column(name)
     if present.dtype != object or not len(present):
         return None
-    marks = [(".", ""), *MARKS]
     best, most = None, 0
     parts = parts_of(present)
     units = set(parts["unit"]) - {""}
@@ -123,8 +122,7 @@ def _numbers_of(name: str, present: "Series[Any]", comma: bool) -> Column | None
         return None
     numbers = parts["number"]
     # In a file with decimal commas, 1.234 is a thousand and more, and 1,234 is not.
-    order = sorted(marks, key=lambda mark: comma and mark[0] == ".")
-    for decimal, thousands in order:
+    for decimal, thousands in sorted([(".", ""), *MARKS], key=lambda mark: comma and mark[0] == "."):
         found = int(numbers.str.fullmatch(pattern_of(decimal, thousands), case=False).sum())
         if found > most:
             best, most = Column(name, decimal=decimal, thousands=thousands, unit="".join(units)), found

@@ -10,7 +10,7 @@ from unicodedata import normalize
 from metaux.data.images import THUMBNAILS, FoundImages, extensions, find_images, is_image
 from metaux.data.reader import PARTS, RawData, Request, missing_path, part_of
 from metaux.errors import InputError
-from metaux.words import few
+from metaux.words import counted, few
 
 missing = missing_path
 
@@ -59,10 +59,9 @@ def read(request: Request) -> RawData:
     if not files:
         raise InputError(f"expected images in '{path}', found none; {_advice()}")
     if deeper:
-        told = "image lies in a sub-folder of its class, and counts as it"
-        if len(deeper) > 1:
-            told = "images lie in sub-folders of their class, and count as it"
-        notices += (f"{len(deeper):,} {told}: '{deeper[0]}'",)
+        one, several = "image lies in a sub-folder of its class", "images lie in sub-folders of their class"
+        told = counted(len(deeper), f"{one}, and counts as it", f"{several}, and count as it")
+        notices += (f"{told}: '{deeper[0]}'",)
     images, kept, said = request.read_images(files)
     return RawData(
         images,

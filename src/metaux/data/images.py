@@ -16,7 +16,7 @@ from metaux.data.decoding import FORMATS, GREY, RANGED, ImageFile, Survey, conte
 from metaux.data.pixels import AS_FOUND, ImageFormat, allocate
 from metaux.errors import InputError
 from metaux.files import Progress
-from metaux.words import few
+from metaux.words import counted, few
 
 THUMBNAILS = ("@eadir", "__macosx", "thumbnails", "thumbs", "__pycache__")
 """Folders of what programs made of the images, in lower case; those that begin with a dot are hidden anyway."""
@@ -36,16 +36,13 @@ class FoundImages(NamedTuple):
 
     def notices(self, where: Path) -> tuple[str, ...]:
         """Say what was left out below a folder."""
-        said = []
-        for files, what in (
-            (self.others, ("file that isn't an image", "files that aren't images")),
-            (self.thumbnails, ("hidden image or thumbnail", "hidden images or thumbnails")),
-        ):
-            if len(files) == 1:
-                said.append(f"1 {what[0]} was skipped below '{where}': '{files[0]}'")
-            elif files:
-                said.append(f"{len(files):,} {what[1]} were skipped below '{where}', among them '{files[0]}'")
-        return tuple(said)
+        others = counted(len(self.others), "file that isn't an image was", "files that aren't images were")
+        hidden = counted(len(self.thumbnails), "hidden image or thumbnail was", "hidden images or thumbnails were")
+        return tuple(
+            f"{told} skipped below '{where}'{':' if len(files) == 1 else ', among them'} '{files[0]}'"
+            for files, told in ((self.others, others), (self.thumbnails, hidden))
+            if files
+        )
 
 
 class ReadImages(NamedTuple):

@@ -51,13 +51,12 @@ def adapt_stem(trunk: nn.Module, shape: tuple[int, int, int], pretrained: bool) 
     if convolution.in_channels not in (COLOURS, shape[0]):  # it takes what another layer makes of the image
         return
     pools = RECIPES.get(type(trunk).__name__) if min(shape[1:]) < SMALL else None
+    kernel = convolution.kernel_size[0]
     if pools is not None:
+        kernel, convolution.stride = min(kernel, 3), (1, 1)
         for pool in pools:
             if not list(trunk.get_submodule(pool).parameters()):  # some have a convolution there
                 trunk.set_submodule(pool, nn.Identity())
-    kernel = 3 if pools is not None and convolution.kernel_size[0] > 3 else convolution.kernel_size[0]
-    if pools is not None:
-        convolution.stride = (1, 1)
     if (kernel, shape[0]) != (convolution.kernel_size[0], convolution.in_channels):
         trunk.set_submodule(name, _replaced(convolution, shape[0], kernel, pretrained))
 
