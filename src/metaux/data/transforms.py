@@ -17,6 +17,8 @@ from metaux.settings import typed
 from metaux.transfer import to_device
 
 AUGMENTATIONS = ("auto", "none", "crop", "crop-flip")
+HUB_TASKS = {"image": "image-classification", "table": "tabular-classification", "text": "text-classification"}
+"""What the Hugging Face hub calls the task, by the kind of samples."""
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,15 @@
 
 from typing import Any
 
+from metaux.data.transforms import HUB_TASKS
 from metaux.errors import InputError
 from metaux.words import counted, few
-
-_TASKS = {"image": "image-classification", "table": "tabular-classification", "text": "text-classification"}
 
 
 def card(classifier: Any, name: str) -> str:
     """Return a model card in the hub's format."""
     like, names = classifier._preprocess, [str(label) for label in classifier.classes_.tolist()]
-    task = _TASKS.get(like.kind)
+    task = HUB_TASKS.get(like.kind)
     return f"""---
 library_name: metaux
 tags: [metaux, auxiliary-learning]

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from metaux.data.pixels import Array
+from metaux.data.transforms import HUB_TASKS
 from metaux.evidence.quality import calibration_error
 from metaux.evidence.statistics import mean_over_samples, over_groups
 from metaux.export.forms import FORMS
@@ -18,12 +20,6 @@ from metaux.settings import Settings, changed
 from metaux.training.evaluate import class_recalls
 from metaux.words import counted, data_name, listed, percent
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
-
-_TASKS = {"image": "image-classification", "table": "tabular-classification", "text": "text-classification"}
 # Where things lay and how it was computed: they say nothing of the network.
 _NOT_SHOWN = ("data", "root", "device", "processes", "threads")
 # Which may be paths; of these, the last part is enough.
@@ -44,7 +40,7 @@ def card(run: Run, model: AnyModel, about: Mapping[str, Any], to: str, made: Reb
     form, settings, name = FORMS[to], model.settings, data_name(model.settings.data)
     front = {
         "library_name": "metaux",
-        "pipeline_tag": _TASKS[model.preprocessing.kind],
+        "pipeline_tag": HUB_TASKS[model.preprocessing.kind],
         "tags": ["metaux", "auxiliary-learning", to, (about["backbone"] or run.method).partition(":")[0]],
         "datasets": [name],
         "metrics": ["accuracy"],
@@ -106,7 +102,7 @@ def _measured(run: Run) -> dict[str, str] | None:
     }
 
 
-def _interval(correct: "Array", groups: "Array | None") -> tuple[float | None, float | None, str]:
+def _interval(correct: Array, groups: Array | None) -> tuple[float | None, float | None, str]:
     """Return the bounds of the accuracy's interval, and in words what it is over."""
     if groups is None:
         from scipy.stats import binomtest
