@@ -5,7 +5,7 @@ import io
 import re
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from metaux.data.columns import PLAIN, tidy
 from metaux.data.npz import check_total
@@ -72,21 +72,6 @@ def read_table(path: Path, header: bool = True) -> Table:
 def _read_text(path: Path, header: bool) -> Table:
     import pandas as pd
 
-    def cells(**options: Any) -> "DataFrame":
-        # The empty cell of a single column is a row; another engine takes a quote for the end of one left open before.
-        frame: DataFrame = pd.read_csv(
-            io.StringIO(body, newline=""),
-            engine="python",
-            header=None,
-            dtype=object,
-            na_filter=False,
-            skip_blank_lines=False,
-            sep=separator,
-            skipinitialspace=True,
-            **options,
-        )
-        return frame
-
     limit = csv.field_size_limit(LONGEST_CELL)
     try:
         content = path.read_bytes()
@@ -100,7 +85,19 @@ def _read_text(path: Path, header: bool) -> Table:
         widths = {sign: len(next(row, ())) for sign, row in first_rows.items()}
         separator = said[1] if said else max(widths, key=lambda sign: (widths[sign], widths[sign] > 1 or sign == ","))
         # One column more shows where a row is too long; of one that is too short pandas fills up the rest.
-        frame = cells(names=range(widths[separator] + 1), usecols=lambda _: True)
+        # The empty cell of a single column is a row; another engine takes a quote for the end of one left open before.
+        frame = pd.read_csv(
+            io.StringIO(body, newline=""),
+            engine="python",
+            header=None,
+            names=range(widths[separator] + 1),
+            usecols=lambda _: True,
+            dtype=object,
+            na_filter=False,
+            skip_blank_lines=False,
+            sep=separator,
+            skipinitialspace=True,
+        )
     except pd.errors.EmptyDataError:
         frame = pd.DataFrame()
     except (UnicodeDecodeError, csv.Error, pd.errors.ParserError) as error:

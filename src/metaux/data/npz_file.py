@@ -84,14 +84,12 @@ def _read_labelled(arrays: Mapping[str, Array], others: Sequence[str], request: 
     given, measured = None, len(raw.inputs) - len(arrays["x"])
     if "y_given" in arrays:
         given = (*_labels("y_given", arrays["y_given"]), *[""] * measured)
-    return RawData(
-        raw.inputs,
-        raw.kind,
-        labels,
-        tuple(part for part, suffix in parts.items() for _ in arrays["x" + suffix]) if len(parts) > 1 else None,
+    return replace(
+        raw,
+        labels=labels,
+        parts=tuple(part for part, suffix in parts.items() for _ in arrays["x" + suffix]) if len(parts) > 1 else None,
         notices=(*raw.notices, *([f"the arrays {', '.join(others)} are not used"] if others else [])),
         given=given,
-        pixel_range=raw.pixel_range,
     )
 
 
@@ -166,9 +164,7 @@ def _inputs(arrays: Mapping[str, Array], request: Request) -> RawData:
         notices[f"the images of {whole.shape[-2]}x{whole.shape[-1]} pixels were resized"] = None
     if request.image.channels not in (None, whole.shape[1]):
         notices["the images were turned " + ("grey" if request.image.channels == 1 else "into RGB")] = None
-    return RawData(
-        conform(whole, request.image), "image", {}, notices=tuple(notices), pixel_range=pixel_range, augmentation="none"
-    )
+    return RawData(conform(whole, request.image), "image", {}, notices=tuple(notices), pixel_range=pixel_range)
 
 
 def _table(name: str, x: Array) -> Tensor:
