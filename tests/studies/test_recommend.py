@@ -42,14 +42,12 @@ from metaux.studies.search.affordable import (
     make_grid,
     suitable,
 )
+from metaux.studies.search.beforehand import LENGTH, choose_folds, lengthened, with_mirroring
 from metaux.studies.search.budget import Budget
 from metaux.studies.search.choice import best_first, best_single, confirm, default_run
 from metaux.studies.search.conclusion import Conclusion, conclude
 from metaux.studies.search.final import Outcome, entrants, measure, on_test
-from metaux.studies.search.folds import choose_folds
 from metaux.studies.search.halving import Halving, _better_half
-from metaux.studies.search.length import LENGTH, lengthened
-from metaux.studies.search.mirroring import with_mirroring
 from metaux.training.timing import Cost
 from shell import below, done, metaux, own_time, write_table
 

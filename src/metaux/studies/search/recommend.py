@@ -42,14 +42,12 @@ from metaux.studies.search.affordable import (
     suitable,
     time_epochs,
 )
+from metaux.studies.search.beforehand import choose_folds, lengthened, with_mirroring
 from metaux.studies.search.budget import Budget
 from metaux.studies.search.choice import best_first, best_single, confirm, default_run
 from metaux.studies.search.conclusion import Conclusion, conclude
 from metaux.studies.search.final import Outcome, classical_models, entrants, measure, on_test
-from metaux.studies.search.folds import choose_folds
 from metaux.studies.search.halving import COLUMNS, Halving, best_of_each
-from metaux.studies.search.length import lengthened
-from metaux.studies.search.mirroring import with_mirroring
 from metaux.terminal import print_notes, print_whole
 from metaux.training.timing import Cost
 from metaux.words import counted, duration, listed, shell_command
