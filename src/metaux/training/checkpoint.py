@@ -35,29 +35,25 @@ class Checkpoint:
     def save(self, learner: Learner, records: list[Record], reported: list[Tensor]) -> None:
         """Keep the state of networks and optimizers, the records, and which test samples were right."""
         average = learner.average_network
-        self._write(
-            {
-                "network": learner.network.state_dict(),
-                "average": None if average is None else average.state_dict(),
-                "source": learner.source.state_dict(),
-                "optimizer": learner.optimizer.state_dict(),
-                "records": records,
-                "reported": reported,
-                "data": self.digest,
-                "preparation": learner.preparation,
-                "initialisation": learner.plan.protocol.initialisation,
-            }
+        self.keep(
+            learner.plan,
+            learner.source.state_dict(),
+            learner.preparation,
+            network=learner.network.state_dict(),
+            average=None if average is None else average.state_dict(),
+            optimizer=learner.optimizer.state_dict(),
+            records=records,
+            reported=reported,
         )
 
-    def keep(self, plan: Plan, source: Mapping[str, Tensor], seconds: float) -> None:
-        """Keep what a source has made so far, while it is prepared, and the seconds that this has taken."""
-        initialisation = plan.protocol.initialisation
-        self._write({"source": source, "data": self.digest, "preparation": seconds, "initialisation": initialisation})
+    def keep(self, plan: Plan, source: Mapping[str, Tensor], seconds: float, **trained: Any) -> None:
+        """Keep a source's state, the seconds that its preparation has taken, and what is trained, if anything yet.
 
-    def _write(self, state: dict[str, Any]) -> None:
-        """Write the file; what was there is the state before."""
-        content = io.BytesIO()
-        torch.save(state, content)
+        What was kept before is the state before.
+        """
+        content, initialisation = io.BytesIO(), plan.protocol.initialisation
+        made = {"source": source, "data": self.digest, "preparation": seconds, "initialisation": initialisation}
+        torch.save(made | trained, content)
         check_in_place(self.path.parent)
         if self.path.exists():
             self.path.replace(self.before)
