@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from metaux.errors import InputError
+from metaux.errors import InputError, reason
 from metaux.files import write_json
 from metaux.runs.reading import read_kept
 from metaux.runs.record import Run
@@ -116,9 +116,8 @@ def _wandb(folder: Path, name: str, settings: Mapping[str, Any], known: dict[str
             settings=wandb.Settings(silent=True),
         )
     except wandb.Error as error:
-        reason = " ".join(str(error).split())
         raise InputError(
-            f"expected to log to Weights & Biases, found that it can't be ({reason}); set WANDB_MODE=offline"
+            f"expected to log to Weights & Biases, found that it can't be ({reason(error)}); set WANDB_MODE=offline"
         ) from error
     known["id"] = run.id
     try:

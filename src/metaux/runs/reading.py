@@ -74,12 +74,7 @@ def read_mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     Raises:
         InputError: if it is damaged.
     """
-    try:
-        content = parse(plain(path).read_text(encoding="utf-8"))
-    except _NotStrictError as error:
-        raise damaged(path, str(error)) from None
-    except (ValueError, RecursionError, yaml.YAMLError):  # json's and Unicode's errors are ValueErrors
-        raise damaged(path, "cut off or overwritten") from None
+    content = _parsed(path, parse)
     if not isinstance(content, dict):
         raise damaged(path, f"holding {type(content).__name__}, not a mapping")
     return content
@@ -91,15 +86,20 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: if the file is damaged.
     """
-    try:
-        records = [parse_json(line) for line in plain(path).read_text(encoding="utf-8").splitlines()]
-    except _NotStrictError as error:
-        raise damaged(path, str(error)) from None
-    except (ValueError, RecursionError):
-        raise damaged(path, "cut off or overwritten") from None
+    records: list[Any] = _parsed(path, lambda text: [parse_json(line) for line in text.splitlines()])
     if any(not isinstance(record, dict) or "epoch" not in record for record in records):
         raise damaged(path, "with a line that is no record")
     return records
+
+
+def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
+    """Return what a file's text says; raise `InputError` if it is damaged."""
+    try:
+        return parse(plain(path).read_text(encoding="utf-8"))
+    except _NotStrictError as error:
+        raise damaged(path, str(error)) from None
+    except (ValueError, RecursionError, yaml.YAMLError):  # json's and Unicode's errors are ValueErrors
+        raise damaged(path, "cut off or overwritten") from None
 
 
 def write_last(folder: Path, name: str, value: object, others: Iterable[str]) -> None:
@@ -210,8 +210,5 @@ def read_kept(path: Path, **needed: type) -> dict[str, Any]:
         return {}
     content = read_mapping(path, parse_json)
     if absent := [name for name, kind in needed.items() if not isinstance(content.get(name), kind)]:
-        raise InputError(
-            f"expected a whole {path}, found it without {listed(absent)}; delete {path.parent} and repeat the command "
-            "that made it"
-        )
+        raise damaged(path, f"without {listed(absent)}")
     return content

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from metaux.errors import InputError
+from metaux.errors import InputError, reason
 from metaux.files import OURS, UNFINISHED, check_file
 from metaux.runs.record import SETTINGS, Run, is_finished
 from metaux.runs.trial import Trial
@@ -108,21 +108,15 @@ def read_settings(path: Path) -> tuple[Settings, dict[str, Any]]:
     check_file(path, "a YAML file of settings")
     try:
         found = parse_yaml(path.read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return from_mapping(found, {**OF_A_RUN, **OF_A_COMPARISON})
     except InputError as error:
         raise InputError(f"{error} (in '{path}')") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
         raise InputError(
-            f"expected a YAML file of settings, found '{path}' that isn't one ({reason}); correct it"
+            f"expected a YAML file of settings, found '{path}' that isn't one ({reason(error)}); correct it"
         ) from None
-    if not isinstance(found, dict):
-        raise InputError(
-            f"expected settings such as 'epochs: 30' in '{path}', found {type(found).__name__}; correct it"
-        )
-    try:
-        return from_mapping(found, {**OF_A_RUN, **OF_A_COMPARISON})
-    except InputError as error:
-        raise InputError(f"{error} (in '{path}')") from None
+    raise InputError(f"expected settings such as 'epochs: 30' in '{path}', found {type(found).__name__}; correct it")
 
 
 def claim(out: Path, settings: Settings, run: Mapping[str, Any] | None = None) -> None:
