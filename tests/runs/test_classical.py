@@ -254,7 +254,7 @@ def test_features_of_images_are_made_once_for_all_seeds(monkeypatch: pytest.Monk
         asked.append(len(samples))
         return samples.inputs[0].flatten(1).float()
 
-    monkeypatch.setattr(numbers, "make_embedding", lambda *_: features)
+    monkeypatch.setattr(numbers, "pretrained_features", lambda *_: features)
     preprocessing = Preprocessing.fit(data, "data")
     some = data.train.take(torch.arange(30))
     for samples in (some, some.take(torch.arange(30)), data.train.take(torch.arange(40))):

@@ -51,22 +51,8 @@ def make_features(
                 "give other features, or --image-size"
             )
         return _when_asked(lambda: _self_supervised(settings.features, plan, preprocessing, device))
-    known = (PIXELS, AUTOENCODER, *SELF_SUPERVISED, EFFICIENTNET)
-    return _pretrained("features", settings.features, known, preprocessing, device)
-
-
-def make_embedding(settings: Settings, preprocessing: Preprocessing, device: torch.device) -> Features:
-    """Return what `Settings.embedding` names.
-
-    Args:
-        settings: the run's.
-        preprocessing: of the run.
-        device: where the embedding is made.
-
-    Raises:
-        InputError: for a name of none.
-    """
-    return _pretrained("embedding", settings.embedding, (EFFICIENTNET,), preprocessing, device)
+    others = (PIXELS, AUTOENCODER, *SELF_SUPERVISED)
+    return pretrained_features("features", settings.features, preprocessing, device, others)
 
 
 def _when_asked(make: Callable[[], Features]) -> Features:
@@ -95,14 +81,22 @@ def _self_supervised(name: str, plan: Plan, preprocessing: Preprocessing, device
     return of_module(trunk, preprocessing, device)
 
 
-def _pretrained(
-    option: str, name: str, known: tuple[str, ...], preprocessing: Preprocessing, device: torch.device
+def pretrained_features(
+    option: str, name: str, preprocessing: Preprocessing, device: torch.device, others: tuple[str, ...] = ()
 ) -> Features:
     """Return the features of a network that was trained before: by a finished run, or on ImageNet.
+
+    Args:
+        option: that names it, `features` or `embedding`.
+        name: as the setting of that name.
+        preprocessing: of the run that asks for them.
+        device: where they are made.
+        others: what the option may name besides.
 
     Raises:
         InputError: if the option names no network.
     """
+    known = (*others, EFFICIENTNET)
     if name not in known and not is_of_library(name) and not Path(name).exists():
         raise InputError(
             f"expected the folder of a run, torchvision:NAME, timm:NAME or {', '.join(known)} for --{option}, found "

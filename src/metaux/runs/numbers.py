@@ -12,8 +12,7 @@ from torch import Tensor
 from metaux.data.samples import Samples
 from metaux.data.texts import VOCABULARY
 from metaux.data.transforms import Preprocessing
-from metaux.runs.features import make_embedding
-from metaux.settings import Settings
+from metaux.runs.features import pretrained_features
 
 
 def numbers_of(embedding: str, preprocessing: Preprocessing, samples: Samples, device: torch.device) -> Any:
@@ -31,7 +30,7 @@ def numbers_of(embedding: str, preprocessing: Preprocessing, samples: Samples, d
     if len(samples) == 0:
         return np.zeros((0, 1))
     if preprocessing.kind == "image":
-        return make_embedding(Settings(embedding=embedding), preprocessing, device)(samples).cpu().numpy()
+        return pretrained_features("embedding", embedding, preprocessing, device)(samples).cpu().numpy()
     if preprocessing.kind == "text":
         return _counts(samples.inputs[0])
     [columns] = preprocessing(samples.inputs)
@@ -41,14 +40,9 @@ def numbers_of(embedding: str, preprocessing: Preprocessing, samples: Samples, d
 def kept_numbers(
     embedding: str, preprocessing: Preprocessing, samples: Samples, device: torch.device, data: str
 ) -> Any:
-    """Return what `numbers_of` does; the features of images are made once in a process, for all seeds.
+    """Return what `numbers_of` does of samples of the data with this digest; features of images are made once for all.
 
-    Args:
-        embedding: as of `numbers_of`, like the next three.
-        preprocessing: likewise.
-        samples: likewise.
-        device: likewise.
-        data: the digest of the data that they are of.
+    They are kept in the process, for all seeds.
     """
     if preprocessing.kind != "image" or samples.ids is None:
         return numbers_of(embedding, preprocessing, samples, device)

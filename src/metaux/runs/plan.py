@@ -16,7 +16,7 @@ from metaux.labels.base import LabelSource, MakeSource
 from metaux.labels.sources import SOURCES, Entry
 from metaux.networks.backbones import check_backbone, form_of_weights, make_backbone
 from metaux.protocols import Protocol, resolve
-from metaux.runs.features import make_embedding, make_features
+from metaux.runs.features import make_features, pretrained_features
 from metaux.runs.recorded import make_recorded
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
@@ -142,7 +142,7 @@ def assemble(
         source=source,
         protocol=protocol,
         meta_gradient=META_GRADIENTS.get(settings.meta_gradient),
-        embedding=make_embedding(settings, preprocessing, device),
+        embedding=pretrained_features("embedding", settings.embedding, preprocessing, device),
         recorded=make_recorded(settings, data.hierarchy, seed),
         own_weights=own_weights,
         class_weights=balanced(train.primary, data.hierarchy.classes) if settings.class_weights == "balanced" else None,
