@@ -30,7 +30,7 @@ from metaux.runs.numbers import kept_numbers, numbers_of
 from metaux.runs.plan import make_plan
 from metaux.runs.reading import check_digests, damaged, plain
 from metaux.runs.record import CLASSIFIER, Run, write_finished, write_records, write_settings
-from metaux.runs.results import describe_model, describe_run, sample_outputs
+from metaux.runs.results import describe_run, sample_outputs
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.threads import as_many_as_torch
@@ -84,7 +84,6 @@ def fit_and_record(
             record |= {f"{part}_{name}": value for name, value in measures(logits, samples.primary).items()}
     correct = (logits.argmax(-1) == data.test.primary).float()
     result = describe_run(trial.method, plan, correct, [record], 0.0, torch.device("cpu"))
-    result["model"] = describe_model(plan)
     write_settings(folder, trial.settings, method=trial.method, seed=trial.seed)
     write_records(folder, [record])
     write_finished(folder, result, sample_outputs(plan, logits.exp(), correct), _dumped(classifier))
@@ -158,7 +157,7 @@ class ClassicalModel:
         except FileNotFoundError:
             raise damaged(run.folder, f"without {CLASSIFIER}") from None
         except Exception as error:  # of a file that is no archive, no schema, or holds another type
-            raise damaged(path, f"that holds no model ({' '.join(str(error).split())})") from None
+            raise damaged(path, f"that holds no model ({reason(error)})") from None
         settings = run.trial.settings
         return cls(
             run.method, classifier, hierarchy, preprocessing, settings, device_of(replace(settings, device=device))

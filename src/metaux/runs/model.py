@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def read_description(run: Run) -> tuple[Hierarchy, Preprocessing, tuple[int, ...]]:
-    """Return what `describe_model` wrote; sub-classes have names where the method's are those that the data names.
+    """Return what `describe_run` wrote as `model`; sub-classes have names where they are those that the data names.
 
     Raises:
         InputError: if it isn't there.

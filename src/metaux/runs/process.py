@@ -19,7 +19,7 @@ from metaux.runs.log import Write, opened
 from metaux.runs.model import named_weights
 from metaux.runs.plan import make_plan
 from metaux.runs.record import SETTINGS, is_finished, write_finished, write_records, write_settings
-from metaux.runs.results import describe_model, describe_run, sample_outputs
+from metaux.runs.results import describe_run, sample_outputs
 from metaux.runs.trial import Trial
 from metaux.settings import to_mapping
 from metaux.training.callbacks import Callback, Training
@@ -153,7 +153,7 @@ def _results(
     }
     if fitted.labels is not None:
         outputs["train_labels"] = fitted.labels.half()
-    result = describe_run(method, plan, fitted.test_correct, fitted.records, preparation, device)
-    result["model"] = describe_model(plan, fitted.source.auxiliary_names)
+    names = fitted.source.auxiliary_names
+    result = describe_run(method, plan, fitted.test_correct, fitted.records, preparation, device, names)
     result["meta_gradient"] = None if fitted.meta_gradient is None else name_of(fitted.meta_gradient)
     return result, outputs

@@ -1,7 +1,7 @@
 """What a finished run says of itself, whatever was trained in it: numbers, and an output for each sample."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -18,9 +18,15 @@ VERSIONS = ("metaux", "torch", "torchvision", "numpy", "scikit-learn")
 
 
 def describe_run(
-    method: str, plan: Plan, correct: Tensor, records: Sequence[Record], preparation: float, device: torch.device
+    method: str,
+    plan: Plan,
+    correct: Tensor,
+    records: Sequence[Record],
+    preparation: float,
+    device: torch.device,
+    auxiliary_names: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """Return the content of `result.json`, but for its `model`.
+    """Return the content of `result.json`; its `model` is what there is to say of the model beyond the settings.
 
     Args:
         method: its name.
@@ -29,7 +35,9 @@ def describe_run(
         records: one per epoch.
         preparation: the seconds before the first epoch.
         device: that it was trained on.
+        auxiliary_names: of the auxiliary head's outputs, where the source names them.
     """
+    assert isinstance(plan.preprocess, Preprocessing)
     return {
         "method": method,
         "seed": plan.seed,
@@ -46,14 +54,11 @@ def describe_run(
         "train_names": list(plan.train.names),
         "device": device_name(device),
         "versions": {name: version(name) for name in VERSIONS} | {"python": platform.python_version()},
+        "model": {
+            "shape": list(plan.train.inputs[0].shape[1:]),
+            **describe_outputs(plan.data.hierarchy, auxiliary_names, plan.preprocess),
+        },
     }
-
-
-def describe_model(plan: Plan, auxiliary_names: tuple[str, ...] = ()) -> Mapping[str, Any]:
-    """Return what `result.json` says of the trained model beyond the settings, in plain values."""
-    assert isinstance(plan.preprocess, Preprocessing)
-    shape = list(plan.train.inputs[0].shape[1:])
-    return {"shape": shape, **describe_outputs(plan.data.hierarchy, auxiliary_names, plan.preprocess)}
 
 
 def describe_outputs(
