@@ -17,10 +17,9 @@ from metaux.evidence.intervals import (
     interval_of_accuracy,
     interval_of_points,
 )
-from metaux.evidence.statistics import Estimate
 from metaux.evidence.verdict import Verdict
 from metaux.labels.sources import REFERENCES
-from metaux.words import bound_in_points, counted, percent, points
+from metaux.words import counted, percent, points
 
 # From so many columns on there is room for whole names, and for a space within intervals.
 WIDE = 100
@@ -143,16 +142,9 @@ def _difference_cell(difference: Difference | None, spaced: bool) -> Text | str:
     if difference is None:
         return "–"
     style = "bold green" if difference.above else "bold red" if difference.below else ""
-    intervals = [_signed_interval(difference.seeds, "one seed"), _signed_interval(difference.test, "few samples")]
+    each = (difference.seeds, "one seed"), (difference.test, "few samples")
+    intervals = [interval_of_points(own).replace("+", "") or f"[{missing}]" for own, missing in each]
     return _cell(points(difference.seeds.mean, decimals_for(difference.seeds)), intervals, spaced, style)
-
-
-def _signed_interval(estimate: Estimate, missing: str) -> str:
-    if estimate.low is None or estimate.high is None:
-        return f"[{missing}]"
-    decimals = decimals_for(estimate)
-    low, high = (bound_in_points(bound, decimals).replace("+", "") for bound in (estimate.low, estimate.high))
-    return f"[{low}, {high}]"
 
 
 def _seconds(row: Row) -> str:

@@ -94,9 +94,7 @@ def _samples(page: Report, data: Callable[[], LabelledData]) -> Samples:
     else:
         columns, cells = _cells(found)
         shown = [cells(train), cells(test)]
-    by_id, by_row = (
-        dict(zip(keys, own, strict=True)) for keys, own in zip((train_ids, page.test_rows), shown, strict=True)
-    )
+    by_id, by_row = (dict(zip(*each, strict=True)) for each in zip((train_ids, page.test_rows), shown, strict=True))
     return Samples("image" if found.kind == "image" else "rows", by_id, by_row, columns)
 
 

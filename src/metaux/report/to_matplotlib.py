@@ -1,14 +1,14 @@
 """Charts as figures, PNG and SVG: looks, a caption that says what was measured, the same bytes each time."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metaux.files import write_bytes_atomic
-from metaux.report.chart import COLOURS, FAINT, Axis, Chart, Line, Point, Points
+from metaux.report.chart import COLOURS, DASHES, FAINT, SYMBOLS, Axis, Chart, Line, Point, Points
 from metaux.words import counted
 
 if TYPE_CHECKING:
@@ -18,30 +18,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Plotly's words in matplotlib's.
-DASHES: dict[str, Any] = {
-    "solid": "-",
-    "dash": "--",
-    "dashdot": "-.",
-    "dot": ":",
-    "longdash": (0, (8, 3)),
-    "longdashdot": (0, (8, 3, 2, 3)),
-}
-SYMBOLS = dict(
-    zip(
-        ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon", "hexagon", "bowtie"),
-        "osD^PX*ph<",
-        strict=True,
-    )
-)
+_DASHES: dict[str, Any] = dict(zip(DASHES, ("-", "--", "-.", ":", (0, (8, 3)), (0, (8, 3, 2, 3))), strict=True))
+_SYMBOLS = dict(zip(SYMBOLS, "osD^PX*ph<", strict=True))
 CHARACTERS_PER_INCH = 13  # of text at 9 points
 
 
 def described(data: str, train_size: int, test_size: int, epochs: int, seeds: set[int]) -> str:
     """Return what a figure was made of, in one line."""
-    low, high = min(seeds), max(seeds)
-    runs = counted(high, "seed") if low == high else f"{low} to {high} seeds"
     sizes = counted(train_size, "training sample"), counted(test_size, "test sample")
-    return ", ".join([data, *sizes, counted(epochs, "epoch"), runs])
+    return ", ".join([data, *sizes, counted(epochs, "epoch"), lowest_to_highest(seeds, "seed")])
+
+
+def lowest_to_highest(counts: Collection[int], what: str) -> str:
+    """Return how many things there are at least and at most, or the one number of them.
+
+    >>> lowest_to_highest([3, 3], "seed"), lowest_to_highest([4000, 3600, 5000], "training image")
+    ('3 seeds', '3,600 to 5,000 training images')
+    """
+    low, high = min(counts), max(counts)
+    return counted(low, what) if low == high else f"{low:,} to {counted(high, what)}"
 
 
 def names_below(figure: "Figure", handles: dict[str, Any]) -> None:
@@ -118,7 +113,7 @@ def draw(axes: "Axes", chart: Chart) -> None:
             _line(axes, mark, chart, 1.03 ** (place - len(chart.marks) / 2) if mark.bars and chart.x.log else 1.0)
         elif isinstance(mark, Points):
             for point in mark.points:
-                _point(axes, point, chart.colour(mark, point), SYMBOLS[mark.look.symbol], chart.x.factor)
+                _point(axes, point, chart.colour(mark, point), _SYMBOLS[mark.look.symbol], chart.x.factor)
             for row, remark in mark.remarks:
                 style: dict[str, Any] = {"color": FAINT, "fontsize": 7.5, "va": "center", "style": "italic"}
                 axes.text(0.02, row, remark, transform=axes.get_yaxis_transform(), **style)
@@ -145,8 +140,8 @@ def _line(axes: "Axes", line: Line, chart: Chart, shift: float) -> None:
     style: dict[str, Any] = {
         "label": line.name,
         "color": line.look.colour,
-        "linestyle": DASHES[line.look.dash],
-        "marker": SYMBOLS[line.look.symbol],
+        "linestyle": _DASHES[line.look.dash],
+        "marker": _SYMBOLS[line.look.symbol],
         "markersize": 4.5,
         "linewidth": 1.5,
     }

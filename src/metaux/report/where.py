@@ -44,16 +44,10 @@ class Where(Section):
 
 def where(recorded: Recorded) -> Where:
     """Make the section's first part."""
-    correct = {
-        method: dict(
-            zip(
-                (run.seed for run in runs),
-                side_by_side([run.output("test_correct").astype(np.float64) for run in runs], list(map(ids_of, runs))),
-                strict=True,
-            )
-        )
-        for method, runs in recorded.by_method.items()
-    }
+    correct: dict[str, dict[int, NDArray[Any]]] = {}
+    for method, runs in recorded.by_method.items():
+        each = side_by_side([run.output("test_correct").astype(np.float64) for run in runs], list(map(ids_of, runs)))
+        correct[method] = {run.seed: own for run, own in zip(runs, each, strict=True)}
     single = correct.get("single", {})
     differences = {name: paired(correct[name], single) for name in recorded.ranked if name != "single"}
     values = {name: pairs for name, pairs in differences.items() if pairs}

@@ -14,11 +14,10 @@ from metaux.files import to_csv, write_text_atomic
 from metaux.labels.sources import REFERENCES
 from metaux.report.chart import Axis
 from metaux.report.figures import PERCENT, curve_panels, gain_rows
-from metaux.report.to_matplotlib import Drawing, caption, save
+from metaux.report.to_matplotlib import Drawing, caption, lowest_to_highest, save
 from metaux.runs.record import Run
 from metaux.studies.papers.claims import Part
 from metaux.studies.papers.scales import Scale
-from metaux.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,10 +52,10 @@ class Findings:
         """What the runs were made of, for a figure."""
         runs = [run for found in self.panels.values() for run in found]
         counts = [
-            _range([run.train_size for run in runs], "training image"),
-            _range([len(run.epochs) for run in runs], "epoch"),
-            f"reported: last {_range([run.trial.protocol.reported_epochs for run in runs], 'epoch')}",
-            _range([len({run.seed for run in found}) for found in self.panels.values()], "seed"),
+            lowest_to_highest([run.train_size for run in runs], "training image"),
+            lowest_to_highest([len(run.epochs) for run in runs], "epoch"),
+            f"reported: last {lowest_to_highest([run.trial.protocol.reported_epochs for run in runs], 'epoch')}",
+            lowest_to_highest([len({run.seed for run in found}) for found in self.panels.values()], "seed"),
         ]
         data = dict.fromkeys(self.titles[panel] for panel in self.panels)
         return f"{'; '.join(data)}: {', '.join(counts)}\n{self.scale.name} scale: {self.scale.says}"
@@ -141,14 +140,12 @@ class Findings:
 
     def write_table(self) -> None:
         """Write what each method reached (mean of the reported epochs), and its differences to the references."""
-        rows: Rows = []
-        for panel, label, runs in self.groups():
-            rows.append({"panel": panel, "method": label, "n": len(runs)})
-            rows[-1] |= bounds("accuracy", mean_over_seeds([run.accuracy for run in runs]))
+        rows = self.measure(accuracy=accuracy)
+        for row, (panel, label, runs) in zip(rows, self.groups(), strict=True):
             for name in REFERENCES:
                 found = self.compare((panel, label), (panel, name)) if name != label else []
-                rows[-1] |= bounds(f"minus_{name}", found[0].estimate(0.95) if found else None)
-            rows[-1]["seconds_per_epoch"] = round(mean(run.seconds_per_epoch for run in runs), 3)
+                row |= bounds(f"minus_{name}", found[0].estimate(0.95) if found else None)
+            row["seconds_per_epoch"] = round(mean(run.seconds_per_epoch for run in runs), 3)
         self.write(rows)
 
     def save(
@@ -248,8 +245,3 @@ def movement(runs: Sequence[Run]) -> float | None:
     """Return the mean total variation between the labels of runs and of their untrained generators; None without."""
     found = [run.result["label_movement"]["total_variation"] for run in runs if run.result.get("label_movement")]
     return sum(found) / len(found) if found else None
-
-
-def _range(values: Sequence[int], noun: str) -> str:
-    low, high = min(values), max(values)
-    return counted(low, noun) if low == high else f"{low:,} to {high:,} {noun}s"
