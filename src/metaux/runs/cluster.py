@@ -119,7 +119,7 @@ class Ray(Cluster):
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of its next default
         import ray
 
-        known = ray.exceptions
+        self.ray, known = ray, ray.exceptions
         self.died = (known.WorkerCrashedError, known.NodeDiedError, known.OutOfMemoryError)
         self.lost = (known.LocalRayletDiedError, known.RaySystemError)
         options: dict[str, Any] = {} if address else {"include_dashboard": False}
@@ -135,9 +135,7 @@ class Ray(Cluster):
         Raises:
             InputError: if that is none, for which a run would wait for ever.
         """
-        import ray
-
-        there, needed = ray.cluster_resources(), _needed(settings)
+        there, needed = self.ray.cluster_resources(), _needed(settings)
         found = min(int(there.get(kind, 0) // amount) for kind, amount in needed.items())
         if not found:
             has = ", ".join(f"{there.get(kind, 0):.0f} {kind}" for kind in needed)
@@ -147,31 +145,23 @@ class Ray(Cluster):
 
     def submit(self, settings: Settings, call: Call) -> Any:
         """Begin a task that is tried twice."""
-        import ray
-
         needed = _needed(settings)
         options = {"num_cpus": needed["CPU"], "num_gpus": needed.get("GPU", 0), "max_retries": 1}
-        return ray.remote(**options)(_called).remote(call)
+        return self.ray.remote(**options)(_called).remote(call)
 
     def done(self, calls: list[Any]) -> Collection[Any]:
         """Wait for the first."""
-        import ray
-
-        found: list[Any] = ray.wait(calls)[0]
+        found: list[Any] = self.ray.wait(calls)[0]
         return found
 
     def fetch(self, call: Any) -> str | TrainingError:
         """Return what it returned."""
-        import ray
-
-        found: str | TrainingError = ray.get(call)
+        found: str | TrainingError = self.ray.get(call)
         return found
 
     def close(self) -> None:
         """Leave the cluster, and stop it if it was started here."""
-        import ray
-
-        ray.shutdown()
+        self.ray.shutdown()
 
 
 def _needed(settings: Settings) -> dict[str, float]:
