@@ -22,7 +22,7 @@ OF_A_COMPARISON: Mapping[str, Any] = {"methods": tuple[str, ...], "seeds": int}
 # While a command writes into a folder: that it does, and which one it is.
 LOCK, WRITER = f"{OURS}.lock", f"{OURS}-writer.json"
 # Where a run is computed and where its data lies do not make it another run.
-_PLACES = ("root", "device", "processes", "threads")
+PLACES = ("root", "device", "processes", "threads")
 _PATHS = ("labels",)
 
 
@@ -50,7 +50,7 @@ def by_content(trial: Trial) -> str:
     Settings at their defaults leave no trace in it, so that new ones do not hide old runs. Of data and of other runs
     that it builds on, the name counts, not the place.
     """
-    content = changed(trial.settings, _PLACES)
+    content = changed(trial.settings, PLACES)
     content |= {name: Path(content[name]).name for name in _PATHS if content.get(name)}
     if (initialisation := trial.protocol.initialisation) != "pytorch":
         content["initialisation"] = initialisation  # earlier versions had no other

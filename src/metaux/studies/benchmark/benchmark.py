@@ -20,7 +20,7 @@ from metaux.runs.loading import load_once
 from metaux.runs.plan import check, make_plan
 from metaux.runs.pool import longest_first, summarise_failures, train
 from metaux.runs.reading import read_kept
-from metaux.runs.store import Store, check_writable
+from metaux.runs.store import PLACES, Store, check_writable
 from metaux.runs.trial import Trial
 from metaux.runs.workers import Workers
 from metaux.settings import Settings, changed
@@ -35,8 +35,6 @@ Stage = Literal["tune", "plan", "test"]
 PLAN, RESULT, TABLE = "plan.json", "benchmark.json", "benchmark.csv"
 # What the result was called before.
 _EARLIER_RESULT = "contest.json"
-# Where it runs does not change what a data set is.
-_PLACES = ("root", "device", "processes", "threads")
 
 
 def benchmark(
@@ -259,8 +257,8 @@ class _OnDataSet:
 
     def _check_same(self) -> None:
         """Raise `InputError` if the plan was made for another data set of that name."""
-        now = changed(self.settings, _PLACES)
-        before = {key: v for key, v in self.result.get("settings", now).items() if key not in _PLACES}
+        now = changed(self.settings, PLACES)
+        before = {key: v for key, v in self.result.get("settings", now).items() if key not in PLACES}
         if differing := [key for key in {**before, **now} if before.get(key) != now.get(key)]:
             raise InputError(
                 f"expected the data set {self.name} as it was when its plan was made, found another "

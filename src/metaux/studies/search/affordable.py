@@ -136,12 +136,7 @@ def affordable(settings: Settings, costs: Mapping[str, Cost], epochs: int, secon
 
 
 def needed(
-    costs: Mapping[str, Cost],
-    methods: Sequence[str],
-    epochs: int,
-    grid: Sequence[Mapping[str, float]],
-    workers: int,
-    seeds: int = LEAST_SEEDS,
+    costs: Mapping[str, Cost], methods: Sequence[str], epochs: int, grid: Sequence[Mapping[str, float]], workers: int
 ) -> float:
     """Return the seconds of a budget whose share for the search, and whose rest for a test, are enough."""
     search = 0.0
@@ -152,7 +147,7 @@ def needed(
     # The method, its own controls and single task for the same time; single task, uniform, frozen and shuffled labels.
     dearest = max(((2 + len(ROWS[name].controls)) * costs[name].of(epochs) for name in methods), default=0.0)
     longest = max((costs[name].of(epochs) for name in methods), default=0.0) + single  # shuffled labels wait for others
-    test = side_by_side(seeds * (dearest + (4 if methods else 2) * single), longest, workers)
+    test = side_by_side(LEAST_SEEDS * (dearest + (4 if methods else 2) * single), longest, workers)
     return max(search / SEARCH, test / (1 - MOST_SEARCH))
 
 
