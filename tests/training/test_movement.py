@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from metaux.labels.sources import SOURCES
 from metaux.metagradient import alone
 from metaux.training.cosine import mean_cosine
+from metaux.training.generated_labels import label_movement, labels_in_training
 from metaux.training.loop import fit
-from metaux.training.movement import label_movement, labels_in_training
 from metaux.training.preparation import prepared_source
 from properties import assert_same_weights
 from small import learner, trained

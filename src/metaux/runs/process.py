@@ -26,10 +26,10 @@ from metaux.training.callbacks import Callback, Training
 from metaux.training.checkpoint import Checkpoint
 from metaux.training.devices import computing, quieten
 from metaux.training.evaluate import evaluated_on
+from metaux.training.generated_labels import label_movement
 from metaux.training.learner import make_learner
 from metaux.training.loop import Fitted, fit
 from metaux.training.meta_gradients import name_of
-from metaux.training.movement import label_movement
 from metaux.training.pace import Pace
 from metaux.training.plan import Plan
 

@@ -18,12 +18,11 @@ from metaux.rng import derive_seed, seeded
 from metaux.training.batches import Batches
 from metaux.training.head import train_head
 from metaux.training.meta_gradients import FEW, check_difference, choose_meta_gradient
-from metaux.training.optimizer import make_average, make_optimizer
+from metaux.training.optimizer import Schedule, make_average, make_optimizer
 from metaux.training.plan import Plan
 from metaux.training.preparation import example_of, make_network, prepared_source
 from metaux.training.primary_loss import make_primary_loss
 from metaux.training.processes import averager, take_from_first
-from metaux.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from metaux.training.fabric import Fabric
