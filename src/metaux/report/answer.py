@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+
 from metaux.evidence.folds import folds_of
 from metaux.evidence.plain import expect
 from metaux.report.confusions import counts_of
@@ -85,8 +87,8 @@ def _classes(names: Sequence[str], runs: Sequence[Run]) -> list[ClassAdvice]:
     """Return every class with test samples, the worst first, with what its mistakes suggest."""
     counts = counts_of(runs, len(names)) * (1 if folds_of(runs[0].settings) is None else len(runs))
     first = runs[0]  # an older version's run does not say what it learned from
-    primary = first.output("train_primary").tolist() if "train_primary" in first.outputs() else []
-    learned = [primary.count(number) for number in range(len(names))]
+    primary = first.output("train_primary") if "train_primary" in first.outputs() else np.array([], np.int64)
+    learned = np.bincount(primary, minlength=len(names)).tolist()
     found = []
     for number, name in enumerate(names):
         tested, right = counts[number].sum(), counts[number, number]  # a mean over seeds; their sum in cross-validation
