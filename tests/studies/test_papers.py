@@ -28,13 +28,12 @@ from metaux.runs.trial import Trial
 from metaux.runs.workers import Processes
 from metaux.settings import changed
 from metaux.studies.papers import complexity, invented, meta_step
-from metaux.studies.papers.catalogue import ITEMS
 from metaux.studies.papers.claims import WORDS
 from metaux.studies.papers.curves import PAIRS
 from metaux.studies.papers.estimate import Clock
 from metaux.studies.papers.invented import between_runs
 from metaux.studies.papers.item import METHODS, OF_A_METHOD, Line, of_seeds, on_pairs
-from metaux.studies.papers.reproduce import list_items, reproduce
+from metaux.studies.papers.reproduce import ITEMS, list_items, reproduce
 from metaux.studies.papers.scales import NARROW, PAPER, SMALL, Scale, cut_down
 from shell import metaux, own_time
 

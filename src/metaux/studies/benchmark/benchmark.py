@@ -225,14 +225,9 @@ class _OnDataSet:
     def _that_can_run(self, entrants: Sequence[Entrant]) -> list[Entrant]:
         """Return the rows that can run on this data, and note why others cannot."""
         data = load_once(self.settings)
-        self.notes += data.notices
-        found = []
-        for row in entrants:
-            if why := self._why_not(row, data):
-                self.notes.append(f"{row.name}: not run: {why}")
-            else:
-                found.append(row)
-        return found
+        why = {row.name: self._why_not(row, data) for row in entrants}
+        self.notes += [*data.notices, *(f"{name}: not run: {own}" for name, own in why.items() if own)]
+        return [row for row in entrants if not why[row.name]]
 
     def _why_not(self, row: Entrant, data: LabelledData) -> str:
         if data.kind not in row.kinds:

@@ -18,14 +18,29 @@ from metaux.runs.results import VERSIONS
 from metaux.runs.store import Store, check_writable
 from metaux.runs.workers import Workers
 from metaux.settings import changed
-from metaux.studies.papers.catalogue import ITEMS
 from metaux.studies.papers.claims import judged
+from metaux.studies.papers.complexity import FIGURE4, FIGURE7
+from metaux.studies.papers.curves import COSINE, FIGURE3
 from metaux.studies.papers.estimate import Clock
 from metaux.studies.papers.findings import Findings
+from metaux.studies.papers.gradient import GRADIENT
+from metaux.studies.papers.invented import AGREEMENT, COLLAPSE
 from metaux.studies.papers.item import Item, Line, finished, trials
+from metaux.studies.papers.pictures import FIGURE5, FIGURE6
 from metaux.studies.papers.scales import Scale
+from metaux.studies.papers.structure import HIERARCHY, MASK_SOFTMAX
+from metaux.studies.papers.tables import FOCAL, PROTOCOLS, TABLE1, VECTORS
 from metaux.terminal import make_table, print_notes
 from metaux.words import counted, duration
+
+# By the name that the command line knows it by.
+ITEMS = {
+    item.name: item
+    for item in (
+        *(MASK_SOFTMAX, FIGURE3, FIGURE4, FIGURE5, FIGURE6, FIGURE7, TABLE1, COSINE, GRADIENT, HIERARCHY),
+        *(AGREEMENT, COLLAPSE, FOCAL, PROTOCOLS, VECTORS),
+    )
+}
 
 
 def reproduce(
