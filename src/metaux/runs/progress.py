@@ -1,6 +1,5 @@
 """How far runs are and how long they still take, read from what they record: in any process, on any machine."""
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -136,20 +135,8 @@ def _live(view: Callable[[], "RenderableType"], console: "Console") -> Iterator[
         return
     from rich.live import Live
 
-    stop = threading.Event()
-    with Live(view(), console=console, transient=True, auto_refresh=False) as live:
-
-        def watch() -> None:
-            while not stop.wait(1):
-                live.update(view(), refresh=True)
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            watcher.join()
+    with Live(view(), get_renderable=view, refresh_per_second=1, console=console, transient=True):
+        yield
 
 
 def _view(what: str, share: float, left: float | None, told: str = "") -> "RenderableType":
