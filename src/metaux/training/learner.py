@@ -16,13 +16,13 @@ from metaux.metagradient import Average, LookAhead, MetaGradient, finite_differe
 from metaux.networks.multitask import MultiTaskNetwork, Outputs, to_channels_last
 from metaux.rng import derive_seed, seeded
 from metaux.training.batches import Batches
-from metaux.training.head import train_head
 from metaux.training.meta_gradients import FEW, check_difference, choose_meta_gradient
 from metaux.training.optimizer import Schedule, make_average, make_optimizer
 from metaux.training.plan import Plan
 from metaux.training.preparation import example_of, make_network, prepared_source
 from metaux.training.primary_loss import make_primary_loss
 from metaux.training.processes import averager, take_from_first
+from metaux.training.teachers import train_head
 
 if TYPE_CHECKING:
     from metaux.training.fabric import Fabric
@@ -192,7 +192,7 @@ def make_learner(
     _check_smallest_batch(network, batches)
     primary_loss, average = make_primary_loss(plan), averager(fabric)
     if "network" not in (state or {}):
-        train_head(network, batches.train, primary_loss, plan.protocol.head_epochs, plan.protocol.batch_size)
+        train_head(network, batches.train, primary_loss, plan.protocol)
     meta_gradient, notice = plan.meta_gradient if source.meta_step else None, ""
     if source.meta_step and meta_gradient in (None, finite_difference):
         few = batches.train.load(torch.arange(min(FEW, len(plan.train))))

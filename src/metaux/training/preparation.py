@@ -14,11 +14,10 @@ from metaux.networks.multitask import MultiTaskNetwork, feature_size, initialise
 from metaux.rng import derive_seed, seeded
 from metaux.training.course import make_course
 from metaux.training.features import of_pixels
-from metaux.training.head import train_head
 from metaux.training.loader import Loader
 from metaux.training.plan import Plan
 from metaux.training.primary_loss import make_primary_loss
-from metaux.training.teachers import pretrain
+from metaux.training.teachers import pretrain, train_head
 
 if TYPE_CHECKING:
     from metaux.training.fabric import Fabric
@@ -95,9 +94,8 @@ def prepared_source(
         seed = derive_seed(plan.seed, "start", start) if start else plan.seed
         network = make_network(plan.trunk, example_of(plan), source, seed, plan.own_weights)
         to_channels_last(network, device)
-        primary_loss, protocol = make_primary_loss(plan), plan.protocol
-        loader = Loader(plan.train, plan.preprocess, device, seed=seed)
-        train_head(network, loader, primary_loss, protocol.head_epochs, protocol.batch_size)
+        primary_loss, loader = make_primary_loss(plan), Loader(plan.train, plan.preprocess, device, seed=seed)
+        train_head(network, loader, primary_loss, plan.protocol)
         return make_course(plan, source, fabric, network, primary_loss, spare if rehearsal else None)
 
     def spare(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Networks trained before a run's own training: those that make labels, and those that make features for them."""
+"""What is trained before a run's own training: networks that make labels, or features for them, and a head alone."""
 
 from collections.abc import Callable
 from math import ceil
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from metaux.data.samples import Samples
 from metaux.errors import InputError, TrainingError
-from metaux.labels.base import Batch, BatchLoss
+from metaux.labels.base import Batch, BatchLoss, PrimaryLoss
 from metaux.labels.rotation import TURNS, turned
 from metaux.networks.autoencoder import Autoencoder
 from metaux.networks.multitask import MultiTaskNetwork, make_head, to_channels_last
@@ -22,6 +22,7 @@ from metaux.training.optimizer import make_optimizer
 EPOCHS, STEPS, BATCH_SIZE, LEARNING_RATE = 20, 500, 100, 1e-3
 PROJECTION = 64  # dimensions in which views are compared
 TEMPERATURE = 0.5
+HEAD_RATE = 1e-3  # of AdamW
 
 
 def pretrain(network: nn.Module, loader: Loader, protocol: Protocol, loss: BatchLoss) -> None:
@@ -76,6 +77,31 @@ def _train(
             f"the loss of the network that makes the labels became {float(total)}; use a smaller learning rate"
         )
     network.eval().requires_grad_(False)
+
+
+def train_head(network: MultiTaskNetwork, loader: Loader, primary_loss: PrimaryLoss, protocol: Protocol) -> None:
+    """Train the primary head alone, before a fine-tuning, on features that are computed once of samples as they are.
+
+    Args:
+        network: on the loader's device; its trunk stays as it is, and so does its mode.
+        loader: of the training samples.
+        primary_loss: of the primary output and its batch; a scalar.
+        protocol: the run's, which has epochs of the head or none.
+    """
+    if not protocol.head_epochs:
+        return
+    training, head = network.training, network.primary_head
+    network.eval()
+    with torch.no_grad():
+        features = torch.cat([network.trunk(*loader.load(rows).inputs) for rows in loader.samples.in_parts()])
+    network.train(training)
+    optimizer = optim.AdamW(head.parameters(), HEAD_RATE)
+    for epoch in range(protocol.head_epochs):
+        for rows in shuffled(len(features), protocol.batch_size, loader.seed, "head order", epoch):
+            batch = loader.load(rows)
+            primary_loss(head(features[batch.index]), batch).backward()
+            optimizer.step()
+            optimizer.zero_grad()
 
 
 def train_autoencoder(samples: Samples, preprocess: Preprocess, seed: int, device: torch.device) -> Autoencoder:
