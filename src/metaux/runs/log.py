@@ -4,7 +4,6 @@ A log lies in its run's folder and is no part of what defines the run. `logged.j
 interrupted run continues its log, and a run that was trained without a log can be given a whole one later.
 """
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from metaux.errors import InputError, reason
 from metaux.files import write_json
 from metaux.runs.reading import read_kept
 from metaux.runs.record import Run
+from metaux.runs.validity import is_number
 
 LOGGED = "logged.json"
 Records = Sequence[Mapping[str, Any]]
@@ -48,7 +48,7 @@ def catch_up(kind: str | None, folder: Path) -> None:
     if kind is None:
         return
     run = Run.read(folder)
-    if _logged(folder, kind).get("epochs", 0) < len(run.epochs):
+    if _read(folder).get(kind, {}).get("epochs", 0) < len(run.epochs):
         with opened(kind, folder, f"{run.method}-{run.seed}", run.settings) as write:
             write(run.epochs)
 
@@ -69,13 +69,13 @@ def opened(kind: str | None, folder: Path, name: str, settings: Mapping[str, Any
     if kind is None:
         yield lambda _: None
         return
-    known = _logged(folder, kind)
+    known = dict(_read(folder).get(kind, {}))
     opener = {"tensorboard": _tensorboard, "wandb": _wandb}[kind]
     with opener(folder, name, settings, known) as send:
 
         def write(records: Records) -> None:
             for record in records[known.get("epochs", 0) :]:
-                numbers = {name: value for name, value in record.items() if _is_number(value) and name != "epoch"}
+                numbers = {name: value for name, value in record.items() if is_number(value) and name != "epoch"}
                 send(int(record["epoch"]), numbers)
             known["epochs"] = len(records)
             write_json(folder / LOGGED, {**_read(folder), kind: known})
@@ -132,16 +132,8 @@ def _is_online() -> bool:
     return wandb.setup().settings.mode in ("online", "shared")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _logged(folder: Path, kind: str) -> dict[str, Any]:
-    """Return what is known of a log: how many epochs are in it, and wandb's name for it."""
-    return dict(_read(folder).get(kind, {}))
-
-
 def _read(folder: Path) -> dict[str, Any]:
+    """Return what is known of each log: how many epochs are in it, and wandb's name for it."""
     damaged = InputError(f"expected a whole {folder / LOGGED}, found it damaged; delete it to log anew")
     try:
         found = read_kept(folder / LOGGED)

@@ -102,7 +102,7 @@ def check_records(path: Path, records: Sequence[Mapping[str, Any]], epochs: int)
             raise damaged(path, f"with epoch {str(record['epoch'])[:40]} in line {number}")
         if record.get("seconds") is None:
             raise damaged(path, f"without seconds in line {number}")
-        if others := [name for name, value in record.items() if not (value is None or _is_number(value))]:
+        if others := [name for name, value in record.items() if not (value is None or is_number(value))]:
             raise damaged(path, f"with {others[0][:40]} in line {number}, which is no number")
         _check_fractions(path, record)
 
@@ -174,14 +174,15 @@ def check_output(path: Path, file: Any, name: str, result: Mapping[str, Any]) ->
     return array
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _are_of(values: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]]) -> bool:
     """Return whether those of some values that are there are of their types."""
     found = [(values[name], kind) for name, kind in kinds.items() if name in values]
-    return all(isinstance(value, kind) and (not isinstance(value, int) or _is_number(value)) for value, kind in found)
+    return all(isinstance(value, kind) and (not isinstance(value, int) or is_number(value)) for value, kind in found)
 
 
 def _are(kind: type, *lists: Sequence[Any]) -> bool:
@@ -191,5 +192,5 @@ def _are(kind: type, *lists: Sequence[Any]) -> bool:
 def _check_fractions(path: Path, values: Mapping[str, Any]) -> None:
     for name in _FRACTIONS:
         value = values.get(name)
-        if value is not None and not (_is_number(value) and 0 <= value <= 1):
+        if value is not None and not (is_number(value) and 0 <= value <= 1):
             raise damaged(path, f"with {name} {str(value)[:40]}, which is no fraction from 0 to 1")
