@@ -1,7 +1,6 @@
 """What a classical model takes of raw samples: a row of numbers for each."""
 
 import hashlib
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -47,24 +46,16 @@ def kept_numbers(
     if preprocessing.kind != "image" or samples.ids is None:
         return numbers_of(embedding, preprocessing, samples, device)
     rows = hashlib.blake2b(samples.ids.numpy().tobytes(), digest_size=16).hexdigest()
-    return _kept(_Asked(embedding, preprocessing, str(device), data, rows, samples))
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """Two are alike where all but the samples is."""
-
-    embedding: str
-    preprocessing: Preprocessing
-    device: str
-    data: str
-    rows: str
-    samples: Samples = field(compare=False)
+    kept = _kept(embedding, preprocessing, str(device), data, rows)
+    if not kept:
+        kept.append(numbers_of(embedding, preprocessing, samples, device))
+    return kept[0]
 
 
 @lru_cache(maxsize=2)  # of training and test samples
-def _kept(asked: _Asked) -> Any:
-    return numbers_of(asked.embedding, asked.preprocessing, asked.samples, torch.device(asked.device))
+def _kept(*what: object) -> list[Any]:  # noqa: ARG001
+    """Return the list that is for the features of these samples, empty at first."""
+    return []
 
 
 def _counts(ids: Tensor) -> Any:
