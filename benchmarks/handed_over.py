@@ -5,7 +5,8 @@
 
 Makes data sets that fit a user's folder, gives each to `metaux recommend`, and measures what is handed over on fresh
 samples that nothing was trained or chosen on. Beside it are the classical models, the default `metaux train --method
-single`, and for photos timm's ResNet-18 from scratch (64 pixels, 40 epochs, AdamW), all trained on the same samples.
+single`, and for photos two networks from scratch: `metaux train --backbone small-cnn --epochs auto`, and timm's
+ResNet-18 (64 pixels, 40 epochs, AdamW). All are trained on the same samples.
 
 - photos: 300 images in 5 classes of CIFAR-100, 500 fresh ones; classes and images are drawn by `--seed`. `--cifar100`
   has class folders below train/ and test/.
@@ -54,6 +55,7 @@ TABLES = {
     "wheat-seeds": (-1, False),
 }
 CLASSICAL = {"photos": ("linear-probe",), "texts": ("logistic-regression",)}
+FROM_SCRATCH = ("--method", "single", "--backbone", "small-cnn", "--epochs", "auto")
 OF_TABLES = ("logistic-regression", "gradient-boosting")
 
 
@@ -162,11 +164,13 @@ def measure(name: str, known: str, fresh: str, minutes: float, out: Path, seed: 
     network, _ = fresh_accuracy(Path(found["network"]), fresh)
     interval = share_of_samples(np.repeat([1.0, 0.0], [round(accuracy * count), count - round(accuracy * count)]))
     others: dict[str, float] = {}
-    for method in ("single", *CLASSICAL.get(name, OF_TABLES)):
-        metaux("train", known, "--method", method, "--out", out / method, "--quiet")
-        others[method], _ = fresh_accuracy(out / method, fresh)
+    rows = {method: ("--method", method) for method in ("single", *CLASSICAL.get(name, OF_TABLES))}
     if name == "photos":
+        rows["from-scratch"] = FROM_SCRATCH
         others["timm-resnet18"] = resnet18(known, fresh, seed)
+    for row, options in rows.items():
+        metaux("train", known, *options, "--out", out / row, "--quiet")
+        others[row], _ = fresh_accuracy(out / row, fresh)
     best = max(others.values())
     return {
         "data_set": name,
@@ -179,7 +183,7 @@ def measure(name: str, known: str, fresh: str, minutes: float, out: Path, seed: 
         "network": network,
         **{
             other.replace("-", "_"): others.get(other)
-            for other in ("single", *OF_TABLES, "linear-probe", "timm-resnet18")
+            for other in ("single", *OF_TABLES, "linear-probe", "from-scratch", "timm-resnet18")
         },
         "within": interval.high is not None and interval.high >= best,
     }
