@@ -164,7 +164,9 @@ def measure(name: str, known: str, fresh: str, minutes: float, out: Path, seed: 
     network, _ = fresh_accuracy(Path(found["network"]), fresh)
     interval = share_of_samples(np.repeat([1.0, 0.0], [round(accuracy * count), count - round(accuracy * count)]))
     others: dict[str, float] = {}
-    rows = {method: ("--method", method) for method in ("single", *CLASSICAL.get(name, OF_TABLES))}
+    rows: dict[str, tuple[str, ...]] = {
+        method: ("--method", method) for method in ("single", *CLASSICAL.get(name, OF_TABLES))
+    }
     if name == "photos":
         rows["from-scratch"] = FROM_SCRATCH
         others["timm-resnet18"] = resnet18(known, fresh, seed)

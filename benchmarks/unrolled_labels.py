@@ -4,9 +4,10 @@
 
 Each seed draws training samples, folds, labels and the final training anew. First it prints how many core-hours are
 left, by what is recorded of a row or by a rehearsal of it. Then it trains what is not recorded, seed by seed, and
-records each run (`SET-accuracies.csv`); after each seed it writes the paired differences (`SET-differences.csv`) and a
-sheet of the sub-classes (`SET.png`). An interrupted run goes on after its last iteration or epoch while its folder in
-`--out` is there; what is recorded needs no folder. `--sets`, `--rows` and `--seeds` restrict it.
+records each run (`SET-accuracies.csv`) and the outer losses by which its labels were learned (`SET-outer-losses.csv`).
+After each seed it writes the paired differences (`SET-differences.csv`) and a sheet of the sub-classes (`SET.png`). An
+interrupted run goes on after its last iteration or epoch while its folder in `--out` is there; what is recorded needs
+no folder. `--sets`, `--rows` and `--seeds` restrict it.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from metaux.labels.sources import REFERENCES
 from metaux.runs.launch import rehearse
 from metaux.runs.loading import load_once
 from metaux.runs.pool import summarise_failures, train
+from metaux.runs.record import Run
 from metaux.runs.store import Store
 from metaux.runs.trial import Trial
 from metaux.runs.workers import Processes
@@ -164,13 +166,10 @@ class Study:
     def __init__(self, name: str, settings: Settings, store: Store, records: Path):
         self.name, self.settings, self.store, self.records = name, settings, store, records
         self.rows = {title: row for title, row in ROWS.items() if name in row.sets}
-        self.path = records / f"{name}-accuracies.csv"
+        self.path, self.losses = records / f"{name}-accuracies.csv", records / f"{name}-outer-losses.csv"
         self.found: dict[tuple[str, int], Finished] = {}
-        if self.path.exists():
-            with self.path.open(encoding="utf-8", newline="") as file:
-                for line in csv.DictReader(file):
-                    own = Finished(float(line["accuracy"]), float(line["seconds"]))
-                    self.found[line["row"], int(line["seed"])] = own
+        for line in _lines(self.path):
+            self.found[line["row"], int(line["seed"])] = Finished(float(line["accuracy"]), float(line["seconds"]))
 
     def trial(self, title: str, seed: int) -> Trial:
         """Return a run; its labels are in the folder of the run that learned them."""
@@ -220,6 +219,18 @@ class Study:
             if run is not None and (title, seed) not in self.found:
                 self.found[title, seed] = Finished(run.accuracy, time.process_time() - begun)
                 write_text_atomic(self.path, to_csv(self._recorded()))
+                self._record_outer_losses(title, seed, run)
+
+    def _record_outer_losses(self, title: str, seed: int, run: Run) -> None:
+        """Record the outer loss of each iteration, if the run learned labels by them."""
+        name = "source.outer_losses"
+        if name not in (tensors := run.weights()):
+            return
+        own = [
+            {"row": title, "seed": seed, "iteration": number, "outer_loss": round(loss, 5)}
+            for number, loss in enumerate(tensors[name].tolist(), 1)
+        ]
+        write_text_atomic(self.losses, to_csv([*_lines(self.losses), *own]))
 
     def _recorded(self) -> list[dict[str, object]]:
         return [
@@ -274,6 +285,14 @@ class Study:
                     pixels = samples.inputs[0][row].permute(1, 2, 0).numpy()
                     axes.imshow(pixels.squeeze(), cmap="gray", interpolation="nearest")
         figure.savefig(self.records / f"{self.name}.png", dpi=110)
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    """Return the lines of a CSV file, none if it is not there."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def main() -> None:
