@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -74,35 +74,8 @@ def prepared_source(
     notify: Callable[[str], None] = lambda _: None,
 ) -> tuple[LabelSource, float, float]:
     """Return the label source, the seconds of its preparation, and those that were spared of them."""
-    device, left_out = fabric.device, 0.0
-
-    def fit(network: nn.Module, rows: Tensor, loss: BatchLoss) -> None:
-        nonlocal left_out
-        loader = Loader(plan.train.take(rows), plan.preprocess, device, plan.augment, plan.seed)
-
-        def in_precision(batch: Batch) -> Tensor:
-            # For each batch anew: within one region, autocast keeps the half-precision copies of the first weights.
-            with fabric.autocast():
-                return loss(batch)
-
-        protocol = replace(plan.protocol, epochs=1) if rehearsal else plan.protocol
-        start = time.perf_counter()
-        pretrain(network, loader, protocol, in_precision)
-        left_out += (plan.protocol.epochs - protocol.epochs) * (time.perf_counter() - start)
-
-    def course(source: LabelSource, start: int) -> Course:
-        seed = derive_seed(plan.seed, "start", start) if start else plan.seed
-        network = make_network(plan.trunk, example_of(plan), source, seed, plan.own_weights)
-        to_channels_last(network, device)
-        primary_loss, loader = make_primary_loss(plan), Loader(plan.train, plan.preprocess, device, seed=seed)
-        train_head(network, loader, primary_loss, plan.protocol)
-        return make_course(plan, source, fabric, network, primary_loss, spare if rehearsal else None)
-
-    def spare(seconds: float) -> None:
-        nonlocal left_out
-        left_out += seconds
-
     source = plan.source(plan.data.hierarchy, plan.protocol)
+    trainings, device = _Trainings(plan, fabric, rehearsal), fabric.device
     unfinished = 0.0 if "network" in state else state.get("preparation", 0.0)
     preparation = Preparation(
         samples=plan.train,
@@ -112,19 +85,65 @@ def prepared_source(
         features=plan.features or of_pixels(plan.preprocess),
         embedding=plan.embedding,
         recorded=plan.recorded,
-        fit=fit,
+        fit=trainings.fit,
         seed=plan.seed,
         device=device,
         own_weights=plan.own_weights,
         kept=state.get("source", {}),
-        course=course,
+        course=trainings.course,
         keep=lambda made: keep(made, unfinished + time.perf_counter() - start),
         notify=notify,
     )
     start = time.perf_counter()
     source.prepare(preparation)
-    spent = time.perf_counter() - start
+    spent, left_out = time.perf_counter() - start, trainings.left_out
     if "network" in state:
         left_out = max(left_out, state.get("preparation", 0.0) - spent)
     left_out += unfinished
     return source, spent + left_out, left_out
+
+
+@dataclass
+class _Trainings:
+    """What a source may train before the run: networks, and the run's own training.
+
+    Args:
+        plan: the run's.
+        fabric: of one process.
+        rehearsal: train shorter.
+        left_out: the seconds that this spares.
+    """
+
+    plan: Plan
+    fabric: "Fabric"
+    rehearsal: bool
+    left_out: float = 0.0
+
+    def fit(self, network: nn.Module, rows: Tensor, loss: BatchLoss) -> None:
+        """Train a network on some of the training samples."""
+        plan = self.plan
+        loader = Loader(plan.train.take(rows), plan.preprocess, self.fabric.device, plan.augment, plan.seed)
+
+        def in_precision(batch: Batch) -> Tensor:
+            # For each batch anew: within one region, autocast keeps the half-precision copies of the first weights.
+            with self.fabric.autocast():
+                return loss(batch)
+
+        protocol = replace(plan.protocol, epochs=1) if self.rehearsal else plan.protocol
+        start = time.perf_counter()
+        pretrain(network, loader, protocol, in_precision)
+        self._spare((plan.protocol.epochs - protocol.epochs) * (time.perf_counter() - start))
+
+    def course(self, source: LabelSource, start: int) -> Course:
+        """Return the run's training, from its own start (0) or another one."""
+        plan = self.plan
+        seed = derive_seed(plan.seed, "start", start) if start else plan.seed
+        network = make_network(plan.trunk, example_of(plan), source, seed, plan.own_weights)
+        to_channels_last(network, self.fabric.device)
+        primary_loss = make_primary_loss(plan)
+        loader = Loader(plan.train, plan.preprocess, self.fabric.device, seed=seed)
+        train_head(network, loader, primary_loss, plan.protocol)
+        return make_course(plan, source, self.fabric, network, primary_loss, self._spare if self.rehearsal else None)
+
+    def _spare(self, seconds: float) -> None:
+        self.left_out += seconds
