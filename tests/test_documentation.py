@@ -243,6 +243,21 @@ def test_table_of_the_searches_is_the_records() -> None:
             assert agrees(line[column], difference("recommend/", row=row, minus=name, data_set=data_set)), column
 
 
+def test_table_of_what_is_handed_over_is_the_record() -> None:
+    page = (DOCS / "how-to" / "recommend.md").read_text()
+    others = ("single", "logistic_regression", "gradient_boosting", "linear_probe", "from_scratch", "timm_resnet18")
+    for line, found in zip(tables(page)[0], record("recommend/handed-over.csv"), strict=True):
+        assert [line["data"], line["handed over"]] == [found["data_set"], found["handed_over"]]
+        assert agrees(line["its accuracy"], numbers(found, "accuracy", "low", "high"))
+        assert line["fresh samples"] == found["fresh"]
+        assert agrees(line["default network"], numbers(found, "single"))
+        best = max((float(found[name]), name) for name in others if found[name])
+        shown, name = line["best of the others"].split(", ")
+        assert agrees(shown, best[:1])
+        assert name.replace("-", "_") == best[1]
+        assert float(found["high"]) >= best[0]  # as the text says
+
+
 def test_every_interval_in_the_text_is_a_recorded_one() -> None:
     lines = [line for study in STUDIES for line in record(f"{study}differences.csv")]
     known = [numbers(line, "mean", "low", "high") for line in lines]
