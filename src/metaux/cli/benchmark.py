@@ -74,6 +74,6 @@ class Benchmark(Command):
             out = EARLIER_FOLDER
             notes = (f"continuing in {EARLIER_FOLDER}, the earlier name of {FOLDER}; rename it when you like", *notes)
         print_notes(notes, console)
-        with self.workers.opened() as workers, sole_writer(out, console):
+        with self.workers.opened(console) as workers, sole_writer(out, console):
             benchmark(datasets, entrants, Rules(most_seeds=self.most_seeds), out, workers, self.stage, console)
         console.print(f"Runs, plans and tables: {out}", soft_wrap=True)

@@ -72,7 +72,7 @@ class Compare(Command):
         folder = self.out or default_folder(self.settings)
         settings = known_start(known_length(self.settings, folder), folder)
         claim(folder, settings)
-        with self.workers.opened() as workers, sole_writer(folder, console):
+        with self.workers.opened(console) as workers, sole_writer(folder, console):
             comparison, verdict = compare(
                 settings, self.methods, self.seeds, workers, folder, console, self.report, output.log
             )

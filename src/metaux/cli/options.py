@@ -1,6 +1,8 @@
 """What commands have in common: what a command is, and the options that several of them take."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -10,6 +12,8 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from metaux.settings import Backend, Output, Settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from metaux.runs.workers import Workers
 
 SharedSettings = OmitArgPrefixes[Settings]
@@ -39,11 +43,21 @@ class SideBySide:
     backend: Backend = "processes"
     address: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="")] = None
 
-    def opened(self) -> "Workers":
-        """Return workers, to be closed; raise `InputError` if there are none."""
-        from metaux.runs.cluster import opened
+    @contextmanager
+    def opened(self, console: "Console") -> Iterator["Workers"]:
+        """Have workers within the block, and say at its end what a user should know of them.
 
-        return opened(self.jobs, self.backend, self.address)
+        Raises:
+            InputError: if there are none.
+        """
+        from metaux.runs.cluster import opened
+        from metaux.terminal import print_notes
+
+        with opened(self.jobs, self.backend, self.address) as workers:
+            try:
+                yield workers
+            finally:
+                print_notes(workers.told_at_the_end(), console)
 
 
 SharedWorkers = OmitArgPrefixes[SideBySide]

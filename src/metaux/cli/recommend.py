@@ -59,7 +59,7 @@ class Recommend(Command):
         folder = self.out or default_folder(self.settings, "recommend")
         settings = known_start(self.settings, folder)
         claim(folder, settings)
-        with self.workers.opened() as workers, sole_writer(folder, console):
+        with self.workers.opened(console) as workers, sole_writer(folder, console):
             found = recommend(settings, self.minutes, workers, folder, console)
         if self.json:
             print_json(found, console)

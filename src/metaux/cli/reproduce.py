@@ -62,5 +62,5 @@ class Reproduce(Command):
             return
         if self.trial:
             scale, out, seeds = cut_down(scale), self.out / f"{self.scale}-trial", 1
-        with self.workers.opened() as workers, sole_writer(out, console):
+        with self.workers.opened(console) as workers, sole_writer(out, console):
             reproduce(self.items, scale, self.root, out, seeds, workers, self.device, console)

@@ -11,6 +11,7 @@ from pathlib import Path
 from socket import create_connection
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from metaux.errors import InputError, TrainingError, reason
 from metaux.runs.trial import Trial
@@ -25,11 +26,10 @@ class Cluster(Workers):
     """Workers on any number of machines, which see one folder under the same path; so they need no other connection.
 
     A subclass says how to `submit` a call, to wait until some of these are `done`, and to `fetch` what one returned;
-    and which errors of these say that a worker `died` that had the call, and which that the whole cluster is `lost`.
+    and which errors of these say that the whole cluster is `lost`.
     """
 
     package: str
-    died: tuple[type[Exception], ...]
     lost: tuple[type[Exception], ...]
 
     def __init__(self, jobs: int, backend: Backend, address: str | None):
@@ -48,48 +48,34 @@ class Cluster(Workers):
 
     @abstractmethod
     def submit(self, settings: Settings, call: Call) -> Any:
-        """Begin a call with such settings on a worker, and again on another one if that dies."""
+        """Begin a call with such settings on a worker."""
 
     @abstractmethod
     def done(self, calls: list[Any]) -> Collection[Any]:
         """Wait until at least one of these calls has come to its end, and return those that have."""
 
     @abstractmethod
-    def fetch(self, call: Any) -> str | TrainingError:
-        """Return what a call returned."""
+    def fetch(self, call: Any) -> str | TrainingError | None:
+        """Return what a call returned; None if its worker died."""
 
-    def outcomes(
-        self,
-        work: Work,
-        todo: Todo,
-        count: int,
-        tell: Callable[[str], None],  # noqa: ARG002  # a cluster says nothing of what it tries again
-    ) -> Iterator[str]:
+    def attempts(self, work: Work, waiting: Todo, count: int) -> Iterator[tuple[Path, str | None]]:
         """Do them on the cluster, where no more than `count` wait or are done at a time."""
-        waiting, running = list(todo.items()), dict[Any, Trial]()
-        while waiting or running:
-            while waiting and len(running) < count:
-                folder, trial = waiting.pop(0)
+        running = dict[Any, Path]()
+        while waiting:
+            for folder in [folder for folder in waiting if folder not in running.values()][: count - len(running)]:
+                trial = waiting[folder]
                 call = partial(_there, work, Path.cwd(), folder.absolute(), trial)
-                running[self.submit(trial.settings, call)] = trial
+                running[self.submit(trial.settings, call)] = folder
             try:
-                for call in self.done([*running]):
-                    yield self._found(call, running.pop(call))
+                ended = [(running.pop(call), self.fetch(call)) for call in self.done([*running])]
             except self.lost as error:
                 raise TrainingError(
                     f"the cluster is lost ({reason(error, 80)}); the same command goes on, once there is one"
                 ) from None
-
-    def _found(self, call: Any, trial: Trial) -> str:
-        """Return what the user is told of a run, if anything."""
-        try:
-            found = self.fetch(call)
-        except self.died as error:
-            died = f"its worker died, also when it was tried again ({reason(error, 80)})"
-            return f"{trial.method} with seed {trial.seed}: {died}"
-        if isinstance(found, TrainingError):
-            raise found
-        return found
+            for folder, found in ended:
+                if isinstance(found, TrainingError):
+                    raise found
+                yield folder, found
 
 
 def _there(work: Work, place: Path, folder: Path, trial: Trial) -> str | TrainingError:
@@ -144,9 +130,9 @@ class Ray(Cluster):
         return found
 
     def submit(self, settings: Settings, call: Call) -> Any:
-        """Begin a task that is tried twice."""
+        """Begin a task that Ray does not try again, which would be without a word."""
         needed = _needed(settings)
-        options = {"num_cpus": needed["CPU"], "num_gpus": needed.get("GPU", 0), "max_retries": 1}
+        options = {"num_cpus": needed["CPU"], "num_gpus": needed.get("GPU", 0), "max_retries": 0}
         return self.ray.remote(**options)(_called).remote(call)
 
     def done(self, calls: list[Any]) -> Collection[Any]:
@@ -154,9 +140,12 @@ class Ray(Cluster):
         found: list[Any] = self.ray.wait(calls)[0]
         return found
 
-    def fetch(self, call: Any) -> str | TrainingError:
+    def fetch(self, call: Any) -> str | TrainingError | None:
         """Return what it returned."""
-        found: str | TrainingError = self.ray.get(call)
+        try:
+            found: str | TrainingError = self.ray.get(call)
+        except self.died:
+            return None
         return found
 
     def close(self) -> None:
@@ -181,14 +170,11 @@ class Dask(Cluster):
 
     def __init__(self, jobs: int = 0, address: str | None = None):
         super().__init__(jobs, "dask", address)
-        import dask
         import distributed
 
-        self.died = (distributed.KilledWorker,)
         self.lost = (CancelledError, distributed.core.CommClosedError)
-        # One thread per process, since runs take turns within one; what dies twice is reported.
+        # One thread per process, since runs take turns within one.
         own = {"n_workers": jobs or None, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
-        dask.config.set({"distributed.scheduler.allowed-failures": 1})
         try:
             self.client = distributed.Client(address, timeout=_PATIENCE, **({} if address else own))
         except (OSError, ValueError) as error:
@@ -201,7 +187,7 @@ class Dask(Cluster):
 
     def submit(self, settings: Settings, call: Call) -> Any:  # noqa: ARG002
         """Begin a task."""
-        return self.client.submit(_called, call, pure=False)
+        return self.client.submit(_begun_once, uuid4().hex, call, pure=False)
 
     def done(self, calls: list[Any]) -> Collection[Any]:
         """Wait for the first."""
@@ -210,9 +196,14 @@ class Dask(Cluster):
         found: Collection[Any] = distributed.wait(calls, return_when="FIRST_COMPLETED").done
         return found
 
-    def fetch(self, call: Any) -> str | TrainingError:
+    def fetch(self, call: Any) -> str | TrainingError | None:
         """Return what it returned."""
-        found: str | TrainingError = call.result()
+        import distributed
+
+        try:
+            found: str | TrainingError | None = call.result()
+        except distributed.KilledWorker:
+            return None
         return found
 
     def close(self) -> None:
@@ -221,6 +212,20 @@ class Dask(Cluster):
             self.client.close()
             if self.client.cluster is not None:
                 self.client.cluster.close()
+
+
+def _begun_once(name: str, call: Call) -> str | TrainingError | None:
+    """Do a call of that name; not again, if a worker died of it and Dask gave it to this one, without a word."""
+    import distributed
+
+    begun = distributed.Event(name)
+    if begun.is_set():
+        begun.clear()
+        return None
+    begun.set()
+    found = call()
+    begun.clear()
+    return found
 
 
 def _unreachable(backend: str, address: str | None, error: Exception) -> InputError:

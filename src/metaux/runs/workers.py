@@ -15,11 +15,12 @@ from metaux.runs.record import is_finished
 from metaux.runs.trial import Trial
 from metaux.settings import Settings
 from metaux.training.devices import device_of
+from metaux.words import counted, few, listed
 
 Todo = Mapping[Path, Trial]
 Work = Callable[[Path, Trial], str]
 """Does one run; returns why it could not be finished, if so. It must be of a module, so that it can travel."""
-_KILLED = "a process was killed from outside (too little memory?)"
+_KILLED = "killed from outside (too little memory?)"
 
 
 class Workers(ABC):
@@ -38,6 +39,7 @@ class Workers(ABC):
                 f"expected at least 1 job, or 0 for as many as suit the machine, found {jobs}; correct --jobs"
             )
         self.jobs = jobs
+        self.again: list[str] = []  # the runs that were dispatched once more
 
     def count(self, settings: Settings) -> int:
         """Return how many runs with these settings are done at a time."""
@@ -57,8 +59,20 @@ class Workers(ABC):
         return False
 
     @abstractmethod
+    def attempts(self, work: Work, waiting: Todo, count: int) -> Iterator[tuple[Path, str | None]]:
+        """Yield for each run what `work` returns of it, or None if its worker died.
+
+        Args:
+            work: does a run in any process.
+            waiting: the runs by their folders. Each that is yielded is taken out of it meanwhile, or waits again.
+            count: how many at a time.
+
+        Raises:
+            TrainingError: if runs were not tried at all.
+        """
+
     def outcomes(self, work: Work, todo: Todo, count: int, tell: Callable[[str], None]) -> Iterator[str]:
-        """Yield what `work` returns of each run. A run whose worker died is given to another one, once.
+        """Yield what `work` returns of each run. A run whose worker dies is dispatched once more, and the user told.
 
         Args:
             work: does a run in any process.
@@ -67,8 +81,33 @@ class Workers(ABC):
             tell: the user in a line.
 
         Raises:
-            TrainingError: if runs were not tried at all.
+            TrainingError: if runs were not tried at all; in the end, if the worker of a run died twice.
         """
+        waiting, died, lost = dict(todo), set[Path](), list[str]()
+        while waiting:
+            for folder, found in self.attempts(work, waiting, count):
+                name = f"{todo[folder].method} with seed {todo[folder].seed}"
+                if found is None and folder not in died:
+                    died.add(folder)
+                    self.again.append(name)
+                    tell(f"{name}: its worker was {_KILLED}; the run is dispatched once more, and goes on")
+                    continue
+                del waiting[folder]
+                if found is None:
+                    lost.append(name)
+                else:
+                    yield found
+        if lost:
+            raise TrainingError(
+                f"the worker of {listed(lost)} was twice {_KILLED}; the same command goes on, with fewer --jobs"
+            )
+
+    def told_at_the_end(self) -> list[str]:
+        """Return what a user should know of all that was done: how many runs were dispatched once more, and which."""
+        if not self.again:
+            return []
+        runs = counted(len(self.again), "run was", "runs were")
+        return [f"{runs} dispatched once more, after a worker was {_KILLED}: {few(self.again)}"]
 
     def close(self) -> None:  # noqa: B027
         """Stop what was started."""
@@ -99,38 +138,29 @@ class Processes(Workers):
         """Return whether it is one at a time."""
         return count == 1
 
-    def outcomes(self, work: Work, todo: Todo, count: int, tell: Callable[[str], None]) -> Iterator[str]:
-        """Do them in loky's processes. If one of these is killed, the others end with it, and all are tried again."""
+    def attempts(self, work: Work, waiting: Todo, count: int) -> Iterator[tuple[Path, str | None]]:
+        """Do them in loky's processes. If one of these is killed, the others end with it."""
+        from joblib import Parallel, delayed
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
-        tried: set[Path] = set()
+        left = dict(waiting)
+        parallel = Parallel(
+            n_jobs=count,
+            return_as="generator_unordered",
+            batch_size=1,
+            initializer=_prepare_process,
+            initargs=(os.getpid(),),
+        )
         try:
-            yield from _in_processes(work, todo, count, tried)
+            with _interrupts_held_back():
+                results = parallel(delayed(_named)(work, folder, trial) for folder, trial in [*left.items()])
+            for folder, text in results:
+                del left[folder]
+                yield folder, text
         except BrokenProcessPool:
-            tell(f"{_KILLED}; what it worked on goes on")
-            left = {folder: own for folder, own in todo.items() if not (folder in tried or is_finished(folder))}
-            try:
-                yield from _in_processes(work, left, count, tried)
-            except BrokenProcessPool:
-                raise TrainingError(f"{_KILLED}; the same command goes on, with fewer --jobs") from None
-
-
-def _in_processes(work: Work, todo: Todo, count: int, tried: set[Path]) -> Iterator[str]:
-    """Yield what is returned of each run, and note which of them came to an end."""
-    from joblib import Parallel, delayed
-
-    parallel = Parallel(
-        n_jobs=count,
-        return_as="generator_unordered",
-        batch_size=1,
-        initializer=_prepare_process,
-        initargs=(os.getpid(),),
-    )
-    with _interrupts_held_back():
-        results = parallel(delayed(_named)(work, folder, trial) for folder, trial in todo.items())
-    for folder, text in results:
-        tried.add(folder)
-        yield text
+            unfinished = [folder for folder in left if not is_finished(folder)]
+            yield from ((folder, "") for folder in left if folder not in unfinished)
+            yield from ((folder, None) for folder in unfinished[:count])  # they are begun in their order
 
 
 def _named(work: Work, folder: Path, trial: Trial) -> tuple[Path, str]:
