@@ -19,7 +19,7 @@ from metaux.runs.trial import Trial
 from metaux.runs.workers import Processes, Todo, Work, Workers
 from metaux.settings import Backend, Settings
 from metaux.words import counted
-from shell import PATIENCE, Result, assert_refused, metaux, start, wait_for_records, write_table
+from shell import PATIENCE, Result, assert_refused, metaux, start, wait_for_records, wait_for_the_end, write_table
 
 RUNS = ("--methods", "single", "maxl", "--seeds", 1, "--epochs", 60, "--backbone", "mlp", "--no-report", "--jobs", 2)
 CLUSTERS = {"ray": "ray", "dask": "distributed"}
@@ -97,6 +97,11 @@ class Scripted(Workers):
     def all_of(self, told: list[str]) -> list[str]:
         todo = {Path(method): Trial(Settings(), method, 7) for method in self.left}
         return [*self.outcomes(lambda *_: "", todo, 1, told.append)]
+
+
+def test_what_is_not_worth_the_way_to_a_cluster_is_done_here() -> None:
+    """Its workers have to be started as well, which a search would take for slowness of the runs."""
+    assert Scripted().one_by_one().are_here(1)
 
 
 class TestDispatchedOnceMore:
@@ -221,3 +226,13 @@ class TestCluster:
         found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         assert_refused(Result(found.returncode, found.stdout, found.stderr), "'127.0.0.1:1', found none")
         assert not (tmp_path / "out").exists()
+
+    def test_that_is_interrupted_is_told_in_a_line(self, backend: str, whole: Path, tmp_path: Path) -> None:
+        pytest.importorskip(CLUSTERS[backend])
+        words = ("compare", whole / "t.npz", *RUNS, "--epochs", 4000, "--backend", backend, "--out", tmp_path / "out")
+        process = start(*words)
+        wait_for_records(process, tmp_path / "out", 1)
+        process.terminate()
+        _, err = process.communicate(timeout=PATIENCE)
+        assert (err.count("\n"), err.startswith("metaux: interrupted; to go on")) == (1, True), err
+        wait_for_the_end(process.pid)

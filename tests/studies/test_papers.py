@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from rich.console import Console
 
-from metaux.data.levels import Levels
 from metaux.errors import InputError, TrainingError
 from metaux.labels.sources import SOURCES
 from metaux.protocols import PROTOCOLS, Protocol, resolve
@@ -41,22 +39,6 @@ TINY = Scale("tiny", {"backbone": "mlp", "train_size": 300, "epochs": 1, "batch_
 RATE = "generator_learning_rate"
 FEW_PAIRS = (("3", "10"), ("3", "100"), ("20", "100"))
 TRAINED = [name for name in ITEMS if ITEMS[name].lines(TINY, "nowhere")]
-
-
-@pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """CIFAR-100's classes as class folders, four training images and one test image of 6 x 6 pixels each."""
-    place = tmp_path_factory.mktemp("root")
-    stream = np.random.default_rng(0)
-    for name in Levels.cifar100().classes("100"):
-        colour = stream.integers(60, 190, 3)
-        for part, count in (("train", 4), ("test", 1)):
-            folder = place / "cifar100" / part / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = colour + stream.integers(-50, 50, (6, 6, 3))
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png", compress_level=1)
-    return place
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,16 @@
 """Runs on a cluster of Ray or Dask, whose machines share a folder; without an address, on one of this machine."""
 
 import os
+import signal
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import CancelledError
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from socket import create_connection
+from threading import current_thread, main_thread
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -111,7 +113,8 @@ class Ray(Cluster):
         options: dict[str, Any] = {} if address else {"include_dashboard": False}
         try:
             # All that a worker has to say is in what it returns, and in the folder of its run.
-            ray.init(address=address, log_to_driver=False, logging_level="critical", **options)
+            with _signals_kept():
+                ray.init(address=address, log_to_driver=False, logging_level="critical", **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise _unreachable("ray", address, error) from None
 
@@ -151,6 +154,15 @@ class Ray(Cluster):
     def close(self) -> None:
         """Leave the cluster, and stop it if it was started here."""
         self.ray.shutdown()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Keep what SIGTERM does here; Ray would print where the program was, and end it without a word on how to go on."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    if current_thread() is main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _needed(settings: Settings) -> dict[str, float]:

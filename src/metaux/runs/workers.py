@@ -51,8 +51,8 @@ class Workers(ABC):
         """Return how many runs with these settings fit side by side."""
 
     def one_by_one(self) -> "Workers":
-        """Return workers that start no process, to do one run after another: these, where none is started here."""
-        return self
+        """Return this process, to do one run after another without the start of another one."""
+        return Processes(1)
 
     def are_here(self, count: int) -> bool:  # noqa: ARG002
         """Return whether so many at a time are no process but this one."""
@@ -129,10 +129,6 @@ class Processes(Workers):
         if settings.processes > 1 or device_of(settings).type != "cpu":
             return 1
         return int(cpu_count()) // settings.threads
-
-    def one_by_one(self) -> Workers:
-        """Return this process."""
-        return Processes(1)
 
     def are_here(self, count: int) -> bool:
         """Return whether it is one at a time."""

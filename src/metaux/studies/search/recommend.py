@@ -174,7 +174,8 @@ def _as_trained(
 
 def _trained(trial: Trial, search: Halving) -> Run:
     """Return the run without cross-validation that is handed over."""
-    failures = train([trial], search.store, search.workers, search.console, "what is handed over", 0.0, curve=False)
+    here = search.workers.one_by_one()
+    failures = train([trial], search.store, here, search.console, "what is handed over", 0.0, curve=False)
     if (run := search.store.find(trial)) is None:
         raise TrainingError(summarise_failures(failures))
     return run
@@ -193,7 +194,8 @@ def _train_floor(floor: Candidate, settings: Settings, data: LabelledData, searc
     trial = on_test(settings, floor, search.costs[DEFAULT])
     if not failures and search.store.find(trial) is None:
         begin, seconds = time.perf_counter(), search.costs[DEFAULT].of(floor.epochs)
-        failures = train([trial], search.store, search.workers, search.console, None, 0.0, curve=False)
+        here = search.workers.one_by_one()
+        failures = train([trial], search.store, here, search.console, None, 0.0, curve=False)
         search.took(time.perf_counter() - begin, seconds, seconds)  # the first one paid for what is set up once
     if failures:
         raise TrainingError(summarise_failures(failures))
