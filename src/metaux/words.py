@@ -122,11 +122,11 @@ def counted(number: int, what: str, several: str = "") -> str:
 def duration(seconds: float) -> str:
     """Return a duration for a person.
 
-    >>> duration(1), duration(42), duration(600), duration(9000), duration(864_000)
-    ('1 second', '42 seconds', '10 minutes', '2.5 hours', '10 days')
+    >>> duration(1), duration(42), duration(145), duration(600), duration(9000), duration(864_000)
+    ('1 second', '42 seconds', '2.5 minutes', '10 minutes', '2.5 hours', '10 days')
     """
     if seconds < 100:
         return counted(max(1, round(seconds)), "second")
     if seconds < 6000:
-        return f"{round(seconds / 60)} minutes"
+        return f"{round(seconds / 30) / 2 if seconds < 600 else round(seconds / 60):g} minutes"
     return f"{seconds / 3600:.1f} hours" if seconds < 3600 * 72 else f"{round(seconds / 86400):,} days"
