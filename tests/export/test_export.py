@@ -5,16 +5,20 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
+import metaux as metaux_package
 from metaux.data.samples import Samples
 from metaux.export.export import export
+from metaux.export.forms import FORMS
 from metaux.runs.loading import load_once
 from metaux.runs.model import Model
 from metaux.runs.record import Run
@@ -136,6 +140,19 @@ def test_the_card_s_lines_give_the_same_probabilities_without_metaux(
         assert found["class_names"].tolist() == class_names
         np.testing.assert_allclose(found["all"], expected, atol=1e-5)
         np.testing.assert_allclose(found["one"], expected[:1], atol=1e-5)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("form", "package"), [("torch-export", "torch"), ("onnx", "onnxscript")])
+def test_no_path_of_this_machine_is_in_the_file(form: str, package: str, runs: dict[str, Path], tmp_path: Path) -> None:
+    pytest.importorskip(package)
+    file = export(runs["image"], form, tmp_path / "exported") / FORMS[form].file
+    content = file.read_bytes()
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as packed:
+            content = b"".join(packed.read(name) for name in packed.namelist())
+    for module in (metaux_package, torch, np):
+        assert str(Path(module.__path__[0]).parent).encode() not in content
 
 
 @pytest.mark.filterwarnings("default")

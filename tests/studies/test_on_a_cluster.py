@@ -16,6 +16,7 @@ from metaux.studies.papers.reproduce import reproduce
 from metaux.studies.papers.scales import Scale
 from metaux.studies.search import halving
 from metaux.studies.search.recommend import recommend
+from tiny_cifar import write_cifar100
 
 pytestmark = pytest.mark.slow
 QUIET = Console(quiet=True)
@@ -67,7 +68,8 @@ def test_benchmark(both: Callable[[Study], list[dict[str, bytes]]]) -> None:
     assert here
 
 
-def test_reproduce(both: Callable[[Study], list[dict[str, bytes]]], root: Path) -> None:
+def test_reproduce(both: Callable[[Study], list[dict[str, bytes]]], tmp_path: Path) -> None:
+    root = write_cifar100(tmp_path / "root")
     here, there = both(lambda w, out: reproduce(["focal"], TINY, str(root), out, 1, w, "cpu", QUIET))
     assert here == there
     assert here

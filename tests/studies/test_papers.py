@@ -34,11 +34,17 @@ from metaux.studies.papers.item import METHODS, OF_A_METHOD, Line, of_seeds, on_
 from metaux.studies.papers.reproduce import ITEMS, list_items, reproduce
 from metaux.studies.papers.scales import NARROW, PAPER, SMALL, Scale, cut_down
 from shell import metaux, own_time
+from tiny_cifar import write_cifar100
 
 TINY = Scale("tiny", {"backbone": "mlp", "train_size": 300, "epochs": 1, "batch_size": 150}, True, "a test")
 RATE = "generator_learning_rate"
 FEW_PAIRS = (("3", "10"), ("3", "100"), ("20", "100"))
 TRAINED = [name for name in ITEMS if ITEMS[name].lines(TINY, "nowhere")]
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_cifar100(tmp_path_factory.mktemp("root"))
 
 
 @pytest.fixture(scope="session")

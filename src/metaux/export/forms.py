@@ -86,6 +86,8 @@ def _safetensors(model: AnyModel, about: About, file: Path) -> Rebuilt:
 
 def _torch_export(model: AnyModel, about: About, file: Path) -> None:
     program = torch.export.export(Portable(_network(model)), (_example(about),), dynamic_shapes=_ANY_NUMBER)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # with paths of this machine
     with file.open("wb") as opened:  # of a name that is no UTF-8, torch makes an abort of the process
         torch.export.save(program, opened, extra_files={ABOUT: to_json(about)})
 
@@ -112,6 +114,8 @@ def _onnx(model: AnyModel, about: About, file: Path) -> None:
     )
     assert program is not None
     program.model.metadata_props.update(properties)
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.pop("pkg.torch.onnx.stack_trace", None)  # with paths of this machine
     program.save(file, external_data=False)
 
 

@@ -3,23 +3,20 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from metaux.data.levels import Levels
 
 
-@pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """CIFAR-100's classes as class folders, four training images and one test image of 6 x 6 pixels each."""
-    place = tmp_path_factory.mktemp("root")
+def write_cifar100(root: Path) -> Path:
+    """Write CIFAR-100's classes as class folders, four training images and one test image of 6 x 6 pixels each."""
     stream = np.random.default_rng(0)
     for name in Levels.cifar100().classes("100"):
         colour = stream.integers(60, 190, 3)
         for part, count in (("train", 4), ("test", 1)):
-            folder = place / "cifar100" / part / name
+            folder = root / "cifar100" / part / name
             folder.mkdir(parents=True)
             for number in range(count):
                 pixels = colour + stream.integers(-50, 50, (6, 6, 3))
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png", compress_level=1)
-    return place
+    return root
