@@ -360,10 +360,13 @@ def test_a_note_is_wrapped_under_itself() -> None:
     assert [line.rstrip() for line in file.getvalue().splitlines()] == ["note: one two three", "      four [five]"]
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["labels", "--help"]], ids=" ".join)
+def test_a_reader_that_has_seen_enough_is_no_error(words: list[str]) -> None:
     read, write = os.pipe()
     os.close(read)
-    found = subprocess.run([sys.executable, "-m", "metaux", "--help"], stdout=write, stderr=subprocess.PIPE, text=True)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "metaux", *words]
+    found = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env=buffered)
     os.close(write)
     assert (found.returncode, found.stderr) == (0, "")
 

@@ -43,11 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if arguments == ["--version"]:
                 from importlib.metadata import version
 
-                print(f"metaux {version('metaux')}")
+                print(f"metaux {version('metaux')}", flush=True)
                 return
             from metaux.cli.parsing import parse
 
-            command = parse(arguments)
+            try:
+                command = parse(arguments)
+            except SystemExit:
+                sys.stdout.flush()  # of help
+                raise
             if command.continues:
                 words = shell_command(["metaux", *arguments])
                 again = f"; to go on from the last epoch that each run kept: {words}"

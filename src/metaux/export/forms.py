@@ -54,11 +54,11 @@ class Portable(nn.Module):
     def __init__(self, model: Model):
         super().__init__()
         # The memory layout that is fast in training would be part of the exported graph.
-        self.network = deepcopy(model.network).cpu().to(memory_format=torch.contiguous_format).eval()
+        self.network = deepcopy(model.network).cpu().to(memory_format=torch.contiguous_format)
         self.predict = model.source.predict
         if self.predict is None:
             self.network.auxiliary_head = None
-        self.requires_grad_(False)
+        self.eval().requires_grad_(False)
         scale, shift = model.preprocessing.scale_and_shift() if model.preprocessing.mean else (None, None)
         self.register_buffer("scale", None if scale is None else scale.float())
         self.register_buffer("shift", None if shift is None else shift.float())
