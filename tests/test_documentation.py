@@ -298,3 +298,16 @@ def test_what_is_said_of_kills_and_of_places_is_the_records() -> None:
         ]
         tried = [found for found in when if found["found"] != "not tested"]
         assert [line["tried"], line["wrong"]] == [str(len(tried)), str(sum(bool(found["found"]) for found in tried))]
+
+
+def test_what_is_said_of_intervals_and_verdicts_is_the_record() -> None:
+    intervals, verdicts = tables(section(DOCS / "reliability.md", "Intervals and verdicts"))
+    for line in intervals:
+        for n in ("3", "5", "8"):
+            found = only("reliability/verdicts.csv", what=f"interval covers, {line['differences']}", n=n)
+            assert agrees(line[f"n = {n}"], numbers(found, "share"))
+    told = ("a gain is called where there is none", "a gain of one point is called")
+    for line, what in zip(verdicts, told, strict=True):
+        for n in ("3", "5", "8"):
+            found = only("reliability/verdicts.csv", what=what, n=n)
+            assert agrees(line[f"{n} seeds"], numbers(found, "share", "low", "high"))
