@@ -311,3 +311,12 @@ def test_what_is_said_of_intervals_and_verdicts_is_the_record() -> None:
         for n in ("3", "5", "8"):
             found = only("reliability/verdicts.csv", what=what, n=n)
             assert agrees(line[f"{n} seeds"], numbers(found, "share", "low", "high"))
+
+
+def test_what_commands_say_they_will_take_is_the_record() -> None:
+    heading = "What a command says it will take"
+    found = json.loads((RESULTS / "speed" / "estimates.json").read_text())
+    [lines] = tables(section(DOCS / "performance.md", heading))
+    shown = [(int(line["said"]), int(line["took"])) for line in lines]
+    assert shown == [(round(found["said_s"][name]), round(found["took_s"][name])) for name in found["said_s"]]
+    assert f"The largest factor is {found['factor']:.2f}." in section(DOCS / "performance.md", heading)

@@ -17,6 +17,7 @@ from metaux.data.spelling import check_labels
 from metaux.data.transforms import Preprocessing
 from metaux.errors import InputError
 from metaux.settings import Settings
+from shell import metaux
 from written import write_animals, write_rows
 
 ROWS = ["1.5,red,x", "-2,blue,y", "3e2,red,x", "0,green,y", "7,blue,x", "8,red,y"]
@@ -383,6 +384,9 @@ def test_a_lack_of_memory_is_not_the_fault_of_a_table(tmp_path: Path, monkeypatc
     monkeypatch.setattr(pd, "read_parquet", lack)
     with pytest.raises(MemoryError):
         read_table(path)
+    found = metaux("train", path, "--epochs", 1, "--out", tmp_path / "out")
+    said = "metaux: too little memory to read the data; give less of it, or end other programs\n"
+    assert (found.code, found.err) == (1, said)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt as error:
         say_interrupted()
         sys.exit(error.status if isinstance(error, Interrupted) else 130)
+    except MemoryError:  # outside of a run, which has its own line
+        _exit("metaux: too little memory to read the data; give less of it, or end other programs", 1)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

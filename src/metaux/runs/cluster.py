@@ -160,9 +160,11 @@ class Ray(Cluster):
 def _signals_kept() -> Iterator[None]:
     """Keep what SIGTERM does here; Ray would print where the program was, and end it without a word on how to go on."""
     handler = signal.getsignal(signal.SIGTERM)
-    yield
-    if current_thread() is main_thread():
-        signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        if current_thread() is main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _needed(settings: Settings) -> dict[str, float]:
