@@ -27,10 +27,11 @@ DATASETS = {
     ),
     # The first one in larger batches, and so in fewer steps: too few for single task itself.
     "cifar100-3-10k-short": replace(_CIFAR, train_size=10_000, epochs=40, batch_size=250),
-    # As practitioners train on a few hundred photographs: from pretrained weights.
+    # As practitioners train on a few hundred photographs: from pretrained weights, and not made smaller.
     "cifar100-20-400-pretrained": replace(
         _CIFAR,
         primary="20",
+        image_size=32,
         train_size=400,
         backbone=EFFICIENTNET,
         pretrained=True,
