@@ -50,7 +50,7 @@ PARTS: dict[str, tuple[Mapping[str, Any], Sequence[str]]] = {
     "cutmix": ({"mix": "cutmix"}, IMAGES),
     "trivial augment": ({"trivial_augment": "on"}, IMAGES),
 }
-FOR_ALL = [part for part, (_, only) in PARTS.items() if not only]
+COLUMNS = ("data_set", "row", "seed", "accuracy")
 LIBRARIES = ("matplotlib", "numpy", "pandas", "scipy", "sklearn")
 EACH = 240
 
@@ -86,6 +86,38 @@ def write_texts(path: Path) -> None:
             writer.writerows([text, library] for text in chosen)
 
 
+def write_summary(
+    accuracy: Mapping[tuple[str, str, int], float],
+    groups: Mapping[str, Sequence[str]],
+    out: Path | None,
+    prefix: str,
+) -> None:
+    """Print the differences of each row to `none`, and write them beside the accuracies.
+
+    Args:
+        accuracy: by data set, row and seed, a fraction.
+        groups: of data sets, by name: a row that ran on all of them gets their mean.
+        out: the folder; None for no files.
+        prefix: of their names.
+    """
+    found = dict(accuracy)
+    for name, members in groups.items():
+        for row, seed in dict.fromkeys((row, seed) for _, row, seed in accuracy):
+            if all((member, row, seed) in accuracy for member in members):
+                found[name, row, seed] = statistics.fmean(accuracy[member, row, seed] for member in members)
+    differences: list[dict[str, object]] = []
+    for name, row in dict.fromkeys((name, row) for name, row, _ in found if row != "none"):
+        seeds = [seed for set_, own, seed in found if (set_, own) == (name, row)]
+        gain = mean_over_seeds([found[name, row, seed] - found[name, "none", seed] for seed in seeds])
+        differences.append({"data_set": name, "row": row, "minus": "none", "n": len(seeds), **asdict(gain)})
+        print(f"{name}, {row}: {gain.mean:+.4f} [{gain.low}, {gain.high}], n = {len(seeds)}")
+    rows = [dict(zip(COLUMNS, (*key, value), strict=True)) for key, value in found.items()]
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        for kind, table in (("accuracies", rows), ("differences", differences)):
+            write_text_atomic(out / f"{prefix}{kind}.csv", to_csv(table))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", default="data", help="where Fashion-MNIST and CIFAR-100 are (default: data)")
@@ -118,22 +150,7 @@ def main() -> None:
     if failures:
         raise SystemExit("\n".join(failures))
     accuracy = {key: run.accuracy for key, trial in trials.items() if (run := store.find(trial)) is not None}
-    for name, members, parts in (("images", IMAGES, [*PARTS]), ("all", [*data], FOR_ALL)):
-        for part in ("none", *parts):
-            for seed in range(options.seeds):
-                accuracy[name, part, seed] = statistics.fmean(accuracy[member, part, seed] for member in members)
-    differences: list[dict[str, object]] = []
-    for name, part in dict.fromkeys((name, part) for name, part, _ in accuracy if part != "none"):
-        gains = [accuracy[name, part, seed] - accuracy[name, "none", seed] for seed in range(options.seeds)]
-        gain = mean_over_seeds(gains)
-        differences.append({"data_set": name, "row": part, "minus": "none", "n": len(gains), **asdict(gain)})
-        console.print(f"{name}, {part}: {gain.mean:+.4f} [{gain.low}, {gain.high}]", soft_wrap=True)
-    columns = ("data_set", "row", "seed", "accuracy")
-    rows = [dict(zip(columns, (*key, value), strict=True)) for key, value in accuracy.items()]
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        for name, table in (("accuracies", rows), ("differences", differences)):
-            write_text_atomic(options.out / f"{name}.csv", to_csv(table))
+    write_summary(accuracy, {"images": IMAGES, "all": [*data]}, options.out, "")
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@
 SAM (Foret, Kleiner, Mobahi, Neyshabur, ICLR 2021) takes each gradient where the loss of the batch is greatest within
 rho of the weights, for which it makes a second pass. So it is compared with single task of twice its epochs, on the
 data sets of `recipe.py`, seed by seed. Running statistics are those of the first pass. One row per data set, seed and
-training is recorded (`sharpness.csv`); what is recorded is not trained again.
+training is recorded (`sharpness-accuracies.csv`), then the differences (`sharpness-differences.csv`); what is recorded
+is not trained again.
 """
 
 import argparse
 import copy
 import csv
-import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from recipe import DATA, IMAGES, write_texts
+from recipe import COLUMNS, DATA, IMAGES, write_summary, write_texts
 from torch import Tensor, nn
 
 from metaux.errors import InputError
-from metaux.evidence.statistics import mean_over_seeds
 from metaux.files import to_csv, write_text_atomic
 from metaux.labels.base import Batch
 from metaux.protocols import Protocol, resolve
@@ -121,27 +120,20 @@ def main() -> None:
         options.texts.parent.mkdir(parents=True, exist_ok=True)
         write_texts(options.texts)
     data["texts"] = Settings(data=str(options.texts), device="cpu")
-    record = options.out / "sharpness.csv"
-    rows: list[dict[str, Any]] = list(csv.DictReader(record.open())) if record.exists() else []
-    known = {(row["data_set"], row["row"], int(row["seed"])): float(row["accuracy"]) for row in rows}
+    record = options.out / "sharpness-accuracies.csv"
+    lines = csv.DictReader(record.open(encoding="utf-8")) if record.exists() else ()
+    known = {(row["data_set"], row["row"], int(row["seed"])): float(row["accuracy"]) for row in lines}
+    known = {key: value for key, value in known.items() if key[0] in data}
     for seed in range(options.seeds):
         for name, base in data.items():
             own = replace(base, evaluate_on="validation")
             for row, (share, sam) in TRAININGS.items():
                 if (name, row, seed) not in known:
                     epochs = int(resolve(own).epochs * share)
-                    reached = accuracy(replace(own, epochs=epochs), seed, sam)
-                    known[name, row, seed] = reached
-                    rows.append({"data_set": name, "row": row, "seed": seed, "accuracy": reached})
+                    known[name, row, seed] = accuracy(replace(own, epochs=epochs), seed, sam)
+                    rows = [dict(zip(COLUMNS, (*key, value), strict=True)) for key, value in known.items()]
                     write_text_atomic(record, to_csv(rows))
-    for members, what in ((IMAGES, "images"), ([*data], "all"), *(([name], name) for name in data)):
-        for row in (row for row in TRAININGS if row != "none"):
-            gains = [
-                statistics.fmean(known[name, row, seed] - known[name, "none", seed] for name in members)
-                for seed in range(options.seeds)
-            ]
-            gain = mean_over_seeds(gains)
-            print(f"{what}, {row}: {gain.mean:+.4f} [{gain.low}, {gain.high}], n = {len(gains)}")
+    write_summary(known, {"images": IMAGES, "all": [*data]}, options.out, "sharpness-")
 
 
 if __name__ == "__main__":

@@ -116,6 +116,7 @@ STUDIES = (
     "longer/",
     "views/",
     "recipe/",
+    "recipe/sharpness-",
     "variants/screened-",
     "variants/tested-",
     *(f"unrolled/{file.name.removesuffix('differences.csv')}" for file in RESULTS.glob("unrolled/*-differences.csv")),
