@@ -53,7 +53,7 @@ class Protocol:
         label_parameters: what the labels of `unrolled` are made of: a `table` with logits of each sample, `clusters`
             with logits of each cluster of a network's features, or a `generator`, a network of the sample.
         iterations: how often `unrolled` goes through the training.
-        starts: the networks that it does so with each time, whose mean gradient counts.
+        starts: the untrained networks that it begins with in turn, the run's own first.
         horizon: how many of its last steps the gradient goes back through; all, if there are fewer.
         cosine_batches: training batches of each epoch, evenly spread, on which the cosine of the two tasks' gradients
             is measured as the released code does on all; 0 for none.
@@ -98,9 +98,9 @@ class Protocol:
     views: Literal["together", "apart"] = "together"
     auxiliary_weight: float = 1.0
     label_parameters: Literal["table", "clusters", "generator"] = "table"
-    iterations: int = 15
-    starts: int = 1
-    horizon: int = 1_000_000
+    iterations: int = 40
+    starts: int = 40
+    horizon: int = 100
     # The recipe; all of it is off in the papers.
     optimizer: Literal["sgd", "adamw"] = "sgd"
     warm_up: int = 0

@@ -66,8 +66,11 @@ def test_labels_are_learned_of_every_kind(kind: str) -> None:
     torch.testing.assert_close(source.own_labels.sum(-1), torch.ones(len(digits().train)))
 
 
-def test_several_starts_are_averaged_and_shuffled_classes_teach_other_labels() -> None:
+def test_several_starts_take_turns_and_shuffled_classes_teach_other_labels() -> None:
     one, two = (learner(SOURCES["unrolled"], **QUICK, starts=starts).source for starts in (1, 2))
+    losses = [source.get_buffer("outer_losses") for source in (one, two)]
+    assert losses[0][0] == losses[1][0]  # the first iteration has the run's own start
+    assert losses[0][1] != losses[1][1]
     shuffled = learner(SOURCES["unrolled-shuffled"], **QUICK).source
     labels = [source.get_buffer("own_labels") for source in (one, two, shuffled)]
     assert not any(torch.allclose(own, labels[0]) for own in labels[1:])
@@ -135,6 +138,6 @@ def test_rows_move_down_the_sum_of_their_samples() -> None:
     rows = Rows(torch.zeros(2, 2), torch.tensor([0, 0, 1]))
     gradient = torch.tensor([[1.0, -1.0], [1.0, -1.0], [0.0, 0.0]])
     rows.move(gradient, 0)
-    expected = -0.4 * scaled(torch.tensor([[2.0, -2.0], [0.0, 0.0]]))
+    expected = -0.3 * scaled(torch.tensor([[2.0, -2.0], [0.0, 0.0]]))
     torch.testing.assert_close(rows.logits(), expected[[0, 0, 1]])
     assert torch.equal(scaled(torch.zeros(2)), torch.zeros(2))

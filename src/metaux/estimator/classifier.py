@@ -126,7 +126,7 @@ class MetauxClassifier(
         auxiliary_weight: factor on the auxiliary loss.
         label_parameters: what the labels of unrolled are made of: table, clusters or generator.
         iterations: how often unrolled trains the network to learn its labels.
-        starts: the untrained networks that it begins with each time; the mean over them counts.
+        starts: the untrained networks that it begins with in turn, the run's own first.
         horizon: of each such training, the last steps that the gradient goes back through.
         augment: random crops and horizontal flips of images: none, crop or crop-flip.
         pixel_range: the values of black and white in arrays of images; without it, whole numbers are from 0 to 255

@@ -63,7 +63,8 @@ class Preparation:
         device: where the networks are.
         own_weights: whether backbones come with weights that they keep.
         kept: the source's parameters and buffers as an interrupted run left them, by name; none at the start.
-        course: the training that the run will take with a source; with a number other than 0, from another start.
+        course: the training that the run will take with a source; with a number other than 0, one with another start,
+            order and augmentation.
         keep: keeps tensors by name, so that `kept` has them if the run is interrupted before the source is prepared.
         notify: tells the user how far the preparation is.
     """

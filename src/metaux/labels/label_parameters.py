@@ -19,7 +19,7 @@ from metaux.protocols import Protocol
 from metaux.rng import generator, seeded
 
 NOISE = 0.3
-STEP = 0.4  # of the logits, in units of the gradient's root mean square
+STEP = 0.3  # of the logits, in units of the gradient's root mean square
 CLUSTERS = 40  # of each class, but no more than a quarter of its samples
 FIT_STEPS, FIT_RATE, FIT_BATCH = 200, 1e-3, 100
 

@@ -27,15 +27,16 @@ CAP = 2.0
 class Unrolled(SoftLabels):
     """Each sample's label is learned before the training, by the gradient through a whole training like the run's own.
 
-    An iteration trains a copy of the network from the run's own start, in its order and with its augmentation, on all
-    training samples but one fold in five. That fold's samples stay in their batches, but are left out of both losses.
+    An iteration trains an untrained network in the run's way, with its augmentation, on all training samples but one
+    fold in five. That fold's samples stay in their batches, but are left out of both losses.
     The outer loss is their primary loss at the end, in training mode and without augmentation. Its gradient for the
     logits of all labels, through every step or the last `horizon` of them, is divided by its root mean square, and the
-    labels' parameters (`metaux.labels.label_parameters`) take a step. The next iteration leaves out the next fold.
+    labels' parameters (`metaux.labels.label_parameters`) take a step. The next iteration leaves out the next fold, and
+    begins with the next of `starts` networks, each with an order of its own; the first is the run's own. So what the
+    labels gain is not bound to one start.
 
     The labels are those up to the iteration where the outer loss, as a mean over the last five folds, was least. The
-    network is then trained on all samples with them. With `starts` above 1, loss and gradient are means over trainings
-    from that many starts, the run's own and others, which stay the same in all iterations.
+    network is then trained on all samples with them.
 
     Args:
         shuffled: for the control, the outer loss is on the classes of other samples, drawn once. So the labels are
@@ -79,19 +80,18 @@ class Unrolled(SoftLabels):
         if "best" in kept:
             parameters.load_state_dict({name: kept[f"parameters.{name}"] for name in parameters.state_dict()})
             best = kept["best"].to(preparation.device)
-        courses = [preparation.course(self, start) for start in range(self.protocol.starts)]
-        for number, steps, horizon in courses[0].rounds(len(self.outer_losses), count):
-            labels = self.labels_of(parameters.logits())
+        own = preparation.course(self, 0)
+        for number, steps, horizon in own.rounds(len(self.outer_losses), count):
+            labels, start = self.labels_of(parameters.logits()), number % self.protocol.starts
+            course = preparation.course(self, start) if start else own
             try:
-                found = [self.gradient(labels, course, number % FOLDS, steps, horizon) for course in courses]
+                loss, gradient, notice = self.gradient(labels, course, number % FOLDS, steps, horizon)
             except TrainingError as error:
                 raise TrainingError(
                     f"iteration {number + 1} of {count} of the labels: {error}; the labels before it are kept"
                 ) from error
-            losses, gradients, notices = zip(*found, strict=True)
-            loss, gradient = torch.stack(losses).mean(), torch.stack(gradients).mean(0)
-            if notices[0] and not number:
-                preparation.notify(notices[0])
+            if notice and not number:
+                preparation.notify(notice)
             parameters.move(gradient, number)
             self.outer_losses = torch.cat([self.outer_losses, loss.reshape(1).to(self.outer_losses)])
             if _last_is_best(self.outer_losses.tolist()):

@@ -135,13 +135,14 @@ class _Trainings:
         self._spare((plan.protocol.epochs - protocol.epochs) * (time.perf_counter() - start))
 
     def course(self, source: LabelSource, start: int) -> Course:
-        """Return the run's training, from its own start (0) or another one."""
+        """Return the run's training (0), or one with another start, order and augmentation."""
         plan = self.plan
-        seed = derive_seed(plan.seed, "start", start) if start else plan.seed
-        network = make_network(plan.trunk, example_of(plan), source, seed, plan.own_weights)
+        if start:
+            plan = replace(plan, seed=derive_seed(plan.seed, "start", start))
+        network = make_network(plan.trunk, example_of(plan), source, plan.seed, plan.own_weights)
         to_channels_last(network, self.fabric.device)
         primary_loss = make_primary_loss(plan)
-        loader = Loader(plan.train, plan.preprocess, self.fabric.device, seed=seed)
+        loader = Loader(plan.train, plan.preprocess, self.fabric.device, seed=plan.seed)
         train_head(network, loader, primary_loss, plan.protocol)
         return make_course(plan, source, self.fabric, network, primary_loss, self._spare if self.rehearsal else None)
 
