@@ -215,6 +215,14 @@ class Study:
         return float(torch.cat(right).float().mean())
 
 
+def cifar(root: str) -> Samples:
+    """Return the training samples of CIFAR-100 in three classes, with its own classes as human sub-classes."""
+    there, lost = found({"cifar100": replace(CIFAR, auxiliary="100", subclasses=None)}, root, "cpu")
+    if lost:
+        raise SystemExit("; ".join(lost))
+    return load_once(there["cifar100"]).train
+
+
 def means(values: Tensor, kind: Tensor) -> Tensor:
     """Return for each sample the mean of the values over the samples of its kind, of values `[n, ...]`."""
     total = torch.zeros(int(kind.max()) + 1, values.shape[1]).index_add(0, kind, values)
@@ -272,10 +280,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/horizon"), help="folder of the record")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    there, lost = found({"cifar100": replace(CIFAR, auxiliary="100", subclasses=None)}, options.root, "cpu")
-    if lost:
-        raise SystemExit("; ".join(lost))
-    samples = load_once(there["cifar100"]).train
+    samples = cifar(options.root)
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "gradients.csv"
     rows = [*csv.DictReader(path.open(encoding="utf-8"))] if path.exists() else []
