@@ -105,14 +105,20 @@ class Row:
         return Trial(own, self.method, seed + ANOTHER * self.another_start, seconds)
 
 
-def learned(kind: str) -> dict[str, Row]:
-    """Return the rows of one parametrisation of the labels: they, and what is left of them without information."""
-    shuffled, random = f"{kind}, shuffled", f"{kind}, equally sharp at random"
+def learned(name: str, sets: tuple[str, ...] = tuple(SETS), **changes: Any) -> dict[str, Row]:
+    """Return the rows of labels learned in one way: they, and what is left of them without information."""
+    shuffled, random = f"{name}, shuffled", f"{name}, equally sharp at random"
     return {
-        kind: Row("unrolled", {"label_parameters": kind}, baselines=(*REFERENCES, *LONGER, shuffled, random)),
-        shuffled: Row("shuffled", labels_of=kind),
-        random: Row("permuted", labels_of=kind),
+        name: Row("unrolled", changes, baselines=(*REFERENCES, *LONGER, shuffled, random), sets=sets),
+        shuffled: Row("shuffled", labels_of=name, sets=sets),
+        random: Row("permuted", labels_of=name, sets=sets),
     }
+
+
+def by_horizon(name: str, horizon: int) -> dict[str, Row]:
+    """Return the rows of tables learned through so many last steps; those of 100 are `table`'s."""
+    sets = ("cifar100-3-turns", "cifar100-3-long-turns")
+    return learned(f"table, horizon {name}", sets, label_parameters="table", horizon=horizon)
 
 
 LONGER = {f"single, {times} times the epochs": Row("single", times=times) for times in (2, 4)}
@@ -122,9 +128,13 @@ STARTED = ("single, another start", "uniform, another start")
 ROWS = {
     **{name: Row(name) for name in REFERENCES},
     **LONGER,
-    **learned("table"),
-    **learned("clusters"),
-    **learned("generator"),
+    **learned("table", label_parameters="table"),
+    **learned("clusters", label_parameters="clusters"),
+    **learned("generator", label_parameters="generator"),
+    **by_horizon("1", 1),
+    **by_horizon("5", 5),
+    **by_horizon("20", 20),
+    **by_horizon("all", 1_000_000),
     "table, outer classes shuffled": Row("unrolled-shuffled", {"label_parameters": "table"}),
     "table, three starts in turn": Row("unrolled", {"label_parameters": "table", "starts": 3}, sets=ONE_SET),
     "single, another start": Row("single", another_start=True),
