@@ -18,6 +18,7 @@ BACKBONES = [
     ("torchvision:mnasnet0_5", (3, 64, 64), "classifier.1.weight"),
     ("torchvision:googlenet", (3, 32, 32), "fc.weight"),
     ("torchvision:shufflenet_v2_x0_5", (2, 32, 32), "fc.weight"),
+    ("torchvision:vit_b_32", (3, 32, 32), "heads.head.weight"),
     ("timm:resnet10t", (3, 32, 32), "fc.weight"),
     ("timm:vit_tiny_patch16_224", (1, 32, 32), "head.weight"),
     ("timm:convnext_atto", (3, 64, 64), "head.fc.weight"),

@@ -98,7 +98,7 @@ def place_of_head(trunk: nn.Module, model: str) -> str | None:
     if is_pooled(model):
         return None
     name, classifier = _classifier(trunk)
-    return f"{name}.{len(classifier) - 1}" if isinstance(classifier, nn.Sequential) else name
+    return f"{name}.{[*dict(classifier.named_children())][-1]}" if isinstance(classifier, nn.Sequential) else name
 
 
 def is_pooled(model: str) -> bool:
