@@ -33,13 +33,13 @@ from metaux.training.loop import take_step
 CLASSES, SIDE, ROUND, ROUNDS = 20, 32, 100, 5
 
 
-def write(folder: Path, count: int) -> None:
+def write(folder: Path, count: int, side: int = SIDE) -> None:
     """Write so many images, classes in turn."""
     generator = np.random.default_rng(0)
     for number in range(count):
         place = folder / f"class{number % CLASSES:02}"
         place.mkdir(parents=True, exist_ok=True)
-        pixels = generator.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+        pixels = generator.integers(0, 256, (side, side, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(place / f"{number:06}.jpg", quality=80)
 
 

@@ -1,11 +1,24 @@
-"""How freed memory is kept for the next step of a training."""
+"""How much memory is free, and how freed memory is kept for the next step of a training."""
 
 import ctypes
 import platform
 from functools import cache
 
+import psutil
+import torch
+
+SHARE_OF_MEMORY = 0.25
+"""How much of the free memory something large may take; what is larger is kept in another way."""
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _MOST = 2**30
+
+
+def free_memory(device: torch.device | None = None) -> int:
+    """Return the bytes that are free where a tensor on the device lies; by default, on the CPU."""
+    if device is not None and device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return int(psutil.virtual_memory().available)
 
 
 @cache

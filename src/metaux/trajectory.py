@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import psutil
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_map, tree_structure, tree_unflatten
 
+from metaux.allocation import SHARE_OF_MEMORY, free_memory
 from metaux.dual_layers import FastDuals
 from metaux.errors import InputError
 from metaux.functional import (
@@ -29,7 +29,6 @@ from metaux.updates import Moments, Update
 
 OuterBatch = tuple[tuple[Tensor, ...], OuterLoss]
 Adjoint = tuple[Parameters, dict[str, Moments]]
-SHARE_OF_MEMORY = 0.25
 
 
 class Step(NamedTuple):
@@ -116,7 +115,7 @@ class Training:
         """Return how many steps' states are kept at a time: all, or the square root of their number."""
         size = sum(value.numel() * value.element_size() for value in tree_leaves(self.example))
         if memory is None:
-            memory = int(SHARE_OF_MEMORY * _free_memory(next(iter(self.network.parameters.values())).device))
+            memory = int(SHARE_OF_MEMORY * free_memory(next(iter(self.network.parameters.values())).device))
         if steps * size <= memory:
             return steps
         span = ceil(sqrt(steps))
@@ -232,10 +231,3 @@ def _evaluation_mode(network: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
-
-
-def _free_memory(device: torch.device) -> int:
-    """Return the bytes that are free where a tensor on the device lies."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return int(psutil.virtual_memory().available)

@@ -144,7 +144,7 @@ def right(trunk: torch.nn.Module, train: Samples, test: Samples) -> float:
 
 def test_every_input_is_looked_at() -> None:
     data = digits()
-    samples = replace(data.train, inputs=(data.train.inputs[0], 1 + torch.arange(200.0).view(-1, 1)))
+    samples = replace(data.train, stored=(data.train.inputs[0], 1 + torch.arange(200.0).view(-1, 1)))
     pixels = of_pixels(lambda inputs: (*normalise(inputs[:1]), *inputs[1:]))(samples)
     assert pixels.shape == (200, 65)
     assert pixels[:, -1].equal(samples.inputs[1][:, 0])

@@ -138,7 +138,7 @@ def test_a_pickle_with_code_is_never_run(tmp_path: Path) -> None:
 def test_a_run_does_not_go_on_with_other_data(tmp_path: Path) -> None:
     going_on(plan(SOURCES["single"], epochs=1), tmp_path)
     data = digits()
-    changed = replace(data, train=replace(data.train, inputs=(255 - data.train.inputs[0],)))
+    changed = replace(data, train=replace(data.train, stored=(255 - data.train.inputs[0],)))
     with pytest.raises(InputError, match=r"expected the data that the run in .* began with, found that it has changed"):
         going_on(plan(SOURCES["single"], data=changed), tmp_path)
 

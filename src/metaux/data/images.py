@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from hashlib import blake2b
 from pathlib import Path
 from statistics import median_low
 from typing import NamedTuple, TypeVar
@@ -13,7 +14,8 @@ from typing import NamedTuple, TypeVar
 from torch import Tensor
 
 from metaux.data.decoding import FORMATS, GREY, RANGED, ImageFile, Survey, content, decode, survey
-from metaux.data.pixels import AS_FOUND, ImageFormat, allocate
+from metaux.data.mapped import room
+from metaux.data.pixels import AS_FOUND, ImageFormat
 from metaux.errors import InputError
 from metaux.files import Progress
 from metaux.words import counted, few
@@ -112,14 +114,14 @@ def read_files(
 
     Raises:
         InputError: naming the files that are missing, no plain files, no images of `FORMATS` or of more pixels than
-            `LARGEST_IMAGE`; for fractions without a range; or if they don't fit in memory.
+            `LARGEST_IMAGE`; for fractions without a range; or if they fit neither in memory nor on disk.
     """
     with warnings.catch_warnings(action="ignore"):  # Pillow's remarks on harmless oddities of single files
         damaged = dict[int, InputError]()
         surveys = dict(_each(files, range(len(files)), partial(survey, wanted=wanted), damaged))
         _check_damaged(files, damaged, skip_damaged)
         size, channels = common = _common(surveys, wanted)
-        images = allocate(len(surveys), channels, size)
+        images, told = room("images", (len(surveys), channels, *size))
         array, row, rows, most, clear = images.numpy(), 0, list[int](), 0, 0
         act = partial(decode, wanted=wanted._replace(size=size, channels=channels))
         threads = max(math.prod(found.size) for found in surveys.values()) >= 256 * 256
@@ -132,15 +134,22 @@ def read_files(
         _check_damaged(files, damaged, skip_damaged)
     own = {number: surveys[number] for number in rows}
     if _common(own, wanted) != common:  # a damaged image was of another size
+        del images, array
         again = read_files([files[number] for number in rows], wanted, skip_damaged, progress)
         kept = [rows[number] for number in again.kept]
         return ReadImages(again.images, kept, (*again.notices, _left_out(damaged, len(files))))
-    notices = [*_told_size(own, size, wanted), *_told(files, own, channels, wanted, most, clear)]
+    notices = [*told, *_told_size(own, size, wanted), *_told(files, own, channels, wanted, most, clear)]
     if damaged:
         notices.append(_left_out(damaged, len(files)))
-    if clear and len({image.tobytes() for image in array[:row]}) < len({content(files[number]) for number in rows}):
+    if clear and len({_digest(image.data) for image in array[:row]}) < len(
+        {_digest(content(files[number])) for number in rows}
+    ):
         notices.append("different files are the same image now; is what tells them apart in what was transparent?")
     return ReadImages(images[:row], rows, tuple(notices))
+
+
+def _digest(of: bytes | memoryview) -> bytes:
+    return blake2b(of, digest_size=16).digest()
 
 
 def _each(

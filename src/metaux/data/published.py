@@ -12,6 +12,7 @@ import torch
 from metaux.data import folder, torchvision_sets
 from metaux.data.catalogue import Published, catalogue, missing
 from metaux.data.levels import Levels
+from metaux.data.mapped import room
 from metaux.data.npz import read_array, read_arrays
 from metaux.data.pixels import Array, conform
 from metaux.data.reader import RawData, Request
@@ -78,28 +79,30 @@ def _imagenet32(request: Request, known: Published) -> RawData:
 
     The published validation images are the test part: ImageNet's own test labels were never published.
     """
-    images, labels, parts = [], list[str](), list[str]()
-    for path in (request.root / file for file in known.files):
+    paths = [request.root / file for file in known.files]
+    counts = {path: len(_published_arrays(path, "labels")[0]) for path in paths}
+    size, channels = request.image.size or (32, 32), request.image.channels or 3
+    images, notices = room("images", (sum(counts.values()), channels, *size))
+    labels, parts = list[str](), list[str]()
+    for path, own in zip(paths, images.split([*counts.values()]), strict=True):  # one at a time, for the memory
         x, y = _imagenet_batch(path)
-        # Each batch by itself, for half of the memory at its peak where images are to shrink.
-        images.append(conform(torch.from_numpy(x).view(-1, 3, 32, 32), request.image))
+        own.copy_(conform(torch.from_numpy(x).view(-1, 3, 32, 32), request.image))
         labels += map(str, y.tolist())
         parts += ["test" if path.name.startswith("val") else "train"] * len(x)
     return RawData(
-        torch.cat(images),
+        images,
         "image",
         {"label": tuple(labels)},
         tuple(parts),
         levels=Levels(("label",), [(str(number),) for number in range(1, IMAGENET_CLASSES + 1)]),
         augmentation="crop-flip",
+        notices=notices,
     )
 
 
 def _imagenet_batch(path: Path) -> tuple[Array, Array]:
     """Return the images `[n, 3072]` and labels 1 to 1000 `[n]` of a published .npz."""
-    with _published(path):
-        arrays, _ = read_arrays(path, ("data", "labels"))
-        x, y = np.atleast_1d(arrays["data"]), np.atleast_1d(arrays["labels"])
+    x, y = _published_arrays(path, "data", "labels")
     if x.dtype != np.uint8 or x.shape != (len(y), 3072) or y.dtype.kind not in "iu":
         raise InputError(
             f"expected data of uint8 (n, 3072) with as many labels in '{path}', found {x.dtype} {x.shape} with "
@@ -132,6 +135,12 @@ def _cifar10_1(request: Request, known: Published) -> RawData:
         labels={"label": (*cifar.labels["label"], *(classes[int(label)] for label in y))},
         parts=(*("val" if part == "test" else part for part in cifar.parts), *("test",) * len(y)),
     )
+
+
+def _published_arrays(path: Path, *names: str) -> list[Array]:
+    with _published(path):
+        arrays, _ = read_arrays(path, names)
+        return [np.atleast_1d(arrays[name]) for name in names]
 
 
 def _published_array(root: Path, file: str, known: Published) -> Array:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, Union
 
+import torch
 from torch import Tensor
 
 from metaux.data.columns import Columns
 from metaux.data.decoding import ImageFile
 from metaux.data.images import ReadImages, read_files
 from metaux.data.levels import Levels
+from metaux.data.mapped import rows_of
 from metaux.data.pixels import ImageFormat, Range
 from metaux.data.spelling import composed
 from metaux.data.transforms import Preprocessing
@@ -103,7 +105,7 @@ class RawData:
         if isinstance(inputs, tuple):
             inputs = chosen(inputs)
         else:
-            inputs = inputs[rows] if isinstance(inputs, Tensor) else inputs.iloc[rows]
+            inputs = rows_of(inputs, torch.tensor(rows)) if isinstance(inputs, Tensor) else inputs.iloc[rows]
         return replace(
             self,
             inputs=inputs,

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from hashlib import blake2b
+from math import prod
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from metaux.data.columns import Columns
+from metaux.data.mapped import fetch
 from metaux.data.pixels import Range
 from metaux.hierarchy import Hierarchy
 
@@ -19,12 +21,12 @@ AT_ONCE, VALUES_AT_ONCE = 500, 500 * 3 * 64 * 64
 
 @dataclass(frozen=True)
 class Samples:
-    """Labelled samples in memory, one row each.
+    """Labelled samples, one row each.
 
     Args:
-        inputs: what the network takes, one tensor per argument, each `[n, ...]`: images are uint8
+        stored: what the network takes, one tensor per argument, each `[n, ...]`: images are uint8
             `[n, channels, height, width]`, tables float32 `[n, features]`, texts int64 `[n, length]`, anything else is
-            passed on as it is.
+            passed on as it is. All samples that were taken from others share it (see `rows`).
         primary: the primary class, int64 `[n]`.
         human: the flat index of the human-defined sub-class, int64 `[n]`, where the data has finer labels; -1 for a
             sample without one.
@@ -36,9 +38,10 @@ class Samples:
         given_names: the different given labels of all training samples that the data has.
         notices: what a user should know about how samples for a finished run were read.
         weight: a factor on each sample's losses, float32 `[n]`; None where all count alike.
+        rows: where the samples lie in `stored`, int64 `[n]`; None for all of it, in its order.
     """
 
-    inputs: tuple[Tensor, ...]
+    stored: tuple[Tensor, ...]
     primary: Tensor
     human: Tensor | None = None
     names: tuple[str, ...] = ()
@@ -48,6 +51,7 @@ class Samples:
     given_names: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     weight: Tensor | None = None
+    rows: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.ids is None:
@@ -56,18 +60,42 @@ class Samples:
     def __len__(self) -> int:
         return len(self.primary)
 
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What the network takes, one tensor per argument, each `[n, ...]`; of samples that were taken, a copy."""
+        return self.stored if self.rows is None else self.at(torch.arange(len(self)))
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of each input of one sample."""
+        return tuple(tuple(tensor.shape[1:]) for tensor in self.stored)
+
+    def at(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return the inputs of the samples at these rows, int64 `[m]`."""
+        self.expect(rows)
+        own = self._stored_at(rows)
+        return tuple(tensor[own] for tensor in self.stored)
+
+    def expect(self, rows: Tensor) -> None:
+        """Let the system fetch the inputs at these rows, int64 `[m]`, which are needed soon, if they lie in a file."""
+        for tensor in self.stored:
+            fetch(tensor, self._stored_at(rows))
+
+    def _stored_at(self, rows: Tensor) -> Tensor:
+        return rows if self.rows is None else self.rows[rows]
+
     def in_parts(self) -> tuple[Tensor, ...]:
         """Return all rows in order, in parts that are small enough to be computed with at once."""
-        values = max(1, sum(part[:1].numel() for part in self.inputs))
+        values = max(1, sum(map(prod, self.shapes)))
         parts: tuple[Tensor, ...] = torch.arange(len(self)).split(max(1, min(AT_ONCE, VALUES_AT_ONCE // values)))
         return parts
 
     def take(self, rows: Tensor) -> "Samples":
-        """Return the samples at these rows, int64 `[m]`."""
+        """Return the samples at these rows, int64 `[m]`, without a copy of their inputs."""
         chosen: dict[str, object] = {
             field.name: value[rows] for field in fields(self) if isinstance(value := getattr(self, field.name), Tensor)
         }
-        chosen["inputs"] = tuple(tensor[rows] for tensor in self.inputs)
+        chosen.setdefault("rows", rows)
         chosen["names"] = tuple(self.names[row] for row in rows.tolist()) if self.names else ()
         return replace(self, **chosen)  # type: ignore[arg-type]
 
@@ -108,8 +136,16 @@ class LabelledData:
         """A digest of the samples to learn from and to measure on, with their labels: equal ones are the same data."""
         found = blake2b(repr(self.hierarchy.class_names).encode(), digest_size=16)
         for part in (self.train, self.test):
-            for tensor in (*part.inputs, part.primary, part.human, part.given, part.groups):
+            for number, stored in enumerate(part.stored):
+                found.update(f"{stored.dtype} {(len(part), *stored.shape[1:])}".encode())
+                for rows in part.in_parts():
+                    found.update(_bytes(part.at(rows)[number]))
+            for tensor in (part.primary, part.human, part.given, part.groups):
                 if tensor is not None:
                     found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-                    found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+                    found.update(_bytes(tensor))
         return found.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metaux.data.columns import Column, Columns
 from metaux.data.pixels import Range
-from metaux.data.samples import LabelledData
+from metaux.data.samples import LabelledData, Samples
 from metaux.errors import InputError, choose
 from metaux.rng import seeded
 from metaux.settings import typed
@@ -65,19 +65,19 @@ class Preprocessing:
         """
         if data.kind == "other":
             return cls("other", 0, None, (), ())
-        x = data.train.inputs[0]
+        channels, *size = data.train.shapes[0]
         if data.kind == "text":
-            return cls("text", x.shape[1], None, (), (), tokenizer=data.tokenizer)
+            return cls("text", channels, None, (), (), tokenizer=data.tokenizer)
         if data.kind == "table":
-            mean, deviation = _column_statistics(x)
-            return cls("table", x.shape[1], None, mean, deviation, data.columns)
-        channels, size = x.shape[1], (x.shape[2], x.shape[3])
+            mean, deviation = _column_statistics(data.train.inputs[0])
+            return cls("table", channels, None, mean, deviation, data.columns)
+        height, width = size
         if normalisation == "fixed":
             mean, deviation = (0.5,) * channels, (0.2,) * channels
         else:
-            statistics = [_pixel_statistics(x[:, channel]) for channel in range(channels)]
+            statistics = _pixel_statistics(data.train, channels)
             mean, deviation = tuple(m for m, _ in statistics), tuple(d for _, d in statistics)
-        return cls("image", channels, size, mean, deviation, pixel_range=data.pixel_range)
+        return cls("image", channels, (height, width), mean, deviation, pixel_range=data.pixel_range)
 
     def __call__(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Normalise the first of the inputs `[batch, ...]`, on its device; further ones are passed on as they
@@ -222,10 +222,10 @@ def augmentation(name: str, data: LabelledData, trivial: bool = False) -> Augmen
         InputError: for an unknown name, crops of what isn't images, or TrivialAugment of other than grey or colour
             images.
     """
-    if trivial and (data.kind != "image" or data.train.inputs[0].shape[1] not in (1, 3)):
+    if trivial and (data.kind != "image" or data.train.shapes[0][0] not in (1, 3)):
         raise InputError(
             f"expected grey or colour images for TrivialAugment, found a {data.kind} data set of shape "
-            f"{list(data.train.inputs[0].shape)}; leave --trivial-augment off"
+            f"{[len(data.train), *data.train.shapes[0]]}; leave --trivial-augment off"
         )
     choose("augmentation", name, AUGMENTATIONS)
     name = data.augmentation if name == "auto" else name
@@ -233,14 +233,19 @@ def augmentation(name: str, data: LabelledData, trivial: bool = False) -> Augmen
         return Augmentation(trivial=trivial)
     if data.kind != "image":
         raise InputError(f"expected images for the augmentation {name}, found a {data.kind} data set; choose none")
-    return Augmentation(min(data.train.inputs[0].shape[-2:]) // 8, name == "crop-flip", trivial)
+    return Augmentation(min(data.train.shapes[0][-2:]) // 8, name == "crop-flip", trivial)
 
 
-def _pixel_statistics(x: Tensor) -> tuple[float, float]:
-    """Return mean and standard deviation of uint8 values scaled to 0..1, from their exact counts."""
-    counts = torch.zeros(256, dtype=torch.int64)
-    for part in torch.split(x, 10_000):
-        counts += part.reshape(-1).bincount(minlength=256)
+def _pixel_statistics(images: Samples, channels: int) -> list[tuple[float, float]]:
+    """Return each channel's mean and standard deviation of uint8 values scaled to 0..1, from their exact counts."""
+    counts = torch.zeros(channels, 256, dtype=torch.int64)
+    for rows in images.in_parts():
+        for own, values in zip(counts, images.at(rows)[0].unbind(1), strict=True):
+            own += values.reshape(-1).bincount(minlength=256)
+    return [_mean_and_deviation(own) for own in counts]
+
+
+def _mean_and_deviation(counts: Tensor) -> tuple[float, float]:
     share, values = counts.double() / counts.sum(), torch.arange(256, dtype=torch.float64) / 255
     mean = share @ values
     deviation = (share @ (values - mean).square()).sqrt()

@@ -49,7 +49,7 @@ def image_shape(samples: Samples, does: str, square: bool = False) -> tuple[int,
     Raises:
         InputError: unless the samples are images, and square where they have to be.
     """
-    shapes = [tuple(tensor.shape[1:]) for tensor in samples.inputs]
+    shapes = samples.shapes
     if len(shapes) == 1 and len(shapes[0]) == 3 and not (square and shapes[0][1] != shapes[0][2]):
         channels, height, width = shapes[0]
         return channels, height, width
@@ -95,8 +95,9 @@ class Transformation(ChoiceSource):
             InputError: unless the samples are images.
         """
         channels, height, width = image_shape(preparation.samples, "transforms")
-        images = preparation.samples.inputs[0]
-        some = images[:: max(1, len(images) // 1000)]  # of all of it, since classes may stand one after another
+        samples = preparation.samples
+        few = torch.arange(0, len(samples), max(1, len(samples) // 1000))
+        some = samples.at(few)[0]  # of all of it, since classes may stand one after another
         # The channels of grey images may be in any order, and nobody could tell.
         grey = some[:, 1:].eq(some[:, :1]).all()
         self.groups = transformations(1 if grey else channels, height, width)

@@ -9,6 +9,8 @@ from metaux.errors import InputError, nearest
 from metaux.networks.efficientnet import EFFICIENTNET, FORM, efficientnet_lite0, efficientnet_weights
 from metaux.networks.weights import Form
 
+AT_ONCE = 64  # images
+
 
 class Embedding(nn.Module):
     """A frozen network that makes features of images, whatever their size and number of channels.
@@ -54,7 +56,7 @@ class Embedding(nn.Module):
         features: Tensor = self.module(normalize(scaled.expand(-1, 3, -1, -1), self.mean, self.deviation))
         return features
 
-    def features(self, images: Tensor, batch_size: int = 64) -> Tensor:
+    def features(self, images: Tensor, batch_size: int = AT_ONCE) -> Tensor:
         """Return features of many images, batch by batch, without a gradient.
 
         Args:

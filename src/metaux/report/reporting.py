@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def _cells(data: LabelledData) -> tuple[Sequence[str], Callable[[DataSamples], l
         return ("text",), lambda samples: [(_cut(data.texts[id_]),) for id_ in _ids(samples)]
     if data.kind != "table":
         return ("sample",), lambda samples: [(str(id_),) for id_ in _ids(samples)]
-    width = data.train.inputs[0][0].numel()
+    width = prod(data.train.shapes[0])
     columns = [column for column in data.columns if column.features]
     columns = columns or [Column(f"column {number + 1}") for number in range(width)]
     ends = list(accumulate(len(column.features) for column in columns))

@@ -76,7 +76,7 @@ def _self_supervised(name: str, plan: Plan, preprocessing: Preprocessing, device
     train_trunk = {ROTATIONS: train_on_rotations, CONTRASTIVE: train_contrastive}[name]
     with seeded(plan.seed, "self-supervised trunk"):
         trunk = plan.trunk()
-    features = feature_size(trunk, (torch.zeros(1, *plan.train.inputs[0].shape[1:]),))
+    features = feature_size(trunk, (torch.zeros(1, *plan.train.shapes[0]),))
     train_trunk(trunk, features, Loader(plan.train, preprocessing, device, seed=plan.seed), plan.protocol)
     return of_module(trunk, preprocessing, device)
 
@@ -108,7 +108,7 @@ def pretrained_features(
 
 
 def _of_imagenet(option: str, name: str, preprocessing: Preprocessing, device: torch.device) -> Features:
-    from metaux.networks.embedding import pretrained_embedding
+    from metaux.networks.embedding import AT_ONCE, pretrained_embedding
 
     if preprocessing.kind != "image":
         raise InputError(
@@ -119,7 +119,12 @@ def _of_imagenet(option: str, name: str, preprocessing: Preprocessing, device: t
     if name == EFFICIENTNET and preprocessing.image_size is not None:
         size = suited_size(max(preprocessing.image_size))
     embedding = pretrained_embedding(name, size).to(device)
-    return lambda samples: embedding.features(samples.inputs[0])
+
+    def features(samples: Samples) -> Tensor:
+        parts = torch.arange(len(samples)).split(AT_ONCE)
+        return torch.cat([embedding.features(samples.at(rows)[0]) for rows in parts])
+
+    return features
 
 
 def _of_run(option: str, folder: Path, preprocessing: Preprocessing, device: torch.device) -> Features:

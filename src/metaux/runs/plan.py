@@ -70,7 +70,7 @@ def make_plan(trial: Trial, data: LabelledData, device: torch.device | None = No
     choose("method", trial.method, SOURCES)
     if (least := min(trial.seed, settings.train_seed or 0)) < 0:
         raise InputError(f"expected a seed of 0 or more, found {least}; give another")
-    shape = tuple(data.train.inputs[0].shape[1:])
+    shape = data.train.shapes[0]
     trunk = partial(make_backbone, settings.backbone, shape, data.kind, settings.pretrained, settings.weights)
     return assemble(
         settings,

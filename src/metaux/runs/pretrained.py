@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from metaux.data.samples import LabelledData
 from metaux.data.sources import is_known
 from metaux.errors import InputError
@@ -85,7 +87,7 @@ def starts_pretrained(settings: Settings, data: LabelledData) -> bool:
 
 def _start(settings: Settings, data: LabelledData) -> tuple[tuple[str, str] | None, str]:
     """Return the pretrained network to take and where its weights are, if any; and which ones there are of no use."""
-    shape = tuple(data.train.inputs[0].shape[1:])
+    shape = data.train.shapes[0]
     if settings.weights is not None:
         return (settings.backbone, f"from {settings.weights}"), ""
     unfit = ""
@@ -118,8 +120,8 @@ def are_photographs(settings: Settings, data: LabelledData) -> bool:
     """Return whether these are colour images of one's own, not too small."""
     if data.kind != "image" or is_known(settings.data):
         return False
-    images = data.train.inputs[0]
-    if images.shape[1] != 3 or min(images.shape[-2:]) < LEAST_SIDE:
+    channels, *size = data.train.shapes[0]
+    if channels != 3 or min(size) < LEAST_SIDE:
         return False
-    some = images[:: max(1, len(images) // 100)]
+    [some] = data.train.at(torch.arange(0, len(data.train), max(1, len(data.train) // 100)))
     return bool(some[:, 1:].ne(some[:, :1]).any())

@@ -55,7 +55,7 @@ def describe_run(
         "device": device_name(device),
         "versions": {name: version(name) for name in VERSIONS} | {"python": platform.python_version()},
         "model": {
-            "shape": list(plan.train.inputs[0].shape[1:]),
+            "shape": list(plan.train.shapes[0]),
             **describe_outputs(plan.data.hierarchy, auxiliary_names, plan.preprocess),
         },
     }

@@ -83,7 +83,10 @@ class Batches:
     def training(self, order: Order, position: int) -> Batch:
         """Return what a training step learns: augmented samples in their views, mixed if the protocol says so."""
         name = "train", order.epoch, position
-        seen = self.in_views(self.train.augmented(order.train[position], *name))
+        batch = self.train.augmented(order.train[position], *name)
+        for rows in order.train[position + 1 : position + 2]:
+            self.train.expect(rows)
+        seen = self.in_views(batch)
         seen = seen if self.passes == 1 else one_view_each(seen, order.views[position], self.train.share)
         return self._mixed(seen, *name)
 

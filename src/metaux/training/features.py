@@ -1,16 +1,24 @@
 """Features of samples that a label source may be given: their pixels, or those of any module."""
 
+from collections.abc import Callable
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
+from metaux.data.mapped import room
 from metaux.data.samples import Samples
 from metaux.networks.multitask import to_channels_last
 from metaux.training.loader import Loader, Preprocess
 from metaux.training.plan import Features
 
 
-def of_pixels(preprocess: Preprocess) -> Features:
+def of_pixels(preprocess: Preprocess, notify: Callable[[str], None] = lambda _: None) -> Features:
     """Return what makes features of samples by flattening the network's inputs, `[n, values]`.
+
+    Args:
+        preprocess: raw inputs to network inputs.
+        notify: tells the user where they lie, if they are too large for memory.
 
     >>> samples = Samples((torch.ones(3, 2, 2),), torch.tensor([0, 1, 0]))
     >>> of_pixels(lambda inputs: inputs)(samples).shape
@@ -18,10 +26,12 @@ def of_pixels(preprocess: Preprocess) -> Features:
     """
 
     def features(samples: Samples) -> Tensor:
-        width = sum(tensor.shape[1:].numel() for tensor in samples.inputs)
-        pixels = torch.empty(len(samples), width, dtype=torch.float32)
+        width = sum(map(prod, samples.shapes))
+        pixels, notices = room("features", (len(samples), width), torch.float32)
+        for notice in notices:
+            notify(notice)
         for rows in samples.in_parts():  # in parts, since they may be large
-            inputs = preprocess(samples.take(rows).inputs)
+            inputs = preprocess(samples.at(rows))
             pixels[rows] = torch.cat([tensor.flatten(1).float() for tensor in inputs], 1)
         return pixels
 

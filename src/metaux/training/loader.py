@@ -1,4 +1,4 @@
-"""Batches of samples that lie in memory; order and augmentation follow from a seed and names alone."""
+"""Batches of samples; order and augmentation follow from a seed and names alone."""
 
 from collections.abc import Callable
 from math import ceil
@@ -49,9 +49,10 @@ class Loader:
         share: tuple[int, int] = (0, 1),
     ):
         self.samples = samples
-        size = sum(tensor.numel() * tensor.element_size() for tensor in samples.inputs)
-        place = device if size <= RESIDENT else torch.device("cpu")
-        self._inputs = tuple(tensor.to(place) for tensor in samples.inputs)
+        size = len(samples) * sum(tensor[:1].nbytes for tensor in samples.stored)
+        self._resident: tuple[Tensor, ...] | None = None
+        if device.type != "cpu" and size <= RESIDENT:
+            self._resident = tuple(tensor.to(device) for tensor in samples.inputs)
         self._primary = samples.primary.to(device)
         self._weight = None if samples.weight is None else samples.weight.to(device)
         self.preprocess = preprocess
@@ -79,9 +80,14 @@ class Loader:
             self._last[name] = self._batch(here[rank::processes], mine)
         return self._last[name]
 
+    def expect(self, rows: Tensor) -> None:
+        """Let these rows be fetched meanwhile, if they lie in a file."""
+        if self._resident is None:
+            self.samples.expect(rows)
+
     def _take(self, rows: Tensor, here: Tensor) -> tuple[Tensor, ...]:
         """Return the inputs at these rows, wherever they lie; `here` are the rows on the device."""
-        return tuple(tensor[here if tensor.device == here.device else rows] for tensor in self._inputs)
+        return self.samples.at(rows) if self._resident is None else tuple(part[here] for part in self._resident)
 
     def _batch(self, rows: Tensor, inputs: tuple[Tensor, ...]) -> Batch:
         prepared = tuple(

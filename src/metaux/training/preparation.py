@@ -62,7 +62,7 @@ def _make_trunk(
 
 def example_of(plan: Plan) -> tuple[Tensor, ...]:
     """Return the network's inputs of one training sample."""
-    return plan.preprocess(plan.train.take(torch.arange(1)).inputs)
+    return plan.preprocess(plan.train.at(torch.arange(1)))
 
 
 def prepared_source(
@@ -82,7 +82,7 @@ def prepared_source(
         meta=plan.meta,
         load=lambda samples: Loader(samples, plan.preprocess, device).load(torch.arange(len(samples))).inputs,
         trunk=lambda name: _make_trunk(plan.trunk, example_of(plan), plan.seed, name),
-        features=plan.features or of_pixels(plan.preprocess),
+        features=plan.features or of_pixels(plan.preprocess, notify),
         embedding=plan.embedding,
         recorded=plan.recorded,
         fit=trainings.fit,

@@ -122,7 +122,7 @@ def train_autoencoder(samples: Samples, preprocess: Preprocess, seed: int, devic
     Raises:
         InputError: unless the samples are images or tables.
     """
-    inputs = preprocess(samples.take(torch.arange(1)).inputs)
+    inputs = preprocess(samples.at(torch.arange(1)))
     if len(inputs) != 1 or not inputs[0].is_floating_point():
         raise InputError(
             f"expected images or tables for an autoencoder, found {len(inputs)} inputs of type "

@@ -119,7 +119,7 @@ def _draw_figure6(findings: Findings) -> str:
         for class_, slot in _chosen(hierarchy):
             name, place = hierarchy.class_names[class_], int(hierarchy.offsets[class_]) + slot
             shown = examples[0][place]
-            sheets.setdefault(panel, {})[f"{name} {slot + 1}"] = _strip(samples.inputs[0][shown])
+            sheets.setdefault(panel, {})[f"{name} {slot + 1}"] = _strip(samples.at(torch.tensor(shown))[0])
             rows += [
                 {
                     "panel": panel,
