@@ -97,12 +97,17 @@ def fetch(tensor: Tensor, rows: Tensor) -> None:
         content.madvise(mmap.MADV_WILLNEED, start, (row + 1) * size - start)
 
 
+def taken(tensor: Tensor, rows: Tensor) -> Tensor:
+    """Return a copy of some rows, int64 `[m]`, of a tensor `[n, ...]`, in memory; from a file they are fetched."""
+    fetch(tensor, rows)
+    return tensor[rows]
+
+
 def rows_of(tensor: Tensor, rows: Tensor) -> Tensor:
     """Return a copy of some rows, int64 `[m]`, of a tensor `[n, ...]`, in memory or in a file as `room` decides."""
     found = room("samples", (len(rows), *tensor.shape[1:]), tensor.dtype).tensor
     for target, part in zip(found.split(AT_ONCE), rows.split(AT_ONCE), strict=True):
-        fetch(tensor, part)
-        target.copy_(tensor[part])
+        target.copy_(taken(tensor, part))
     return found
 
 

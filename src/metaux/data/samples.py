@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metaux.data.columns import Columns
-from metaux.data.mapped import fetch
+from metaux.data.mapped import fetch, taken
 from metaux.data.pixels import Range
 from metaux.hierarchy import Hierarchy
 
@@ -72,14 +72,14 @@ class Samples:
 
     def at(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return the inputs of the samples at these rows, int64 `[m]`."""
-        self.expect(rows)
         own = self._stored_at(rows)
-        return tuple(tensor[own] for tensor in self.stored)
+        return tuple(taken(tensor, own) for tensor in self.stored)
 
     def expect(self, rows: Tensor) -> None:
         """Let the system fetch the inputs at these rows, int64 `[m]`, which are needed soon, if they lie in a file."""
+        own = self._stored_at(rows)
         for tensor in self.stored:
-            fetch(tensor, self._stored_at(rows))
+            fetch(tensor, own)
 
     def _stored_at(self, rows: Tensor) -> Tensor:
         return rows if self.rows is None else self.rows[rows]
