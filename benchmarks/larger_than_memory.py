@@ -7,7 +7,7 @@ on all of them, with crops and flips:
 
 - `mapped`: the images lie in a file. The system refuses the process more than `--allowance` MB beyond what the imports
   took (`RLIMIT_DATA`, which counts memory that is the process's own, and not the pages of a file). Recorded is its own
-  memory after each epoch, in which the test samples are measured too.
+  memory after each epoch, after the last of which the test samples are measured too.
 - `in_memory`: without a limit. It must end in the same weights.
 - `in_memory_limited`: in memory with the limit, which must be refused.
 
@@ -95,7 +95,7 @@ def trained(folder: str, in_file: bool, allowance: int | None, epochs: int) -> d
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     memory = Memory()
     try:
-        fitted = fit(learner_of(settings_of(folder, "mlp", epochs)), callbacks=[memory])
+        fitted = fit(learner_of(settings_of(folder, "mlp", epochs)), curve=False, callbacks=[memory])
     except (MemoryError, RuntimeError) as error:
         if allowance is None or not any(word in str(error) for word in ("allocate memory", "Unable to allocate")):
             raise

@@ -321,3 +321,40 @@ def test_what_commands_say_they_will_take_is_the_record() -> None:
     shown = [(int(line["said"]), int(line["took"])) for line in lines]
     assert shown == [(round(found["said_s"][name]), round(found["took_s"][name])) for name in found["said_s"]]
     assert f"The largest factor is {found['factor']:.2f}." in section(DOCS / "performance.md", heading)
+
+
+def values(heading: str) -> list[list[list[str]]]:
+    """Return the cells of the tables under a heading of the page on performance, without their heads and names."""
+    blocks = re.findall(r"(?:^\|.*\n)+", section(DOCS / "performance.md", heading), re.MULTILINE)
+    return [[line.strip("| ").split(" | ")[1:] for line in block.splitlines()[2:]] for block in blocks]
+
+
+def test_what_a_folder_of_many_images_costs_is_the_record() -> None:
+    found = json.loads((RESULTS / "speed" / "folder.json").read_text())["measured"]
+    [shown] = values("A folder of many images")
+    epoch = found["read_s"] + 800 * found["iteration_ms"] / 1000
+    assert shown == [
+        [f"{found['listed_and_checked_s']:.1f} s"],
+        [f"{found['read_s']:.1f} s"],
+        [f"{epoch:.0f} s"],
+        [f"{100 * found['loader_share']:.1f} %"],
+        [f"{found['peak_mb'][0]:,.0f} and {found['peak_mb'][1]:,.0f} MB"],
+    ]
+    assert f"here in {found['images_mb']:.0f} MB" in section(DOCS / "performance.md", "A folder of many images")
+
+
+def test_what_more_images_than_memory_holds_cost_is_the_record() -> None:
+    found = json.loads((RESULTS / "speed" / "larger-than-memory.json").read_text())["measured"]
+    text = section(DOCS / "performance.md", "More images than memory holds")
+    memory, loader = values("More images than memory holds")
+    own = [found[part]["own_mb_after_epochs"] for part in ("mapped", "in_memory")]
+    assert memory[:3] == [[f"{epochs[place]:,.0f} MB" for epochs in own] for place in (0, 2, 3)]
+    assert found["in_memory_limited"] == {"refused": True}
+    assert found["same_weights"]
+    assert f"{found['images_mb']:,.0f} MB" in text
+    cost = found["loader"]
+    assert cost["left_in_memory"] == 0
+    names = ("loader", "from_disk", "from_disk_unexpected")
+    rows = [(cost[f"{name}_ms"], cost[f"{name}_share"]) for name in names]
+    rows.append((cost["loader_ms"] + cost["decoding_ms"], cost["decoding_share"]))
+    assert loader == [[f"{ms:.1f}", f"{100 * share:.1f} %"] for ms, share in rows]

@@ -82,7 +82,7 @@ class Samples:
             fetch(tensor, own)
 
     def _stored_at(self, rows: Tensor) -> Tensor:
-        return rows if self.rows is None else self.rows[rows]
+        return rows if self.rows is None else self.rows.index_select(0, rows)
 
     def in_parts(self) -> tuple[Tensor, ...]:
         """Return all rows in order, in parts that are small enough to be computed with at once."""
