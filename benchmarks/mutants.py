@@ -164,6 +164,7 @@ def tested(module: str, mutant: Mutant | None) -> str:
             "-n0",
             "-p",
             "no:cacheprovider",
+            "-Wignore::pytest.PytestAssertRewriteWarning",  # of what is loaded before the fork
             f"--rootdir={ROOT}",
             f"--config-file={ROOT}/pyproject.toml",
         )

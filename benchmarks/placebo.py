@@ -2,8 +2,9 @@
 
     python benchmarks/placebo.py --out results/reliability
 
-Makes tables of normal columns whose class is drawn at random, and compares on each what `metaux compare` compares by
-default, classical models included. A line of the record is one table: the mean accuracy of all rows, and how many rows
+Makes tables of normal columns and of classes that are equally frequent and in random order, and compares on each what
+`metaux compare` compares by default, classical models included. (Were the classes drawn one by one, the most frequent
+one would be a better guess than 1 in 4.) A line of the record is one table: the mean accuracy of all rows, and how many rows
 its verdict calls better than single task. Student's 95 % interval of the accuracy over the tables should hold chance,
 and nothing should be called better; otherwise the exit status is 1.
 """
@@ -31,7 +32,7 @@ def measured(number: int, place: Path) -> tuple[int, float, int]:
     """Return how many rows a table compares, their mean accuracy, and how many are called better."""
     generator = np.random.default_rng(number)
     frame = pd.DataFrame(generator.normal(size=(SAMPLES, COLUMNS))).add_prefix("x")
-    frame["label"] = generator.integers(CLASSES, size=SAMPLES)
+    frame["label"] = generator.permutation(SAMPLES) % CLASSES
     frame.to_csv(place / "table.csv", index=False)
     settings = Settings(data=str(place / "table.csv"), epochs=EPOCHS)
     comparison, verdict = compare(settings, (), SEEDS, Processes(1), place / "compared", Console(quiet=True))
