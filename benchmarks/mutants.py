@@ -3,17 +3,20 @@
     pip install cosmic-ray
     python benchmarks/mutants.py --out results/reliability
 
-Draws places in the modules of `TESTS` at random and changes the code at each in one way, by cosmic-ray's operators:
-another arithmetic or comparison, another number, a condition negated, a loop left out, and so on. Each mutant is loaded
-in a process of its own, in which the module's own tests run until one fails. A mutant that no test notices has
-survived: it is the same function in other words, or a test is missing. Annotations are not changed; they do nothing.
+Draws a third of the places in each module of `TESTS` and changes the code at each in one way, by cosmic-ray's
+operators: another arithmetic or comparison, another number, a condition negated, a loop left out, and so on. Each
+mutant is loaded in a process of its own, in which the module's own tests run until one fails. A mutant that no test
+notices has survived: it is the same function in other words, or a test is missing. Annotations are not changed; they do
+nothing.
 
-A record that is there is continued, of the same draw.
+A record that is there is continued, of the same draw; lines of a module that has changed since are left out. `--again`
+tries survivors once more. Why one of them is the same function is written into its column `equivalent` by hand.
 """
 
 import argparse
 import ast
 import csv
+import math
 import os
 import random
 import signal
@@ -33,6 +36,8 @@ import pytest
 import scipy.stats  # noqa: F401
 import torch
 from cosmic_ray.mutating import mutate_code
+
+from metaux.files import to_csv, write_text_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 UNROLLED = ("tests/test_unrolled.py", "tests/test_metagradient.py")
@@ -60,7 +65,7 @@ OPERATORS = [
     if name not in ("core/VariableReplacer", "core/VariableInserter")
 ]
 LONGEST = 600  # seconds for one mutant; a loop without end is noticed too
-FIELDS = ("module", "line", "column", "operator", "now", "outcome", "seconds")
+KEY = ("module", "line", "column", "operator")
 
 
 class Mutant(NamedTuple):
@@ -140,11 +145,11 @@ def mutants(module: str) -> dict[tuple[str, int, int], list[Mutant]]:
     return found
 
 
-def drawn(count: int, seed: int) -> list[Mutant]:
-    """Return mutants at places that are drawn at random, one of each place."""
-    chance = random.Random(seed)
-    found = {place: own for module in TESTS for place, own in mutants(module).items()}
-    return [chance.choice(found[place]) for place in chance.sample(sorted(found), count)]
+def drawn(module: str, share: float, seed: int) -> list[Mutant]:
+    """Return mutants at a share of a module's places, drawn at random, one of each place, in their order."""
+    chance, found = random.Random(f"{seed} {module}"), mutants(module)
+    places = chance.sample(sorted(found), math.ceil(share * len(found)))
+    return [chance.choice(found[place]) for place in sorted(places)]
 
 
 def tested(module: str, mutant: Mutant | None) -> str:
@@ -180,44 +185,49 @@ def tested(module: str, mutant: Mutant | None) -> str:
     return "killed, no end"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=300, help="mutants (default: 300)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
-    parser.add_argument("--out", type=Path, default=Path("results/reliability"), help="folder of mutants.csv")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    os.chdir(ROOT)
-    own = drawn(options.count, options.seed)
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / "mutants.csv"
-    known = (
-        {tuple(row[name] for name in FIELDS[:4]): row["outcome"] for row in csv.DictReader(path.open())}
-        if path.exists()
-        else {}
-    )
-    for module in sorted({mutant.module for mutant in own}):
-        if any(mutant.module == module and key(mutant) not in known for mutant in own):
-            assert tested(module, None) == "survived", f"the tests of {module} fail without a mutant"
-    with path.open("a", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        if not known:
-            rows.writerow(FIELDS)
-        for mutant in own:
-            if key(mutant) in known:
-                continue
-            start = time.perf_counter()
-            outcome = tested(mutant.module, mutant)
-            known[key(mutant)] = outcome
-            rows.writerow([*key(mutant), mutant.now(), outcome, f"{time.perf_counter() - start:.1f}"])
-            file.flush()
-    survived = sum(known[key(mutant)] == "survived" for mutant in own)
-    print(f"{len(own) - survived} of {len(own)} mutants were noticed, {survived} survived")
-
-
 def key(mutant: Mutant) -> tuple[str, ...]:
     """Return what names a mutant in the record."""
     return (mutant.module, str(mutant.line), str(mutant.column), mutant.operator)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--share", type=float, default=1 / 3, help="of the places of a module (default: a third)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
+    parser.add_argument("--only", nargs="+", choices=TESTS, default=[*TESTS], help="these modules (default: all)")
+    parser.add_argument("--again", action="store_true", help="try survivors once more")
+    parser.add_argument("--out", type=Path, default=Path("results/reliability"), help="folder of mutants.csv")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    record = (options.out / "mutants.csv").resolve()
+    record.parent.mkdir(parents=True, exist_ok=True)
+    os.chdir(ROOT)
+    known = dict[tuple[str, ...], dict[str, str]]()
+    if record.exists():
+        with record.open(encoding="utf-8", newline="") as file:
+            known = {tuple(line[name] for name in KEY): line for line in csv.DictReader(file)}
+    for module in options.only:
+        own = {key(mutant): mutant for mutant in drawn(module, options.share, options.seed)}
+        known = {name: line for name, line in known.items() if name[0] != module or name in own}
+        todo = [name for name in own if name not in known or (options.again and is_open(known[name]))]
+        if todo:
+            assert tested(module, None) == "survived", f"the tests of {module} fail without a mutant"
+        for name in todo:
+            start = time.perf_counter()
+            outcome = tested(module, own[name])
+            seconds = f"{time.perf_counter() - start:.1f}"
+            told = {"now": own[name].now(), "outcome": outcome, "seconds": seconds, "equivalent": ""}
+            known[name] = dict(zip(KEY, name, strict=True)) | told
+            lines = sorted(known.values(), key=lambda line: [*TESTS].index(line["module"]))
+            write_text_atomic(record, to_csv(lines))
+        lines = [known[name] for name in own]
+        killed, still = sum(line["outcome"] != "survived" for line in lines), sum(map(is_open, lines))
+        print(f"{module}: {killed} of {len(lines)} mutants were noticed; {still} survived unexplained", flush=True)
+
+
+def is_open(line: dict[str, str]) -> bool:
+    """Return whether a mutant survived, and nobody has said why it is the same function."""
+    return line["outcome"] == "survived" and not line["equivalent"]
 
 
 if __name__ == "__main__":

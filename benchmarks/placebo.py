@@ -4,9 +4,9 @@
 
 Makes tables of normal columns and of classes that are equally frequent and in random order, and compares on each what
 `metaux compare` compares by default, classical models included. (Were the classes drawn one by one, the most frequent
-one would be a better guess than 1 in 4.) A line of the record is one table: the mean accuracy of all rows, and how many rows
-its verdict calls better than single task. Student's 95 % interval of the accuracy over the tables should hold chance,
-and nothing should be called better; otherwise the exit status is 1.
+one would be a better guess than 1 in 4.) A line of the record is one table: the mean accuracy of all rows, and how many
+rows its verdict calls better than single task. Student's 95 % interval of the accuracy over the tables should hold
+chance, and nothing should be called better; otherwise the exit status is 1.
 """
 
 import argparse
