@@ -1,6 +1,7 @@
 """Tables: what each kind of cell, column and row becomes, by hand or by pandas, and what is said of it."""
 
 import datetime
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -373,6 +374,25 @@ def test_typed_files(suffix: str, tmp_path: Path) -> None:
     (tmp_path / f"broken{suffix}").write_bytes(b"nothing")
     with pytest.raises(InputError, match=f"expected a {suffix} file"):
         read(tmp_path / f"broken{suffix}")
+
+
+def test_a_text_in_a_parquet_file_that_is_no_text(tmp_path: Path) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    bad = pyarrow.array([b"x", b"35.\xff6"]).view(pyarrow.string())
+    parquet.write_table(pyarrow.table({"a": bad, "label": ["x", "y"]}), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"expected a .parquet file, .*t.parquet' that isn't one \(.*; save it again"):
+        read_table(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("number", ["4294967296", "1e12"])
+def test_a_row_of_excel_far_below_the_others(number: str, tmp_path: Path) -> None:
+    pd.DataFrame({"a": [1, 2], "label": ["x", "y"]}).to_excel(tmp_path / "s.xlsx", index=False)
+    with zipfile.ZipFile(tmp_path / "s.xlsx") as given, zipfile.ZipFile(tmp_path / "t.xlsx", "w") as made:
+        for name in given.namelist():
+            made.writestr(name, given.read(name).replace(b'<row r="3"', f'<row r="{number}"'.encode()))
+    assert len(read_table(tmp_path / "s.xlsx").cells) == 2
+    with pytest.raises(InputError, match=f"at most 1,048,576 rows in '.*', .* with the number {number}; save it again"):
+        read_table(tmp_path / "t.xlsx")
 
 
 def test_a_lack_of_memory_is_not_the_fault_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,10 +103,10 @@ def test_maxl_learns_in_half_precision(tmp_path: Path) -> None:
     torch.testing.assert_close(weights[name], whole.weights()[name], atol=0.05, rtol=0.5)
 
 
-@pytest.mark.parametrize("rate", [1e8, 1e30])
-def test_a_loss_that_is_no_number_says_what_when_and_what_is_kept(rate: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rate", [1e3, 1e8, 1e30])
+def test_numbers_that_are_not_finite_say_what_when_and_what_is_kept(rate: float, tmp_path: Path) -> None:
     settings = replace(FAST, learning_rate=rate, epochs=20)
-    with pytest.raises(TrainingError, match=r"training loss became \S+ in epoch \d+; .* kept( in \S+)?; use a smaller"):
+    with pytest.raises(TrainingError, match=r"samples are not finite in epoch \d+; .* kept( in \S+)?; use a smaller"):
         train(settings, tmp_path / "run", "single")
     assert "settings.yaml" in below(tmp_path / "run")
     with pytest.raises(TrainingError):  # the same command goes on to the same end
@@ -116,8 +116,16 @@ def test_a_loss_that_is_no_number_says_what_when_and_what_is_kept(rate: float, t
 def test_weights_that_are_no_numbers_after_the_last_step_are_no_result(tmp_path: Path) -> None:
     settings = replace(FAST, learning_rate=1e30, epochs=1, batch_size=1000)  # one step, after the only loss
     for _ in range(2):
-        with pytest.raises(TrainingError, match="test samples are not finite; use a smaller learning rate"):
+        with pytest.raises(TrainingError, match=r"test samples are not finite in epoch 1; .*; use a smaller learning"):
             train(settings, tmp_path / "run", "single")
+
+
+def test_a_test_sample_far_out_of_the_range_is_told_before_the_training_goes_on(tmp_path: Path) -> None:
+    rows = ["x,label,split", *(f"{row / 1000},{row % 2},train" for row in range(40)), "1e38,0,test", "0,1,test"]
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    said = r"^test samples are not finite once they are normalised in epoch 1; nothing is kept; give data of another"
+    with pytest.raises(TrainingError, match=said):
+        train(Settings(str(tmp_path / "t.csv"), epochs=20), tmp_path / "run", "single")
 
 
 def test_a_run_that_another_process_has_finished_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 TEXT, TYPED = (".csv", ".tsv", ".tab"), (".parquet", ".xlsx")
+MOST_ROWS = 2**20  # of a sheet of Excel
 LONGEST_CELL = 10_000_000  # characters; Python's own limit of 131,072 is less than some texts
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 _REMEDY = "leave rows out, or if so many are there, save it as CSV"
 _SAID = re.compile(r"sep=([;\t|,])(?:\r\n|\r|\n)", re.IGNORECASE)
+_ROW = re.compile(rb"""<(?:\w+:)?row\s(?:[^>]*\s)?r=["']([^"']*)""")
 _NUMBER = re.compile(PLAIN, re.IGNORECASE)
 
 
@@ -162,12 +164,24 @@ def _whole_rows(rows: "DataFrame", names: list[str], path: Path) -> "DataFrame":
     return rows.iloc[:, :-1].set_axis(names, axis=1)[kept].astype(object)
 
 
+def _check_rows(packed: zipfile.ZipFile, path: Path) -> None:
+    """Raise `InputError` for a row of a number that a sheet has not: openpyxl makes all those before it, too."""
+    for sheet in packed.namelist():
+        found = _ROW.findall(packed.read(sheet)) if sheet.startswith("xl/worksheets/") else []
+        if most := [row.decode() for row in found if float(row) > MOST_ROWS]:
+            raise InputError(
+                f"expected at most {MOST_ROWS:,} rows in '{path}', as many as a sheet has, found a row with the number "
+                f"{most[0]}; save it again"
+            )
+
+
 def _read_typed(path: Path, header: bool) -> Table:
     """Read a Parquet file, or the first sheet of an Excel file."""
     import pandas as pd
 
     name, suffix, notices = str(path), path.suffix.lower(), tuple[str, ...]()
-    with explained(f"expected a {suffix} file, found '{path}' that isn't one", "save it again", 200):
+    damaged = f"expected a {suffix} file, found '{path}' that isn't one", "save it again", 200
+    with explained(*damaged):
         try:
             if suffix == ".parquet":
                 from pyarrow.parquet import read_metadata
@@ -178,9 +192,11 @@ def _read_typed(path: Path, header: bool) -> Table:
             else:
                 with zipfile.ZipFile(path) as packed:
                     check_total(sum(member.file_size for member in packed.infolist()), path, _REMEDY)
+                    _check_rows(packed, path)
                 with pd.ExcelFile(path, engine="openpyxl") as book:
                     # Which words mean that there is no value, is said in `metaux.data.columns`.
-                    frame = pd.read_excel(book, header=0 if header else None, keep_default_na=False, na_values=[""])
+                    named = 0 if header else None
+                    frame = pd.read_excel(book, header=named, keep_default_na=False, na_values=[""], nrows=MOST_ROWS)
                     if others := list(map(str, book.sheet_names[1:])):
                         name += f": {book.sheet_names[0]}"
                         notices = (f"the sheet '{book.sheet_names[0]}' is read, not {listed(others)}",)
@@ -194,6 +210,7 @@ def _read_typed(path: Path, header: bool) -> Table:
         frame = frame.dropna(how="all")
     first = [str(name).strip() if header else "" for name in frame]
     names, more = _names(["" if name.startswith("Unnamed: ") else name for name in first], path, header)
-    frame = tidy(frame.set_axis(names, axis=1))
+    with explained(*damaged):  # Arrow looks at the bytes of a text only now
+        frame = tidy(frame.set_axis(names, axis=1))
     frame.index = [f"row {row + 1} of '{path}'" for row in range(len(frame))]
     return Table(name, frame, notices=(*notices, *more))

@@ -11,7 +11,7 @@ from metaux.networks.multitask import MultiTaskNetwork
 from metaux.rng import seeded
 from metaux.training.cosine import gradient_cosine
 from metaux.training.generated_labels import describe, training_labels
-from metaux.training.learner import Learner
+from metaux.training.learner import Learner, Trouble
 from metaux.training.loader import Loader, Preprocess
 from metaux.training.step import multi_task_losses
 
@@ -20,6 +20,8 @@ Record = dict[str, float]
 DIAGNOSTIC_SAMPLES = 100
 # Measuring after every epoch would take longer than training with more than so many samples for each to learn from.
 MEASURED_EACH = 4
+_OF_INPUTS = Trouble("test samples are not finite once they are normalised", "give data of another scale")
+_OF_OUTPUTS = Trouble("the network's outputs for test samples are not finite", "use a smaller learning rate")
 
 
 def evaluated_on(
@@ -77,11 +79,13 @@ class Evaluation:
 
     Attributes:
         reported: for each of the last epochs, up to as many as are reported, which test samples were right, `[n_test]`.
+        trouble: what was found not to be finite, if anything was.
     """
 
     def __init__(self, learner: Learner, curve: bool = True):
         self.learner, self.curve = learner, curve
         self.reported: list[Tensor] = []
+        self.trouble: Trouble | None = None
         self._last: tuple[Tensor, Tensor | None] | None = None
 
     def after(self, epoch: int) -> Record:
@@ -135,8 +139,15 @@ class Evaluation:
         plan, fabric = self.learner.plan, self.learner.fabric
         if len(samples) == 0:
             return torch.empty(0, plan.data.hierarchy.classes)
+        measured = self.learner.evaluated, self.learner.source, samples, plan.preprocess, fabric.device
         with fabric.autocast():
-            return primary_outputs(self.learner.evaluated, self.learner.source, samples, plan.preprocess, fabric.device)
+            found = primary_outputs(*measured)
+        if not found.isfinite().all():
+            loader = Loader(samples, plan.preprocess, fabric.device)
+            parts = (part for rows in samples.in_parts() for part in loader.load(rows).inputs)
+            whole = all(bool(part.isfinite().all()) for part in parts)
+            self.trouble = _OF_OUTPUTS if whole else _OF_INPUTS
+        return found
 
     def _measure(self) -> tuple[Tensor, Tensor | None]:
         learner = self.learner

@@ -19,7 +19,7 @@ from metaux.training.callbacks import Callback, Training
 from metaux.training.checkpoint import Checkpoint
 from metaux.training.devices import wait_for
 from metaux.training.evaluate import Evaluation, Record
-from metaux.training.learner import Learner
+from metaux.training.learner import Learner, Trouble
 from metaux.training.pace import Pace
 from metaux.training.shared_passes import last_meta_step, shared_step
 from metaux.training.step import training_step
@@ -64,7 +64,7 @@ def fit(
 
     Raises:
         InputError: for a checkpoint of another run.
-        TrainingError: if the loss is no longer finite.
+        TrainingError: if inputs, loss, network, label source or outputs are no longer finite.
     """
     evaluation, training, pace = Evaluation(learner, curve), Training(learner), Pace()
     if checkpoint is not None:
@@ -81,10 +81,11 @@ def fit(
         call(lambda callback: callback.on_epoch_begin)
         record = train_epoch(learner, epoch, lambda: call(lambda callback: callback.on_batch_end))
         learner.synchronise()
-        if trouble := learner.trouble(record["train_loss"]):
-            found = f"epoch {kept} is kept in {checkpoint.path}" if kept and checkpoint else "nothing is kept"
-            raise TrainingError(f"{trouble.what} in epoch {epoch + 1}; {found}; {trouble.remedy}")
-        records.append(record | evaluation.after(epoch))
+        trouble = learner.trouble(record["train_loss"])
+        measured = {} if trouble else evaluation.after(epoch)
+        if trouble := trouble or evaluation.trouble:
+            raise not_finite(trouble, epoch, checkpoint, kept)
+        records.append(record | measured)
         learner.schedule.end(records[-1])
         if checkpoint is not None and learner.fabric.is_global_zero and pace.is_due:
             with pace.writing():
@@ -93,10 +94,16 @@ def fit(
         call(lambda callback: callback.on_epoch_end)
     call(lambda callback: callback.on_train_end)
     logits, labels = evaluation.last(again=training.stopping or training.changed)
-    if not logits.isfinite().all():
-        raise TrainingError("the network's outputs for test samples are not finite; use a smaller learning rate")
+    if evaluation.trouble:
+        raise not_finite(evaluation.trouble, len(records) - 1, checkpoint, kept)
     correct = torch.stack(evaluation.reported).float().mean(0)
     return Fitted(learner.evaluated, learner.source, records, logits, correct, labels, learner.meta_gradient)
+
+
+def not_finite(trouble: Trouble, epoch: int, checkpoint: Checkpoint | None, kept: int) -> TrainingError:
+    """Return the error of what is no longer finite in an epoch, counted from 0; `kept` epochs are in the checkpoint."""
+    found = f"epoch {kept} is kept in {checkpoint.path}" if kept and checkpoint else "nothing is kept"
+    return TrainingError(f"{trouble.what} in epoch {epoch + 1}; {found}; {trouble.remedy}")
 
 
 def train_epoch(learner: Learner, epoch: int, on_batch_end: Callable[[], None] = lambda: None) -> Record:
