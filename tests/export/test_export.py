@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -195,6 +196,15 @@ class TestFolder:
         assert f"| accuracy | {100 * run.accuracy:.2f} % [" in text
         assert f"{len(run.output('test_primary'))} test samples of pets" in text
         assert str(tmp_path.parent) not in text
+
+    def test_a_run_that_names_no_versions(self, runs: dict[str, Path], tmp_path: Path) -> None:
+        shutil.copytree(runs["table"], tmp_path / "run")
+        (tmp_path / "run" / "manifest.json").unlink()
+        result = json.loads((tmp_path / "run" / "result.json").read_text("utf-8"))
+        del result["versions"]
+        (tmp_path / "run" / "result.json").write_text(json.dumps(result))
+        text = (export(tmp_path / "run", "safetensors", tmp_path / "out") / "README.md").read_text(encoding="utf-8")
+        assert "seed 0.\n" in text
 
     def test_the_card_says_so_of_validation_samples(self, runs: dict[str, Path], tmp_path: Path) -> None:
         text = (export(runs["validation"], "safetensors", tmp_path / "out") / "README.md").read_text(encoding="utf-8")

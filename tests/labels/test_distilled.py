@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import count
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from metaux.rng import generator
 from metaux.training.fabric import Fabric
 from metaux.training.generated_labels import human_agreement, training_labels
 from metaux.training.learner import make_learner
+from metaux.training.optimizer import make_optimizer
 from metaux.training.timing import time_run
 from small import digits, human_labels, learner, plan
 
@@ -130,6 +132,22 @@ def test_self_distillation_learns_what_the_teacher_says_of_the_classes() -> None
 def test_a_teacher_that_diverges_says_so() -> None:
     with pytest.raises(TrainingError, match="network that makes the labels became nan; use a smaller learning rate"):
         learner(SOURCES["distilled"], learning_rate=1e8, epochs=30)
+
+
+def test_a_teacher_whose_last_step_was_too_far_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_too_far(network: nn.Module, protocol: Protocol) -> torch.optim.Optimizer:
+        optimizer, steps = make_optimizer(network, protocol), count(1)
+
+        def after(*_: object) -> None:
+            if next(steps) == 8:  # of two epochs of four batches
+                next(network.parameters()).data.fill_(torch.inf)
+
+        optimizer.register_step_post_hook(after)
+        return optimizer
+
+    monkeypatch.setattr("metaux.training.teachers.make_optimizer", one_too_far)
+    with pytest.raises(TrainingError, match="that makes the labels is no longer finite; use a smaller learning rate"):
+        learner(SOURCES["distilled"], batch_size=50)
 
 
 def watched(name: str, noted: Callable[[BatchLoss, Batch], Tensor]) -> MakeSource:

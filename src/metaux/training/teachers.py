@@ -38,7 +38,7 @@ def pretrain(network: nn.Module, loader: Loader, protocol: Protocol, loss: Batch
         loss: of a batch, a scalar. A batch's `index` counts the loader's samples.
 
     Raises:
-        TrainingError: if the loss is no longer finite.
+        TrainingError: if the loss or the network is no longer finite.
     """
     to_channels_last(network, loader.device)
     optimizer = make_optimizer(network, protocol)
@@ -76,6 +76,8 @@ def _train(
         raise TrainingError(
             f"the loss of the network that makes the labels became {float(total)}; use a smaller learning rate"
         )
+    if not all(bool(part.isfinite().all()) for part in (*network.parameters(), *network.buffers())):
+        raise TrainingError("the network that makes the labels is no longer finite; use a smaller learning rate")
     network.eval().requires_grad_(False)
 
 
