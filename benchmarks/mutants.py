@@ -37,8 +37,6 @@ import scipy.stats  # noqa: F401
 import torch
 from cosmic_ray.mutating import mutate_code
 
-from metaux.files import to_csv, write_text_atomic
-
 ROOT = Path(__file__).resolve().parent.parent
 UNROLLED = ("tests/test_unrolled.py", "tests/test_metagradient.py")
 META = ("tests/test_metagradient.py", "tests/training/test_shared_passes.py", "tests/test_unrolled.py")
@@ -154,6 +152,7 @@ def drawn(module: str, share: float, seed: int) -> list[Mutant]:
 
 def tested(module: str, mutant: Mutant | None) -> str:
     """Return whether a module's tests noticed the mutant: `survived`, `killed`, or `killed, no end`."""
+    assert "metaux" not in sys.modules, "the module is loaded already"
     child = os.fork()
     if not child:
         os.setsid()
@@ -190,6 +189,16 @@ def key(mutant: Mutant) -> tuple[str, ...]:
     return (mutant.module, str(mutant.line), str(mutant.column), mutant.operator)
 
 
+def write(record: Path, lines: list[dict[str, str]]) -> None:
+    """Write the record anew; by hand, since nothing of the package may be loaded before the mutant is."""
+    made = record.with_suffix(".new")
+    with made.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.DictWriter(file, [*lines[0]], lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(lines)
+    made.replace(record)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--share", type=float, default=1 / 3, help="of the places of a module (default: a third)")
@@ -218,8 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             seconds = f"{time.perf_counter() - start:.1f}"
             told = {"now": own[name].now(), "outcome": outcome, "seconds": seconds, "equivalent": ""}
             known[name] = dict(zip(KEY, name, strict=True)) | told
-            lines = sorted(known.values(), key=lambda line: [*TESTS].index(line["module"]))
-            write_text_atomic(record, to_csv(lines))
+            write(record, sorted(known.values(), key=lambda line: [*TESTS].index(line["module"])))
         lines = [known[name] for name in own]
         killed, still = sum(line["outcome"] != "survived" for line in lines), sum(map(is_open, lines))
         print(f"{module}: {killed} of {len(lines)} mutants were noticed; {still} survived unexplained", flush=True)
