@@ -63,6 +63,7 @@ OPERATORS = [
     if name not in ("core/VariableReplacer", "core/VariableInserter")
 ]
 LONGEST = 600  # seconds for one mutant; a loop without end is noticed too
+NOT_LOADED = 100  # no status of pytest's
 KEY = ("module", "line", "column", "operator")
 
 
@@ -168,15 +169,18 @@ def tested(module: str, mutant: Mutant | None) -> str:
             "-n0",
             "-p",
             "no:cacheprovider",
-            "-Wignore::pytest.PytestAssertRewriteWarning",  # of what is loaded before the fork
+            "--assert=plain",  # pytest would load the files it is given by itself
             f"--rootdir={ROOT}",
             f"--config-file={ROOT}/pyproject.toml",
         )
-        os._exit(int(pytest.main([*options, str(path_of(module)), *files])))
+        status = int(pytest.main([*options, str(path_of(module)), *files]))
+        loaded = sys.modules.get(f"metaux.{module}")
+        os._exit(NOT_LOADED if mutant and loaded and not isinstance(loaded.__loader__, Loader) else status)
     start = time.monotonic()
     while time.monotonic() - start < LONGEST:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
+            assert os.waitstatus_to_exitcode(status) != NOT_LOADED, "the tests ran without the mutant"
             return "survived" if status == 0 else "killed"
         time.sleep(0.05)
     os.killpg(child, signal.SIGKILL)
