@@ -15,12 +15,15 @@ tries survivors once more. Why one of them is the same function is written into 
 
 import argparse
 import ast
+import contextlib
 import csv
+import importlib
 import math
 import os
 import random
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -31,9 +34,7 @@ from typing import Any, NamedTuple
 
 import cosmic_ray.ast
 import cosmic_ray.plugins
-import hypothesis  # noqa: F401  loaded before the fork, as are those below
 import pytest
-import scipy.stats  # noqa: F401
 import torch
 from cosmic_ray.mutating import mutate_code
 
@@ -63,6 +64,9 @@ OPERATORS = [
     if name not in ("core/VariableReplacer", "core/VariableInserter")
 ]
 LONGEST = 600  # seconds for one mutant; a loop without end is noticed too
+LOADED = Path(tempfile.gettempdir()) / f"loaded-{os.getpid()}"
+# Its own modules, and those of torch that no other library asks for, of which some start threads.
+OWN = ("metaux", "test", "conftest", "small", "properties", "making", "shell", "written", "tiny", "_pytest", "torch.")
 NOT_LOADED = 100  # no status of pytest's
 KEY = ("module", "line", "column", "operator")
 
@@ -174,6 +178,8 @@ def tested(module: str, mutant: Mutant | None) -> str:
             f"--config-file={ROOT}/pyproject.toml",
         )
         status = int(pytest.main([*options, str(path_of(module)), *files]))
+        if not mutant:
+            LOADED.write_text("\n".join(name for name in sys.modules if not name.startswith(OWN)))
         loaded = sys.modules.get(f"metaux.{module}")
         os._exit(NOT_LOADED if mutant and loaded and not isinstance(loaded.__loader__, Loader) else status)
     start = time.monotonic()
@@ -191,6 +197,14 @@ def tested(module: str, mutant: Mutant | None) -> str:
 def key(mutant: Mutant) -> tuple[str, ...]:
     """Return what names a mutant in the record."""
     return (mutant.module, str(mutant.line), str(mutant.column), mutant.operator)
+
+
+def load() -> None:
+    """Load the libraries that the last tests without a mutant have loaded, once for all mutants."""
+    for name in LOADED.read_text().splitlines():
+        with contextlib.suppress(Exception):  # what can't be loaded alone
+            importlib.import_module(name)
+    LOADED.unlink()
 
 
 def write(record: Path, lines: list[dict[str, str]]) -> None:
@@ -215,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     record = (options.out / "mutants.csv").resolve()
     record.parent.mkdir(parents=True, exist_ok=True)
     os.chdir(ROOT)
-    known = dict[tuple[str, ...], dict[str, str]]()
+    known, whole = dict[tuple[str, ...], dict[str, str]](), set[tuple[str, ...]]()
     if record.exists():
         with record.open(encoding="utf-8", newline="") as file:
             known = {tuple(line[name] for name in KEY): line for line in csv.DictReader(file)}
@@ -223,8 +237,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         own = {key(mutant): mutant for mutant in drawn(module, options.share, options.seed)}
         known = {name: line for name, line in known.items() if name[0] != module or name in own}
         todo = [name for name in own if name not in known or (options.again and is_open(known[name]))]
-        if todo:
+        if todo and TESTS[module] not in whole:
+            whole.add(TESTS[module])
             assert tested(module, None) == "survived", f"the tests of {module} fail without a mutant"
+            load()
         for name in todo:
             start = time.perf_counter()
             outcome = tested(module, own[name])

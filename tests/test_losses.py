@@ -67,6 +67,14 @@ class TestFocalLoss:
         expected = [[9 / 16 * math.log(4), 1 / 16 * math.log(4 / 3)]]
         torch.testing.assert_close(focal_losses(logits), torch.tensor(expected, dtype=torch.float64))
 
+    @pytest.mark.parametrize(("gamma", "factors"), [(0.0, [1, 1]), (1.0, [3 / 4, 1 / 4]), (3.0, [27 / 64, 1 / 64])])
+    def test_each_gamma_worked_out_by_hand(self, gamma: float, factors: list[float]) -> None:
+        logits = torch.tensor([[0.0, math.log(3)]], dtype=torch.float64)
+        expected = torch.tensor([[factors[0] * math.log(4), factors[1] * math.log(4 / 3)]], dtype=torch.float64)
+        torch.testing.assert_close(focal_losses(logits, gamma), expected)
+        for target in (0, 1):
+            torch.testing.assert_close(focal_loss(logits, torch.tensor([target]), gamma), expected[0, target])
+
     def test_gamma_zero_is_cross_entropy(self) -> None:
         logits, classes = random(8, 5, scale=3), torch.arange(8) % 5
         expected = functional.cross_entropy(logits, classes)

@@ -261,3 +261,16 @@ def test_features_of_images_are_made_once_for_all_seeds(monkeypatch: pytest.Monk
         found = numbers.kept_numbers("of a test", preprocessing, samples, torch.device("cpu"), data.digest)
         assert found.shape == (len(samples), 64)
     assert asked == [30, 40]
+
+
+def test_a_model_whose_categories_are_impossible_is_refused_when_it_predicts(
+    trained: dict[str, Run], table: Path
+) -> None:
+    skops = import_module("skops.io")
+    folder = table.parent / "impossible-categories"
+    shutil.copytree(trained["gradient-boosting"].folder, folder)
+    (folder / "manifest.json").unlink()
+    boosting = HistGradientBoostingClassifier(random_state=0).fit(*rows(80, 0))
+    boosting._bin_mapper.is_categorical_[:] = 1  # of columns that have negative numbers
+    (folder / CLASSIFIER).write_bytes(skops.dumps(boosting))
+    assert_refused(metaux("evaluate", folder), "expected a model of gradient-boosting that takes", "train it anew")

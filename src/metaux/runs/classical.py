@@ -173,7 +173,7 @@ class ClassicalModel:
             numbers = numbers_of(self.settings.embedding, self.preprocessing, samples, self.device)
             try:
                 return Predictions(_log_probabilities(self.classifier, numbers, self.hierarchy.classes), None)
-            except (ValueError, TypeError, AttributeError, LookupError) as error:
+            except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
                 raise InputError(
                     f"expected a model of {self.method} that takes {self.preprocessing.describe()}, found one that "
                     f"doesn't ({reason(error, 120)}); train it anew"
