@@ -32,6 +32,7 @@ GROUND = (
     "trajectory",
     "metagradient",
     "updates",
+    "optimizer_state",
     "dual_layers",
     "allocation",
     "threads",

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 
 from metaux.errors import InputError
 from metaux.labels.sources import SOURCES
+from metaux.optimizer_state import OF_EACH_NUMBER
 from metaux.training.callbacks import Callback, Training
 from metaux.training.checkpoint import Checkpoint
 from metaux.training.evaluate import Record
@@ -122,6 +124,44 @@ def test_refuses_that_of_another_network(tmp_path: Path) -> None:
     going_on(plan(SOURCES["single"], epochs=1), tmp_path)
     with pytest.raises(InputError, match=r"expected this run's checkpoint .* delete the file to start the run anew"):
         going_on(plan(SOURCES["uniform"], epochs=1), tmp_path)
+
+
+def moments_of_another_shape(state: dict[str, Any]) -> None:
+    own = state["state"][0]
+    own[next(name for name in OF_EACH_NUMBER if name in own)] = torch.ones(3)
+
+
+def complex_steps(state: dict[str, Any]) -> None:
+    state["state"][0]["step"] = torch.tensor(1j)
+
+
+def steps_below_none(state: dict[str, Any]) -> None:
+    state["state"][0]["step"] = torch.tensor(-1000.0)
+
+
+@pytest.mark.parametrize("place", ["network", "generator"])
+@pytest.mark.parametrize("spoil", [moments_of_another_shape, complex_steps, steps_below_none])
+def test_refuses_an_optimizer_that_does_not_fit(
+    place: str, spoil: Callable[[dict[str, Any]], None], tmp_path: Path
+) -> None:
+    with pytest.raises(Stopped):
+        going_on(plan(SOURCES["maxl"]), tmp_path, stop_after=1)
+    state = torch.load(tmp_path / "checkpoint.pt")
+    spoil(state["optimizer"] if place == "network" else state["source"]["_extra_state"])
+    torch.save(state, tmp_path / "checkpoint.pt")
+    with pytest.raises(InputError, match=r"expected this run's checkpoint .* delete the file to start the run anew"):
+        going_on(plan(SOURCES["maxl"]), tmp_path)
+
+
+def test_the_options_of_an_optimizer_are_the_run_s_own(tmp_path: Path) -> None:
+    expected = trained(SOURCES["maxl"])
+    with pytest.raises(Stopped):
+        going_on(plan(SOURCES["maxl"]), tmp_path, stop_after=1)
+    state = torch.load(tmp_path / "checkpoint.pt")
+    for own in (state["optimizer"], state["source"]["_extra_state"]):
+        own["param_groups"][0].update(weight_decay=0.9, betas=(-2.0, 5.0), momentum="much")
+    torch.save(state, tmp_path / "checkpoint.pt")
+    assert_same_weights(going_on(plan(SOURCES["maxl"]), tmp_path).network, expected.network)
 
 
 def test_a_pickle_with_code_is_never_run(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from metaux.errors import InputError
 from metaux.labels.base import Auxiliary, Batch, LabelSource, MetaStep, Preparation, SubclassSource, auxiliary_term
 from metaux.losses import entropy_loss
 from metaux.networks.multitask import LabelGenerator, Outputs, to_channels_last
+from metaux.optimizer_state import take_up
 from metaux.protocols import Protocol
 
 
@@ -62,7 +63,7 @@ class Maxl(SubclassSource):
 
     def set_extra_state(self, state: Any) -> None:
         """Take up the optimizer's state."""
-        self._optimizer.optimizer.load_state_dict(state)
+        take_up(self._optimizer.optimizer, state)
 
 
 def meta_objective(source: LabelSource, step: MetaStep, task: Auxiliary) -> Tensor:

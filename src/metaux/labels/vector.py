@@ -9,6 +9,7 @@ from metaux.labels.base import Auxiliary, Batch, LabelSource, MetaStep, Preparat
 from metaux.labels.maxl import GeneratorOptimizer, meta_objective, of_all_processes
 from metaux.losses import at_least_single
 from metaux.networks.multitask import VectorGenerator, make_head, to_channels_last
+from metaux.optimizer_state import take_up
 from metaux.protocols import Protocol
 
 
@@ -110,7 +111,7 @@ class Vector(VectorSource):
 
     def set_extra_state(self, state: Any) -> None:
         """Take up the optimizer's state."""
-        self._optimizer.optimizer.load_state_dict(state)
+        take_up(self._optimizer.optimizer, state)
 
 
 def squared_errors(output: Tensor, target: Tensor) -> Tensor:

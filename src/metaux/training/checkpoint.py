@@ -13,6 +13,7 @@ from torch import Tensor
 
 from metaux.errors import InputError
 from metaux.files import check_file, check_in_place, check_not_packed, write_bytes_atomic
+from metaux.optimizer_state import take_up
 from metaux.training.evaluate import Record
 from metaux.training.learner import Learner
 from metaux.training.plan import Plan
@@ -114,7 +115,7 @@ class Checkpoint:
                 )
             learner.network.load_state_dict(state["network"])
             learner.source.load_state_dict(state["source"])
-            learner.optimizer.load_state_dict(state["optimizer"])
+            take_up(learner.optimizer, state["optimizer"])
             if learner.average_network is not None:
                 learner.average_network.load_state_dict(state["average"])
             return state["records"], [correct.cpu() for correct in state["reported"]]
