@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from metaux.losses import focal_loss, focal_losses, mask_softmax
 from metaux.metagradient import (
     LookAhead,
     MetaGradient,
+    Problem,
     TargetGradient,
     double_backward,
     finite_difference,
@@ -767,3 +769,17 @@ def test_outputs_that_cannot_be_looked_into_are_refused(way: MetaGradient) -> No
         InputError, match=r"expected a tensor or a tuple, list or dict of tensors .* found Held; return"
     ):
         way(network, target, (x,), inner, (x,), outer, step)
+
+
+@pytest.mark.parametrize(
+    ("way", "name", "told"),
+    [
+        (forward_mode, "forward_mode", "from one forward-mode pass;"),
+        (finite_difference, "finite_difference", "by a central difference of the outputs;"),
+        (double_backward, "double_backward", "by a second backward pass;"),
+    ],
+)
+def test_each_way_keeps_its_name_and_its_help_and_shows_its_arguments(way: Any, name: str, told: str) -> None:
+    assert (way.__name__, way.__module__) == (name, "metaux.metagradient")
+    assert told in way.__doc__
+    assert [*signature(way).parameters] == [*signature(Problem).parameters]
