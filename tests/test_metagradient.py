@@ -783,3 +783,20 @@ def test_each_way_keeps_its_name_and_its_help_and_shows_its_arguments(way: Any, 
     assert (way.__name__, way.__module__) == (name, "metaux.metagradient")
     assert told in way.__doc__
     assert [*signature(way).parameters] == [*signature(Problem).parameters]
+
+
+@pytest.mark.parametrize("theta", [3.0, 0.0])
+@pytest.mark.parametrize(("dtype", "step"), [(torch.float64, 10 * 2 ** (-52 * 2 / 3)), (torch.float32, 2.42e-4)])
+def test_the_step_of_a_finite_difference_is_that_of_its_page(dtype: torch.dtype, step: float, theta: float) -> None:
+    """min(sqrt(p), 10 p^(2/3)) of the parameters' norm, or of 1 where they are 0, in both directions."""
+    network, at = nn.Linear(1, 1, bias=False, dtype=dtype), list[float]()
+    nn.init.constant_(network.weight, theta)
+    network.register_forward_pre_hook(lambda module, _: at.append(float(module.weight.detach())))
+    x, target = torch.ones(1, 1, dtype=dtype), torch.full((1, 1), 0.5, dtype=dtype)
+
+    def half_square(output: Tensor, target: Tensor) -> Tensor:
+        return 0.5 * (output - target).square().sum()
+
+    finite_difference(network, target, (x,), half_square, (x,), lambda output: half_square(output, x), LookAhead(0.25))
+    moved = sorted(weight - theta for weight in at[-2:])
+    assert moved == pytest.approx([-step * (theta or 1.0), step * (theta or 1.0)], rel=0.02)
