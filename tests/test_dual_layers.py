@@ -77,7 +77,7 @@ def test_convolution(dimensions: int, named: dict[str, Any], x: str, bias: bool)
     given = convolved(dimensions, bias, named.get("groups", 1), "learned" in x)
 
     def layer(*duals: Tensor) -> Tensor:
-        return CONVOLUTIONS[dimensions](*duals, **named)
+        return CONVOLUTIONS[dimensions](*duals, **named)  # type: ignore[no-any-return, call-overload]
 
     assert_alike(layer, given, ["dual" in x, True, True], "_ConvolutionBackward")
 
