@@ -14,7 +14,7 @@ from metaux.dual_layers import FastDuals
 from metaux.functional import load_forward_formulas
 
 pytestmark = pytest.mark.usefixtures("in_float64")
-CONVOLUTIONS = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
+CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
 
 
 class Passed:
@@ -77,14 +77,14 @@ def test_convolution(dimensions: int, named: dict[str, Any], x: str, bias: bool)
     given = convolved(dimensions, bias, named.get("groups", 1), "learned" in x)
 
     def layer(*duals: Tensor) -> Tensor:
-        return CONVOLUTIONS[dimensions](*duals, **named)  # type: ignore[no-any-return, call-overload]
+        return CONVOLUTIONS[dimensions](*duals, **named)
 
     assert_alike(layer, given, ["dual" in x, True, True], "_ConvolutionBackward")
 
 
 def test_a_size_for_each_dimension() -> None:
     def layer(*duals: Tensor) -> Tensor:
-        return torch.conv2d(*duals, stride=(2, 1), padding=[0, 2])
+        return CONVOLUTIONS[2](*duals, stride=(2, 1), padding=[0, 2])
 
     assert_alike(layer, convolved(2, True), [True, True, True], "_ConvolutionBackward")
 
