@@ -50,7 +50,7 @@ TESTS = {
     "unrolling": UNROLLED,
     "trajectory": UNROLLED,
     "updates": UNROLLED,
-    "dual_layers": UNROLLED,
+    "dual_layers": ("tests/test_dual_layers.py", *UNROLLED),
     "evidence.statistics": EVIDENCE,
     "evidence.intervals": EVIDENCE,
     "evidence.comparison": EVIDENCE,

@@ -49,7 +49,7 @@ def assert_alike(layer: Callable[..., Tensor], given: list[Tensor | None], dual:
     """Both give the same; by the package it is the function of this name that is called."""
     own, known = (Passed(layer, given, dual, fast) for fast in (True, False))
     assert own.name == name
-    assert own.output.primal.equal(known.output.primal)
+    torch.testing.assert_close(own.output.primal, known.output.primal)
     torch.testing.assert_close(own.output.tangent, known.output.tangent)
     for found, expected in zip(own.found, known.found, strict=True):
         torch.testing.assert_close(found.tangent, expected.tangent)
@@ -77,14 +77,15 @@ def test_convolution(dimensions: int, named: dict[str, Any], x: str, bias: bool)
     given = convolved(dimensions, bias, named.get("groups", 1), "learned" in x)
 
     def layer(*duals: Tensor) -> Tensor:
-        return CONVOLUTIONS[dimensions](*duals, **named)
+        y: Tensor = CONVOLUTIONS[dimensions](*duals, **named)
+        return y
 
     assert_alike(layer, given, ["dual" in x, True, True], "_ConvolutionBackward")
 
 
 def test_a_size_for_each_dimension() -> None:
-    def layer(*duals: Tensor) -> Tensor:
-        return CONVOLUTIONS[2](*duals, stride=(2, 1), padding=[0, 2])
+    def layer(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return torch.conv2d(x, weight, bias, (2, 1), [0, 2])
 
     assert_alike(layer, convolved(2, True), [True, True, True], "_ConvolutionBackward")
 
@@ -121,11 +122,7 @@ def test_batch_normalisation(dimensions: int, learned: bool) -> None:
     given = normalised(dimensions)
     assert given[0] is not None
     given[0].requires_grad_(learned)
-    if learned:
-        assert_alike(layer, given, [True, True, True], "_BatchNormBackward")
-    else:
-        own, known = (Passed(layer, given, [True, True, True], fast) for fast in (True, False))
-        torch.testing.assert_close(own.found[0].tangent, known.found[0].tangent)
+    assert_alike(layer, given, [True, True, True], "_BatchNormBackward")
     for own_statistic, expected in zip(*statistics, strict=True):
         assert own_statistic.equal(expected)
 
@@ -158,5 +155,4 @@ def test_a_normalisation_in_two_precisions_is_pytorchs() -> None:
     def layer(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return functional.batch_norm(x, None, None, weight, bias, True).float()
 
-    with pytest.raises(NotImplementedError, match=r".*"):
-        Passed(layer, given, [True, True, True], True)
+    assert_alike(layer, given, [True, True, True], Passed(layer, given, [True, True, True], False).name)

@@ -1,6 +1,7 @@
 """The three differentiation methods agree with each other and with brute force, and leave the network alone."""
 
 import copy
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from torch.utils._pytree import tree_map_only
 from torch.utils.checkpoint import checkpoint
 
 from metaux.errors import InputError
-from metaux.functional import Tensors
+from metaux.functional import Tensors, operation_without_formula
 from metaux.hierarchy import Hierarchy
 from metaux.losses import focal_loss, focal_losses, mask_softmax
 from metaux.metagradient import (
@@ -692,8 +693,9 @@ class EmbeddingBag(nn.Module):
 def test_lstm_has_no_forward_formula_but_a_finite_difference() -> None:
     case = classification(Text(nn.LSTM), 5, (torch.randint(11, (6, 7)),))
     single = case.to(torch.float32)
-    with pytest.raises(InputError, match=r"forward_mode needs .* use finite_difference"):
+    with pytest.raises(InputError, match=r"forward_mode needs .* use finite_difference") as told:
         single.run(forward_mode)
+    assert re.fullmatch(r"\w*(rnn|lstm)\w*", operation_without_formula(told.value))
     assert distance(single.run(finite_difference), case.run(double_backward)) < 1e-3
 
 

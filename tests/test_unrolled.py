@@ -341,6 +341,17 @@ def test_an_optimizer_that_cannot_be_unrolled_is_refused(optimize: Optimize, mes
         problem_of(two_layers(), optimize).run()
 
 
+@pytest.mark.parametrize("name", ["steps", "horizon", "cap"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_numbers_that_make_no_training_are_refused(name: str, value: int) -> None:
+    problem = problem_of(two_layers(), lambda p: torch.optim.SGD(p, 0.1))
+    given: dict[str, Any] = {"steps": problem.steps, name: value}
+    with pytest.raises(InputError, match=f"expected {name} above 0, found {value}; give more"):
+        unrolled(problem.network, problem.optimizer, problem.step, outer=problem.outer(), **given)
+    with pytest.raises(InputError, match="expected outer batches above 0, found 0; give more"):
+        unrolled(problem.network, problem.optimizer, problem.step, problem.steps, [])
+
+
 def test_weights_that_never_had_a_gradient_under_adam() -> None:
     problem = problem_of(two_layers(), lambda p: torch.optim.Adam(p, 0.01), steps=3)
     problem.inputs[:, 2] = 0  # like the border of an image

@@ -116,6 +116,15 @@ def test_seeds_needed(effect: float, seeds: int) -> None:
     assert seeds_needed(0.004, effect * 0.004) == seeds
 
 
+@pytest.mark.parametrize(("effect", "power"), [(0.9, 0.9), (1.0, 0.5), (3.25, 0.8)])
+def test_seeds_needed_are_the_fewest_of_the_t_test_s_power(effect: float, power: float) -> None:
+    seeds = seeds_needed(1.0, effect, power)
+    found = [
+        stats.nct.sf(stats.t.ppf(0.975, count - 1), count - 1, effect * np.sqrt(count)) for count in (seeds - 1, seeds)
+    ]
+    assert found[0] < power <= found[1]
+
+
 def test_seeds_needed_at_the_ends() -> None:
     assert seeds_needed(0.0, 0.005) == 2
     assert seeds_needed(1e-9, 1.0) == 2
