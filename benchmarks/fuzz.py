@@ -10,9 +10,7 @@ process, by 5 s of the processor's time for one copy (or 60 s of waiting) twice 
 out), by a file written anywhere but in the copy's folder, by a process started and by a connection asked for.
 
 The record has a line for each reader. A reader that it has already is left out, so that the same command goes on. A
-copy that broke a promise is kept below `--kept`, and `--again FOLDER` reads it once more. `--mended` reads all of them
-once more, and notes in the record how many of them still break one. (It is a little longer than 300 lines, since what
-is promised, how it is watched and what is recorded of it stand together.)
+copy that broke a promise is kept in `fuzz-broken` below `--kept`, and `--again FOLDER` reads it once more.
 """
 
 import argparse
@@ -248,7 +246,6 @@ def campaign(reader: Reader, count: int, kept: Path, console: Console) -> dict[s
         "slowest_s": round(max(seconds), 2),
         "most_mb": round(max(outcome.peak for outcome in found) / 1e6),
         "broken": " ".join(f"{each.number}" for each in broken[:20]),
-        "still": len(broken),
     }
     console.print(
         f"{reader.name}: {line['read']:,} read, {line['refused']:,} refused, {len(broken):,} broken, {took:.0f} s"
@@ -264,26 +261,6 @@ def again(reader: Reader, folder: Path) -> None:
         reader.read(Path(temporary) / "copy")
 
 
-def again_quietly(reader: Reader, folder: Path) -> None:
-    """Read a copy that was kept once more; in a process of its own, whose status says whether a promise was kept."""
-    try:
-        again(reader, folder)
-    except (InputError, TrainingError) as error:
-        sys.exit(refused_memory(error))
-
-
-def still_broken(reader: Reader, numbers: str, kept: Path) -> int:
-    """Return how many of the kept copies of these numbers break a promise, of those that errors and hangs break."""
-    processes, found = multiprocessing.get_context("spawn"), 0
-    for number in numbers.split():
-        folder = kept / f"{reader.name.replace(' ', '-')}-{number}"
-        process = processes.Process(target=again_quietly, args=(reader, folder))
-        process.start()
-        process.join()
-        found += process.exitcode != 0
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=10_000, help="for each reader (default: 10,000)")
@@ -292,7 +269,6 @@ def main() -> None:
         "--kept", type=Path, default=Path("fuzz-broken"), help="folder of the copies that broke a promise"
     )
     parser.add_argument("--again", type=Path, help="read a copy that was kept; its reader is --only")
-    parser.add_argument("--mended", action="store_true", help="read the copies that broke a promise once more")
     parser.add_argument("--out", type=Path, help="folder of the record to write")
     options = parser.parse_args()
     console, lines = Console(highlight=False), dict[str, dict[str, object]]()
@@ -304,13 +280,6 @@ def main() -> None:
     if record and record.exists():
         with record.open(encoding="utf-8", newline="") as file:
             lines = {line["reader"]: dict(line) for line in csv.DictReader(file)}
-    if options.mended and record:
-        for reader in chosen:
-            if line := lines.get(reader.name):
-                line["still"] = still_broken(reader, str(line["broken"]), options.kept)
-                console.print(f"{reader.name}: {line['still']} still broken")
-        write_text_atomic(record, to_csv([lines[own.name] for own in READERS if own.name in lines]))
-        return
     for reader in chosen:
         known, count = lines.get(reader.name), options.inputs // reader.share
         if known is None or options.only or int(str(known["inputs"])) != count:

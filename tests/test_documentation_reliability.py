@@ -60,5 +60,8 @@ def test_what_is_said_of_long_processes_is_the_record(part: str) -> None:
     assert count(line["part"].split()[0]) == int(found[-1]["number"])
     for name, own in thirds.items():
         assert float(line[name]) == pytest.approx(fmean(numbers(each, "memory_mb")[0] for each in own), abs=0.051)
+    assert float(line["last third, MB"]) <= 1.02 * float(line["second third, MB"])
+    threads = [max(int(each["threads"]) for each in own) for own in thirds.values()]
+    assert threads[1] <= threads[0]
     files = [max(int(each["open_files"]) for each in own) for own in thirds.values()]
     assert line["open files"] == f"{files[0]}, {files[1]}"
