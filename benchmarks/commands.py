@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -67,6 +68,7 @@ class Command:
         try:
             main(words)
         finally:
+            threading._shutdown()  # as at the end of a process: joblib's idle workers end, which are waited for next
             atexit._run_exitfuncs()
             sys.stdout.flush()
 
