@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.context import ForkProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import sklearn.datasets  # noqa: F401  # what commands import when they need it
@@ -68,7 +68,8 @@ class Command:
         try:
             main(words)
         finally:
-            threading._shutdown()  # as at the end of a process: joblib's idle workers end, which are waited for next
+            threads: Any = threading  # as at the end of a process: joblib's idle workers end, which are waited for next
+            threads._shutdown()
             atexit._run_exitfuncs()
             sys.stdout.flush()
 
