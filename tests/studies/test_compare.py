@@ -197,12 +197,12 @@ def test_runs_of_different_versions_are_told(tmp_path: Path) -> None:
     assert "the runs are of different versions" in done(*words, tmp_path / "out")
 
 
-def test_a_loss_that_is_no_number_stops_every_run_in_one_line(tmp_path: Path) -> None:
+def test_numbers_that_are_not_finite_stop_every_run_in_one_line(tmp_path: Path) -> None:
     write_table(tmp_path / "t.npz")
     words = ("compare", tmp_path / "t.npz", *FAST, "--methods", "single", "uniform", "--seeds", 1)
     result = metaux(*words, "--learning-rate", 1e30, "--out", tmp_path / "out")
     assert (result.code, result.err.count("\n")) == (1, 1)
-    assert "single with seed 0: the training loss became" in result.err
+    assert "single with seed 0: the network's outputs for test samples are not finite in epoch 1" in result.err
     assert result.err.endswith("likewise: uniform with seed 0\n")
     assert "Traceback" not in result.out
 
