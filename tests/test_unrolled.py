@@ -257,6 +257,14 @@ def test_checkpoints_change_nothing(name: str) -> None:
         problem.run(memory=5 * size)
 
 
+def test_the_least_memory_is_that_of_two_roots_of_the_steps() -> None:
+    problem = problem_of(two_layers(), lambda p: torch.optim.SGD(p, 0.1), steps=10)  # in spans of 4, 4 and 2
+    least = (4 + 3) * sum(value.numel() * 8 for value in problem.network.parameters())
+    assert problem.run(memory=least).outer_loss == problem.run().outer_loss
+    with pytest.raises(InputError, match=f"at least {least:,} bytes for the states of 10 steps, found {least - 1:,};"):
+        problem.run(memory=least - 1)
+
+
 def test_horizon_leaves_out_the_first_steps() -> None:
     problem = CASES["all together"]()
     whole, part = problem.run(), problem.run(horizon=3)
