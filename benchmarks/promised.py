@@ -93,19 +93,20 @@ def main() -> None:
     torch.set_num_threads(1)
     samples = cifar(options.root)
     path = options.out / "promised.csv"
-    rows: list[dict[str, object]] = [*csv.DictReader(path.open(encoding="utf-8"))] if path.exists() else []
+    rows = [*csv.DictReader(path.open(encoding="utf-8"))] if path.exists() else []
     for seed in range(options.seeds):
         if not any(row["seed"] == str(seed) for row in rows):
-            rows += ({"seed": str(seed)} | line for line in measured(samples, seed))
+            rows += (
+                {"seed": str(seed), **{key: str(value) for key, value in line.items()}}
+                for line in measured(samples, seed)
+            )
             write_text_atomic(path, to_csv(rows))
-    spread = stdev(float(str(row["came"])) for row in rows if row["horizon"] == "random")
+    spread = stdev(float(row["came"]) for row in rows if row["horizon"] == "random")
     print(f"labels moved by {NUDGE} at random: the outer loss changes with a standard deviation of {spread:.4f}")
     for horizon in HORIZONS:
         for step in STEPS:
-            own = [row for row in rows if row["horizon"] == str(horizon) and float(str(row["step"])) == step]
-            ends = [
-                mean_over_seeds([float(str(row[name])) for row in own]) for name in ("promised", "came", "agreement")
-            ]
+            own = [row for row in rows if row["horizon"] == str(horizon) and float(row["step"]) == step]
+            ends = [mean_over_seeds([float(row[name]) for row in own]) for name in ("promised", "came", "agreement")]
             print(horizon, step, *(f"{each.mean:+.4f} [{each.low}, {each.high}]" for each in ends))
 
 

@@ -270,6 +270,55 @@ def test_every_interval_in_the_text_is_a_recorded_one() -> None:
             assert shown in said or any(agrees(shown, line) for line in near), (page, shown)
 
 
+UNROLLED = DOCS / "label-sources" / "unrolled.md"
+
+
+def between(start: str, end: str) -> str:
+    return UNROLLED.read_text().split(f"**{start}")[1].split(f"**{end}")[0]
+
+
+def test_what_is_said_of_starts_in_turn_is_the_record() -> None:
+    page, study = between("Starts in turn.", "Does the outer loss"), "unrolled/cifar100-3-turns-"
+    named = {
+        "its own shuffle": "table, shuffled",
+        "equally sharp ones at random": "table, equally sharp at random",
+        "single task": "single",
+        "single task, twice the epochs": "single, 2 times the epochs",
+        "single task, four times the epochs": "single, 4 times the epochs",
+    }
+    [shown] = tables(page)
+    above, corrected, wider = 0, list[str](), stats.t.ppf(1 - 0.025 / len(shown), 4) / stats.t.ppf(0.975, 4)
+    for line in shown:
+        own = only(f"{study}differences.csv", row="table", minus=named.get(line["minus"], line["minus"]))
+        mean, low, high = numbers(own, "mean", "low", "high")
+        assert agrees(line["points"], [mean, low, high])
+        above += low > 0
+        corrected += [line["minus"]] if mean > wider * (mean - low) else []
+    assert (len(shown), above) == (7, 5)
+    assert "Five intervals are above zero" in page
+    assert corrected == ["equally sharp ones at random", "single task, twice the epochs"]
+    rows = record(f"{study}accuracies.csv")
+    own_time, single = (
+        sum(float(line["seconds"]) for line in rows if line["row"] == name) for name in ("table", "single")
+    )
+    assert f"took {own_time / single:.0f} times as long as single task" in " ".join(UNROLLED.read_text().split())
+
+
+def test_what_a_step_along_the_gradient_promises_is_the_record() -> None:
+    page, lines = between("Does the outer loss", "How far back?"), record("horizon/promised.csv")
+    [shown] = tables(page)
+    for line in shown:
+        own = [each for each in lines if (each["horizon"], each["step"]) == (line["steps back"], line["step"])]
+        for name in ("promised", "came", "agreement"):
+            values = np.array([float(each[name]) for each in own]) / 100  # shown as it is, not in per cent
+            mean, half = float(values.mean()), float(stats.t.ppf(0.975, 4) * stats.sem(values))
+            expected = [mean] if name == "promised" else [mean, mean - half, mean + half]
+            cells = f"{line[name]} {line['95 % interval']}" if name == "came" else line[name]
+            assert agrees(cells, expected), (line, name)
+    spread = np.std([float(each["came"]) for each in lines if each["horizon"] == "random"], ddof=1)
+    assert f"changes the outer loss by {spread:.3f} (standard deviation)" in page
+
+
 def test_the_readme_ends_its_example_with_the_recorded_verdict() -> None:
     [shown] = blocks("text")
     verdict = only("compare/data-sets.csv", data_set="digits")["verdict"]

@@ -97,7 +97,7 @@ class Settings:
         label_parameters: what the labels of unrolled are made of: a table (each sample its own), clusters (of the
             features of a network trained before), or a generator (a network of the sample).
         iterations: how often unrolled trains the network to learn its labels, before it trains it on them.
-        starts: the untrained networks that it begins with in turn, the run's own first.
+        starts: the untrained networks that it begins with in turn, the run's own first (40 by default).
         horizon: of each such training, the last steps that the gradient goes back through (100 by default).
         meta_gradient: how the label generator's gradient is computed. auto is forward-mode, which is exact, or
             finite-difference if the network has an operation without a forward-mode formula.

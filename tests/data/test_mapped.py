@@ -24,6 +24,7 @@ from torch import Tensor
 from metaux import allocation
 from metaux.data import images
 from metaux.data.mapped import fetch, room, rows_of
+from metaux.data.reader import RawData
 from metaux.data.samples import LabelledData, Samples
 from metaux.data.sources import load, load_for_evaluation, read_unlabelled
 from metaux.data.transforms import Preprocessing
@@ -95,10 +96,19 @@ def test_what_is_small_lies_in_memory(place: Path, monkeypatch: pytest.MonkeyPat
 def test_rows_are_copied_in_parts(place: Path) -> None:
     values = torch.randint(256, (1300, 2), dtype=torch.uint8)
     rows = torch.randperm(1300)[:1201]
-    found = rows_of(values, rows)
+    found, notices = rows_of(values, rows)
     assert found.equal(values[rows])
     assert mapped_files(place) == 1
-    assert rows_of(values, rows[:0]).shape == (0, 2)
+    assert [notice.partition(" take ")[0] for notice in notices] == ["the samples that are left"]
+    assert rows_of(values, rows[:0]).tensor.shape == (0, 2)
+
+
+def test_samples_that_are_left_say_where_they_lie(place: Path) -> None:
+    images = room("images", (4, 3, 2, 2))
+    raw = RawData(images.tensor, "image", {"label": tuple("abab")}, notices=images.notices)
+    left = raw.take([0, 3])
+    assert mapped_files(place) == 2
+    assert [notice.partition(" take ")[0] for notice in left.notices] == ["the images", "the samples that are left"]
 
 
 def kept_in_memory(tensor: Tensor) -> list[int]:

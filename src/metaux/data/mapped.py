@@ -103,10 +103,10 @@ def taken(tensor: Tensor, rows: Tensor) -> Tensor:
     return tensor.index_select(0, rows)  # five times as fast as [rows] where rows are short
 
 
-def rows_of(tensor: Tensor, rows: Tensor) -> Tensor:
-    """Return a copy of some rows, int64 `[m]`, of a tensor `[n, ...]`, in memory or in a file as `room` decides."""
-    found = room("samples", (len(rows), *tensor.shape[1:]), tensor.dtype).tensor
-    for target, part in zip(found.split(AT_ONCE), rows.split(AT_ONCE), strict=True):
+def rows_of(tensor: Tensor, rows: Tensor) -> Room:
+    """Return room as `room` decides it, with a copy of some rows, int64 `[m]`, of a tensor `[n, ...]`."""
+    found = room("samples that are left", (len(rows), *tensor.shape[1:]), tensor.dtype)
+    for target, part in zip(found.tensor.split(AT_ONCE), rows.split(AT_ONCE), strict=True):
         target.copy_(taken(tensor, part))
     return found
 

@@ -101,14 +101,17 @@ class RawData:
         def chosen(values: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(values[row] for row in rows)
 
-        inputs = self.inputs
+        inputs, told = self.inputs, tuple[str, ...]()
         if isinstance(inputs, tuple):
             inputs = chosen(inputs)
+        elif isinstance(inputs, Tensor):
+            inputs, told = rows_of(inputs, torch.tensor(rows))
         else:
-            inputs = rows_of(inputs, torch.tensor(rows)) if isinstance(inputs, Tensor) else inputs.iloc[rows]
+            inputs = inputs.iloc[rows]
         return replace(
             self,
             inputs=inputs,
+            notices=(*self.notices, *told),
             labels={column: chosen(labels) for column, labels in self.labels.items()},
             names=self.names and chosen(self.names),
             parts=self.parts and chosen(self.parts),
